@@ -1,0 +1,35 @@
+# make run: the quick suite and its leaderboard.   make test: the tests.   Both set up .venv once.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test lint lock clean
+
+run: .venv/ready
+	$(BIN)/python -m benchmark run quick
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy benchmark methods datasets tests
+
+.venv/ready: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "This project needs Python 3.11 or newer; name one with: make PYTHON=python3.12")'
+	@echo "Setting up .venv: downloads and installs the packages of requirements.lock, one to three minutes."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'
+	@touch $@
+
+# Resolves anew, from pyproject.toml alone, and writes the exact versions.
+# A local version (torch's "+cpu") is cut off, so that the lock also holds where pip finds the GPU build.
+lock:
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --editable '.[dev]'
+	.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' > requirements.lock
+	rm -rf .venv-lock
+
+clean:
+	rm -rf .venv .cache

@@ -1,0 +1,204 @@
+"""The commands: parse, call, print. ``python -m benchmark --help``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark import commandline, plugins
+from benchmark.config import SUITES, Suite, cache_folder, read_suite
+from benchmark.contracts import UserError
+from benchmark.records import Store
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit status: 0, 2 for the user's mistake (one line on stderr), 130 for an interrupt."""
+    try:
+        parsed, knobs = commandline.parse(arguments)
+        return {
+            "run": run,
+            "leaderboard": leaderboard,
+            "ui": ui,
+            "figures": figures,
+            "track": track,
+            "status": status,
+            "list": list_plugins,
+            "prepare": prepare,
+            "train": train,
+        }[parsed.command](parsed, knobs)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; what is recorded stays, the same command goes on from there", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def run(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
+    from benchmark.reporting.leaderboard import leaderboard as board
+    from benchmark.search.run import run_suite
+
+    suite = narrowed(read_suite(parsed.suite), parsed)
+    store = Store(parsed.results)
+    store.create()
+    listeners = []
+    if not parsed.no_track:
+        from benchmark.tracking.mlflow_store import Tracker
+
+        listeners.append(Tracker(parsed.results))
+    summary = run_suite(
+        suite,
+        parsed.results,
+        parsed.executor,
+        parsed.device,
+        parsed.address,
+        parsed.cpus_per_trial,
+        parsed.gpus_per_trial,
+        listeners=listeners,
+    )
+    print(board(store, None, "table"))
+    print(f"\n{summary}\nRecords: {store.folder}   Browse: {sys.executable} -m benchmark ui --results {parsed.results}")
+    return 1 if summary.statuses.get("failed") else 0
+
+
+def narrowed(suite: Suite, parsed: argparse.Namespace) -> Suite:
+    """The suite with the axes that the command line replaces."""
+    axes: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name in ("datasets", "backbones", "methods", "scales", "depths", "seeds", "trials")
+        if (value := getattr(parsed, name)) is not None
+    }
+    kept = {kind: axes.get(kind, getattr(suite, kind)) for kind in ("datasets", "methods", "backbones")}
+    options = {
+        kind: {name: values for name, values in by_name.items() if "all" in kept[kind] or name in kept[kind]}
+        for kind, by_name in suite.options.items()
+    }
+    return dataclasses.replace(suite, **axes, options=options)
+
+
+def leaderboard(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
+    from benchmark.reporting.leaderboard import leaderboard as board
+
+    print(board(Store(parsed.results), parsed.dataset, parsed.format))
+    return 0
+
+
+def ui(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
+    from benchmark.tracking.mlflow_store import rebuild, ui_command
+
+    command, environment = ui_command(parsed.results, parsed.host, parsed.port)
+    rebuild(Store(parsed.results), parsed.results)
+    print(f"MLflow at http://{parsed.host}:{parsed.port}   (stop with Ctrl-C)", flush=True)
+    os.execvpe(command[0], command, environment)
+
+
+def figures(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
+    from benchmark.reporting.plots import figures as draw
+
+    for path in draw(list(Store(parsed.results)), parsed.out or parsed.results / "figures"):
+        print(path)
+    return 0
+
+
+def track(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
+    from benchmark.tracking.mlflow_store import rebuild
+
+    print(f"{rebuild(Store(parsed.results), parsed.results)} records added to the MLflow store")
+    return 0
+
+
+def status(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
+    from benchmark.data.store import prepared_names
+
+    records = list(Store(parsed.results))
+    counts = Counter((record.trial.stage, record.status) for record in records)
+    print(f"{len(records)} records in {Store(parsed.results).folder}")
+    for (stage, state), count in sorted(counts.items()):
+        print(f"  {stage:6}{state:14}{count}")
+    for record in records:
+        if record.status != "finished":
+            print(f"  {record.status}: {record.trial.cell} seed {record.trial.seed} ({record.trial_id}): {record.reason}")
+    print(f"prepared data sets in {cache_folder()}: {', '.join(prepared_names()) or 'none'}")
+    return 0
+
+
+def list_plugins(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
+    from benchmark.data.store import prepared_names
+
+    broken = []
+    kinds: tuple[plugins.Kind, ...] = ("methods", "backbones", "datasets")
+    for kind in kinds:
+        print(f"{kind.replace('datasets', 'data sets')}")
+        for name in plugins.names(kind):
+            try:
+                found = plugins.plugin(kind, name)
+                print(f"  {name:22}{found.summary}\n{'':24}{found.source}")
+            except UserError as error:
+                broken.append(str(error))
+    print("prepared data sets\n  " + (", ".join(prepared_names()) or "none"))
+    print("suites")
+    for path in sorted(SUITES.glob("*.toml")):
+        print(f"  {path.stem:22}{read_suite(path.stem).summary}")
+    for line in broken:
+        print(f"error: {line}", file=sys.stderr)
+    return 2 if broken else 0
+
+
+def prepare(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
+    from benchmark.data.prepare import prepare as encode
+
+    name = commandline.dataset_plugin(parsed.dataset)
+    origin, alias = parsed.origin, parsed.name
+    if name == "csv":
+        origin = origin or Path(parsed.dataset)
+        alias = alias or origin.name.split(".")[0]
+    prepared = encode(name, knobs["dataset"], origin, parsed.allow_checksum_mismatch, alias, parsed.force)
+    parts = ", ".join(f"{part} {rows:,}" for part, rows in prepared.rows.items())
+    schema = prepared.schema
+    print(f"{prepared.name}: {parts} rows, {len(schema.fields)} fields, {schema.values:,} values, fingerprint {prepared.fingerprint}")
+    for note in prepared.notes:
+        print(f"note: {note}")
+    print(f"train on it: {sys.executable} -m benchmark run quick --datasets {prepared.name}")
+    return 0
+
+
+def train(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
+    from benchmark.search.cells import default_trial, expand
+    from benchmark.training.trial import run_trial
+
+    options = {"methods": {parsed.method: knobs["method"]}, "backbones": {parsed.backbone: knobs.get("backbone", {})}}
+    suite = Suite(
+        name="train",
+        datasets=(parsed.dataset,),
+        methods=(parsed.method,),
+        backbones=(parsed.backbone,),
+        scales=(parsed.scale,),
+        depths=() if parsed.depth is None else (parsed.depth,),
+        dimension=parsed.dimension,
+        training=knobs["training"],
+        options=options,
+    )
+    [cell] = expand(suite)
+    trial = default_trial(cell, "final", parsed.seed, 1)
+    store = None
+    if parsed.results is not None:
+        store = Store(parsed.results)
+        store.create()
+    record = run_trial(trial, lambda metrics: None, parsed.device, parsed.threads, progress=sys.stderr.isatty())
+    if store is not None:
+        store.write(record)
+    print(record.to_json(), end="")
+    return 0 if record.status == "finished" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,81 @@
+"""FinalMLP: two MLP streams fused by a bilinear form, without feature selection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from optuna.distributions import BaseDistribution, FloatDistribution
+from torch import Tensor, nn
+
+from benchmark.contracts import Backbone, Incompatible, Layout
+from benchmark.nn.bilinear import BilinearFusion
+from benchmark.nn.linear import SetMLP
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalMLP(Backbone):
+    summary: ClassVar[str] = "two MLP streams and bilinear fusion; a hidden layer of H units is H/d rows of d"
+    source: ClassVar[str] = "Mao et al., AAAI 2023; one fusion head, no feature selection as in Guo et al., ICML 2024"
+    space: ClassVar[Mapping[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5, step=0.1)}
+
+    depth: int = 2  # hidden layers of each stream
+    units1: int = 400  # of each hidden layer of stream 1
+    units2: int = 400
+    heads: int = 1
+    dropout: float = 0.2
+    batch_norm: bool = True
+
+    def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
+        for name, units in (("units1", self.units1), ("units2", self.units2)):
+            if units % layout.dimension:
+                raise Incompatible(f"finalmlp: {name} = {units} does not divide into rows of {layout.dimension}")
+        rows = (self.units1 + self.units2) // layout.dimension
+        return ((layout.fields, layout.dimension), *((rows, layout.dimension),) * self.depth)
+
+    def layer(self, index: int, layout: Layout) -> nn.Module:
+        embedding = layout.fields * layout.dimension
+        inputs1, inputs2 = (embedding, embedding) if index == 0 else (self.units1, self.units2)
+        stream1 = SetMLP(layout.sets, inputs1, (self.units1,), self.dropout, self.batch_norm)
+        stream2 = SetMLP(layout.sets, inputs2, (self.units2,), self.dropout, self.batch_norm)
+        return StreamLayer(stream1, stream2, None if index == 0 else self.units1, layout.dimension)
+
+    def readout(self, layout: Layout) -> nn.Module:
+        return LastState()
+
+    def head(self, layout: Layout) -> nn.Module:
+        return Head(self.units1, BilinearFusion(self.units1, self.units2, self.heads))
+
+
+class StreamLayer(nn.Module):
+    """One hidden layer of both streams. At layer 0 both see the whole embedding (``boundary`` None), later each its own units."""
+
+    def __init__(self, stream1: SetMLP, stream2: SetMLP, boundary: int | None, dimension: int) -> None:
+        super().__init__()
+        self.stream1, self.stream2, self.boundary, self.dimension = stream1, stream2, boundary, dimension
+
+    def forward(self, x: Tensor, x0: Tensor) -> Tensor:
+        """(B, S, N, d) -> (B, S, (units1 + units2)/d, d)"""
+        flat = x.flatten(2)
+        input1, input2 = (flat, flat) if self.boundary is None else flat.tensor_split([self.boundary], dim=2)
+        units = torch.cat((self.stream1(input1), self.stream2(input2)), 2)
+        return units.view(*units.shape[:2], -1, self.dimension)
+
+
+class LastState(nn.Module):
+    """The streams' last hidden layers: they come after a non-linearity already, so the readout adds no layer."""
+
+    def forward(self, states: Sequence[Tensor]) -> Tensor:
+        return states[-1].flatten(2)
+
+
+class Head(nn.Module):
+    def __init__(self, boundary: int, fusion: BilinearFusion) -> None:
+        super().__init__()
+        self.boundary, self.fusion = boundary, fusion
+
+    def forward(self, features: Tensor) -> Tensor:
+        logits: Tensor = self.fusion(*features.tensor_split([self.boundary], dim=1))
+        return logits

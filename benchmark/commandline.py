@@ -1,0 +1,191 @@
+"""The flags of all commands. Settings of plug-ins become flags from their dataclass fields: nobody lists them twice."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from benchmark import plugins
+from benchmark.config import Training, from_text
+from benchmark.contracts import UserError
+
+Knobs = dict[str, Any]  # what the user set; the rest keeps its default
+DESCRIPTION = "Compares mitigations of embedding collapse in recommendation (CTR) models under one protocol."
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a wrong flag in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{self.prog}: {message} (see {self.prog} --help)")
+
+
+def parser() -> Parser:
+    """All commands without the plug-ins' own settings, which ``add_knobs`` adds when the plug-in is known."""
+    top = Parser(prog="python -m benchmark", description=DESCRIPTION, allow_abbrev=False)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+
+    def command(name: str, what: str, details: str = "") -> Parser:
+        return commands.add_parser(
+            name,
+            help=what,
+            description=f"{what[0].upper()}{what[1:]}. {details}",
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    run = command(
+        "run",
+        "train every cell of a suite that has no record yet, then print the leaderboard",
+        "\nThe same command again resumes: finished, diverged and incompatible trials are not repeated, failed ones are.",
+    )
+    run.add_argument("suite", nargs="?", default="quick", help="quick, standard, full, or the path of a suite file (.toml); default quick")
+    for axis in ("datasets", "backbones", "methods"):
+        run.add_argument(f"--{axis}", nargs="+", metavar="NAME", help=f"replace the suite's {axis}; 'all' stands for every one found")
+    run.add_argument("--scales", nargs="+", type=int, metavar="S", help="replace the suite's scales; the table's width is S x dimension")
+    run.add_argument("--depths", nargs="+", type=int, metavar="L", help="replace the suite's depths (interaction layers)")
+    run.add_argument("--seeds", type=int, metavar="K", help="final trainings of each cell")
+    run.add_argument("--trials", type=int, metavar="N", help="tuning trials of each cell; 1: the defaults, nothing tuned")
+    run.add_argument("--executor", choices=("ray", "local"), default="ray", help="Ray Tune, or the same loop in this process (default ray)")
+    _device(run)
+    run.add_argument(
+        "--address", metavar="ADDRESS", help="of an existing Ray cluster (ray://…, host:port or auto); default: start one here"
+    )
+    run.add_argument("--cpus-per-trial", type=float, default=1, metavar="N", help="also the torch threads of a trial (default 1)")
+    run.add_argument(
+        "--gpus-per-trial",
+        type=float,
+        metavar="G",
+        help="may be a fraction: 0.25 puts four trials on a GPU (default: 1 where there is one)",
+    )
+    run.add_argument("--no-track", action="store_true", help="leave MLflow out; `track` can build it later")
+    _results(run)
+
+    board = command("leaderboard", "print the board of the recorded trials")
+    board.add_argument("--dataset", metavar="NAME", help="only this data set")
+    board.add_argument("--format", choices=("table", "markdown", "csv", "json"), default="table")
+    _results(board)
+
+    ui = command("ui", "browse the MLflow leaderboard", "Brings the MLflow store up to date with the records first.")
+    ui.add_argument("--host", default="127.0.0.1")
+    ui.add_argument("--port", type=int, default=5000)
+    _results(ui)
+
+    figures = command("figures", "draw the board: AUC against scale, spectra against depth, AUC against effective rank")
+    figures.add_argument("--out", type=Path, metavar="DIR", help="where the PNG files go (default RESULTS/figures)")
+    _results(figures)
+
+    _results(command("track", "build the MLflow store from the records; what is there already is left alone"))
+    _results(command("status", "say what is recorded, what went wrong, and which data sets are prepared"))
+    command("list", "show methods, backbones, data sets and suites, with their sources")
+
+    prepare = command(
+        "prepare",
+        "encode a data set into the cache (BENCHMARK_CACHE, default .cache)",
+        "\nDATASET is a name of `list`, or the path of a .csv, .tsv or .parquet file or folder of your own."
+        "\nSettings of the data set are flags too: `python -m benchmark prepare DATASET --help` shows them.",
+    )
+    prepare.add_argument("dataset", metavar="DATASET")
+    prepare.add_argument("--from", dest="origin", type=Path, metavar="PATH", help="file or folder that holds the data")
+    prepare.add_argument("--name", help="name under which your own file is found later (default: the file's name)")
+    prepare.add_argument(
+        "--allow-checksum-mismatch", action="store_true", help="take files that are not the official ones; every board says so"
+    )
+    prepare.add_argument("--force", action="store_true", help="encode again even if it is there")
+
+    train = command(
+        "train",
+        "train and test one trial in this process and print its record as JSON",
+        "\nEvery setting is a flag. Those of the method and the backbone start with --method. and --backbone.;"
+        "\n`python -m benchmark train --method roblock --backbone xdeepfm --help` shows them.",
+    )
+    train.add_argument("--dataset", default="synthetic", metavar="NAME")
+    train.add_argument("--method", default="single_embedding", metavar="NAME")
+    train.add_argument("--backbone", default="dcnv2", metavar="NAME")
+    train.add_argument("--scale", type=int, default=1, metavar="S", help="table width = S x dimension (default 1)")
+    train.add_argument("--dimension", type=int, default=10, metavar="D", help="base dimension (default 10)")
+    train.add_argument("--depth", type=int, metavar="L", help="interaction layers (default: the backbone's own)")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--threads", type=int, metavar="N", help="torch threads (default: torch's own choice)")
+    _device(train)
+    train.add_argument("--results", type=Path, metavar="DIR", help="also store the record there")
+    return top
+
+
+def _results(command: Parser) -> None:
+    command.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default results)")
+
+
+def _device(command: Parser) -> None:
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: the GPU where there is one")
+
+
+def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Knobs]]:
+    """The command, and the settings of plug-ins by group ("training", "method", "backbone", "dataset"). Raises UserError."""
+    first = parser()
+    wants_help = {"-h", "--help"} & set(arguments)
+    if arguments[:1] == ["train"] or (arguments[:1] == ["prepare"] and len(arguments) > 1 and not arguments[1].startswith("-")):
+        known, _ = first.parse_known_args([a for a in arguments if a not in wants_help])
+        groups = knob_groups(known)
+        [command] = [
+            c for a in first._actions if isinstance(a, argparse._SubParsersAction) for n, c in a.choices.items() if n == known.command
+        ]
+        for prefix, (title, owner) in groups.items():
+            add_knobs(command, prefix, title, owner)
+        parsed = first.parse_args(arguments)
+        return parsed, {prefix.strip(".") or _unnamed(known): read_knobs(parsed, prefix, owner) for prefix, (_, owner) in groups.items()}
+    return first.parse_args(arguments), {}
+
+
+def _unnamed(known: argparse.Namespace) -> str:
+    return "training" if known.command == "train" else "dataset"
+
+
+def knob_groups(known: argparse.Namespace) -> dict[str, tuple[str, type]]:
+    """prefix of the flags -> title, dataclass."""
+    if known.command == "prepare":
+        name = dataset_plugin(known.dataset)
+        return {"": (f"settings of the data set {name}", plugins.plugin("datasets", name))}
+    groups: dict[str, tuple[str, type]] = {"": ("training", Training)}
+    method = plugins.plugin("methods", known.method)
+    groups["method."] = (f"method {known.method}", method)
+    if method.uses_backbone:
+        groups["backbone."] = (f"backbone {known.backbone}", plugins.plugin("backbones", known.backbone))
+    return groups
+
+
+def dataset_plugin(reference: str) -> str:
+    """The plug-in that prepares what the user named: a path goes to ``csv``."""
+    path = Path(reference)
+    is_path = len(path.parts) > 1 or path.suffix != "" or (path.exists() and reference not in plugins.names("datasets"))
+    return "csv" if is_path else reference
+
+
+def add_knobs(command: argparse.ArgumentParser, prefix: str, title: str, owner: type) -> None:
+    group = command.add_argument_group(title)
+    hints = typing.get_type_hints(owner)
+    for field in dataclasses.fields(owner):
+        if (prefix, field.name) == ("backbone.", "depth"):
+            continue  # --depth
+        default = "required" if field.default is dataclasses.MISSING else f"default {_shown(field.default)}"
+        choices = typing.get_args(hints[field.name]) if typing.get_origin(hints[field.name]) is typing.Literal else ()
+        words = f"{', '.join(choices)}; {default}" if choices else default
+        group.add_argument(_flag(prefix, field.name), dest=f"{prefix}{field.name}", metavar="V", help=words)
+
+
+def read_knobs(parsed: argparse.Namespace, prefix: str, owner: type) -> Knobs:
+    hints = typing.get_type_hints(owner)
+    given = {f.name: getattr(parsed, f"{prefix}{f.name}", None) for f in dataclasses.fields(owner)}
+    return {name: from_text(hints[name], text, _flag(prefix, name)) for name, text in given.items() if text is not None}
+
+
+def _flag(prefix: str, name: str) -> str:
+    return f"--{prefix}{name}" if prefix else f"--{name.replace('_', '-')}"
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,9 @@
+"""Rows of any table -> encoded ids on disk (memory-mapped) -> batches on the device.
+
+tables      a CSV or Parquet file, checked line by line, as a Polars LazyFrame of text
+vocabulary  what a field's training values become: local ids
+encode      a plug-in's Source -> a folder of arrays, built aside and renamed
+prepare     a data set's name -> that folder, once
+store       opening the folder: no row is copied, and Polars is not imported
+batches     rows on a device, in order or shuffled
+"""

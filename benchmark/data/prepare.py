@@ -1,0 +1,96 @@
+"""A data set's name -> its encoded folder in the cache, made once, by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmark import plugins
+from benchmark.config import canonical
+from benchmark.contracts import DataSet, UserError
+from benchmark.data.encode import encode
+from benchmark.data.store import VERSION, Prepared, folder_of, identity_of, open_prepared
+
+
+def prepare(
+    name: str,
+    options: Mapping[str, Any],
+    origin: Path | None,
+    allow_checksum_mismatch: bool = False,
+    alias: str | None = None,
+    force: bool = False,
+) -> Prepared:
+    """Encode what plug-in ``name`` loads from ``origin``, unless the cache already has it from the same options and files.
+
+    ``alias`` is the name under which a user's own file is resolved later. ``force`` encodes in any case. Without ``origin``, whatever
+    files the cache's copy was made from are taken for the same. A second process waits and finds it done. Raises UserError.
+    """
+    dataset: DataSet = plugins.make("datasets", name, dict(options))
+    if alias is not None:
+        _check_alias(alias)
+    folder = folder_of(alias or name, {} if alias else options)
+    identity: dict[str, Any] = json.loads(
+        canonical(
+            {
+                "version": VERSION,
+                "name": alias or name,
+                "dataset": name,
+                "options": dict(options),
+                "files": {} if origin is None else _checksums(origin),
+                "plugin": plugins.source_digest("datasets", name),
+            }
+        )
+    )
+    loose = origin is None and not dataset.embedded
+    if not force and _same(folder, identity, loose):
+        return open_prepared(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            if force or not _same(folder, identity, loose):
+                encode(dataset.load(origin, allow_checksum_mismatch), folder, identity)
+            return open_prepared(folder)
+    except OSError as error:
+        raise UserError(f"data set {alias or name}: cannot be prepared in {folder.parent} ({error})") from None
+
+
+def _same(folder: Path, identity: Mapping[str, Any], loose: bool) -> bool:
+    """Whether the folder was made from ``identity``; loose: whatever the files and the plug-in's code were."""
+    found = identity_of(folder)
+    return found is not None and all(found[key] == identity[key] for key in identity if not (loose and key in ("files", "plugin")))
+
+
+def _checksums(origin: Path) -> dict[str, str]:
+    """File name -> SHA-256, of the file or of the folder's visible files."""
+    if not origin.exists():
+        raise UserError(f"{origin}: no such file or folder")
+    files = [origin] if origin.is_file() else sorted(p for p in origin.iterdir() if p.is_file() and not p.name.startswith("."))
+    checksums = {}
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                checksums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    return checksums
+
+
+def _check_alias(alias: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", alias):
+        raise UserError(f"data set name {alias!r}: use letters, digits, '_', '.' and '-' only")
+    if alias in plugins.names("datasets"):
+        raise UserError(f"data set name {alias!r}: a plug-in has this name; choose another")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Only one process at a time; the system frees the lock of a process that dies."""
+    with folder.with_name(f".{folder.name}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,139 @@
+"""Prepared data sets: where they lie, and how they are opened. Nothing here imports Polars: a worker only maps arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmark import plugins
+from benchmark.config import cache_folder, digest, known
+from benchmark.contracts import Field, Schema, UserError
+from benchmark.data.batches import Rows
+
+VERSION = 1  # of the encoder: a folder written by another version is not opened
+PARTS = ("train", "valid", "test")
+
+
+class Fold(NamedTuple):
+    """Training and validation rows. On purpose there is no test field: this is all that a tuner gets."""
+
+    train: Rows
+    valid: Rows
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set on disk. ``resolve(prepared.name, prepared.options)`` finds it again."""
+
+    name: str
+    folder: Path
+    schema: Schema
+    fingerprint: str  # of the encoded arrays and field names, 12 hexadecimal digits
+    notes: tuple[str, ...]  # what every record and board must say
+    known: Mapping[str, float]  # metrics known in advance, e.g. "test/bayes_auc"
+    rows: Mapping[str, int]  # part -> rows
+    options: Mapping[str, Any]  # of the plug-in; empty for a user's file that was prepared under its own name
+    training: Mapping[str, Any]  # the plug-in's defaults of `Training`
+
+    def value_counts(self) -> list[NDArray[np.int64]]:
+        """For each field the training occurrences of every local id, (cardinality,)."""
+        ends = np.cumsum([field.cardinality for field in self.schema.fields])
+        return np.split(np.load(self.folder / "counts.npy"), ends[:-1])
+
+    def fold(self, device: torch.device, resident: bool | None = None) -> Fold:
+        """``resident``: see Rows."""
+        return Fold(self._rows("train", device, resident), self._rows("valid", device, resident))
+
+    def test(self, device: torch.device, resident: bool | None = None) -> Rows:
+        return self._rows("test", device, resident)
+
+    def _rows(self, part: str, device: torch.device, resident: bool | None) -> Rows:
+        cardinalities = [field.cardinality for field in self.schema.fields]
+        offsets = np.cumsum([0, *cardinalities[:-1]])
+        return Rows(*_mapped(self.folder, part, self.rows[part], len(cardinalities)), offsets, device, resident)
+
+
+def folder_of(name: str, options: Mapping[str, Any]) -> Path:
+    """Where a data set is prepared: one folder for each choice of options."""
+    return cache_folder() / "datasets" / (f"{name}-{digest(dict(options))[:8]}" if options else name)
+
+
+def open_prepared(folder: Path) -> Prepared:
+    """Reads schema.json and maps the arrays; no row is copied. Raises UserError for another encoder's or a damaged folder."""
+    content = _schema(folder)
+    identity = content["identity"]
+    fields = tuple(Field(name, size) for name, size in zip(content["fields"], content["cardinalities"], strict=True))
+    for part in PARTS:
+        _mapped(folder, part, content["rows"][part], len(fields))
+    return Prepared(
+        name=identity["name"],
+        folder=folder,
+        schema=Schema(fields, content["positive_rates"]["train"]),
+        fingerprint=content["fingerprint"],
+        notes=tuple(content["notes"]),
+        known=content["known"],
+        rows={part: content["rows"][part] for part in PARTS},
+        options=identity["options"] if identity["name"] == identity["dataset"] else {},
+        training=plugins.plugin("datasets", identity["dataset"]).training,
+    )
+
+
+def identity_of(folder: Path) -> Mapping[str, Any] | None:
+    """What a prepared folder was made from; None where there is none, or one of another encoder version."""
+    try:
+        return _schema(folder)["identity"] if (folder / "schema.json").exists() else None
+    except UserError:
+        return None
+
+
+def resolve(name: str, options: Mapping[str, Any]) -> Prepared:
+    """The prepared data set of that name: a plug-in's, or a user's file prepared under its own name.
+
+    An embedded data set is prepared here and now. Raises UserError: unknown name, not prepared, other encoder version.
+    """
+    plug_ins = plugins.names("datasets")
+    if name in plug_ins and plugins.plugin("datasets", name).embedded:
+        from benchmark.data.prepare import prepare  # only here: it imports Polars
+
+        return prepare(name, options, None)
+    folder = folder_of(name, options)
+    if (folder / "schema.json").exists():
+        return open_prepared(folder)
+    known("data set", name, {*plug_ins, *prepared_names()}, "data sets")
+    which = f" with the options {dict(options)}" if options else ""
+    raise UserError(f"data set {name} is not prepared{which}: run `python -m benchmark prepare {name} --from FOLDER`")
+
+
+def prepared_names() -> list[str]:
+    """Names that ``resolve`` finds without options."""
+    folders = (path.parent for path in (cache_folder() / "datasets").glob("[!.]*/schema.json"))
+    identities = ((folder, identity_of(folder)) for folder in folders)
+    return sorted(folder.name for folder, identity in identities if identity and identity["name"] == folder.name)
+
+
+def _schema(folder: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads((folder / "schema.json").read_text(encoding="utf-8"))
+        version = content["version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{folder}: not a prepared data set; delete the folder and prepare it again") from None
+    if version != VERSION:
+        raise UserError(f"{folder}: written by version {version} of the encoder, this is version {VERSION}; prepare the data set again")
+    return content
+
+
+def _mapped(folder: Path, part: str, rows: int, fields: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    try:
+        ids, labels = (np.load(folder / f"{part}.{what}.npy", mmap_mode="r") for what in ("ids", "labels"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder}: damaged ({error}); prepare the data set again with --force") from None
+    if ids.shape != (rows, fields) or labels.shape != (rows,):
+        raise UserError(f"{folder}: damaged ({part} has another size than schema.json says); prepare the data set again with --force")
+    return ids, labels

@@ -1,0 +1,59 @@
+"""The embedding table of all fields, its division into sets, and the plain model of S parallel sets."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmark.contracts import Backbone, CTRModel, Layout, Output, Schema, no_penalty
+
+
+def split(x: Tensor, sets: int) -> Tensor:
+    """(B, N, S·d) -> (B, S, N, d): set s takes the columns s·d … (s+1)·d. A view."""
+    return x.view(*x.shape[:2], sets, -1).transpose(1, 2)
+
+
+def join(x: Tensor) -> Tensor:
+    """(B, S, N, d) -> (B, N, S·d): the sets side by side; the inverse of ``split``."""
+    return x.transpose(1, 2).flatten(2)
+
+
+class EmbeddingTable(nn.Module):
+    """One table (V, D) for all fields: one gather a batch. Training draws the initial values (``Training.embedding_std``)."""
+
+    def __init__(self, rows: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(rows, width))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(B, F) global ids -> (B, F, D)"""
+        return functional.embedding(ids, self.weight)
+
+
+class ParallelSets(CTRModel):
+    """S sets kept apart through all interaction layers, mean of their readouts, one head (Guo et al., ICML 2024).
+
+    One set of the whole width is the single-embedding model.
+    """
+
+    def __init__(self, schema: Schema, backbone: Backbone, layout: Layout) -> None:
+        super().__init__()
+        self.sets = layout.sets
+        self.residual = backbone.residual
+        self.embedding = EmbeddingTable(schema.values, layout.sets * layout.dimension)
+        self.layers = nn.ModuleList(backbone.layer(index, layout) for index in range(len(backbone.shapes(layout)) - 1))
+        self.readout = backbone.readout(layout)
+        self.head = backbone.head(layout)
+
+    def table(self) -> nn.Parameter:
+        return self.embedding.weight
+
+    def forward(self, ids: Tensor) -> Output:
+        x0 = split(self.embedding(ids), self.sets)
+        states = [x0]
+        for layer in self.layers:
+            term = layer(states[-1], x0)
+            states.append(states[-1] + term if self.residual else term)
+        logits = self.head(self.readout(states).mean(1))
+        return Output(logits, tuple(states), no_penalty(logits))

@@ -1,0 +1,85 @@
+"""Discovery of plug-ins: a file in ``methods/``, ``datasets/`` or ``benchmark/backbones/`` is one plug-in, named after the file.
+
+``BENCHMARK_PLUGINS`` (folders, separated like PATH) adds private ones: each folder may hold ``methods/``, ``datasets/`` and ``backbones/``.
+Files whose name starts with ``_`` are not plug-ins. Nothing is imported before it is asked for by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import os
+import pkgutil
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmark.config import from_dict, known
+from benchmark.contracts import Backbone, DataSet, Method, UserError
+
+Kind = Literal["methods", "datasets", "backbones"]
+CONTRACT: dict[Kind, type] = {"methods": Method, "datasets": DataSet, "backbones": Backbone}
+HOME: dict[Kind, Path] = {
+    "methods": Path(__file__).parents[1] / "methods",
+    "datasets": Path(__file__).parents[1] / "datasets",
+    "backbones": Path(__file__).parent / "backbones",
+}
+
+
+def folders(kind: Kind) -> list[str]:
+    """Where plug-ins of a kind are looked for; the project's own folder first, so that a private file cannot shadow it."""
+    private = [Path(p) / kind for p in os.environ.get("BENCHMARK_PLUGINS", "").split(os.pathsep) if p]
+    return [str(p) for p in (HOME[kind], *private)]
+
+
+def names(kind: Kind) -> list[str]:
+    """The names of all plug-ins of a kind, sorted. Imports none of them."""
+    found = (module.name for module in pkgutil.iter_modules(folders(kind)) if not module.name.startswith("_"))
+    return sorted(set(found))
+
+
+def plugin(kind: Kind, name: str) -> type[Any]:
+    """The one class of the file that fulfils the contract of its kind. Raises UserError."""
+    known(kind[:-1].replace("dataset", "data set"), name, names(kind), "plug-ins")
+    try:
+        package = importlib.import_module(f"benchmark.{kind}")
+        package.__path__ = folders(kind)
+        module = importlib.import_module(f"benchmark.{kind}.{name}")
+    except Exception as error:  # a plug-in is foreign code: whatever it raises is reported as its own fault
+        place = next((str(Path(f) / f"{name}.py") for f in folders(kind) if (Path(f) / f"{name}.py").exists()), name)
+        line = _line(error, place)
+        raise UserError(f"{place}{line}: the plug-in does not import: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    contract = CONTRACT[kind]
+    classes = [
+        c
+        for c in vars(module).values()
+        if inspect.isclass(c) and issubclass(c, contract) and c.__module__ == module.__name__ and not inspect.isabstract(c)
+    ]
+    if len(classes) != 1:
+        raise UserError(f"{module.__file__}: a plug-in file defines exactly one {contract.__name__}; this one defines {len(classes)}")
+    for attribute in ("summary", "source"):
+        if not isinstance(getattr(classes[0], attribute, None), str):
+            raise UserError(f"{module.__file__}: {classes[0].__name__}.{attribute} must be a text of one line")
+    return classes[0]
+
+
+def make(kind: Kind, name: str, options: dict[str, Any]) -> Any:
+    """The plug-in with its hyper-parameters set. Raises UserError for an unknown key or a wrong type."""
+    return from_dict(plugin(kind, name), options, f"{kind[:-1]} {name}")
+
+
+def source_digest(kind: Kind, name: str) -> str:
+    """SHA-256 of the plug-in's file: a record says with which version of the code it was made."""
+    return hashlib.sha256(Path(inspect.getfile(plugin(kind, name))).read_bytes()).hexdigest()
+
+
+def _line(error: Exception, place: str) -> str:
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f":{error.lineno}"
+    trace = error.__traceback__
+    line = ""
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == place:
+            line = f":{trace.tb_lineno}"
+        trace = trace.tb_next
+    return line

@@ -1,0 +1,102 @@
+"""Records are the truth: one JSON file per training, written once, atomically. Boards and MLflow are views of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from benchmark.config import Trial, from_dict, to_dict
+from benchmark.contracts import UserError
+
+Status = Literal["finished", "diverged", "incompatible", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What one trial gave. ``metrics`` values are finite; what could not be measured is absent."""
+
+    trial: Trial
+    status: Status
+    reason: str = ""  # why, when not finished
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curve: tuple[Mapping[str, float], ...] = ()  # one entry per epoch
+    cost: Mapping[str, float] = field(default_factory=dict)  # parameters_table, parameters_dense, flops_per_sample, samples_per_second, …
+    environment: Mapping[str, str] = field(default_factory=dict)  # versions, device, host
+    fingerprints: Mapping[str, str] = field(default_factory=dict)  # data, method and backbone sources
+    notes: tuple[str, ...] = ()  # what every board must say about the data
+
+    @property
+    def trial_id(self) -> str:
+        return self.trial.trial_id
+
+    def to_json(self) -> str:
+        content = {"trial_id": self.trial_id, **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}}
+        content["trial"] = to_dict(self.trial)
+        return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def record_from_json(text: str, where: str) -> Record:
+    """The record in ``text``. Raises UserError when it is not one, or does not carry its own id."""
+    try:
+        content = json.loads(text)
+        claimed = content.pop("trial_id")
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise UserError(f"{where}: not a record; move it out of the folder") from None
+    record = from_dict(Record, content, where)
+    if record.trial_id != claimed:
+        raise UserError(f"{where}: the trial does not hash to its id {claimed}: edited by hand? move it out of the folder")
+    return record
+
+
+class Store:
+    """The folder of records: ``<results>/records/<trial_id>.json``. Files of another machine can be dropped into it."""
+
+    def __init__(self, results: Path) -> None:
+        self.folder = results / "records"
+
+    def create(self) -> None:
+        """Make the folder and prove that it can be written. Raises UserError."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise UserError(
+                f"{self.folder}: the results folder cannot be written ({error.strerror}); name another with --results"
+            ) from None
+
+    def path(self, trial_id: str) -> Path:
+        return self.folder / f"{trial_id}.json"
+
+    def get(self, trial_id: str) -> Record | None:
+        path = self.path(trial_id)
+        return record_from_json(path.read_text(encoding="utf-8"), str(path)) if path.exists() else None
+
+    def write(self, record: Record) -> None:
+        """Atomically: a reader, or a kill at any moment, sees the whole record or none."""
+        handle, name = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(record.to_json())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, self.path(record.trial_id))
+        except BaseException:
+            os.unlink(name)
+            raise
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def __iter__(self) -> Iterator[Record]:
+        """All records, in the order of their ids. Raises UserError at the first file that is not a record."""
+        for path in sorted(self.folder.glob("*.json")):
+            yield record_from_json(path.read_text(encoding="utf-8"), str(path))

@@ -1,0 +1,114 @@
+"""Records -> groups: the seeds of one cell at one tuning budget. What the board and the figures are both made of."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from benchmark.config import Cell, Trial, canonical, digest, to_dict
+from benchmark.records import Record, Status
+
+SEVERITY: tuple[Status, ...] = ("finished", "incompatible", "diverged", "failed")
+LAYER = re.compile(r"spectral/layer(\d+)/batch/effective_rank")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """The final trainings of one cell at one budget. ``label`` names its board: groups are compared under one label only."""
+
+    label: str
+    cell: Cell
+    budget: int
+    records: tuple[Record, ...]  # one a seed, in the order of seeds
+    left_out: int = 0  # records of other hyper-parameters for the same cell and budget
+
+    @property
+    def finished(self) -> tuple[Record, ...]:
+        return tuple(r for r in self.records if r.status == "finished")
+
+    @property
+    def status(self) -> Status:
+        """That of the worst seed."""
+        return max((r.status for r in self.records), key=SEVERITY.index)
+
+    @property
+    def reason(self) -> str:
+        return next((r.reason for r in self.records if r.status == self.status), "")
+
+    @property
+    def overrides(self) -> str:
+        """What the suite fixed away from the defaults, as text; empty when nothing."""
+        kinds = (("dataset", "dataset_options"), ("training", "training"), ("backbone", "backbone_options"), ("method", "method_options"))
+        parts = [f"{kind}.{key}={canonical(value)}" for kind, name in kinds for key, value in sorted(getattr(self.cell, name).items())]
+        default = next(f.default for f in dataclasses.fields(Cell) if f.name == "dimension")
+        return ", ".join(parts + ([f"dimension={self.cell.dimension}"] if self.cell.dimension != default else []))
+
+    @property
+    def protocol(self) -> str:
+        """Six digits that differ where ``overrides`` do; empty when there are none."""
+        return digest(self.overrides)[:6] if self.overrides else ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        found = dict.fromkeys(note for record in self.records for note in record.notes)
+        if self.left_out:
+            found[f"{self.cell}: {self.left_out} record(s) with other hyper-parameters for the same cell and budget are left out"] = None
+        return tuple(found)
+
+    @property
+    def layers(self) -> list[int]:
+        """The layers whose batch spectrum was measured, ascending."""
+        matches = (LAYER.fullmatch(name) for record in self.finished for name in record.metrics)
+        return sorted({int(match[1]) for match in matches if match})
+
+    def metric(self, name: str) -> dict[int, float]:
+        """Seed -> value, of the finished seeds that have the metric."""
+        return {r.trial.seed: r.metrics[name] for r in self.finished if name in r.metrics}
+
+    def cost(self, name: str) -> dict[int, float]:
+        return {r.trial.seed: r.cost[name] for r in self.finished if name in r.cost}
+
+
+def groups(records: Iterable[Record]) -> list[Group]:
+    """The groups of the final trainings among ``records``, in a fixed order. A data set of which there are several versions among the
+    records is labelled ``name@fingerprint``, so that they never share a board.
+    """
+    found: dict[tuple[str, int], list[Record]] = defaultdict(list)
+    versions: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        if record.trial.stage == "final":
+            found[record.trial.cell.key, record.trial.budget].append(record)
+            versions[record.trial.cell.dataset].add(record.trial.cell.data)
+    result = []
+    for (_, budget), members in found.items():
+        cell = members[0].trial.cell
+        label = cell.dataset if len(versions[cell.dataset]) == 1 else f"{cell.dataset}@{cell.data}"
+        chosen = _one_configuration(members)
+        result.append(Group(label=label, cell=cell, budget=budget, records=chosen, left_out=len(members) - len(chosen)))
+    return sorted(result, key=lambda g: (g.label, str(g.cell), g.budget, g.cell.key))
+
+
+def _one_configuration(records: list[Record]) -> tuple[Record, ...]:
+    """The seeds of one set of hyper-parameters: a cell tuned twice must not count a seed twice, nor mix two winners.
+
+    Taken is the set with the most finished seeds, then the better mean validation AUC: never a choice on test data.
+    """
+    sets: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        sets[_hyper_parameters(record.trial)].append(record)
+
+    def merit(key: str) -> tuple[int, float, str]:
+        finished = [r for r in sets[key] if r.status == "finished"]
+        valid = [r.metrics.get("valid/auc", 0.0) for r in finished]
+        return len(finished), sum(valid) / len(valid) if valid else 0.0, key
+
+    return tuple(sorted(sets[max(sets, key=merit)], key=lambda r: r.trial.seed))
+
+
+def _hyper_parameters(trial: Trial) -> str:
+    """Everything that tuning chose, and nothing that differs between seeds."""
+    content = to_dict(trial)
+    return canonical({name: content[name] for name in ("training", "backbone", "method", "draw")})

@@ -1,0 +1,275 @@
+"""Records -> rows -> the board, as a table, markdown, CSV or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import groupby
+from statistics import fmean
+from typing import Literal
+
+import pandas
+from tabulate import tabulate
+
+from benchmark.config import canonical, known
+from benchmark.contracts import UserError
+from benchmark.metrics.statistics import mean_sd, paired_difference
+from benchmark.records import Record, Status, Store
+from benchmark.reporting.groups import Group, groups
+
+Format = Literal["table", "markdown", "csv", "json"]
+CONTROL = "single_embedding"
+SANITY = "none"  # the backbone of rows that use none
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the board: the seeds of one cell at one budget. None where unknown. The JSON keys are the fields, in this order."""
+
+    rank: int | None
+    method: str
+    backbone: str
+    dataset: str  # the board's label
+    scale: int
+    depth: int
+    status: Status  # of the worst seed
+    seeds: int  # finished ones
+    test_auc_mean: float | None
+    test_auc_sd: float | None  # n − 1; None for one seed
+    delta_auc: float | None  # mean paired difference to the control of the same width
+    test_logloss_mean: float | None
+    information_abundance: float | None  # of the table, mean over fields
+    effective_rank_table: float | None
+    effective_rank_last: float | None  # of the last layer's batch matrices, mean over rows
+    parameters_table: int | None
+    parameters_dense: int | None
+    samples_per_second: float | None
+    delta_auc_low: float | None
+    delta_auc_high: float | None
+    tuning_trials: int
+    dimension: int
+    protocol: str
+    valid_auc_mean: float | None
+    flops_per_sample: float | None
+    peak_memory_mb: float | None
+    reason: str
+    notes: tuple[str, ...]
+    delta_seeds: int  # pairs behind delta_auc
+    overrides: str  # what `protocol` stands for
+    bayes_auc: float | None  # the known optimum of synthetic data
+    bayes_logloss: float | None
+
+
+def leaderboard(store: Store, dataset: str | None, format: Format) -> str:
+    """The board of a results folder, of all data sets or of one (a name, or a label ``name@fingerprint``). Raises UserError."""
+    found = rows(store)
+    if not found:
+        raise UserError(f"no finished records in {store.folder}; run `python -m benchmark run quick` first")
+    if dataset is not None:
+        labels = {row.dataset for row in found}
+        names = {label.split("@")[0] for label in labels}
+        wanted = known("data set", dataset, labels | names, "leaderboard")
+        found = [row for row in found if wanted in (row.dataset, row.dataset.split("@")[0])]
+    return render(found, format)
+
+
+def rows(records: Iterable[Record]) -> list[Row]:
+    """The rows of all boards: by data set, the finished ones by mean test AUC, then the unfinished ones, unranked.
+
+    Equal AUC, equal rank. Only final trainings count; see ``groups`` for which of them are one row.
+    """
+    all_groups = groups(records)
+    controls = _controls(all_groups)
+    found: list[Row] = []
+    for _, members in groupby(all_groups, key=lambda g: g.label):
+        board = [_row(group, controls.get(_conditions(group))) for group in members]
+        aucs = [row.test_auc_mean for row in board if row.status == "finished" and row.test_auc_mean is not None]
+        ranked = [
+            replace(row, rank=1 + sum(other > row.test_auc_mean for other in aucs))
+            for row in board
+            if row.status == "finished" and row.test_auc_mean is not None
+        ]
+        found += sorted(ranked, key=lambda row: row.rank or 0)
+        found += [row for row in board if row.status != "finished" or row.test_auc_mean is None]
+    return found
+
+
+def render(rows: Sequence[Row], format: Format) -> str:
+    """The rows as text: ``table`` and ``markdown`` for people, one board a data set; ``csv`` and ``json`` with every key of ``Row``."""
+    if format == "json":
+        return json.dumps([asdict(row) for row in rows], indent=1, allow_nan=False, ensure_ascii=False)
+    if format == "csv":
+        content = [{**asdict(row), "notes": "; ".join(row.notes)} for row in rows]
+        text: str = pandas.DataFrame(content, columns=[f.name for f in fields(Row)], dtype=object).to_csv(index=False)
+        return text
+    boards = [_board(label, list(members), format) for label, members in groupby(rows, key=lambda row: row.dataset)]
+    return "\n\n".join([*boards, _legend(rows, format)])
+
+
+def _controls(all_groups: Sequence[Group]) -> dict[str, Group]:
+    """Conditions -> the single-embedding group under them; the one with its default hyper-parameters where there are several."""
+    found: dict[str, Group] = {}
+    for group in all_groups:
+        if group.cell.method == CONTROL and (_conditions(group) not in found or not group.cell.method_options):
+            found[_conditions(group)] = group
+    return found
+
+
+def _conditions(group: Group) -> str:
+    """All that must be equal for a difference in AUC to be the method's doing."""
+    content = {**asdict(group.cell), "budget": group.budget}
+    del content["method"], content["method_options"]
+    return canonical(content)
+
+
+def _row(group: Group, control: Group | None) -> Row:
+    cell = group.cell
+    auc = group.metric("test/auc")
+    mean, sd = mean_sd(list(auc.values())) if auc else (None, None)
+    delta = None
+    if control is not None and cell.method != CONTROL and group.status == "finished":
+        delta = paired_difference(auc, control.metric("test/auc"))
+    last = f"spectral/layer{group.layers[-1]}/batch/effective_rank" if group.layers else ""
+    table, dense = _mean(group.cost("parameters_table")), _mean(group.cost("parameters_dense"))
+    return Row(
+        rank=None,
+        method=cell.method,
+        backbone=cell.backbone,
+        dataset=group.label,
+        scale=cell.scale,
+        depth=cell.depth,
+        status=group.status,
+        seeds=len(group.finished),
+        test_auc_mean=mean,
+        test_auc_sd=sd,
+        delta_auc=delta.mean if delta else None,
+        test_logloss_mean=_mean(group.metric("test/logloss")),
+        information_abundance=_mean(group.metric("spectral/table/information_abundance")),
+        effective_rank_table=_mean(group.metric("spectral/table/effective_rank")),
+        effective_rank_last=_mean(group.metric(last)),
+        parameters_table=None if table is None else round(table),
+        parameters_dense=None if dense is None else round(dense),
+        samples_per_second=_mean(group.cost("samples_per_second")),
+        delta_auc_low=delta.low if delta else None,
+        delta_auc_high=delta.high if delta else None,
+        tuning_trials=group.budget,
+        dimension=cell.dimension,
+        protocol=group.protocol,
+        valid_auc_mean=_mean(group.metric("valid/auc")),
+        flops_per_sample=_mean(group.cost("flops_per_sample")),
+        peak_memory_mb=_mean(group.cost("peak_memory_mb")),
+        reason=group.reason,
+        notes=group.notes,
+        delta_seeds=delta.n if delta else 0,
+        overrides=group.overrides,
+        bayes_auc=_mean(group.metric("test/bayes_auc")),
+        bayes_logloss=_mean(group.metric("test/bayes_logloss")),
+    )
+
+
+def _mean(values: Mapping[int, float]) -> float | None:
+    return fmean(values.values()) if values else None
+
+
+def _board(label: str, board: Sequence[Row], format: Literal["table", "markdown"]) -> str:
+    """One data set's board: heading, table, and below it what must be said about it."""
+    columns: dict[str, Callable[[Row], str]] = {
+        "#": lambda r: _text(r.rank, "d"),
+        "method": lambda r: r.method,
+        "backbone": lambda r: "-" if r.backbone == SANITY else r.backbone,
+        "scale": lambda r: "-" if r.backbone == SANITY else str(r.scale),
+        "depth": lambda r: "-" if r.backbone == SANITY else str(r.depth),
+        "trials": lambda r: str(r.tuning_trials),
+        "protocol": lambda r: r.protocol or "-",
+        "test AUC\n± sd (seeds)": _auc,
+        "Δ to SE\n± 95 %": _delta,
+        "log-\nloss": lambda r: _text(r.test_logloss_mean, ".5f"),
+        "IA\ntable": lambda r: _text(r.information_abundance, ".2f"),
+        "eff.\nrank\ntable": lambda r: _text(r.effective_rank_table, ".2f"),
+        "eff.\nrank\nlast": lambda r: _text(r.effective_rank_last, ".2f"),
+        "params\ntable": lambda r: _human(r.parameters_table),
+        "params\ndense": lambda r: _human(r.parameters_dense),
+        "samples\n/s": lambda r: _human(r.samples_per_second),
+    }
+    if len({r.tuning_trials for r in board}) == 1:
+        del columns["trials"]
+    if len({r.protocol for r in board}) == 1:
+        del columns["protocol"]
+    left = {"method", "backbone"}
+    table = tabulate(
+        [[cell(row) for cell in columns.values()] for row in board],
+        headers=[name.replace("-\n", "").replace("\n", " ") if format == "markdown" else name for name in columns],
+        tablefmt="github" if format == "markdown" else "simple",
+        colalign=["left" if name in left else "right" for name in columns],
+        disable_numparse=True,
+    )
+    finished = sum(row.status == "finished" for row in board)
+    tuned = sorted({row.tuning_trials for row in board})
+    heading = f"{label}: {finished} of {len(board)} cells finished, tuning trials per cell: {', '.join(map(str, tuned))}"
+    lines = list(dict.fromkeys(_remarks(board)))
+    if format == "markdown":
+        return "\n".join([f"### {heading}", "", table, *([""] if lines else []), *(f"- {line}" for line in lines)])
+    return "\n".join([heading, "", table, *([""] if lines else []), *lines])
+
+
+def _remarks(board: Sequence[Row]) -> Iterable[str]:
+    """The lines under a board; equal ones are said once."""
+    for row in board:
+        if row.bayes_auc is not None:
+            optimum = f"AUC {row.bayes_auc:.5f}" + ("" if row.bayes_logloss is None else f", logloss {row.bayes_logloss:.5f}")
+            yield f"Bayes optimum: {optimum}: no method can be expected above it"
+    for row in board:
+        if row.status != "finished":
+            place = "" if row.backbone == SANITY else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
+            yield f"{row.status}: {row.method}{place}: {row.reason or 'no reason recorded'}"
+    for row in board:
+        yield from (f"note: {note}" for note in row.notes)
+    for row in sorted(board, key=lambda r: r.protocol):
+        if row.protocol:
+            yield f"protocol {row.protocol}: {row.overrides}"
+
+
+def _legend(rows: Sequence[Row], format: Literal["table", "markdown"]) -> str:
+    lines = [
+        "Ranked by mean test AUC over seeds, ± sample standard deviation. Less collapse alone does not make a better model: read both.",
+        "Δ to SE: test AUC less single_embedding's at the same width and setting, paired by seed, ± half its 95 % interval.",
+        "IA: information abundance, Σσ/σ_1; eff. rank: exp of the entropy of σ/Σσ; σ singular values. Both count the dimensions in use.",
+        "table: mean over the fields with at least as many learned values as the width; a field with fewer cannot collapse.",
+        "last: batch of validation data at the last interaction layer, mean over its rows.",
+        "params: the embedding table, and all the rest; samples/s: training, on the machine that ran it.",
+    ]
+    if any(row.backbone == SANITY for row in rows):
+        lines.append("Rows without a backbone are sanity rows: no interaction model should stand below them.")
+    if format == "markdown":
+        return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(lines)
+
+
+def _auc(row: Row) -> str:
+    if row.test_auc_mean is None:
+        return row.status
+    sd = "" if row.test_auc_sd is None else f" ± {row.test_auc_sd:.5f}"
+    failed = "" if row.status == "finished" else f"{row.status}, "
+    return f"{row.test_auc_mean:.5f}{sd} ({failed}{row.seeds})"
+
+
+def _delta(row: Row) -> str:
+    if row.delta_auc is None:
+        return "-"
+    half = "" if row.delta_auc_high is None else f" ± {row.delta_auc_high - row.delta_auc:.5f}"
+    return f"{row.delta_auc:+.5f}{half}"
+
+
+def _text(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _human(value: float | None) -> str:
+    """Three significant digits with k, M or G: 1.23M."""
+    if value is None:
+        return "-"
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= 0.9995 * size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.0f}"

@@ -1,0 +1,241 @@
+"""Records -> figures: AUC against scale, spectra against depth, and both together. PNG files, no display needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from math import ceil
+from pathlib import Path
+from statistics import fmean
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+
+from benchmark.metrics.statistics import mean_sd, rank_correlation
+from benchmark.records import Record
+from benchmark.reporting.groups import Group, groups
+from benchmark.reporting.leaderboard import CONTROL, SANITY
+
+Place = tuple[str, int]  # backbone, depth
+Filling = Literal["full", "none", "left", "top"]
+
+# Okabe and Ito's colours, told apart by colour-blind readers too; black is the control's, yellow is too light for a line.
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+CONTROL_COLOUR = "#000000"
+DASHES = ("-", "--", ":", "-.")  # with more methods than colours, a colour comes again with another dash and filling
+FILLINGS: tuple[Filling, ...] = ("full", "none", "left", "top")
+SCALE_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DPI = 150
+PANEL = (3.6, 2.8)  # inches
+COLUMNS = 3  # panels beside each other
+
+
+@dataclass(frozen=True)
+class Style:
+    colour: str
+    dash: str
+    filling: Filling
+
+
+def figures(records: Iterable[Record], folder: Path) -> list[Path]:
+    """Draw ``<data set>-auc.png``, ``-depth.png`` and ``-joint.png`` into ``folder`` and return their paths.
+
+    Drawn are finished cells with a backbone; a figure without anything to show is not made. Colours belong to methods, the same in every
+    panel and figure. Error bars are the sample standard deviation over seeds, from two seeds on.
+    """
+    finished = [g for g in groups(records) if g.status == "finished" and g.cell.backbone != SANITY and g.metric("test/auc")]
+    styles = _styles({g.cell.method for g in finished})
+    folder.mkdir(parents=True, exist_ok=True)
+    paths: list[Path] = []
+    for label, board in groupby(finished, key=lambda g: g.label):
+        members = list(board)
+        for name, draw in (("auc", auc_against_scale), ("depth", rank_against_layer), ("joint", auc_against_rank)):
+            figure = draw(label, members, styles)
+            if figure is not None:
+                paths.append(folder / f"{re.sub(r'[^A-Za-z0-9_.@-]', '_', label)}-{name}.png")
+                figure.savefig(paths[-1])  # a Figure of its own draws with Agg: no display, no global state
+    return paths
+
+
+def auc_against_scale(label: str, board: Sequence[Group], styles: Mapping[str, Style]) -> Figure | None:
+    """Width-wise scaling: test AUC over scale, a line a method, a panel a backbone."""
+    places = _places(board)
+    scales = sorted({g.cell.scale for g in board})
+    figure, axes = _panels(len(places), f"{label}: test AUC against scale")
+    for axis, place in zip(axes, places, strict=True):
+        here = [g for g in board if _place(g) == place]
+        lines = _series(here, board)
+        for index, (series, members) in enumerate(lines):
+            shift = 0.3 * ((index + 0.5) / len(lines) - 0.5)  # side by side, so that error bars do not cover each other
+            points = [(scales.index(g.cell.scale) + shift, *mean_sd(list(g.metric("test/auc").values()))) for g in members]
+            _line(axis, sorted(points, key=lambda p: p[0]), styles[members[0].cell.method], series)
+        _caption(axis, _title(place), "scale (width / base dimension)", "test AUC")
+        axis.set_xticks(range(len(scales)), [f"{scale}×" for scale in scales])
+        axis.set_xlim(-0.3, len(scales) - 0.7)
+    _legend(figure, axes)
+    return figure
+
+
+def rank_against_layer(label: str, board: Sequence[Group], styles: Mapping[str, Style]) -> Figure | None:
+    """Depth-wise collapse: effective rank of the batch matrices over a Gaussian's, by layer; backbones down, scales across."""
+    measured = [g for g in board if g.layers]
+    if not measured:
+        return None
+    places, scales = _places(measured), sorted({g.cell.scale for g in measured})
+    figure, axes = _panels(len(scales) * len(places), f"{label}: effective rank against interaction layer", columns=len(scales))
+    for axis, (place, scale) in zip(axes, ((p, s) for p in places for s in scales), strict=True):
+        here = [g for g in measured if _place(g) == place and g.cell.scale == scale]
+        for series, members in _series(here, measured):
+            [group] = members
+            points = [(layer, *mean_sd(list(values.values()))) for layer in group.layers if (values := _over_gaussian(group, layer))]
+            _line(axis, points, styles[group.cell.method], series)
+        _caption(axis, f"{_title(place)} · scale {scale}", "layer (0: embedding)", "effective rank / Gaussian")
+        axis.set_xticks(sorted({layer for g in here for layer in g.layers}))
+        axis.axhline(1, color="#999999", linewidth=0.8)
+        axis.set_ylim(bottom=0)
+    _legend(figure, axes)
+    return figure
+
+
+def auc_against_rank(label: str, board: Sequence[Group], styles: Mapping[str, Style]) -> Figure | None:
+    """Both views at once: test AUC over the effective rank of the last layer; colour is the method, shape the scale.
+
+    ρ is Spearman's rank correlation over the points of a panel at one scale, averaged over scales where it exists.
+    """
+    measured = [g for g in board if g.layers and _over_gaussian(g, g.layers[-1])]
+    if not measured:
+        return None
+    places, scales = _places(measured), sorted({g.cell.scale for g in measured})
+    figure, axes = _panels(len(places), f"{label}: test AUC against effective rank of the last layer")
+    for axis, place in zip(axes, places, strict=True):
+        here = [g for g in measured if _place(g) == place]
+        for group in here:
+            mean, sd = mean_sd(list(group.metric("test/auc").values()))
+            style = styles[group.cell.method]
+            axis.errorbar(
+                [_last(group)],
+                [mean],
+                yerr=None if sd is None else [sd],
+                color=style.colour,
+                fillstyle=style.filling,
+                marker=_scale_marker(scales, group.cell.scale),
+                markersize=6,
+                capsize=2.5,
+                linewidth=1,
+            )
+        correlations = [c for c in (_correlation([g for g in here if g.cell.scale == scale]) for scale in scales) if c is not None]
+        correlation = f" · ρ = {fmean(correlations):+.2f}" if correlations else ""
+        _caption(axis, _title(place) + correlation, "effective rank / Gaussian, last layer", "test AUC")
+    methods = sorted({g.cell.method for g in measured}, key=_order)
+    handles = [Line2D([], [], color=styles[m].colour, fillstyle=styles[m].filling, marker="o", linestyle="", label=m) for m in methods]
+    shapes = [Line2D([], [], color="#777777", marker=_scale_marker(scales, s), linestyle="", label=f"scale {s}") for s in scales]
+    figure.legend(handles=shapes, loc="outside right center", fontsize=8, frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)), fontsize=8, frameon=False)
+    return figure
+
+
+def _styles(methods: Iterable[str]) -> dict[str, Style]:
+    """Method -> style. The control is black; the others take the colours in the order of their names."""
+    found = {CONTROL: Style(CONTROL_COLOUR, DASHES[0], FILLINGS[0])}
+    for index, method in enumerate(sorted(set(methods) - {CONTROL})):
+        turn = index // len(COLOURS) % len(DASHES)
+        found[method] = Style(COLOURS[index % len(COLOURS)], DASHES[turn], FILLINGS[turn])
+    return found
+
+
+def _place(group: Group) -> Place:
+    return group.cell.backbone, group.cell.depth
+
+
+def _places(board: Iterable[Group]) -> list[Place]:
+    return sorted({_place(g) for g in board})
+
+
+def _title(place: Place) -> str:
+    return f"{place[0]} · depth {place[1]}"
+
+
+def _order(method: str) -> tuple[bool, str]:
+    return method != CONTROL, method
+
+
+def _series(here: Sequence[Group], board: Sequence[Group]) -> list[tuple[str, list[Group]]]:
+    """Lines of a panel: a method, told apart by budget and protocol where the board has several of them."""
+    budgets, protocols = len({g.budget for g in board}) > 1, len({g.protocol for g in board}) > 1
+
+    def name(group: Group) -> str:
+        parts = [group.cell.method]
+        parts += [f"{group.budget} trials"] if budgets else []
+        parts += [group.protocol] if protocols and group.protocol else []
+        return " · ".join(parts)
+
+    ordered = sorted(here, key=lambda g: (_order(g.cell.method), name(g)))
+    return [(series, list(members)) for series, members in groupby(ordered, key=name)]
+
+
+def _over_gaussian(group: Group, layer: int) -> dict[int, float]:
+    return group.metric(f"spectral/layer{layer}/batch/effective_rank_over_gaussian")
+
+
+def _last(group: Group) -> float:
+    return fmean(_over_gaussian(group, group.layers[-1]).values())
+
+
+def _correlation(points: Sequence[Group]) -> float | None:
+    return rank_correlation([_last(g) for g in points], [fmean(g.metric("test/auc").values()) for g in points])
+
+
+def _scale_marker(scales: Sequence[int], scale: int) -> str:
+    return SCALE_MARKERS[scales.index(scale) % len(SCALE_MARKERS)]
+
+
+def _panels(count: int, title: str, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` panels, at least 1,200 pixels wide at two panels or more, room below for the legend."""
+    across = min(columns, count)
+    down = ceil(count / across)
+    figure = Figure(
+        figsize=(max(8.0, PANEL[0] * across), PANEL[1] * down + 1.1), dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)
+    )
+    figure.suptitle(title, fontsize=12)
+    axes = [figure.add_subplot(down, across, index + 1) for index in range(count)]
+    for axis in axes:
+        axis.grid(True, color="#E5E5E5", linewidth=0.7)
+        axis.set_axisbelow(True)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.ticklabel_format(axis="y", useOffset=False)
+        axis.tick_params(labelsize=8)
+    return figure, axes
+
+
+def _line(axis: Axes, points: Sequence[tuple[float, float, float | None]], style: Style, label: str) -> None:
+    """A line through (x, mean, sd); bars of one sd where there are two seeds or more."""
+    axis.errorbar(
+        [x for x, _, _ in points],
+        [mean for _, mean, _ in points],
+        yerr=[sd or 0.0 for _, _, sd in points] if any(sd is not None for _, _, sd in points) else None,
+        color=style.colour,
+        linestyle=style.dash,
+        marker="o",
+        markersize=4.5,
+        fillstyle=style.filling,
+        capsize=2.5,
+        linewidth=1.4,
+        label=label,
+    )
+
+
+def _caption(axis: Axes, title: str, x: str, y: str) -> None:
+    axis.set_title(title, fontsize=10)
+    axis.set_xlabel(x, fontsize=9)
+    axis.set_ylabel(y, fontsize=9)
+
+
+def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
+    """One legend for all panels, under them; each series once."""
+    found = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=min(5, len(found)), fontsize=8, frameon=False)

@@ -1,0 +1,57 @@
+"""Scores, losses and spectra of a model that is not being trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.contracts import CTRModel, Schema
+from benchmark.data.batches import Rows
+from benchmark.metrics.ctr import auc, logloss
+from benchmark.metrics.spectral import layer_metrics, table_metrics
+
+BATCH = 8192
+SPECTRAL_SAMPLE = 8192  # instances of the validation part that layer spectra are taken on
+
+
+class NotFinite(Exception):
+    """The model gives scores that are no numbers."""
+
+
+@torch.no_grad()
+def score(model: CTRModel, rows: Rows) -> dict[str, float]:
+    """{"auc", "logloss"} on all rows. Raises NotFinite."""
+    model.eval()
+    scored = [(model(ids).logits, labels) for ids, labels in rows.batches(BATCH)]
+    logits, labels = (torch.cat(parts) for parts in zip(*scored, strict=True))
+    if not bool(torch.isfinite(logits).all()):
+        raise NotFinite
+    return {"auc": auc(logits, labels), "logloss": logloss(logits, labels)}
+
+
+@torch.no_grad()
+def spectra(model: CTRModel, sample: Rows, schema: Schema, value_counts: Sequence[np.ndarray]) -> dict[str, float]:
+    """The spectral metrics of methods.md §4: of the table (learned rows only) and of each layer's states on the first
+    ``SPECTRAL_SAMPLE`` instances of ``sample``. Names: spectral/table/…, spectral/layer{l}/….
+    """
+    table = model.table()
+    if table is None:
+        return {}
+    model.eval()
+    states: list[list[Tensor]] = []
+    seen = 0
+    for ids, _ in sample.batches(1024):
+        states.append([state.cpu() for state in model(ids).states])
+        seen += len(ids)
+        if seen >= SPECTRAL_SAMPLE:
+            break
+    layers = [torch.cat(parts) for parts in zip(*states, strict=True)]
+    sets = layers[0].shape[1] if layers else 1
+    names = [f.name for f in schema.fields]
+    found = {f"spectral/{name}": value for name, value in table_metrics(table.detach().cpu(), sets, names, value_counts).items()}
+    for index, layer in enumerate(layers):
+        found |= {f"spectral/layer{index}/{name}": value for name, value in layer_metrics(layer).items()}
+    return found

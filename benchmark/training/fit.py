@@ -1,0 +1,150 @@
+"""The training loop: Adam, learning-rate drop and early stopping on validation AUC, the best epoch's weights restored."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Never
+
+import torch
+from torch.nn import functional
+from tqdm import tqdm
+
+from benchmark.config import Training
+from benchmark.contracts import CTRModel
+from benchmark.data.batches import Rows
+from benchmark.data.store import Fold
+from benchmark.training.evaluate import NotFinite, score
+
+Report = Callable[[Mapping[str, float]], None]
+DIVERGED = 20.0  # times the logloss of the constant predictor; no run that learns comes near it
+
+
+class Diverged(Exception):
+    """The loss or the scores are no numbers any more, or far above the constant predictor's. Carries the curve so far."""
+
+    def __init__(self, reason: str, curve: tuple[Mapping[str, float], ...]) -> None:
+        super().__init__(reason)
+        self.curve = curve
+
+
+@dataclass
+class Fitted:
+    """The model now has the weights of ``best_epoch``."""
+
+    best_epoch: int
+    valid: Mapping[str, float]  # auc and logloss at the best epoch
+    curve: tuple[Mapping[str, float], ...]
+    samples_per_second: float  # median over epochs, training part only
+    seconds: float  # training and validation, all epochs
+
+
+def fit(
+    model: CTRModel,
+    fold: Fold,
+    positive_rate: float,
+    training: Training,
+    generator: torch.Generator,
+    report: Report,
+    progress: bool = False,
+) -> Fitted:
+    """Train on ``fold.train`` with its ``positive_rate``, choose the epoch on ``fold.valid``. Raises Diverged.
+
+    A model without parameters is not trained. The embedding L2 of methods.md §5, (λ/2)‖E‖² over the whole table every step, is
+    Adam's ``weight_decay`` of the table's group: the same gradient λE without a pass of its own.
+    """
+    started = time.perf_counter()
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if not parameters:
+        return Fitted(0, score(model, fold.valid), (), math.nan, time.perf_counter() - started)
+    optimizer = _optimizer(model, training)
+    limit = DIVERGED * _entropy(positive_rate)
+    curve: list[Mapping[str, float]] = []
+    speeds: list[float] = []
+    best: Mapping[str, float] = {"auc": -math.inf}
+    best_epoch, best_weights = 0, _copy(model)
+    for epoch in range(1, training.epochs + 1):
+        with tqdm(
+            total=len(fold.train), unit="sample", unit_scale=True, desc=f"epoch {epoch}/{training.epochs}", disable=not progress
+        ) as bar:
+            if curve:
+                bar.set_postfix_str(f"valid AUC {best['auc']:.5f}")
+            loss, speed = _epoch(model, optimizer, parameters, fold.train, training, generator, bar)
+        if not math.isfinite(loss) or loss > limit:
+            raise Diverged(f"training loss {loss:.4g} in epoch {epoch}", tuple(curve))
+        try:
+            valid = score(model, fold.valid)
+        except NotFinite:
+            raise Diverged(f"scores are not finite in epoch {epoch}", tuple(curve)) from None
+        speeds.append(speed)
+        curve.append(
+            {
+                "epoch": float(epoch),
+                "train/loss": loss,
+                "valid/auc": valid["auc"],
+                "valid/logloss": valid["logloss"],
+                "learning_rate": optimizer.param_groups[0]["lr"],
+                "samples_per_second": speed,
+            }
+        )
+        report(curve[-1])
+        if valid["auc"] > best["auc"]:
+            best, best_epoch, best_weights = valid, epoch, _copy(model)
+        elif epoch - best_epoch >= training.patience:
+            break
+        else:
+            for group in optimizer.param_groups:
+                group["lr"] *= training.plateau_factor
+    model.load_state_dict(best_weights)
+    speeds.sort()
+    return Fitted(best_epoch, best, tuple(curve), speeds[len(speeds) // 2], time.perf_counter() - started)
+
+
+def _optimizer(model: CTRModel, training: Training) -> torch.optim.Optimizer:
+    table = model.table()
+    rest = [p for p in model.parameters() if p.requires_grad and p is not table]
+    groups = [{"params": rest, "weight_decay": 0.0}] if rest else []
+    if table is not None:
+        groups.append({"params": [table], "weight_decay": training.embedding_l2})
+    return torch.optim.Adam(groups, lr=training.learning_rate, fused=True)
+
+
+def _epoch(
+    model: CTRModel,
+    optimizer: torch.optim.Optimizer,
+    parameters: list[torch.nn.Parameter],
+    train: Rows,
+    training: Training,
+    generator: torch.Generator,
+    bar: tqdm[Never],
+) -> tuple[float, float]:
+    """One pass over ``train``: mean logloss (without penalty) and samples per second."""
+    model.train()
+    started = time.perf_counter()
+    total = torch.zeros((), dtype=torch.float64, device=train.device)
+    seen = 0
+    for step, (ids, labels) in enumerate(train.shuffled(training.batch_size, generator)):
+        output = model(ids)
+        loss = functional.binary_cross_entropy_with_logits(output.logits, labels)
+        optimizer.zero_grad(set_to_none=True)
+        (loss + output.penalty).backward()
+        if training.gradient_clip > 0:
+            torch.nn.utils.clip_grad_norm_(parameters, training.gradient_clip)
+        optimizer.step()
+        total += loss.detach() * len(labels)  # stays on the device: reading it would make every step wait
+        seen += len(labels)
+        if not bar.disable:
+            bar.update(len(labels))
+            if step % 20 == 0:
+                bar.set_postfix_str(f"loss {float(total) / seen:.4f}")
+    return float(total) / seen, seen / (time.perf_counter() - started)
+
+
+def _entropy(rate: float) -> float:
+    return -(rate * math.log(rate) + (1 - rate) * math.log(1 - rate))
+
+
+def _copy(model: CTRModel) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}

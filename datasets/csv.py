@@ -1,0 +1,147 @@
+"""Any table of a user: one file to split, or a folder that holds train, valid and test files.
+
+.csv, .tsv (also .gz; UTF-8, one header line) and .parquet. Every cell is one value; sequences are refused.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, cast
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from benchmark.config import known
+from benchmark.contracts import Column, DataSet, Source, UserError
+from benchmark.data.tables import Table, check_labels, check_numbers, find_part, read_table
+
+PARTS = ("train", "valid", "test")
+SPELLINGS = {"train": ("train",), "valid": ("valid", "val", "validation", "dev"), "test": ("test",)}  # of files and split-column cells
+
+
+@dataclass(frozen=True, kw_only=True)
+class Csv(DataSet):
+    """Columns and split of the user's table. Without ``categorical`` and ``numeric`` every other column is categorical.
+
+    Of one file, ``split`` (train:valid:test) is drawn at random with ``seed``; with ``by_time`` the parts follow each other in the order
+    of that column instead (as numbers if all its cells are, else as text: ISO dates sort rightly; ties keep the file's order). Or
+    ``split_column`` says train, valid (val, validation, dev) or test in each row.
+    """
+
+    summary: ClassVar[str] = "your own table: CSV, TSV or Parquet with a 0/1 label column"
+    source: ClassVar[str] = "a file, or a folder with train, valid and test files, named by --from"
+
+    label: str
+    categorical: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+    min_count: int = 1  # rarer training values become out-of-vocabulary
+    buckets: int = 32  # of equal training frequency, for each numeric column
+    separator: str = ""  # "": by the file's name
+    split: str = ""  # "": 8:1:1 where one is needed
+    seed: int = 0
+    split_column: str = ""
+    by_time: str = ""
+
+    def __post_init__(self) -> None:
+        named = [self.label, *self.categorical, *self.numeric, *filter(None, (self.split_column, self.by_time))]
+        for name, times in Counter(named).items():
+            if times > 1:
+                raise UserError(f"dataset csv: the column {name!r} is named {times} times; each column has one use")
+        if self.min_count < 1:
+            raise UserError(f"dataset csv: min_count = {self.min_count}; it must be at least 1")
+        if self.buckets < 2:
+            raise UserError(f"dataset csv: buckets = {self.buckets}; it must be at least 2")
+        if self.seed < 0:
+            raise UserError(f"dataset csv: seed = {self.seed}; it must be at least 0")
+        if self.split_column and (self.split or self.by_time):
+            raise UserError("dataset csv: split_column already says the part of each row; drop split and by_time")
+        self.shares()
+
+    def shares(self) -> tuple[float, float, float]:
+        """train, valid, test; they sum to 1."""
+        try:
+            numbers = [float(text) for text in (self.split or "8:1:1").split(":")]
+        except ValueError:
+            numbers = []
+        if len(numbers) != 3 or not all(0 < number < float("inf") for number in numbers):
+            raise UserError(f"dataset csv: split = {self.split!r}; it must be three numbers greater than 0 like 8:1:1 (train:valid:test)")
+        train, valid, test = (number / sum(numbers) for number in numbers)
+        return train, valid, test
+
+    def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
+        if origin is None:
+            raise UserError("data set csv: name the file, or the folder with train, valid and test files, by --from PATH")
+        if origin.is_dir():
+            if self.split or self.split_column or self.by_time:
+                raise UserError(f"{origin}: a folder already holds the three parts; drop split, split_column and by_time")
+            tables = {part: read_table(find_part(origin, names), self.separator) for part, names in SPELLINGS.items()}
+            columns = self._columns(tables["train"])
+            for table in tables.values():
+                self._check(table, columns)
+            parts = {part: table.frame for part, table in tables.items()}
+        else:
+            table = read_table(origin, self.separator)
+            columns = self._columns(table)
+            self._check(table, columns)
+            parts = self._by_column(table) if self.split_column else self._drawn(table)
+        return Source(parts=parts, label=self.label, columns=columns, min_count=self.min_count, buckets=self.buckets)
+
+    def _columns(self, table: Table) -> tuple[Column, ...]:
+        """The fields, in the order of the file."""
+        special = (self.label, self.split_column, self.by_time)
+        for name in (*filter(None, special), *self.categorical, *self.numeric):
+            known("column", name, table.columns, str(table.path))
+        chosen = (*self.categorical, *self.numeric) or tuple(c for c in table.columns if c not in special)
+        if not chosen:
+            raise UserError(f"{table.path}: there is no column besides the label; a data set needs fields")
+        return tuple(Column(c, "numeric" if c in self.numeric else "categorical") for c in table.columns if c in chosen)
+
+    def _check(self, table: Table, columns: tuple[Column, ...]) -> None:
+        """Labels and numbers, while the file's own row numbers are known."""
+        for name in (self.label, *(column.name for column in columns)):
+            known("column", name, table.columns, str(table.path))
+        check_labels(table.frame, self.label, str(table.path))
+        check_numbers(table.frame, self.numeric, str(table.path))
+
+    def _by_column(self, table: Table) -> dict[str, pl.LazyFrame]:
+        cell = pl.col(self.split_column)
+        spellings = [spelling for part in PARTS for spelling in SPELLINGS[part]]
+        unknown = table.frame.select(cell).with_row_index("row", offset=1).filter(~cell.is_in(spellings).fill_null(False)).head(1).collect()
+        if len(unknown):
+            row, value = unknown.row(0)
+            raise UserError(
+                f"{table.path}: row {row}, column {self.split_column!r}: {value or ''!r} names no part; use {', '.join(spellings)}"
+            )
+        parts = {part: table.frame.filter(cell.is_in(SPELLINGS[part])) for part in PARTS}
+        for part, frame in parts.items():
+            if not frame.head(1).collect().height:
+                raise UserError(f"{table.path}: no row has {part!r} in the column {self.split_column!r}; every part needs rows")
+        return parts
+
+    def _drawn(self, table: Table) -> dict[str, pl.LazyFrame]:
+        order = self._by_age(table) if self.by_time else np.random.default_rng(self.seed).permutation(table.rows)
+        train, valid, _ = self.shares()
+        ends = (round(train * table.rows), round((train + valid) * table.rows), table.rows)
+        part_of = np.empty(table.rows, np.uint8)
+        start = 0
+        for number, end in enumerate(ends):
+            if end == start:
+                raise UserError(f"{table.path}: {table.rows} rows, split {self.split or '8:1:1'}: {PARTS[number]} would be empty")
+            part_of[order[start:end]] = number
+            start = end
+        return {part: table.frame.filter(pl.Series(part_of == number)) for number, part in enumerate(PARTS)}
+
+    def _by_age(self, table: Table) -> NDArray[np.int64]:
+        """Row numbers from the oldest to the youngest."""
+        times = table.frame.select(self.by_time).collect()[self.by_time]
+        missing = (times.fill_null("") == "").arg_true()
+        if len(missing):
+            raise UserError(
+                f"{table.path}: row {missing[0] + 1}, column {self.by_time!r}: an empty cell; every row needs a time to split by time"
+            )
+        numbers = times.cast(pl.Float64, strict=False)
+        aged = pl.DataFrame({"time": times if numbers.null_count() else numbers, "row": np.arange(table.rows)}).sort("time", "row")
+        return cast(NDArray[np.int64], aged["row"].to_numpy())

@@ -1,0 +1,131 @@
+"""Generated rows whose labels are drawn from a known probability, so that the best possible metrics are known too.
+
+Field f has values with Zipf frequencies, drawn independently. The logit of a row is that of a factorisation machine (Rendle, ICDM
+2010): intercept + Σ_f w_f[x_f] + Σ_{f<g} ⟨v_f[x_f], v_g[x_g]⟩ with v of a low rank. w and v have mean zero under each field's
+frequencies, so that the pairwise part is invisible to a linear model; rare values carry less (they could not be learned). With
+probability ``noise`` the label is a coin of the base rate instead. *Bayes* metrics are those of the probability that drew the labels:
+in expectation no model does better on the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from benchmark.contracts import Column, DataSet, Source, UserError
+from benchmark.metrics.ctr import auc, logloss
+
+HALF = 100.0  # a value with this many expected rows carries half of a frequent value's weight
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthetic(DataSet):
+    """Options of the generator. Rows are split 8:1:1."""
+
+    summary: ClassVar[str] = "generated: Zipf values, planted low-rank interaction, known Bayes AUC and logloss"
+    source: ClassVar[str] = "this project; interaction as in Rendle, Factorization Machines, ICDM 2010"
+    embedded: ClassVar[bool] = True
+    training: ClassVar[Mapping[str, Any]] = {"batch_size": 1024, "embedding_l2": 1e-2}
+
+    rows: int = 60_000  # all parts together
+    cardinalities: tuple[int, ...] = (3, 5, 10, 30, 100, 300, 1000, 3000)
+    zipf: float = 1.2  # frequency of the k-th value ∝ k^-zipf
+    rank: int = 4  # of the planted interaction
+    signal: float = 2.0  # standard deviation of the logit
+    interaction: float = 0.5  # share of the logit's variance in the pairwise part
+    noise: float = 0.02  # share of labels that are drawn regardless of the row
+    base_rate: float = 0.3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, sound, rule in (
+            ("rows", self.rows >= 100, "at least 100"),
+            ("cardinalities", len(self.cardinalities) >= 2 and min(self.cardinalities) >= 2, "two or more fields of two or more values"),
+            ("zipf", self.zipf >= 0, "at least 0"),
+            ("rank", self.rank >= 1, "at least 1"),
+            ("signal", self.signal > 0, "greater than 0"),
+            ("interaction", 0 <= self.interaction <= 1, "in [0, 1]"),
+            ("noise", 0 <= self.noise < 1, "in [0, 1)"),
+            ("base_rate", 0 < self.base_rate < 1, "in (0, 1)"),
+            ("seed", self.seed >= 0, "at least 0"),
+        ):
+            if not sound:
+                raise UserError(f"dataset synthetic: {name} = {getattr(self, name)}; it must be {rule}")
+
+    def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
+        if origin is not None:
+            raise UserError("data set synthetic is generated: it takes no --from")
+        values, probability, labels = self.draw()
+        names = [f"field{number}_{size}" for number, size in enumerate(self.cardinalities, start=1)]
+        frame = pl.DataFrame({"label": labels, **{name: column.astype(np.int32) for name, column in zip(names, values.T, strict=True)}})
+        train, valid = self.rows * 8 // 10, self.rows // 10
+        parts = {
+            "train": slice(0, train),
+            "valid": slice(train, train + valid),
+            "test": slice(train + valid, self.rows),
+        }
+        known = {}
+        for part in ("valid", "test"):
+            chances, truth = torch.from_numpy(probability[parts[part]]), torch.from_numpy(labels[parts[part]])
+            if not 0 < truth.sum() < len(truth):
+                raise UserError(f"dataset synthetic: every {part} label came out the same; raise rows, or move base_rate towards 0.5")
+            known[f"{part}/bayes_auc"] = auc(chances, truth)
+            known[f"{part}/bayes_logloss"] = logloss(chances.logit(eps=1e-15), truth)
+        return Source(
+            parts={part: frame[rows].lazy() for part, rows in parts.items()},
+            label="label",
+            columns=tuple(Column(name) for name in names),
+            known=known,
+        )
+
+    def draw(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]:
+        """values (rows, fields) from 0, probability (rows,), labels (rows,)."""
+        random = np.random.default_rng(self.seed)
+        linear = np.zeros(self.rows)
+        total, squares = np.zeros((self.rows, self.rank)), np.zeros(self.rows)
+        values = np.empty((self.rows, len(self.cardinalities)), np.int64)
+        for field, size in enumerate(self.cardinalities):
+            frequency = np.arange(1, size + 1) ** -self.zipf
+            frequency /= frequency.sum()
+            expected = frequency[:, None] * self.rows
+            weights = random.standard_normal((size, 1 + self.rank)) * np.sqrt(expected / (expected + HALF))
+            weights -= frequency @ weights
+            weights /= np.sqrt((frequency @ weights**2).mean())  # every field says about equally much
+            drawn = random.permutation(size)  # so that a value's name does not tell its frequency
+            ranks = random.choice(size, self.rows, p=frequency)
+            values[:, field] = drawn[ranks]
+            chosen = weights[ranks]
+            linear += chosen[:, 0]
+            total += chosen[:, 1:]
+            squares += (chosen[:, 1:] ** 2).sum(1)
+        pairs = ((total**2).sum(1) - squares) / 2  # Σ_{f<g} ⟨v_f, v_g⟩
+        logit = self.signal * (np.sqrt(1 - self.interaction) * _standard(linear) + np.sqrt(self.interaction) * _standard(pairs))
+        probability = (1 - self.noise) * _sigmoid(logit + _intercept(logit, self.base_rate)) + self.noise * self.base_rate
+        labels = (random.random(self.rows) < probability).astype(np.uint8)
+        return values, probability, labels
+
+
+def _standard(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    standard: NDArray[np.float64] = (x - x.mean()) / x.std()
+    return standard
+
+
+def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    probability: NDArray[np.float64] = 1 / (1 + np.exp(-x))
+    return probability
+
+
+def _intercept(logit: NDArray[np.float64], rate: float) -> float:
+    """The b with mean(sigmoid(logit + b)) = rate, by bisection."""
+    low, high = -100.0, 100.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _sigmoid(logit + middle).mean() < rate else (low, middle)
+    return (low + high) / 2

@@ -1,0 +1,39 @@
+"""Logistic regression: one weight for each value of each field. A model with interactions that does not beat it has a defect."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.contracts import Backbone, CTRModel, Method, Output, Schema, no_penalty
+from benchmark.nn.embedding import EmbeddingTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogisticRegression(Method):
+    summary: ClassVar[str] = "sanity row: one weight for each value, no interaction"
+    source: ClassVar[str] = "Richardson et al., Predicting Clicks, WWW 2007; LR of BARS"
+    uses_backbone: ClassVar[bool] = False
+
+    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
+        return LogisticRegressionModel(schema)
+
+
+class LogisticRegressionModel(CTRModel):
+    """The intercept starts at the base rate's logit, so that few epochs suffice."""
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__()
+        self.embedding = EmbeddingTable(schema.values, 1)
+        self.intercept = nn.Parameter(torch.tensor(math.log(schema.positive_rate / (1 - schema.positive_rate))))
+
+    def table(self) -> nn.Parameter:
+        return self.embedding.weight
+
+    def forward(self, ids: Tensor) -> Output:
+        logits = self.embedding(ids).sum((1, 2)) + self.intercept
+        return Output(logits, (), no_penalty(logits))

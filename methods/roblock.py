@@ -1,0 +1,262 @@
+"""RoBlock: before every interaction layer a block rebalances the spectrum of the whole width, decouples it into components that
+HSIC makes independent, and regenerates S embedding sets from them. A reconstruction.
+
+Source: ICLR 2026 submission 23146, "RoBlock: Wide and Deep Scaling of Recommenders via Embedding Collapse Mitigation". Only its
+abstract is public: no code, no full text, no numbers. Every choice that the abstract leaves open is a hyper-parameter here.
+
+For a layer's representation x (B, N, D), with sets of d = D/S numbers and K components:
+
+    rebalance    x̃_n = x_n − ε_n (x_n·v̂_n) v̂_n                                      benchmark/nn/rebalance.py
+    decouple     z_k = x̃ P_k, [P_1 … P_K] a D×D orthogonal matrix; loss β · mean over rows and pairs of nHSIC(z_k, z_k')
+    regenerate   e^(m)_n = Σ_k softmax_k(a_n[m,:] + x̃_n W_n[:,m,:])_k · z_{k,n} U_{m,k}
+    interact     y^(m) = layer^(m)(e^(m), e_0^(m)); put side by side: width D again, plus x where N stays (block residual)
+
+With strength 0, decoupler and maps "identity", gates "one_hot" and no block residual it is multi-embedding, number for number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema, UserError, no_penalty
+from benchmark.nn import hsic
+from benchmark.nn.embedding import EmbeddingTable, join, split
+from benchmark.nn.linear import SetLinear
+from benchmark.nn.rebalance import RankOneRebalance
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoBlock(Method):
+    """Raises UserError when the width does not divide by the sets or the components."""
+
+    summary: ClassVar[str] = "rebalance, decouple (HSIC) and regenerate the sets before every layer; a reconstruction"
+    source: ClassVar[str] = "ICLR 2026 submission 23146 (abstract only); rank-1 update: Yu et al., ECCV 2020"
+    space: ClassVar[Mapping[str, BaseDistribution]] = {
+        "strength": FloatDistribution(0.0, 1.0, step=0.25),
+        "hsic_weight": CategoricalDistribution((0.0, 0.1, 0.5, 1.0)),
+    }
+
+    sets: int | None = None  # S; None: one per base dimension, S = scale
+    components: int | None = None  # K; None: as many as sets
+    blocks: Literal["all", "first"] = "all"  # "first": only before layer 0, plain parallel sets after
+    block_residual: bool = True  # y + x, the path that was not rebalanced, in place of the layer's own identity term
+    # spectrum rebalancing
+    strength: float = 0.5  # ε; 0: off
+    deflation: Literal["adaptive", "fixed"] = "adaptive"
+    direction: Literal["running", "random"] = "running"
+    power_steps: int = 2
+    # embedding decoupler
+    decoupler: Literal["orthogonal", "free", "identity"] = "orthogonal"
+    hsic_weight: float = 0.1  # β
+    hsic_kernel: Literal["rbf", "linear"] = "rbf"
+    hsic_samples: int = 256  # m, instances of a batch that the criterion is taken on
+    hsic_rows: int = 8  # rows n drawn anew in each batch: an unbiased estimate of the mean over all rows
+    # embedding regeneration
+    gates: Literal["full", "static", "input", "one_hot"] = "full"
+    gate_sharpness: float = 4.0  # a_n[m,m] at the start: gates begin near distinct one-hots, or all sets coincide
+    maps: Literal["learned", "identity"] = "learned"  # U_{m,k}
+
+    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
+        width, sets = scale * dimension, self.sets or scale
+        components = self.components or sets
+        for what, number in (("sets", sets), ("components", components)):
+            if number < 1 or width % number:
+                raise UserError(
+                    f"roblock: width {width} (scale {scale} x dimension {dimension}) is not divisible by {number} {what}; change {what}"
+                )
+        if self.maps == "identity" and components != sets:
+            raise UserError(f"roblock: identity maps need as many components as sets, not {components} and {sets}; set maps = learned")
+        if self.gates == "one_hot" and components != sets:
+            raise UserError(f"roblock: one-hot gates need as many components as sets, not {components} and {sets}; choose other gates")
+        return RoBlockModel(self, schema, backbone, Layout(sets, len(schema.fields), width // sets), components)
+
+
+class RoBlockModel(CTRModel):
+    """States are the representations between blocks, x_l, with the width divided into the sets' columns."""
+
+    def __init__(self, method: RoBlock, schema: Schema, backbone: Backbone, layout: Layout, components: int) -> None:
+        super().__init__()
+        shapes = backbone.shapes(layout)
+        self.sets, self.residual, self.block_residual = layout.sets, backbone.residual, method.block_residual
+        self.embedding = EmbeddingTable(schema.values, layout.sets * layout.dimension)
+        self.blocks = nn.ModuleList(
+            Block(method, rows, layout.sets, d, components) for rows, d in shapes[: 1 if method.blocks == "first" else -1]
+        )
+        self.layers = nn.ModuleList(backbone.layer(index, layout) for index in range(len(shapes) - 1))
+        self.readout = backbone.readout(layout)
+        self.head = backbone.head(layout)
+
+    def table(self) -> nn.Parameter:
+        return self.embedding.weight
+
+    def forward(self, ids: Tensor) -> Output:
+        x = self.embedding(ids)
+        states, penalty, x0 = [split(x, self.sets)], no_penalty(x), None
+        for index, layer in enumerate(self.layers):
+            sets = states[-1]
+            has_block = index < len(self.blocks)
+            if has_block:
+                sets, cost = self.blocks[index](x)
+                penalty = penalty + cost
+            x0 = sets if x0 is None else x0
+            term = layer(sets, x0)
+            if has_block and self.block_residual and term.shape == states[-1].shape:
+                term = term + states[-1]
+            elif self.residual:
+                term = term + sets
+            states.append(term)
+            x = join(term)
+        logits = self.head(self.readout(states).mean(1))
+        return Output(logits, tuple(states), penalty)
+
+    def diagnostics(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for l, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
+            found |= {f"layer{l}/{name}": value for name, value in block.diagnostics().items()}
+        return found
+
+
+class Block(nn.Module):
+    """Rebalance, decouple, regenerate: (B, N, D) -> sets (B, S, N, d) and the HSIC penalty."""
+
+    def __init__(self, method: RoBlock, rows: int, sets: int, dimension: int, components: int) -> None:
+        super().__init__()
+        width = sets * dimension
+        self.rebalance = RankOneRebalance(rows, width, method.strength, method.deflation, method.direction, method.power_steps)
+        self.decoupler = Decoupler(width, components, method.decoupler)
+        self.router = Router(rows, sets, dimension, components, method.gates, method.gate_sharpness, method.maps)
+        self.weight = method.hsic_weight if components > 1 else 0.0
+        self.kernel, self.samples, self.rows = method.hsic_kernel, method.hsic_samples, method.hsic_rows
+        self.dependence: Tensor | None = None
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.rebalance(x)
+        z = self.decoupler(x)
+        penalty = no_penalty(x)
+        if self.training and self.weight > 0:
+            penalty = self.weight * hsic.mean_over_pairs(hsic.normalized(hsic.biased_hsic(self._sample(z), self.kernel)))
+        if not self.training and z.shape[2] > 1 and len(z) >= 4:
+            self.dependence = hsic.mean_over_pairs(hsic.normalized(hsic.unbiased_hsic(z[: self.samples].detach(), self.kernel)))
+        return self.router(x, z), penalty
+
+    def _sample(self, z: Tensor) -> Tensor:
+        """Batches are shuffled, so their first instances are a random sample; rows are drawn."""
+        z = z[: self.samples]
+        if z.shape[1] <= self.rows:
+            return z
+        return z[:, torch.randperm(z.shape[1], device=z.device)[: self.rows]]
+
+    def diagnostics(self) -> dict[str, float]:
+        own = {} if self.dependence is None else {"nhsic_unbiased": float(self.dependence)}
+        return {**self.rebalance.diagnostics(), **own, **self.router.diagnostics()}
+
+
+class Decoupler(nn.Module):
+    """z = x P with P orthogonal by Cayley's transform, P = (I − A)(I + A)⁻¹ for the skew-symmetric A: the components side by side
+    have exactly the singular values of x. Starts at the identity: component k = columns k·D/K … (k+1)·D/K.
+    """
+
+    place: Tensor
+    identity: Tensor
+
+    def __init__(self, width: int, components: int, kind: Literal["orthogonal", "free", "identity"]) -> None:
+        super().__init__()
+        self.components, self.kind = components, kind
+        if kind == "orthogonal":
+            self.below_diagonal = nn.Parameter(torch.zeros(width * (width - 1) // 2))
+            self.register_buffer("place", torch.tril_indices(width, width, -1), persistent=False)
+            self.register_buffer("identity", torch.eye(width), persistent=False)
+        elif kind == "free":
+            self.matrix_free = nn.Parameter(torch.eye(width))
+
+    def matrix(self) -> Tensor | None:
+        """P (D, D); None stands for the identity."""
+        if self.kind == "identity":
+            return None
+        if self.kind == "free":
+            free: Tensor = self.matrix_free
+            return free
+        lower = torch.zeros_like(self.identity).index_put((self.place[0], self.place[1]), self.below_diagonal)
+        skew = lower - lower.T
+        turn: Tensor = torch.linalg.solve(self.identity + skew, self.identity - skew)
+        return turn
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, K, D/K)"""
+        matrix = self.matrix()
+        turned = x if matrix is None else x @ matrix
+        return turned.reshape(*x.shape[:2], self.components, -1)
+
+
+class Router(nn.Module):
+    """Field-wise multi-head router: head m mixes the mapped components with gates of its own for every row."""
+
+    one_hot: Tensor
+
+    def __init__(
+        self,
+        rows: int,
+        sets: int,
+        dimension: int,
+        components: int,
+        gates: Literal["full", "static", "input", "one_hot"],
+        sharpness: float,
+        maps: Literal["learned", "identity"],
+    ) -> None:
+        super().__init__()
+        width = sets * dimension
+        self.sets, self.kind = sets, gates
+        if gates in ("full", "static"):
+            preferred = functional.one_hot(torch.arange(sets) % components, components)  # head m starts with component m mod K
+            self.static = nn.Parameter(sharpness * preferred.float().repeat(rows, 1, 1))
+        if gates in ("full", "input"):
+            self.by_input = nn.Parameter(torch.zeros(rows, width, sets * components))
+        if gates == "one_hot":
+            self.register_buffer("one_hot", torch.eye(sets, components), persistent=False)
+        self.maps: SetLinear | None = None
+        if maps == "learned":
+            self.maps = SetLinear(sets, width, dimension, bias=False)
+            for m in range(sets):
+                for k in range(components):
+                    block = slice(k * width // components, (k + 1) * width // components)
+                    nn.init.orthogonal_(self.maps.weight.data[m, block])
+        self.last_gates: Tensor | None = None
+
+    def gates(self, x: Tensor) -> Tensor:
+        """(B, N, D) -> (B or 1, N, S, K), rows over k sum to one"""
+        if self.kind == "one_hot":
+            return self.one_hot.expand(1, x.shape[1], -1, -1)
+        scores = self.static.unsqueeze(0) if self.kind != "input" else x.new_zeros(())
+        if self.kind != "static":
+            by_row = torch.bmm(x.transpose(0, 1), self.by_input).transpose(0, 1)
+            scores = scores + by_row.reshape(*x.shape[:2], self.sets, -1)
+        return functional.softmax(scores, dim=3)
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        """x: (B, N, D), z: (B, N, K, D/K) -> (B, S, N, d)"""
+        gates = self.gates(x)
+        if not self.training:
+            self.last_gates = gates.detach()
+        if self.maps is None:
+            return torch.einsum("bnmk,bnke->bmne", gates.expand(len(z), -1, -1, -1), z)
+        gated = (gates.unsqueeze(4) * z.unsqueeze(2)).flatten(3)  # (B, N, S, D)
+        mapped: Tensor = self.maps(gated.flatten(0, 1))  # (B·N, S, d)
+        return mapped.view(*z.shape[:2], *mapped.shape[1:]).transpose(1, 2)
+
+    def diagnostics(self) -> dict[str, float]:
+        """Mean entropy of a gate row over its maximum log K (1: uniform), and mean cosine between two heads' gate rows (1: dead router)."""
+        if self.last_gates is None or self.last_gates.shape[3] < 2 or self.sets < 2:
+            return {}
+        gates = self.last_gates.double()
+        entropy = -(gates * gates.clamp_min(1e-30).log()).sum(3).mean() / torch.log(torch.tensor(float(gates.shape[3])))
+        rows = functional.normalize(gates, dim=3)
+        cosines = (rows @ rows.transpose(2, 3)).mean((0, 1))
+        return {"gate_entropy": float(entropy), "gate_cosine": float((cosines.sum() - cosines.trace()) / (self.sets * (self.sets - 1)))}

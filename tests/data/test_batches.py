@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.data.batches import Rows, free_memory
+from benchmark.data.store import resolve
+
+CPU = torch.device("cpu")
+DEVICES = [CPU, *([torch.device("cuda")] if torch.cuda.is_available() else [])]
+
+
+def rows(n: int, device: torch.device = CPU, resident: bool | None = None) -> Rows:
+    """Row r has the local ids (r % 3, r) and the label r % 2."""
+    local = np.stack([np.arange(n) % 3, np.arange(n)], 1).astype(np.int32)
+    return Rows(local, (np.arange(n) % 2).astype(np.uint8), np.array([0, 3]), device, resident)
+
+
+def seeded(seed: int, device: torch.device = CPU) -> torch.Generator:
+    return torch.Generator(device).manual_seed(seed)
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+@pytest.mark.parametrize("resident", [True, False])
+def test_batches_in_order_have_global_ids(device: torch.device, resident: bool) -> None:
+    part = rows(10, device, resident)
+    found = list(part.batches(4))
+    assert [len(labels) for _, labels in found] == [4, 4, 2]
+    ids, labels = torch.cat([i for i, _ in found]), torch.cat([y for _, y in found])
+    assert (ids.dtype, labels.dtype, ids.device.type) == (torch.int32, torch.float32, device.type)
+    assert ids[:, 0].tolist() == [r % 3 for r in range(10)]
+    assert ids[:, 1].tolist() == [3 + r for r in range(10)]
+    assert labels.tolist() == [r % 2 for r in range(10)]
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+def test_resident_and_mapped_batches_are_the_same(device: torch.device) -> None:
+    both = [list(rows(1001, device, resident).shuffled(64, seeded(3, device))) for resident in (True, False)]
+    assert len(both[0]) == len(both[1]) == 16
+    for (ids, labels), (other_ids, other_labels) in zip(*both, strict=True):
+        assert torch.equal(ids, other_ids)
+        assert torch.equal(labels, other_labels)
+
+
+def test_a_shuffle_has_every_row_once_with_its_label() -> None:
+    part = rows(1000)
+    generator = seeded(0)
+    epochs = [torch.cat([torch.cat([i, y[:, None].int()], 1) for i, y in part.shuffled(64, generator)]) for _ in range(2)]
+    for epoch in epochs:
+        assert sorted(epoch[:, 1].tolist()) == [3 + r for r in range(1000)]
+        assert ((epoch[:, 1] - 3) % 2 == epoch[:, 2]).all()
+    assert not torch.equal(*epochs)
+    again = torch.cat([i for i, _ in part.shuffled(64, seeded(0))])
+    assert torch.equal(again, epochs[0][:, :2])
+
+
+@pytest.mark.parametrize(
+    ("n", "size", "sizes"), [(9, 4, [4, 5]), (10, 4, [4, 4, 2]), (8, 4, [4, 4]), (1, 4, [1]), (3, 1, [1, 1, 1]), (3, 9, [3])]
+)
+def test_no_batch_of_one_row_is_left_over(n: int, size: int, sizes: list[int]) -> None:
+    assert [len(y) for _, y in rows(n).shuffled(size, seeded(0))] == sizes
+
+
+def test_rows_stay_mapped_when_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert free_memory(CPU) > 10_000_000
+    assert rows(1000).ids is not None
+    monkeypatch.setattr("benchmark.data.batches.free_memory", lambda device: 15_000)  # 1000 rows take 8,000 bytes
+    assert rows(1000).ids is None
+    monkeypatch.setattr("benchmark.data.batches.free_memory", lambda device: 25_000)
+    assert rows(1000).ids is not None
+
+
+def test_offsets_put_the_fields_side_by_side(cache: Path) -> None:
+    prepared = resolve("synthetic", {"rows": 2000, "cardinalities": [3, 20, 50]})
+    [(batch, _)] = prepared.fold(CPU).train.batches(2000)
+    ids = batch.numpy()
+    start = 0
+    for field, counts in zip(prepared.schema.fields, prepared.value_counts(), strict=True):
+        column = ids[:, prepared.schema.fields.index(field)]
+        assert start <= column.min() <= column.max() < start + field.cardinality
+        assert np.bincount(column - start, minlength=field.cardinality).tolist() == counts.tolist()
+        start += field.cardinality
+    assert start == prepared.schema.values

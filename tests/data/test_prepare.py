@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark import plugins
+from benchmark.contracts import Source, UserError
+from benchmark.data import encode as encoding
+from benchmark.data import store
+from benchmark.data.prepare import prepare
+from benchmark.data.store import Fold, folder_of, open_prepared, prepared_names, resolve
+
+SMALL = {"rows": 1000, "cardinalities": [3, 40]}
+ROOT = Path(__file__).parents[2]
+
+
+def table(path: Path, rows: int = 100, second: str = "b") -> Path:
+    lines = [f"{n % 2},{n % 7},{n % 5}" for n in range(rows)]
+    path.write_text("\n".join(["click,a," + second, *lines]) + "\n")
+    return path
+
+
+def test_an_embedded_data_set_is_prepared_on_first_use(cache: Path) -> None:
+    prepared = resolve("synthetic", SMALL)
+    assert prepared.folder == folder_of("synthetic", SMALL)
+    assert prepared.folder.is_relative_to(cache)
+    assert prepared.options == SMALL
+    assert prepared.training == plugins.plugin("datasets", "synthetic").training
+    before = (prepared.folder / "schema.json").stat().st_mtime_ns
+    again = resolve(prepared.name, prepared.options)
+    assert again == prepared
+    assert (again.folder / "schema.json").stat().st_mtime_ns == before
+    assert resolve("synthetic", {**SMALL, "seed": 1}).fingerprint != prepared.fingerprint
+    assert prepared_names() == []  # neither has the default options
+
+
+def test_a_tuner_gets_no_test_rows(cache: Path) -> None:
+    assert Fold._fields == ("train", "valid")
+    prepared = resolve("synthetic", SMALL)
+    fold = prepared.fold(torch.device("cpu"))
+    assert (len(fold.train), len(fold.valid), len(prepared.test(torch.device("cpu")))) == (800, 100, 100)
+
+
+def test_a_users_file_is_found_under_its_own_name(cache: Path, tmp_path: Path) -> None:
+    path = table(tmp_path / "mine.csv")
+    prepared = prepare("csv", {"label": "click"}, path, alias="mine")
+    assert resolve("mine", {}) == prepared == resolve(prepared.name, prepared.options)
+    assert prepared_names() == ["mine"]
+    assert [field.cardinality for field in prepared.schema.fields] == [9, 7]
+
+
+def test_a_second_call_does_nothing_and_a_changed_input_encodes_again(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Path] = []
+
+    def counted(source: Source, folder: Path, identity: Mapping[str, Any]) -> None:
+        calls.append(folder)
+        encoding.encode(source, folder, identity)
+
+    monkeypatch.setattr("benchmark.data.prepare.encode", counted)
+    path = table(tmp_path / "mine.csv")
+    first = prepare("csv", {"label": "click"}, path, alias="mine")
+    assert prepare("csv", {"label": "click"}, path, alias="mine") == first
+    assert prepare("csv", {"label": "click"}, None, alias="mine") == first
+    assert len(calls) == 1
+    prepare("csv", {"label": "click", "seed": 1}, path, alias="mine")
+    assert len(calls) == 2
+    table(path, rows=120)
+    assert sum(prepare("csv", {"label": "click", "seed": 1}, path, alias="mine").rows.values()) == 120
+    assert len(calls) == 3
+    prepare("csv", {"label": "click", "seed": 1}, path, alias="mine", force=True)
+    assert len(calls) == 4
+    assert sorted(p.name for p in (cache / "datasets").iterdir()) == [".mine.lock", "mine"]
+
+
+def test_unknown_and_unprepared_names(cache: Path, tmp_path: Path) -> None:
+    prepare("csv", {"label": "click"}, table(tmp_path / "mine.csv"), alias="household")
+    with pytest.raises(UserError, match="did you mean 'synthetic'"):
+        resolve("sinthetic", {})
+    with pytest.raises(UserError, match="did you mean 'household'"):
+        resolve("housohold", {})
+    with pytest.raises(UserError, match=r"frappe_x1 is not prepared: run `python -m benchmark prepare frappe_x1 --from FOLDER`"):
+        resolve("frappe_x1", {})
+    with pytest.raises(UserError, match="unknown key 'row'"):
+        resolve("synthetic", {"row": 5})
+
+
+@pytest.mark.parametrize("alias", ["../up", "a/b", ".hidden", "", "synthetic"])
+def test_names_that_cannot_be_given(cache: Path, tmp_path: Path, alias: str) -> None:
+    with pytest.raises(UserError, match="data set name"):
+        prepare("csv", {"label": "click"}, table(tmp_path / "mine.csv"), alias=alias)
+
+
+def test_a_missing_origin_is_named(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"absent\.csv: no such file"):
+        prepare("csv", {"label": "click"}, tmp_path / "absent.csv", alias="mine")
+    with pytest.raises(UserError, match="--from"):
+        prepare("csv", {"label": "click"}, None, alias="mine")
+    with pytest.raises(UserError, match="takes no --from"):
+        prepare("synthetic", {}, tmp_path)
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UserError, match="cannot be prepared"):
+        resolve("synthetic", SMALL)
+
+
+def test_another_encoder_version_and_damage_are_refused(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = table(tmp_path / "mine.csv")
+    folder = prepare("csv", {"label": "click"}, path, alias="mine").folder
+    monkeypatch.setattr(store, "VERSION", store.VERSION + 1)
+    with pytest.raises(UserError, match="prepare the data set again"):
+        resolve("mine", {})
+    monkeypatch.undo()
+    (folder / "test.ids.npy").write_bytes((folder / "valid.labels.npy").read_bytes())
+    with pytest.raises(UserError, match="damaged"):
+        open_prepared(folder)
+    (folder / "schema.json").write_text("{")
+    with pytest.raises(UserError, match="not a prepared data set"):
+        open_prepared(folder)
+
+
+def test_a_failure_leaves_the_old_data_set(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = table(tmp_path / "mine.csv")
+    first = prepare("csv", {"label": "click"}, path, alias="mine")
+    table(path, rows=200)
+    monkeypatch.setattr(encoding, "_sync", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        prepare("csv", {"label": "click"}, path, alias="mine")
+    assert resolve("mine", {}) == first
+    assert sorted(p.name for p in (cache / "datasets").iterdir()) == [".mine.lock", "mine"]
+
+
+def python(code: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+
+
+def test_a_kill_leaves_nothing_that_resolves(cache: Path) -> None:
+    process = python(
+        f"""
+        import time
+        from benchmark.data import encode, store
+        encode._replace = lambda *paths: (print("written", flush=True), time.sleep(60))
+        store.resolve("synthetic", {SMALL!r})
+        """
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "written\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    debris = [path.name for path in (cache / "datasets").iterdir() if path.name.endswith(".building")]
+    assert len(debris) == 1
+    assert prepared_names() == []
+    assert not folder_of("synthetic", SMALL).exists()
+    assert resolve("synthetic", SMALL).rows["train"] == 800
+    assert not list((cache / "datasets").glob(".*.building"))
+
+
+def test_two_processes_make_one_copy(cache: Path, tmp_path: Path) -> None:
+    code = f"""
+        import time
+        from pathlib import Path
+        from benchmark.data import prepare, store
+        real = prepare.encode
+        prepare.encode = lambda *a: (print("encoding", flush=True), time.sleep(1), real(*a))
+        while not Path({str(tmp_path / "go")!r}).exists():
+            time.sleep(0.01)
+        print(store.resolve("synthetic", {SMALL!r}).fingerprint)
+        """
+    both = [python(code), python(code)]
+    time.sleep(2)
+    (tmp_path / "go").touch()
+    said = [process.communicate(timeout=60)[0].split() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert said[0][-1] == said[1][-1] == resolve("synthetic", SMALL).fingerprint
+    assert sorted(len(words) for words in said) == [1, 2]  # one of them encoded
+
+
+def test_opening_copies_no_row_and_needs_no_polars(cache: Path, tmp_path: Path) -> None:
+    prepare("csv", {"label": "click"}, table(tmp_path / "mine.csv"), alias="mine")
+    process = python(
+        """
+        import sys
+        import benchmark.data.store, benchmark.data.batches
+        print(sorted({"polars", "pandas", "ray", "mlflow"} & set(sys.modules)))
+        """
+    )
+    assert process.communicate(timeout=60)[0] == "[]\n"
+    rows = resolve("mine", {}).test(torch.device("cpu"), resident=False)
+    assert isinstance(rows._local, np.memmap)
+
+
+def test_the_schema_says_what_it_was_made_from(cache: Path, tmp_path: Path) -> None:
+    folder = prepare("csv", {"label": "click"}, table(tmp_path / "mine.csv"), alias="mine").folder
+    identity = json.loads((folder / "schema.json").read_text())["identity"]
+    assert identity["options"] == {"label": "click"}
+    assert list(identity["files"]) == ["mine.csv"]

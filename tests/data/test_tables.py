@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from benchmark.contracts import UserError
+from benchmark.data.tables import content_md5, find_part, read_table
+
+
+def write(folder: Path, content: bytes, name: str = "rows.csv") -> Path:
+    path = folder / name
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz"])
+def test_cells_stay_the_text_they_are(tmp_path: Path, name: str) -> None:
+    table = read_table(write(tmp_path, b'\xef\xbb\xbfa,b\r\n01,1e5\r\n1,\r\n"x,""y\nz",\xc3\xa9\x0b\r\n', name))
+    assert table.columns == ("a", "b")
+    assert table.rows == 3
+    assert table.frame.collect().rows() == [("01", "1e5"), ("1", None), ('x,"y\nz', "é\x0b")]
+
+
+def test_tsv_has_tabs_and_another_separator_can_be_named(tmp_path: Path) -> None:
+    assert read_table(write(tmp_path, b"a\tb\n1\t2,3\n", "rows.tsv")).frame.collect().rows() == [("1", "2,3")]
+    assert read_table(write(tmp_path, b"a;b\n1;2,3\n"), ";").frame.collect().rows() == [("1", "2,3")]
+
+
+def test_parquet_becomes_text(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pl.DataFrame({"i": [1, None], "f": [0.5, float("nan")], "b": [True, False], "s": ["01", ""]}).write_parquet(path)
+    table = read_table(path)
+    assert table.rows == 2
+    assert table.frame.collect().rows() == [("1", "0.5", "1", "01"), (None, None, "0", "")]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the file is empty"),
+        (b"a,b\n", "no data rows"),
+        (b"a,b\n1,2\n3\n4,5\n", "line 3: 1 cells, but the header has 2 columns"),
+        (b"a,b\n1,2\n3,4,5\n", "line 3: 3 cells"),
+        (b"a,b\n1,2\n\n3,4\n", "line 3: 1 cells (the line is blank)"),
+        (b'a,b\n"1\n2",3\n4\n', "line 4: 1 cells"),
+        (b'a,b\n1,"2,3\n4,5\n', "line 2: a quotation mark is opened and never closed"),
+        (b'a,b\n1,x"y\n2,z"w\n', "line 2: a quotation mark stands inside a cell"),
+        (b"a,b,a\n1,2,3\n", "line 1: the column 'a' is named twice"),
+        (b"a,\n1,2\n", "line 1: column 2 has no name"),
+        (b"a,b\n1,2\n3,\xff4\n", "line 3: not UTF-8 (byte 0xff)"),
+        (b"a,\xe9\n1,2\n", "line 1: not UTF-8"),
+    ],
+)
+def test_the_first_bad_line_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+    path = write(tmp_path, content)
+    with pytest.raises(UserError) as caught:
+        read_table(path)
+    assert str(path) in str(caught.value)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_files_are_named(tmp_path: Path) -> None:
+    whole = gzip.compress(b"a,b\n" + b"1,2\n" * 1000)
+    for name, content in {"cut.csv.gz": whole[:-12], "plain.csv.gz": b"a,b\n1,2\n", "no.parquet": b"PAR1 not"}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=name):
+            read_table(tmp_path / name)
+    with pytest.raises(UserError, match="no such file"):
+        read_table(tmp_path / "absent.csv")
+    with pytest.raises(UserError, match="type of file"):
+        read_table(write(tmp_path, b"x", "rows.xlsx"))
+
+
+def test_sequences_are_refused(tmp_path: Path) -> None:
+    pl.DataFrame({"clicks": [[1, 2], [3]]}).write_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(UserError, match=r"'clicks'.*sequences are not supported"):
+        read_table(tmp_path / "rows.parquet")
+
+
+def test_a_part_is_found_once(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no valid file"):
+        find_part(tmp_path, ("valid", "dev"))
+    path = write(tmp_path, b"a\n1\n", "dev.csv.gz")
+    assert find_part(tmp_path, ("valid", "dev")) == path
+    write(tmp_path, b"a\n1\n", "valid.csv")
+    with pytest.raises(UserError, match=r"valid\.csv and dev\.csv\.gz are both there"):
+        find_part(tmp_path, ("valid", "dev"))
+
+
+def test_the_checksum_is_of_the_uncompressed_bytes(tmp_path: Path) -> None:
+    content = b"a,b\r\n1,2\r\n"
+    expected = hashlib.md5(content).hexdigest()
+    assert content_md5(write(tmp_path, content)) == content_md5(write(tmp_path, content, "rows.csv.gz")) == expected

@@ -1,0 +1,166 @@
+"""One family: with its parts switched off RoBlock is multi-embedding, and multi-embedding with one set is single embedding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark import plugins
+from benchmark.contracts import Backbone, CTRModel, Field, Incompatible, Output, Schema, UserError
+
+SCHEMA = Schema((Field("a", 7), Field("b", 5), Field("c", 11)), 0.3)
+SMALL: dict[str, dict[str, Any]] = {"finalmlp": {"units1": 24, "units2": 12}}
+OFF: dict[str, Any] = {
+    "strength": 0.0,
+    "decoupler": "identity",
+    "gates": "one_hot",
+    "maps": "identity",
+    "block_residual": False,
+    "hsic_weight": 0.0,
+}
+
+
+def backbone(name: str) -> Backbone:
+    recipe: Backbone = plugins.make("backbones", name, SMALL.get(name, {}))
+    return recipe
+
+
+def built(method: str, recipe: Backbone, scale: int, **options: Any) -> CTRModel:
+    model: CTRModel = plugins.make("methods", method, options).build(SCHEMA, recipe, scale, 4)
+    table = model.table()
+    if table is not None:
+        torch.nn.init.normal_(table, std=0.5, generator=torch.Generator().manual_seed(7))
+    return model
+
+
+def batch(rows: int = 16) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    local = torch.stack([torch.randint(f.cardinality, (rows,), generator=generator) for f in SCHEMA.fields], 1)
+    offsets = torch.tensor([0, 7, 12])
+    return local + offsets, torch.rand(rows, generator=generator).round()
+
+
+def step(model: CTRModel, seed: int) -> tuple[Output, dict[str, Tensor]]:
+    ids, labels = batch()
+    torch.manual_seed(seed)  # dropout
+    output = model(ids)
+    (torch.nn.functional.binary_cross_entropy_with_logits(output.logits, labels) + output.penalty).backward()
+    return output, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+def assert_same(one: CTRModel, other: CTRModel) -> None:
+    """Same outputs, states and gradients with the same weights, in training and evaluation, to 1e-6."""
+    one, other = one.double(), other.double()
+    other.load_state_dict(one.state_dict(), strict=False)
+    shared = dict(other.named_parameters())
+    assert dict(one.named_parameters()).keys() <= shared.keys()
+    (a, gradients_a), (b, gradients_b) = step(one, 0), step(other, 0)
+    torch.testing.assert_close(a.logits, b.logits, atol=1e-6, rtol=1e-6)
+    for name, gradient in gradients_a.items():
+        torch.testing.assert_close(gradient, gradients_b[name], atol=1e-6, rtol=1e-6)
+    a, b = one.eval()(batch()[0]), other.eval()(batch()[0])
+    torch.testing.assert_close(a.logits, b.logits, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", plugins.names("backbones"))
+@pytest.mark.parametrize("scale", [1, 3])
+def test_roblock_with_everything_off_is_multi_embedding(name: str, scale: int) -> None:
+    recipe = backbone(name)
+    assert_same(built("multi_embedding", recipe, scale), built("roblock", recipe, scale, **OFF))
+
+
+@pytest.mark.parametrize("name", plugins.names("backbones"))
+def test_multi_embedding_with_one_set_is_single_embedding(name: str) -> None:
+    recipe = backbone(name)
+    assert_same(built("single_embedding", recipe, 3), built("multi_embedding", recipe, 3, sets=1))
+
+
+@pytest.mark.parametrize("name", plugins.names("backbones"))
+@pytest.mark.parametrize("method", [m for m in plugins.names("methods") if plugins.plugin("methods", m).uses_backbone])
+def test_scores_and_shapes_do_not_depend_on_the_batch(method: str, name: str) -> None:
+    try:
+        model = built(method, backbone(name), 3)
+    except Incompatible as error:
+        assert str(error)
+        return
+    model.train()
+    for seed in range(3):
+        step(model, seed)
+    model.eval()
+    ids, _ = batch(50)
+    whole = model(ids)
+    parts = torch.cat([model(part).logits for part in ids.split([1, 7, 42])])
+    torch.testing.assert_close(whole.logits, parts, atol=1e-5, rtol=1e-5)
+    assert whole.logits.shape == (50,)
+    assert float(whole.penalty) == 0
+    table = model.table()
+    assert table is not None and table.shape == (SCHEMA.values, 12)
+    assert whole.states[0].shape[2] == len(SCHEMA.fields)
+    for state in whole.states:
+        assert state.shape[0] == 50 and state.ndim == 4
+
+
+@pytest.mark.parametrize("name", plugins.names("backbones"))
+def test_roblock_states_stay_as_wide_as_the_table(name: str) -> None:
+    output = built("roblock", backbone(name), 3).eval()(batch()[0])
+    assert {state.shape[1] * state.shape[3] for state in output.states} == {12}
+
+
+def test_every_roblock_parameter_gets_a_gradient() -> None:
+    for options in ({}, {"gates": "static"}, {"gates": "input"}, {"decoupler": "free"}, {"hsic_kernel": "linear"}, {"direction": "random"}):
+        model = built("roblock", backbone("dcnv2"), 3, **options)
+        _, gradients = step(model, 0)
+        missing = [n for n, p in model.named_parameters() if n not in gradients or not bool(gradients[n].abs().sum() > 0)]
+        assert missing in ([], ["blocks.0.decoupler.below_diagonal"]), (options, missing)
+
+
+def test_roblock_shows_its_internal_state() -> None:
+    model = built("roblock", backbone("dcnv2"), 3)
+    step(model, 0)
+    model.eval()(batch()[0])
+    found = model.diagnostics()
+    for name in ("deflation", "leading_over_rms_before", "leading_over_rms_after", "nhsic_unbiased", "gate_entropy", "gate_cosine"):
+        assert f"layer0/{name}" in found
+    assert found["layer0/leading_over_rms_after"] <= found["layer0/leading_over_rms_before"]
+    assert 0 <= found["layer0/gate_entropy"] < 0.5  # gates start near one-hots
+
+
+@pytest.mark.parametrize("kind", ["orthogonal", "identity"])
+def test_decoupler_preserves_singular_values(kind: str) -> None:
+    model = built("roblock", backbone("dcnv2"), 3, decoupler=kind)
+    decoupler = model.blocks[0].decoupler  # type: ignore[union-attr, index]
+    for parameter in decoupler.parameters():
+        torch.nn.init.normal_(parameter)
+    x = torch.randn(30, 3, 12)
+    z = decoupler(x).flatten(2)
+    torch.testing.assert_close(torch.linalg.svdvals(z.transpose(0, 1)), torch.linalg.svdvals(x.transpose(0, 1)), atol=1e-5, rtol=1e-5)
+    if kind == "orthogonal":
+        assert not torch.allclose(x, z, atol=1e-2)
+
+
+def test_components_may_differ_from_sets() -> None:
+    output = built("roblock", backbone("xdeepfm"), 3, sets=2, components=6)(batch()[0])
+    assert output.states[0].shape[1:] == (2, 3, 6)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "words"),
+    [
+        ("multi_embedding", {"sets": 5}, "width 12 .* is not divisible by 5 sets"),
+        ("roblock", {"sets": 5}, "width 12 .* is not divisible by 5 sets"),
+        ("roblock", {"components": 7}, "is not divisible by 7 components"),
+        ("roblock", {"components": 6, "maps": "identity"}, "identity maps need"),
+        ("roblock", {"components": 6, "gates": "one_hot"}, "one-hot gates need"),
+    ],
+)
+def test_impossible_settings_are_named(method: str, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        built(method, backbone("dcnv2"), 3, **options)
+
+
+def test_finalmlp_says_when_units_do_not_divide() -> None:
+    with pytest.raises(Incompatible, match="units1 = 24 does not divide into rows of 20"):
+        built("single_embedding", backbone("finalmlp"), 5)

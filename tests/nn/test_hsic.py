@@ -1,0 +1,93 @@
+"""HSIC: against plain matrix formulas, and by its invariants."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark.nn import hsic
+
+
+def pair(x: Tensor, y: Tensor) -> Tensor:
+    """Two components of one row: (m, 1, 2, e)."""
+    return torch.stack((x, y), 1).unsqueeze(1)
+
+
+def kernel(points: Tensor) -> Tensor:
+    distances = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist") ** 2
+    few = distances[:64, :64]
+    upper = few[tuple(torch.triu_indices(len(few), len(few), 1))]
+    return torch.exp(-distances / torch.maximum(upper.median(), 1e-3 * upper.mean()))
+
+
+@pytest.fixture
+def samples() -> Tensor:
+    return torch.randn(50, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def test_biased_estimator_is_the_trace_formula(samples: Tensor) -> None:
+    m = len(samples)
+    x, y = samples[:, 0], samples[:, 0] ** 2 + samples[:, 1]
+    centring = torch.eye(m, dtype=torch.float64) - 1 / m
+    expected = torch.trace(kernel(x) @ centring @ kernel(y) @ centring) / (m - 1) ** 2
+    torch.testing.assert_close(hsic.biased_hsic(pair(x, y), "rbf")[0, 0, 1], expected, rtol=1e-10, atol=0)
+
+
+def test_linear_kernel_is_the_cross_covariance_norm(samples: Tensor) -> None:
+    x, y = samples[:, 0], samples[:, 0] + samples[:, 1]
+    covariance = (x - x.mean(0)).T @ (y - y.mean(0))
+    expected = covariance.square().sum() / (len(x) - 1) ** 2
+    torch.testing.assert_close(hsic.biased_hsic(pair(x, y), "linear")[0, 0, 1], expected, rtol=1e-10, atol=0)
+
+
+def test_unbiased_estimator_is_the_formula_of_song(samples: Tensor) -> None:
+    m = len(samples)
+    x, y = samples[:, 0], samples[:, 0] ** 2 + samples[:, 1]
+    k, l = kernel(x), kernel(y)
+    k, l = k - torch.diag(k.diagonal()), l - torch.diag(l.diagonal())
+    one = torch.ones(m, dtype=torch.float64)
+    expected = (torch.trace(k @ l) + (one @ k @ one) * (one @ l @ one) / ((m - 1) * (m - 2)) - 2 / (m - 2) * (one @ k @ l @ one)) / (
+        m * (m - 3)
+    )
+    torch.testing.assert_close(hsic.unbiased_hsic(pair(x, y), "rbf")[0, 0, 1], expected, rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("name", ["rbf", "linear"])
+def test_normalised_is_one_for_itself_and_free_of_scale(samples: Tensor, name: hsic.Kernel) -> None:
+    x, y = samples[:, 0], samples[:, 0] ** 2 + samples[:, 1]
+    same = hsic.normalized(hsic.biased_hsic(pair(x, x), name))
+    torch.testing.assert_close(same, torch.ones_like(same))
+    plain = hsic.normalized(hsic.biased_hsic(pair(x, y), name))
+    scaled = hsic.normalized(hsic.biased_hsic(pair(1e3 * x, 1e-3 * y), name))
+    torch.testing.assert_close(plain, scaled, rtol=1e-8, atol=0)
+
+
+def test_unbiased_is_near_zero_on_independent_data_and_has_both_signs() -> None:
+    values = []
+    for seed in range(40):
+        z = torch.randn(128, 2, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        values.append(float(hsic.normalized(hsic.unbiased_hsic(pair(z[:, 0], z[:, 1]), "rbf"))[0, 0, 1]))
+    mean = sum(values) / len(values)
+    spread = (sum((v - mean) ** 2 for v in values) / (len(values) - 1)) ** 0.5
+    assert abs(mean) < 3 * spread / len(values) ** 0.5
+    assert min(values) < 0 < max(values)
+
+
+def test_rbf_sees_a_dependence_that_the_linear_kernel_cannot() -> None:
+    x = torch.linspace(-1, 1, 201, dtype=torch.float64).unsqueeze(1)
+    z = pair(x, x**2)
+    assert hsic.normalized(hsic.biased_hsic(z, "linear"))[0, 0, 1] < 1e-20
+    assert hsic.normalized(hsic.unbiased_hsic(z, "rbf"))[0, 0, 1] > 0.1
+
+
+def test_mean_over_pairs_leaves_the_diagonal_out() -> None:
+    matrix = torch.tensor([[[9.0, 1.0, 2.0], [1.0, 9.0, 3.0], [2.0, 3.0, 9.0]]])
+    assert hsic.mean_over_pairs(matrix) == 2
+
+
+def test_a_field_of_two_values_gives_finite_gradients() -> None:
+    table = torch.randn(2, 2, 3, requires_grad=True)
+    z = table[torch.arange(64) % 2].unsqueeze(1)
+    hsic.mean_over_pairs(hsic.normalized(hsic.biased_hsic(z, "rbf"))).backward()
+    assert table.grad is not None and bool(torch.isfinite(table.grad).all())

@@ -1,0 +1,115 @@
+"""The spectrum properties of rank-1 rebalancing (methods.md §2.5), with the exact leading direction."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark.metrics.spectral import effective_rank
+from benchmark.nn.rebalance import RankOneRebalance
+
+
+def spectrum(kind: str, width: int) -> Tensor:
+    index = torch.arange(width, dtype=torch.float64)
+    return {
+        "steep": 0.3**index,
+        "two dominant": torch.where(index < 2, 10.0 - index, 1.0 - 0.01 * index),
+        "flat": 1.0 + 0.01 * (width - index),
+        "one dominant": torch.where(index < 1, 50.0, 1.0 - 0.01 * index),
+    }[kind]
+
+
+def matrix_of(values: Tensor, rows: int = 64) -> Tensor:
+    torch.manual_seed(3)
+    left = torch.linalg.qr(torch.randn(rows, len(values), dtype=torch.float64)).Q
+    right = torch.linalg.qr(torch.randn(len(values), len(values), dtype=torch.float64)).Q
+    return left @ torch.diag(values) @ right.T
+
+
+def rebalanced(matrix: Tensor, strength: float, rule: str, steps: int = 2000) -> Tensor:
+    module = RankOneRebalance(1, matrix.shape[1], strength, rule, "running", steps).double()  # type: ignore[arg-type]
+    module.train()
+    return module(matrix.unsqueeze(1)).squeeze(1)
+
+
+KINDS = ("steep", "two dominant", "flat", "one dominant")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("strength", [0.25, 0.5, 1.0])
+@pytest.mark.parametrize("rule", ["adaptive", "fixed"])
+def test_only_the_leading_value_moves_and_never_up(kind: str, strength: float, rule: str) -> None:
+    values = spectrum(kind, 6)
+    after = torch.linalg.svdvals(rebalanced(matrix_of(values), strength, rule))
+    moved = values[0] * (1 - strength * (max(0.0, 1 - float(values.square().mean().sqrt() / values[0])) if rule == "adaptive" else 1))
+    expected = torch.sort(torch.cat((moved.unsqueeze(0), values[1:])), descending=True).values
+    torch.testing.assert_close(after, expected, atol=1e-6, rtol=1e-6)
+    assert after[0] <= values[0] * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("strength", [0.25, 0.5, 1.0])
+def test_adaptive_never_lowers_the_effective_rank(kind: str, strength: float) -> None:
+    values = spectrum(kind, 6)
+    after = torch.linalg.svdvals(rebalanced(matrix_of(values), strength, "adaptive"))
+    assert effective_rank(after) >= effective_rank(values) - 1e-9
+
+
+def test_full_adaptive_strength_lands_on_the_root_mean_square() -> None:
+    values = spectrum("one dominant", 6)
+    after = torch.linalg.svdvals(rebalanced(matrix_of(values), 1.0, "adaptive"))
+    torch.testing.assert_close(after[0], values.square().mean().sqrt())
+
+
+def test_full_projection_deletes_a_rank() -> None:
+    after = torch.linalg.svdvals(rebalanced(matrix_of(spectrum("flat", 6)), 1.0, "fixed"))
+    assert after[-1] < 1e-6 and after[-2] > 0.5
+
+
+def test_two_power_steps_a_batch_find_the_leading_direction() -> None:
+    matrix = matrix_of(spectrum("one dominant", 6))
+    module = RankOneRebalance(1, 6, 0.5, "adaptive", "running", 2).double()
+    module.train()
+    for _ in range(10):
+        module(matrix.unsqueeze(1))
+    leading = torch.linalg.svd(matrix).Vh[0]
+    assert abs(float(module.direction[0] @ leading)) > 1 - 1e-9
+
+
+@pytest.mark.parametrize("source", ["running", "random"])
+def test_evaluation_does_not_depend_on_the_batch(source: str) -> None:
+    torch.manual_seed(0)
+    module = RankOneRebalance(3, 4, 0.5, "adaptive", source, 2)  # type: ignore[arg-type]
+    module.train()
+    for _ in range(3):
+        module(torch.randn(20, 3, 4))
+    module.eval()
+    x = torch.randn(20, 3, 4)
+    torch.testing.assert_close(module(x)[:5], module(x[:5]))
+
+
+def test_running_direction_is_the_same_in_training_and_evaluation() -> None:
+    torch.manual_seed(0)
+    module = RankOneRebalance(3, 4, 0.5, "adaptive", "running", 2)
+    x = torch.randn(20, 3, 4)
+    module.train()
+    trained = module(x)
+    module.eval()
+    torch.testing.assert_close(module(x), trained)
+
+
+def test_no_gradient_through_direction_and_deflation() -> None:
+    torch.manual_seed(0)
+    module = RankOneRebalance(2, 3, 1.0, "fixed", "running", 2).double()
+    x = torch.randn(8, 2, 3, dtype=torch.float64, requires_grad=True)
+    module.train()
+    module(x).sum().backward()
+    v = module.direction
+    projector = torch.eye(3, dtype=torch.float64) - v.unsqueeze(2) * v.unsqueeze(1)  # of each row
+    torch.testing.assert_close(x.grad, projector.sum(2).expand(8, 2, 3))
+
+
+def test_strength_zero_is_the_identity() -> None:
+    x = torch.randn(4, 2, 3)
+    assert RankOneRebalance(2, 3, 0.0, "adaptive", "running", 2)(x) is x

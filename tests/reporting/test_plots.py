@@ -1,0 +1,100 @@
+"""Figures: what is drawn, that colours mean methods everywhere, and that the files can be read."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
+from standin_records import record
+
+from benchmark.records import Record
+from benchmark.reporting import plots
+from benchmark.reporting.groups import groups
+
+
+def case(methods: tuple[str, ...] = ("single_embedding", "roblock"), seeds: int = 2) -> list[Record]:
+    found = [record("constant", cell={"backbone": "none", "depth": 0}, auc=0.5)]
+    for place in ("dcnv2", "xdeepfm"):
+        for index, method in enumerate(methods):
+            for scale in (1, 4):
+                for seed in range(seeds):
+                    spectra = {f"spectral/layer{i}/batch/effective_rank": 9.0 - i for i in range(3)}
+                    spectra |= {f"{name}_over_gaussian": value / 10 - 0.01 * index for name, value in spectra.items()}
+                    cell = {"backbone": place, "scale": scale}
+                    found.append(record(method, seed, 0.8 + 0.01 * index * scale + 0.001 * seed, cell=cell, metrics=spectra))
+    return found
+
+
+def _bars(axis: Axes) -> list[ErrorbarContainer]:
+    return [container for container in axis.containers if isinstance(container, ErrorbarContainer)]
+
+
+def drawn(figure: Figure | None) -> dict[str, dict[str, tuple[str, list[float]]]]:
+    """Panel title -> series -> colour, values."""
+    assert figure is not None
+    return {
+        axis.get_title(): {
+            str(c.get_label()): (str(c.lines[0].get_color()), np.asarray(c.lines[0].get_ydata(), dtype=float).tolist()) for c in _bars(axis)
+        }
+        for axis in figure.axes
+    }
+
+
+def test_one_file_a_data_set_and_view(tmp_path: Path) -> None:
+    paths = plots.figures([*case(), record("m", cell={"dataset": "a b"})], tmp_path / "new")
+    assert [p.name for p in paths] == ["a_b-auc.png", "toy-auc.png", "toy-depth.png", "toy-joint.png"]
+    for path in paths:
+        signature, width, height = struct.unpack(">8s8xII", path.read_bytes()[:24])
+        assert signature == b"\x89PNG\r\n\x1a\n"
+        assert width >= 1200 and height >= 500
+
+
+def test_values_are_means_and_colours_are_methods() -> None:
+    board = [g for g in groups(case()) if g.cell.backbone != "none"]
+    styles = plots._styles({"roblock", "single_embedding"})
+    auc, depth = drawn(plots.auc_against_scale("toy", board, styles)), drawn(plots.rank_against_layer("toy", board, styles))
+    assert list(auc) == ["dcnv2 · depth 3", "xdeepfm · depth 3"]
+    assert list(depth) == [f"{b} · depth 3 · scale {s}" for b in ("dcnv2", "xdeepfm") for s in (1, 4)]
+    for panel in auc.values():
+        assert panel["single_embedding"][0] == "#000000"
+        assert panel["single_embedding"][1] == pytest.approx([0.8005, 0.8005])
+        assert panel["roblock"][1] == pytest.approx([0.8105, 0.8405])
+    for panel in depth.values():
+        assert panel["single_embedding"][1] == pytest.approx([0.9, 0.8, 0.7])
+    assert {panel["roblock"][0] for panel in [*auc.values(), *depth.values()]} == {styles["roblock"].colour}
+
+
+@pytest.mark.parametrize(("seeds", "bars"), [(1, False), (2, True)])
+def test_error_bars_need_two_seeds(seeds: int, bars: bool) -> None:
+    board = [g for g in groups(case(seeds=seeds)) if g.cell.backbone != "none"]
+    figure = plots.auc_against_scale("toy", board, plots._styles({"roblock"}))
+    assert figure is not None
+    assert all(c.has_yerr is bars for axis in figure.axes for c in _bars(axis))
+
+
+def test_joint_view_names_the_rank_correlation() -> None:
+    board = [g for g in groups(case(("single_embedding", "a", "b"))) if g.cell.backbone != "none"]
+    figure = plots.auc_against_rank("toy", board, plots._styles({"a", "b"}))
+    assert figure is not None  # the made-up AUC grows with the index of the method, the rank falls
+    assert all("ρ = -1.00" in axis.get_title() for axis in figure.axes)
+
+
+def test_unfinished_cells_are_not_drawn(tmp_path: Path) -> None:
+    assert plots.figures([record(auc=None, status="diverged")], tmp_path) == []
+    assert plots.figures([record("constant", cell={"backbone": "none"})], tmp_path) == []
+
+
+def test_styles_tell_two_dozen_methods_apart() -> None:
+    styles = plots._styles({f"m{i}" for i in range(24)})
+    assert len(set(styles.values())) == 25
+    assert styles["single_embedding"].colour not in {s.colour for name, s in styles.items() if name != "single_embedding"}
+
+
+def test_budgets_are_lines_of_their_own() -> None:
+    board = groups([record("m", auc=0.8), record("m", auc=0.9, budget=8)])
+    assert set(drawn(plots.auc_against_scale("toy", board, plots._styles({"m"})))["dcnv2 · depth 3"]) == {"m · 1 trials", "m · 8 trials"}

@@ -1,0 +1,109 @@
+"""Settings: unknown keys, wrong types and wrong values are named; identities are stable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.config import SUITES, Cell, Suite, Training, Trial, canonical, from_dict, from_text, known, read_suite, to_dict
+from benchmark.contracts import UserError
+
+CELL = Cell(dataset="d", data="0", backbone="b", method="m", scale=2, depth=1)
+
+
+def trial(**changes: Any) -> Trial:
+    return Trial(**{"cell": CELL, "stage": "final", "training": Training(), "backbone": {"x": (1, 2)}, "method": {}, **changes})
+
+
+@pytest.mark.parametrize("path", sorted(SUITES.glob("*.toml")), ids=lambda p: p.stem)
+def test_the_suites_that_come_along_are_valid(path: Path) -> None:
+    suite = read_suite(path.stem)
+    assert suite.name == path.stem and suite.summary
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('datasets = ["synthetic"]\nscale = [1]', "unknown key 'scale'; did you mean 'scales'"),
+        ('datasets = ["synthetic"]\nseeds = "3"', "seeds = '3'; it must be of type int"),
+        ('datasets = ["synthetic"]\nseeds = 0', "seeds = 0; it must be at least 1"),
+        ('datasets = ["synthetic"]\nscales = [0]', "scales has 0"),
+        ("scales = [1]", "datasets missing"),
+        ("datasets = []", "datasets is empty"),
+        ('datasets = ["synthetic"]\n[training]\nepoch = 3', "unknown key 'epoch'; did you mean 'epochs'"),
+        ('datasets = ["synthetic"]\n[options.method.roblock]\nstrength = 1.0', "unknown kind of plug-in 'method'; did you mean 'methods'"),
+        ("datasets = [", "not valid TOML"),
+    ],
+)
+def test_a_wrong_suite_file_is_named(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_suite(str(path))
+    assert words in str(caught.value) and "mine" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_suite_is_named() -> None:
+    with pytest.raises(UserError, match="unknown suite 'quik'; did you mean 'quick'"):
+        read_suite("quik")
+    with pytest.raises(UserError, match=r"nothing\.toml: no such suite file"):
+        read_suite("nothing.toml")
+
+
+@pytest.mark.parametrize(("name", "value"), [("learning_rate", 0.0), ("epochs", 0), ("embedding_l2", -1.0), ("plateau_factor", 2.0)])
+def test_impossible_training_settings_are_refused(name: str, value: float) -> None:
+    with pytest.raises(UserError, match=f"{name} = "):
+        from_dict(Training, {name: value}, "here")
+
+
+def test_a_trial_survives_json_with_its_id() -> None:
+    one = trial()
+    other = from_dict(Trial, to_dict(one), "here")
+    assert other.trial_id == one.trial_id and to_dict(other) == to_dict(one)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seed": 1}, {"stage": "tune"}, {"budget": 8}, {"method": {"y": 1}}, {"training": Training(epochs=2)}, {"backbone": {}}]
+)
+def test_every_part_of_a_trial_is_part_of_its_id(changes: dict[str, Any]) -> None:
+    assert trial(**changes).trial_id != trial().trial_id
+
+
+def test_canonical_json_knows_no_order() -> None:
+    assert canonical({"a": 1, "b": {"d": 2, "c": 3}}) == canonical({"b": {"c": 3, "d": 2}, "a": 1})
+
+
+def test_known_lists_the_choices_when_nothing_is_near() -> None:
+    with pytest.raises(UserError, match="known: one, two"):
+        known("thing", "zzz", ["two", "one"], "here")
+
+
+@pytest.mark.parametrize(
+    ("hint", "text", "value"),
+    [
+        (int, "3", 3),
+        (float, "1e-3", 1e-3),
+        (bool, "true", True),
+        (str, "x", "x"),
+        (int | None, "none", None),
+        (int | None, "4", 4),
+        (tuple[int, ...], "400,400", (400, 400)),
+        (tuple[str, ...], "", ()),
+    ],
+)
+def test_flags_are_read_by_their_type(hint: Any, text: str, value: object) -> None:
+    assert from_text(hint, text, "--flag") == value
+
+
+@pytest.mark.parametrize(("hint", "text"), [(int, "3.5"), (float, "much"), (bool, "yes"), (tuple[int, ...], "4,x")])
+def test_a_wrong_flag_is_named(hint: Any, text: str) -> None:
+    with pytest.raises(UserError, match="--flag"):
+        from_text(hint, text, "--flag")
+
+
+def test_suites_are_products() -> None:
+    with pytest.raises(UserError, match="methods is empty"):
+        Suite(name="s", datasets=("d",), methods=())

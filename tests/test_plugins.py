@@ -1,0 +1,89 @@
+"""Discovery: one file is one plug-in, private folders count, and what is wrong with a file is said in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from benchmark import plugins
+from benchmark.contracts import UserError
+
+KINDS: tuple[plugins.Kind, ...] = ("methods", "datasets", "backbones")
+EVERY = [(kind, name) for kind in KINDS for name in plugins.names(kind)]
+
+PRIVATE = """
+from dataclasses import dataclass
+from typing import ClassVar
+from benchmark.contracts import Layout, Method
+from benchmark.nn.embedding import ParallelSets
+
+@dataclass(frozen=True, kw_only=True)
+class Mine(Method):
+    summary: ClassVar[str] = "my own"
+    source: ClassVar[str] = "me"
+    def build(self, schema, backbone, scale, dimension):
+        return ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
+"""
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERY)
+def test_every_plugin_keeps_the_contract(kind: plugins.Kind, name: str) -> None:
+    found = plugins.plugin(kind, name)
+    assert dataclasses.is_dataclass(found) and found.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    for text in (found.summary, found.source):
+        assert text and "\n" not in text
+    fields = {f.name for f in dataclasses.fields(found)}
+    assert set(getattr(found, "space", {})) <= fields, "the search space names a hyper-parameter that does not exist"
+    assert len(plugins.source_digest(kind, name)) == 64
+
+
+@pytest.mark.parametrize(("kind", "name"), [e for e in EVERY if e[0] != "datasets"])
+def test_defaults_lie_in_their_search_space(kind: plugins.Kind, name: str) -> None:
+    made = plugins.make(kind, name, {})
+    for key, distribution in made.space.items():
+        assert distribution._contains(distribution.to_internal_repr(getattr(made, key))), key
+
+
+@pytest.fixture
+def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "methods").mkdir()
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    return tmp_path / "methods"
+
+
+def test_a_private_file_is_found_and_underscored_files_are_not(private: Path) -> None:
+    (private / "mine_a.py").write_text(PRIVATE)
+    (private / "_draft.py").write_text(PRIVATE)
+    assert "mine_a" in plugins.names("methods") and "_draft" not in plugins.names("methods")
+    assert plugins.plugin("methods", "mine_a").summary == "my own"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("bad_syntax", "x = (\n", "bad_syntax.py:1: the plug-in does not import: SyntaxError"),
+        ("bad_import", "import json\nimport no_such_module\n", "bad_import.py:2: the plug-in does not import: ModuleNotFoundError"),
+        ("bad_empty", "", "defines exactly one Method; this one defines 0"),
+        ("bad_two", PRIVATE + PRIVATE.replace("Mine", "Other"), "this one defines 2"),
+        ("bad_words", PRIVATE.replace('summary: ClassVar[str] = "my own"', ""), "Mine.summary must be a text"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_line(private: Path, name: str, text: str, words: str) -> None:
+    (private / f"{name}.py").write_text(text)
+    with pytest.raises(UserError) as caught:
+        plugins.plugin("methods", name)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_unknown_name_gives_the_nearest() -> None:
+    with pytest.raises(UserError, match="unknown method 'robloc'; did you mean 'roblock'"):
+        plugins.plugin("methods", "robloc")
+
+
+def test_an_unknown_hyper_parameter_gives_the_nearest() -> None:
+    with pytest.raises(UserError, match="method roblock: unknown key 'strenght'; did you mean 'strength'"):
+        plugins.make("methods", "roblock", {"strenght": 1.0})
+    with pytest.raises(UserError, match="gates = 'soft'; it must be one of full, static, input, one_hot"):
+        plugins.make("methods", "roblock", {"gates": "soft"})
