@@ -77,11 +77,9 @@ def narrowed(suite: Suite, parsed: argparse.Namespace) -> Suite:
         for name in ("datasets", "backbones", "methods", "scales", "depths", "seeds", "trials")
         if (value := getattr(parsed, name)) is not None
     }
-    kept = {kind: axes.get(kind, getattr(suite, kind)) for kind in ("datasets", "methods", "backbones")}
-    options = {
-        kind: {name: values for name, values in by_name.items() if "all" in kept[kind] or name in kept[kind]}
-        for kind, by_name in suite.options.items()
-    }
+    # Options of a plug-in that the command line took off the suite's axis go with it; other unknown names stay, to be reported.
+    dropped = {kind: set(getattr(suite, kind)) - set(axes.get(kind, getattr(suite, kind))) for kind in suite.options}
+    options = {kind: {name: v for name, v in by_name.items() if name not in dropped[kind]} for kind, by_name in suite.options.items()}
     return dataclasses.replace(suite, **axes, options=options)
 
 

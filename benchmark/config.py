@@ -20,6 +20,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from benchmark.contracts import UserError
 
 T = TypeVar("T")
+NO_BACKBONE = "none"  # in a sanity row's cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ class Cell:
 
     dataset: str
     data: str  # fingerprint of the encoded data: other data, other cell
-    backbone: str  # "none" for a sanity row
+    backbone: str  # NO_BACKBONE for a sanity row
     method: str
     scale: int
     depth: int
@@ -79,7 +80,7 @@ class Cell:
         return digest(dataclasses.asdict(self))
 
     def __str__(self) -> str:
-        place = "" if self.backbone == "none" else f" {self.backbone} scale {self.scale} depth {self.depth}"
+        place = "" if self.backbone == NO_BACKBONE else f" {self.backbone} scale {self.scale} depth {self.depth}"
         return f"{self.dataset}{place} {self.method}"
 
 

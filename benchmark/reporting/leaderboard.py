@@ -12,7 +12,7 @@ from typing import Literal
 import pandas
 from tabulate import tabulate
 
-from benchmark.config import canonical, known
+from benchmark.config import NO_BACKBONE, canonical, known
 from benchmark.contracts import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.records import Record, Status, Store
@@ -20,7 +20,6 @@ from benchmark.reporting.groups import Group, groups
 
 Format = Literal["table", "markdown", "csv", "json"]
 CONTROL = "single_embedding"
-SANITY = "none"  # the backbone of rows that use none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,9 +176,9 @@ def _board(label: str, board: Sequence[Row], format: Literal["table", "markdown"
     columns: dict[str, Callable[[Row], str]] = {
         "#": lambda r: _text(r.rank, "d"),
         "method": lambda r: r.method,
-        "backbone": lambda r: "-" if r.backbone == SANITY else r.backbone,
-        "scale": lambda r: "-" if r.backbone == SANITY else str(r.scale),
-        "depth": lambda r: "-" if r.backbone == SANITY else str(r.depth),
+        "backbone": lambda r: "-" if r.backbone == NO_BACKBONE else r.backbone,
+        "scale": lambda r: "-" if r.backbone == NO_BACKBONE else str(r.scale),
+        "depth": lambda r: "-" if r.backbone == NO_BACKBONE else str(r.depth),
         "trials": lambda r: str(r.tuning_trials),
         "protocol": lambda r: r.protocol or "-",
         "test AUC\n± sd (seeds)": _auc,
@@ -221,7 +220,7 @@ def _remarks(board: Sequence[Row]) -> Iterable[str]:
             yield f"Bayes optimum: {optimum}: no method can be expected above it"
     for row in board:
         if row.status != "finished":
-            place = "" if row.backbone == SANITY else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
+            place = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
             yield f"{row.status}: {row.method}{place}: {row.reason or 'no reason recorded'}"
     for row in board:
         yield from (f"note: {note}" for note in row.notes)
@@ -239,7 +238,7 @@ def _legend(rows: Sequence[Row], format: Literal["table", "markdown"]) -> str:
         "last: batch of validation data at the last interaction layer, mean over its rows.",
         "params: the embedding table, and all the rest; samples/s: training, on the machine that ran it.",
     ]
-    if any(row.backbone == SANITY for row in rows):
+    if any(row.backbone == NO_BACKBONE for row in rows):
         lines.append("Rows without a backbone are sanity rows: no interaction model should stand below them.")
     if format == "markdown":
         return "\n".join(f"- {line}" for line in lines)

@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
+from benchmark.config import NO_BACKBONE
 from benchmark.metrics.statistics import mean_sd, rank_correlation
 from benchmark.records import Record
 from benchmark.reporting.groups import Group, groups
-from benchmark.reporting.leaderboard import CONTROL, SANITY
+from benchmark.reporting.leaderboard import CONTROL
 
 Place = tuple[str, int]  # backbone, depth
 Filling = Literal["full", "none", "left", "top"]
@@ -48,7 +49,7 @@ def figures(records: Iterable[Record], folder: Path) -> list[Path]:
     Drawn are finished cells with a backbone; a figure without anything to show is not made. Colours belong to methods, the same in every
     panel and figure. Error bars are the sample standard deviation over seeds, from two seeds on.
     """
-    finished = [g for g in groups(records) if g.status == "finished" and g.cell.backbone != SANITY and g.metric("test/auc")]
+    finished = [g for g in groups(records) if g.status == "finished" and g.cell.backbone != NO_BACKBONE and g.metric("test/auc")]
     styles = _styles({g.cell.method for g in finished})
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []

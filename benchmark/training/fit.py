@@ -19,7 +19,7 @@ from benchmark.data.store import Fold
 from benchmark.training.evaluate import NotFinite, score
 
 Report = Callable[[Mapping[str, float]], None]
-DIVERGED = 20.0  # times the logloss of the constant predictor; no run that learns comes near it
+DIVERGED = 1000.0  # times the logloss of the constant predictor; FinalMLP may start at 20 times and still learn
 
 
 class Diverged(Exception):

@@ -17,15 +17,13 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark import plugins
-from benchmark.config import Trial
+from benchmark.config import NO_BACKBONE, Trial
 from benchmark.contracts import Backbone, CTRModel, Incompatible, Layout, Method, Schema, UserError
 from benchmark.data.store import Prepared, resolve
 from benchmark.records import Record, Status
 from benchmark.training.evaluate import NotFinite, score, spectra
 from benchmark.training.fit import Diverged, Fitted, Report, fit
 from benchmark.training.memory import keep_freed_memory
-
-NO_BACKBONE = "none"
 
 
 class NoBackbone(Backbone):

@@ -24,13 +24,15 @@ def matrix_of(values: Tensor, rows: int = 64) -> Tensor:
     torch.manual_seed(3)
     left = torch.linalg.qr(torch.randn(rows, len(values), dtype=torch.float64)).Q
     right = torch.linalg.qr(torch.randn(len(values), len(values), dtype=torch.float64)).Q
-    return left @ torch.diag(values) @ right.T
+    matrix: Tensor = left @ torch.diag(values) @ right.T
+    return matrix
 
 
 def rebalanced(matrix: Tensor, strength: float, rule: str, steps: int = 2000) -> Tensor:
     module = RankOneRebalance(1, matrix.shape[1], strength, rule, "running", steps).double()  # type: ignore[arg-type]
     module.train()
-    return module(matrix.unsqueeze(1)).squeeze(1)
+    result: Tensor = module(matrix.unsqueeze(1))
+    return result.squeeze(1)
 
 
 KINDS = ("steep", "two dominant", "flat", "one dominant")

@@ -1,0 +1,119 @@
+"""A suite as the list of its cells, and the default trial of a cell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+from benchmark import plugins
+from benchmark.config import NO_BACKBONE, Cell, Suite, Training, Trial, canonical, from_dict, known, to_dict
+from benchmark.contracts import Backbone, Method, UserError
+from benchmark.data.store import prepared_names, resolve
+from benchmark.plugins import Kind
+
+
+def expand(suite: Suite) -> list[Cell]:
+    """Data sets x backbones x scales x depths x methods, in this order, so that results arrive evenly. No duplicates.
+
+    A sanity row (``Method.uses_backbone`` is False) is one cell per data set. Raises UserError: unknown name, plug-in that does not
+    import, impossible option, options for a plug-in that is not in the suite, data set that is not prepared.
+    """
+    names = {kind: _names(suite, kind) for kind in get_args(Kind)}
+    for kind, options in suite.options.items():
+        for name in options:
+            known("name", name, names[kind], f"suite {suite.name}, [options.{kind}]")
+    methods: dict[str, type[Method]] = {name: plugins.plugin("methods", name) for name in names["methods"]}
+    for name in methods:
+        plugins.make("methods", name, dict(_options(suite, "methods", name)))
+    recipes = {name: _recipe(suite, name) for name in names["backbones"]}
+    cells: dict[str, Cell] = {}
+    for dataset in names["datasets"]:
+        shared: dict[str, Any] = {
+            "dataset": dataset,
+            "data": resolve(dataset, _options(suite, "datasets", dataset)).fingerprint,
+            "dimension": suite.dimension,
+            "dataset_options": _options(suite, "datasets", dataset),
+            "training": suite.training,
+        }
+        row: list[Cell] = [
+            Cell(backbone=NO_BACKBONE, method=m, scale=1, depth=0, method_options=_options(suite, "methods", m), **shared)
+            for m in methods
+            if not methods[m].uses_backbone
+        ]
+        row += [
+            Cell(
+                backbone=backbone,
+                method=method,
+                scale=scale,
+                depth=depth,
+                backbone_options={k: v for k, v in _options(suite, "backbones", backbone).items() if k != "depth"},
+                method_options=_options(suite, "methods", method),
+                **shared,
+            )
+            for backbone, default_depth in recipes.items()
+            for scale in suite.scales
+            for depth in suite.depths or (default_depth,)
+            for method in methods
+            if methods[method].uses_backbone
+        ]
+        cells |= {cell.key: cell for cell in row}
+    return list(cells.values())
+
+
+def default_trial(cell: Cell, stage: Literal["tune", "final"], seed: int, budget: int, draw: int = 0) -> Trial:
+    """The cell with the defaults of training (the data set's before the general ones), backbone and method, overrides applied.
+
+    Raises UserError for an unknown key or an impossible value among the overrides.
+    """
+    published = _published(cell.dataset, cell.data, canonical(cell.dataset_options))
+    backbone: dict[str, Any] = {}
+    if cell.backbone != NO_BACKBONE:
+        backbone = to_dict(plugins.make("backbones", cell.backbone, {**cell.backbone_options, "depth": cell.depth}))
+    return Trial(
+        cell=cell,
+        stage=stage,
+        training=from_dict(Training, {**published, **cell.training}, f"[training] of {cell.dataset}"),
+        backbone=backbone,
+        method=to_dict(plugins.make("methods", cell.method, dict(cell.method_options))),
+        seed=seed,
+        draw=draw,
+        budget=budget,
+    )
+
+
+def _names(suite: Suite, kind: Kind) -> list[str]:
+    """The suite's names of a kind, "all" spelled out, each once, every one known.
+
+    A data set is also what the user has prepared under a name of his own; "all" data sets are those that need no preparing or have it.
+    """
+    wanted: Iterable[str] = getattr(suite, kind)
+    found = every = plugins.names(kind)
+    if kind == "datasets":
+        found = sorted({*found, *prepared_names()})
+        every = [name for name in found if name in prepared_names() or plugins.plugin("datasets", name).embedded] if "all" in wanted else []
+    chosen = [one for name in wanted for one in (every if name == "all" else [name])]
+    what = kind[:-1].replace("dataset", "data set")
+    return [known(what, name, found, f"suite {suite.name}") for name in dict.fromkeys(chosen)]
+
+
+@lru_cache(maxsize=64)
+def _published(dataset: str, fingerprint: str, options: str) -> Mapping[str, Any]:
+    """The data set's defaults of ``Training``; asked for with every trial, so opened once."""
+    return resolve(dataset, json.loads(options)).training
+
+
+def _options(suite: Suite, kind: Kind, name: str) -> Mapping[str, Any]:
+    return suite.options.get(kind, {}).get(name, {})
+
+
+def _recipe(suite: Suite, name: str) -> int:
+    """The depth of the backbone under the suite's overrides."""
+    options = dict(_options(suite, "backbones", name))
+    if suite.depths and "depth" in options:
+        raise UserError(f"suite {suite.name}: depth of {name} is in [options.backbones.{name}] and in depths; keep one of them")
+    if suite.depths:
+        options["depth"] = suite.depths[0]
+    recipe: Backbone = plugins.make("backbones", name, options)
+    return recipe.depth

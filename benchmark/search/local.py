@@ -1,0 +1,21 @@
+"""The whole plan in this process, one trial after another: for debugging, notebooks, and machines without Ray."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from benchmark.config import Trial
+from benchmark.records import Store
+from benchmark.search.listeners import Listener
+from benchmark.search.plan import Plan
+from benchmark.search.work import TRAIN, attempt
+
+
+def run_local(plan: Plan, store: Store, listener: Listener, device: str = "auto", threads: int | None = None, train: str = TRAIN) -> None:
+    """Train until the plan is done. Every record is stored before the plan hears of it."""
+    while isinstance(trial := plan.ask(), Trial):
+        listener.started(trial)
+        record = attempt(train, trial, partial(listener.epoch, trial), device, threads)
+        store.write(record)
+        plan.tell(record)
+        listener.finished(record)

@@ -1,0 +1,60 @@
+"""What the user sees of a run: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
+from tqdm import tqdm
+
+from benchmark.config import Trial
+from benchmark.records import Record
+from benchmark.search.plan import Plan
+
+
+class Progress:
+    """Listener that shows "done/total, running N" and one line for each finished trial, on stderr."""
+
+    def __init__(self, plan: Plan, stream: TextIO | None = None) -> None:
+        self._plan = plan
+        self._stream = stream or sys.stderr
+        self._running: set[str] = set()
+        done, total = plan.progress()
+        # tqdm draws over its own line, which a log file or a pipe cannot: there the lines of `finished` say it all.
+        self._bar = tqdm(
+            total=total, initial=done, file=self._stream, unit="trial", dynamic_ncols=True, disable=not self._stream.isatty(), smoothing=0
+        )
+
+    def started(self, trial: Trial) -> None:
+        self._running.add(trial.trial_id)
+        self._bar.set_postfix_str(f"running {len(self._running)}")
+
+    def epoch(self, trial: Trial, metrics: Mapping[str, float]) -> None:
+        shown = [f"{name} {metrics[key]:.4f}" for name, key in (("loss", "train/loss"), ("AUC", "valid/auc")) if key in metrics]
+        self._bar.set_postfix_str(f"running {len(self._running)}; {trial.cell}: {' '.join(shown)}")
+
+    def finished(self, record: Record) -> None:
+        self._running.discard(record.trial_id)
+        done, total = self._plan.progress()
+        if self._bar.disable:
+            print(f"[{done}/{total}, running {len(self._running)}] {line(record)}", file=self._stream, flush=True)
+        else:
+            self._bar.write(line(record), file=self._stream)
+            self._bar.total, self._bar.n = total, done
+            self._bar.set_postfix_str(f"running {len(self._running)}")
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def line(record: Record) -> str:
+    """A record in one line."""
+    trial = record.trial
+    stage = f"tuning {trial.draw}" if trial.stage == "tune" else f"seed {trial.seed}"
+    if record.status != "finished":
+        return f"{trial.cell}, {stage}: {record.status}: {record.reason}"
+    named = (("valid AUC", "valid/auc"), ("test AUC", "test/auc"))
+    shown = [f"{name} {record.metrics[key]:.5f}" for name, key in named if key in record.metrics]
+    seconds = [f"{record.cost['wall_seconds']:.0f} s"] if "wall_seconds" in record.cost else []
+    return f"{trial.cell}, {stage}: {', '.join([*shown, *seconds]) or record.status}"

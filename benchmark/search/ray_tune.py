@@ -1,0 +1,254 @@
+"""The whole plan as one Ray Tune run: the only place that imports ray.
+
+The plan is Tune's searcher. Names and JSON are all that crosses the border of processes; workers find plug-ins by name, report each
+epoch, and last the record. The driver alone writes, since workers may be on nodes that do not see the results folder.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+# Before the import: Ray reads its environment then. A user's own setting goes first.
+for _name, _value in {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # silences a warning about a future default
+    "RAY_AIR_NEW_OUTPUT": "0",  # the old output is a callback, for which _Teller stands in; the new one cannot be silenced
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard files per trial
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the run; records are whole at any time
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a lost trial is a record with a reason, not a traceback
+    "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),  # Tune's own state is of no use: records are what a run resumes from
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "30",  # how long a reused worker may take to leave the trial before
+}.items():
+    os.environ.setdefault(_name, _value)
+
+import ray  # noqa: E402
+from ray import tune  # noqa: E402
+from ray.tune.experiment import Trial as RayTrial  # noqa: E402
+from ray.tune.progress_reporter import TrialProgressCallback  # noqa: E402
+from ray.tune.search import Searcher  # noqa: E402
+
+import benchmark  # noqa: E402
+from benchmark.config import Trial, cache_folder, canonical, from_dict, to_dict  # noqa: E402
+from benchmark.contracts import UserError  # noqa: E402
+from benchmark.records import Record, Store, record_from_json  # noqa: E402
+from benchmark.search.listeners import Listener  # noqa: E402
+from benchmark.search.plan import Pause, Plan  # noqa: E402
+from benchmark.search.work import TRAIN, attempt, failed  # noqa: E402
+
+EPOCH, RECORD = "epoch_json", "record_json"
+STARTING = 8  # workers that may be starting up at the same time
+
+
+def run_ray(
+    plan: Plan,
+    store: Store,
+    listener: Listener,
+    device: str = "auto",
+    address: str | None = None,
+    cpus_per_trial: float = 1,
+    gpus_per_trial: float | None = None,
+    train: str = TRAIN,
+) -> None:
+    """Train until the plan is done, on this machine or on the cluster at ``address``. Every record is stored before the plan hears of it.
+
+    gpus_per_trial: None is one where the cluster has any and ``device`` allows it. Raises UserError for a cluster that cannot be
+    reached or has no room for a trial.
+    """
+    _connect(address)
+    try:
+        gpus = _gpus(device, gpus_per_trial)
+        share = {name: amount for name, amount in (("CPU", cpus_per_trial), ("GPU", gpus)) if amount}
+        if not _slots(share):  # Tune would wait for ever
+            wanted = " and ".join(f"{amount:g} {name}" for name, amount in share.items())
+            raise UserError(f"no node has the {wanted} that a trial asks for; lower --cpus-per-trial or --gpus-per-trial")
+        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(min(STARTING, _slots(share))))
+        driver = _Driver(plan, store, listener, share)
+        space = {"train": train, "device": device, "threads": max(1, int(cpus_per_trial))}
+        with tempfile.TemporaryDirectory(prefix="benchmark-ray-") as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Ray's own deprecations
+            tuner = tune.Tuner(
+                tune.with_resources(_work, {"cpu": cpus_per_trial, "gpu": gpus}),
+                param_space=space,
+                tune_config=tune.TuneConfig(
+                    search_alg=_Asker(driver),
+                    num_samples=-1,
+                    reuse_actors=True,  # a fresh worker imports torch for seconds; a trial may be shorter
+                    trial_name_creator=_name_of,
+                    trial_dirname_creator=_name_of,
+                ),
+                run_config=tune.RunConfig(name="run", storage_path=folder, verbose=0, callbacks=[_Teller(driver)]),
+            )
+            tuner.fit()
+    finally:
+        ray.shutdown()
+    if plan.ask() is not Pause.DONE:
+        raise UserError("the Ray run stopped before the last trial; type the same command again to go on")
+
+
+def _work(config: dict[str, Any]) -> None:
+    """On a worker: train, report, and hand over the record, of whatever status."""
+    trial = from_dict(Trial, json.loads(config["trial"]), "trial")
+
+    def report(metrics: Mapping[str, float]) -> None:
+        tune.report({EPOCH: json.dumps(dict(metrics))})
+
+    record = attempt(config["train"], trial, report, config["device"], config["threads"])
+    tune.report({RECORD: record.to_json()})
+
+
+class _Driver:
+    """The plan and who listens to it, shared by Tune's searcher and callback."""
+
+    def __init__(self, plan: Plan, store: Store, listener: Listener, share: Mapping[str, float]) -> None:
+        self.plan, self.store, self.listener, self.share = plan, store, listener, share
+        self.running: dict[str, Trial] = {}  # Ray's id -> trial
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        # Tune pickles its set-up for Tuner.restore, which nobody calls: what must survive is in the records.
+        return _nothing, ()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Driver:
+        return self
+
+    def ask(self, ray_id: str) -> Trial | Pause:
+        """One more than there is room for, so that no worker waits; not more, since a draw asked later knows more."""
+        if len(self.running) > _slots(self.share):
+            return Pause.WAITING
+        trial = self.plan.ask()
+        if isinstance(trial, Trial):
+            self.running[ray_id] = trial
+        return trial
+
+    def finish(self, ray_id: str, record: Record) -> None:
+        del self.running[ray_id]
+        self.store.write(record)
+        self.plan.tell(record)
+        self.listener.finished(record)
+
+
+def _nothing() -> None:
+    """What is left of a pickled driver."""
+
+
+class _Asker(Searcher):
+    """Tune's searcher interface over the plan's ``ask``."""
+
+    def __init__(self, driver: _Driver) -> None:
+        super().__init__()
+        self._driver = driver
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
+        return True  # there is nothing to set: metric and spaces are the plan's
+
+    # Ray declares a dict; it documents and expects Searcher.FINISHED, too.
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        trial = self._driver.ask(trial_id)
+        if trial is Pause.DONE:
+            return str(Searcher.FINISHED)
+        if trial is Pause.WAITING:
+            return None
+        return {"trial": canonical(to_dict(trial))}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        pass  # _Teller sees what came with the trial, here only its id is known
+
+    def save(self, checkpoint_path: str) -> None:
+        pass
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a run resumes from its records")
+
+
+class _Teller(TrialProgressCallback):
+    """Tune's callback interface over the plan's ``tell``, in the place of Tune's own terminal output, which prints every result."""
+
+    def __init__(self, driver: _Driver) -> None:
+        super().__init__()
+        self._driver = driver
+
+    def on_trial_start(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
+        self._driver.listener.started(self._driver.running[trial.trial_id])
+
+    def on_trial_result(self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **info: Any) -> None:
+        if EPOCH in result:
+            self._driver.listener.epoch(self._driver.running[trial.trial_id], json.loads(result.pop(EPOCH)))
+        elif RECORD in result:
+            text = result.pop(RECORD)  # out of Tune's hands, which keep every result until the end
+            self._driver.finish(trial.trial_id, record_from_json(text, "worker"))
+
+    def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
+        pass
+
+    def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
+        pass
+
+    def on_step_end(self, iteration: int, trials: list[RayTrial], **info: Any) -> None:
+        # Not in on_trial_error: Tune does not call that for every way a worker can be lost.
+        lost = [t for t in trials if t.status in (RayTrial.ERROR, RayTrial.TERMINATED) and t.trial_id in self._driver.running]
+        for trial in lost:
+            self._driver.finish(trial.trial_id, failed(self._driver.running[trial.trial_id], _reason(trial)))
+
+
+def _reason(trial: RayTrial) -> str:
+    # get_error looks into the storage folder, where this file is copied only at the end.
+    text = Path(trial.error_file).read_text(encoding="utf-8").split("\n", 1)[-1] if trial.error_file else "it ended without a record"
+    return f"the worker process was lost (killed, or out of memory?): {text.split('The actor is dead because', 1)[-1]}"
+
+
+def _name_of(trial: RayTrial) -> str:
+    return str(trial.trial_id)
+
+
+def _connect(address: str | None) -> None:
+    """Start Ray on this machine, or join the cluster at ``address``. Raises UserError."""
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    checkout = str(Path(benchmark.__file__).parents[1])
+    paths = [checkout, *(p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p != checkout)]
+    private = [p for p in os.environ.get("BENCHMARK_PLUGINS", "").split(os.pathsep) if p]
+    environment = {
+        "BENCHMARK_CACHE": str(cache_folder()),
+        "BENCHMARK_PLUGINS": os.pathsep.join(str(Path(p).absolute()) for p in private),
+        "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in paths),
+    }
+    options: dict[str, Any] = {"runtime_env": {"env_vars": environment}, "logging_level": logging.CRITICAL, "log_to_driver": False}
+    if address is None:
+        # "local" starts an instance of its own, also where one that a killed driver left behind is still around. Next to nothing
+        # goes through the object store; its default is 30 % of the memory.
+        options |= {"address": "local", "include_dashboard": False, "object_store_memory": 128 * 2**20}
+    else:
+        options |= {"address": address}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ray.init(**options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        where = f"--address {address}" if address else "Ray on this machine"
+        raise UserError(f"{where}: cannot connect: {' '.join(str(error).split())[:300]}; --executor local works without Ray") from None
+
+
+def _gpus(device: str, gpus_per_trial: float | None) -> float:
+    there = sum(node["Resources"].get("GPU", 0.0) for node in _nodes())
+    if device == "cuda" and not there:
+        raise UserError("--device cuda: Ray sees no GPU; use --device cpu or auto")
+    if device == "cpu":
+        return 0.0
+    if gpus_per_trial is None:
+        return 1.0 if there else 0.0
+    return gpus_per_trial
+
+
+def _slots(share: Mapping[str, float]) -> int:
+    """How many trials have room at once; nodes of a cluster may come and go."""
+    rooms = (node["Resources"] for node in _nodes())
+    return sum(min(int(room.get(name, 0.0) / amount + 1e-9) for name, amount in share.items()) for room in rooms)
+
+
+def _nodes() -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]

@@ -1,0 +1,100 @@
+"""A suite from start to end: cells, plan, executor, summary."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from benchmark.config import Suite, Trial
+from benchmark.records import Record, Store
+from benchmark.search.cells import default_trial, expand
+from benchmark.search.listeners import Listener, Listeners
+from benchmark.search.local import run_local
+from benchmark.search.lock import only_one
+from benchmark.search.plan import Plan
+from benchmark.search.progress import Progress
+from benchmark.search.work import TRAIN
+from benchmark.training.trial import check, choose_device
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did: trials by status, those that an earlier run had recorded already, and the time taken."""
+
+    statuses: Mapping[str, int]
+    recorded_before: int
+    seconds: float
+
+    def __str__(self) -> str:
+        counted = ", ".join(f"{count} {status}" for status, count in sorted(self.statuses.items())) or "nothing left to train"
+        return f"{counted} in {self.seconds:.0f} s; {self.recorded_before} recorded before"
+
+
+def run_suite(
+    suite: Suite,
+    results: Path,
+    executor: Literal["ray", "local"] = "ray",
+    device: str = "auto",
+    address: str | None = None,
+    cpus_per_trial: float = 1,
+    gpus_per_trial: float | None = None,
+    listeners: Sequence[Listener] = (),
+    train: str = TRAIN,
+) -> Summary:
+    """Train everything of the suite that ``results`` has no record of.
+
+    Raises UserError before anything is trained: the folder cannot be written or another run has it, a cell is impossible, the
+    device is not there. ``train`` names the function that trains ("module:function").
+    """
+    started = time.monotonic()
+    store = Store(results)
+    store.create()
+    with only_one(results):
+        plan = Plan(suite, expand(suite), store)
+        before, _ = plan.progress()
+        counter, progress = _Counter(), Progress(plan)
+        together = Listeners([counter, *listeners, progress])
+        try:
+            for record in _incompatible(suite, plan):
+                store.write(record)
+                plan.tell(record)
+                together.finished(record)
+            if plan.open_cells() and executor == "local":
+                choose_device(device)
+                run_local(plan, store, together, device, max(1, int(cpus_per_trial)), train)
+            elif plan.open_cells():
+                from benchmark.search.ray_tune import run_ray  # Ray is imported by those who use it only
+
+                run_ray(plan, store, together, device, address, cpus_per_trial, gpus_per_trial, train)
+        finally:
+            progress.close()
+    return Summary(dict(counter.statuses), before, time.monotonic() - started)
+
+
+class _Counter:
+    def __init__(self) -> None:
+        self.statuses: Counter[str] = Counter()
+
+    def started(self, trial: Trial) -> None:
+        pass
+
+    def epoch(self, trial: Trial, metrics: Mapping[str, float]) -> None:
+        pass
+
+    def finished(self, record: Record) -> None:
+        self.statuses[record.status] += 1
+
+
+def _incompatible(suite: Suite, plan: Plan) -> list[Record]:
+    """The records of the open cells that cannot be built. All cells are tried first, so that a UserError comes before any record."""
+    found = []
+    for cell in plan.open_cells():
+        trial = default_trial(cell, "final", 0, suite.trials)
+        reason = check(trial)
+        if reason is not None:
+            found.append(Record(trial=trial, status="incompatible", reason=reason))
+    return found

@@ -1,0 +1,116 @@
+"""The tuner of one cell: Optuna's TPE over the settings that the cell leaves open. It cannot see test data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from benchmark import plugins
+from benchmark.config import NO_BACKBONE, Cell, Training, Trial, canonical, digest, from_dict, to_dict
+from benchmark.records import Record, Status
+
+STARTUP = 4  # draws, the defaults included, before TPE models the outcomes; a constant, so that a small budget is a prefix of a large one
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that the tuner is told about a tuning trial.
+
+    It has no field for a test metric, and the whole record never reaches the tuner: RecBole's Ray path hands over one dictionary
+    of validation and test results, and tunes on test. What is not in the type cannot be tuned on.
+    """
+
+    draw: int
+    settings: Mapping[str, Any]  # prefixed name -> value, as in ``space``
+    status: Status
+    valid_auc: float | None  # None when there is none: not finished
+
+
+def outcome(record: Record) -> Outcome:
+    """The part of a tuning trial's record that the tuner may know."""
+    finished = record.status == "finished"
+    return Outcome(record.trial.draw, settings(record.trial), record.status, record.metrics.get("valid/auc") if finished else None)
+
+
+def space(cell: Cell) -> dict[str, BaseDistribution]:
+    """What is searched in a cell: the common training space, the backbone's and the method's, less what the cell fixes."""
+    found: dict[str, BaseDistribution] = {f"training.{k}": d for k, d in Training.space.items() if k not in cell.training}
+    if cell.backbone != NO_BACKBONE:
+        fixed = {*cell.backbone_options, "depth"}
+        recipe = plugins.plugin("backbones", cell.backbone)
+        found |= {f"backbone.{k}": d for k, d in recipe.space.items() if k not in fixed}
+    method = plugins.plugin("methods", cell.method)
+    found |= {f"method.{k}": d for k, d in method.space.items() if k not in cell.method_options}
+    return found
+
+
+def propose(cell: Cell, default: Trial, draw: int, seen: Iterable[Outcome], running: Iterable[Trial]) -> Trial:
+    """The tuning trial of a draw: ``default`` itself for draw 0, otherwise TPE's suggestion given the other draws.
+
+    A pure function: the random state depends on the cell and the draw alone, so a run that was killed goes on with the same
+    proposals. ``running`` are draws without an outcome yet; TPE takes them as bad (constant liar) so that it does not draw them twice.
+    """
+    if draw == 0:
+        return default
+    distributions = space(cell)
+    seed = int(digest({"cell": cell.key, "draw": draw}), 16) % 2**32
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, constant_liar=True)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # each study announces itself otherwise
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for known in sorted(seen, key=lambda o: o.draw):
+        # A diverged trial is the worst there is; one that failed for a reason of the machine's says nothing about its settings.
+        state = TrialState.COMPLETE if known.status in ("finished", "diverged") else TrialState.FAIL
+        _remember(study, known.settings, distributions, state, known.valid_auc or 0.0)
+    for trial in sorted(running, key=lambda t: t.draw):
+        _remember(study, settings(trial), distributions, TrialState.RUNNING, None)
+    return _apply(replace(default, draw=draw), study.ask(distributions).params)
+
+
+def best(outcomes: Iterable[Outcome]) -> Outcome | None:
+    """The highest validation AUC among the finished; the lowest draw of equals. None: nothing has finished."""
+    scored = [(o.valid_auc, -o.draw, o) for o in outcomes if o.valid_auc is not None]
+    return max(scored, key=lambda entry: entry[:2])[2] if scored else None
+
+
+def settings(trial: Trial) -> dict[str, Any]:
+    """The trial's values of everything that its cell searches, by prefixed name."""
+    parts: dict[str, Mapping[str, Any]] = {"training": to_dict(trial.training), "backbone": trial.backbone, "method": trial.method}
+    found = {}
+    for name in space(trial.cell):
+        part, key = name.split(".", 1)
+        if key in parts[part]:
+            found[name] = parts[part][key]
+    return found
+
+
+def _apply(trial: Trial, values: Mapping[str, Any]) -> Trial:
+    parts: dict[str, dict[str, Any]] = {"training": to_dict(trial.training), "backbone": dict(trial.backbone), "method": dict(trial.method)}
+    for name, value in values.items():
+        part, key = name.split(".", 1)
+        parts[part][key] = list(value) if isinstance(value, tuple) else value
+    return replace(trial, training=from_dict(Training, parts["training"], "tuner"), backbone=parts["backbone"], method=parts["method"])
+
+
+def _remember(
+    study: optuna.Study, values: Mapping[str, Any], distributions: Mapping[str, BaseDistribution], state: TrialState, value: float | None
+) -> None:
+    try:
+        params = {name: _native(distribution, values[name]) for name, distribution in distributions.items()}
+        frozen: FrozenTrial = create_trial(
+            state=state, params=params, distributions=dict(distributions), value=value if state == TrialState.COMPLETE else None
+        )
+    except (KeyError, ValueError):
+        return  # recorded by a version of the plug-in that had another space: it counts as a draw, but says nothing in this space
+    study.add_trial(frozen)
+
+
+def _native(distribution: BaseDistribution, value: Any) -> Any:
+    """Undo JSON: the choice that is spelled like ``value`` (a tuple is a list in a record)."""
+    if isinstance(distribution, CategoricalDistribution):
+        return next((choice for choice in distribution.choices if canonical(choice) == canonical(value)), value)
+    return value

@@ -1,0 +1,173 @@
+"""The plan: equal budgets, defaults first, validation only, and nothing twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+import standin_search as standin
+
+from benchmark.config import Suite, Trial
+from benchmark.records import Record, Status
+from benchmark.search import tuner
+from benchmark.search.cells import default_trial, expand
+from benchmark.search.plan import Pause, Plan
+
+
+@pytest.fixture(autouse=True)
+def _standins(monkeypatch: pytest.MonkeyPatch) -> None:
+    standin.install(monkeypatch)
+
+
+def play(
+    suite: Suite, known: list[Record] | None = None, train: Callable[[Trial], Record] = standin.record_of, workers: int = 1
+) -> list[Record]:
+    """The new records, in the order of their arrival, with this many at work at once."""
+    plan = Plan(suite, expand(suite), known or [])
+    records: list[Record] = []
+    running: list[Trial] = []
+    chance = random.Random(0)
+    while True:
+        answer = plan.ask() if len(running) < workers else Pause.WAITING
+        if isinstance(answer, Trial):
+            running.append(answer)
+        elif running:
+            record = train(running.pop(chance.randrange(len(running))))
+            plan.tell(record)
+            records.append(record)
+        else:
+            assert answer is Pause.DONE
+            done, total = plan.progress()
+            assert done == total
+            return records
+
+
+def failing(when: Callable[[Trial], bool], status: Status = "failed") -> Callable[[Trial], Record]:
+    def train(trial: Trial) -> Record:
+        return dataclasses.replace(Record(trial=trial, status="failed"), status=status) if when(trial) else standin.record_of(trial)
+
+    return train
+
+
+@pytest.mark.parametrize("workers", [1, 3, 50])
+def test_equal_budget_for_every_cell_and_the_winner_on_every_seed(workers: int) -> None:
+    records = play(standin.suite(trials=6, seeds=3), workers=workers)
+    assert len({r.trial_id for r in records}) == len(records) == 5 * (6 + 3)
+    for cell in expand(standin.suite()):
+        mine = [r for r in records if r.trial.cell.key == cell.key]
+        tuned = {r.trial.draw: r for r in mine if r.trial.stage == "tune"}
+        finals = [r.trial for r in mine if r.trial.stage == "final"]
+        assert sorted(tuned) == list(range(6)) and sorted(t.seed for t in finals) == [0, 1, 2]
+        winner = max(tuned.values(), key=lambda r: r.metrics["valid/auc"]).trial
+        for final in finals:
+            assert (final.training, final.method, final.backbone, final.budget) == (winner.training, winner.method, winner.backbone, 6)
+
+
+def test_draw_0_is_the_default_and_no_budget_means_the_default() -> None:
+    for cell in expand(standin.suite()):
+        first = next(r.trial for r in play(standin.suite(trials=3)) if r.trial.cell.key == cell.key and r.trial.draw == 0)
+        assert first == default_trial(cell, "tune", seed=0, budget=1)
+    untuned = play(standin.suite(seeds=2))
+    assert {r.trial.trial_id for r in untuned} == {
+        default_trial(c, "final", s, 1).trial_id for c in expand(standin.suite()) for s in (0, 1)
+    }
+
+
+def test_deterministic_and_a_small_budget_is_a_prefix_of_a_large_one() -> None:
+    once, again = (play(standin.suite(trials=9)) for _ in range(2))
+    assert [r.trial_id for r in once] == [r.trial_id for r in again]
+    small = {r.trial_id for r in play(standin.suite(trials=5)) if r.trial.stage == "tune"}
+    assert small < {r.trial_id for r in once}
+
+
+def test_draws_differ_and_follow_the_validation_auc() -> None:
+    tuned = [r for r in play(standin.suite(methods=("standin_tuned",), trials=24)) if r.trial.stage == "tune"]
+    assert len({(r.trial.cell.key, r.trial.training.learning_rate, r.trial.method["strength"]) for r in tuned}) == len(tuned)
+    early, late = ([r.metrics["valid/auc"] for r in tuned if low <= r.trial.draw < high] for low, high in ((0, 5), (12, 24)))
+    assert sum(late) / len(late) > sum(early) / len(early)
+
+
+def test_what_the_suite_fixes_is_not_searched() -> None:
+    options = {"methods": {"standin_tuned": {"strength": 0.75}}}
+    records = play(standin.suite(trials=8, training={"learning_rate": 1e-3}, options=options))
+    assert {r.trial.training.learning_rate for r in records} == {1e-3}
+    assert {r.trial.method["strength"] for r in records if r.trial.cell.method == "standin_tuned"} == {0.75}
+    assert len({r.trial.training.embedding_l2 for r in records}) > 1
+    assert {r.trial.backbone["depth"] for r in records if r.trial.cell.backbone == "standin_steep"} == {3}
+
+
+def test_the_tuner_is_blind_to_test() -> None:
+    assert [f.name for f in dataclasses.fields(tuner.Outcome)] == ["draw", "settings", "status", "valid_auc"]
+    suite = standin.suite(trials=7)
+    seen_by_tuner = tuner.outcome(
+        dataclasses.replace(standin.record_of(play(suite)[0].trial), metrics={"valid/auc": 0.7, "test/auc": 0.123})
+    )
+    assert 0.123 not in (*seen_by_tuner.settings.values(), seen_by_tuner.valid_auc)
+
+    def leaky(trial: Trial) -> Record:  # a training that measures test metrics in tuning, and whose test favours the worst
+        record = standin.record_of(trial)
+        return dataclasses.replace(record, metrics={**record.metrics, "test/auc": 1 - record.metrics["valid/auc"]})
+
+    assert {r.trial_id for r in play(suite, train=leaky)} == {r.trial_id for r in play(suite)}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.8, 1.0])
+def test_resume_asks_for_nothing_recorded_and_ends_with_the_same_records(share: float) -> None:
+    suite = standin.suite(trials=7, seeds=2)
+    whole = play(suite)
+    known = whole[: int(share * len(whole))]
+    random.Random(1).shuffle(known)
+    rest = play(suite, known)
+    assert [r.trial_id for r in rest] == [r.trial_id for r in whole[len(known) :]]
+
+
+def test_records_beyond_the_budget_or_of_other_cells_are_left_alone() -> None:
+    large = play(standin.suite(trials=9, datasets=("toy", "other_toy")))
+    rest = play(standin.suite(trials=4), large)
+    assert {r.trial.stage for r in rest} == {"final"} and {r.trial.budget for r in rest} == {4}
+
+
+def test_failed_is_tried_again_and_diverged_is_not() -> None:
+    suite = standin.suite(seeds=3)
+    first = play(suite, train=failing(lambda t: t.seed == 1))
+    assert Counter(r.status for r in first) == {"finished": 10, "failed": 5}
+    assert {r.trial_id for r in play(suite, first)} == {r.trial_id for r in first if r.status == "failed"}
+    diverged = play(suite, train=failing(lambda t: t.seed == 1, "diverged"))
+    assert play(suite, diverged) == []
+
+
+def test_a_failed_draw_is_tried_again_until_a_winner_has_met_the_test_data() -> None:
+    suite = standin.suite(trials=5, methods=("standin_plain",), backbones=("standin_flat",))
+    records = play(suite, train=failing(lambda t: t.draw == 2))
+    tuned = [r for r in records if r.trial.stage == "tune"]
+    assert [r.trial.draw for r in play(suite, tuned) if r.trial.stage == "tune"] == [2]
+    assert play(suite, records) == []
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged"])
+def test_where_no_draw_finishes_the_defaults_are_tested(status: Status) -> None:
+    suite = standin.suite(trials=3, seeds=1)
+    finals = [r for r in play(suite, train=failing(lambda t: True, status)) if r.trial.stage == "final"]
+    assert {r.trial_id for r in finals} == {default_trial(c, "final", 0, 3).trial_id for c in expand(suite)}
+
+
+def test_an_incompatible_cell_is_one_record() -> None:
+    suite = standin.suite(trials=3, seeds=2)
+    cells = expand(suite)
+    record = Record(trial=default_trial(cells[1], "final", 0, 3), status="incompatible", reason="no such layer")
+    told = Plan(suite, cells)
+    told.tell(record)
+    for plan in (told, Plan(suite, cells, [record])):
+        assert cells[1] not in plan.open_cells() and plan.progress() == (1, 4 * 5 + 1)
+
+
+def test_a_cell_is_tuned_in_sequence_while_there_are_others() -> None:
+    plan = Plan(standin.suite(trials=8), expand(standin.suite()))
+    first = [plan.ask() for _ in range(5)]
+    assert len({t.cell.key for t in first if isinstance(t, Trial)}) == 5
+    more = [plan.ask() for _ in range(100)]
+    waiting = [answer for answer in more if answer is Pause.WAITING]
+    assert len(more) - len(waiting) == 5 * (tuner.STARTUP - 1)

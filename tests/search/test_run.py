@@ -1,0 +1,170 @@
+"""Whole runs: by both executors, killed in the middle, and started again."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import standin_search as standin
+
+from benchmark.config import Trial
+from benchmark.contracts import UserError
+from benchmark.records import Record, Store
+from benchmark.search import run
+from benchmark.search.cells import expand
+from benchmark.search.plan import Plan
+from benchmark.search.progress import Progress
+from benchmark.search.run import run_suite
+
+
+@pytest.fixture(autouse=True)
+def _standins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    standin.install(monkeypatch)
+    monkeypatch.setenv("STANDIN_LOG", str(tmp_path / "log"))
+
+
+class Diary:
+    """A listener that checks the order of calls."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.epochs: dict[str, int] = {}
+        self.records: list[Record] = []
+
+    def started(self, trial: Trial) -> None:
+        self.epochs[trial.trial_id] = 0
+
+    def epoch(self, trial: Trial, metrics: Mapping[str, float]) -> None:
+        self.epochs[trial.trial_id] += 1
+        assert metrics["epoch"] == self.epochs[trial.trial_id]
+
+    def finished(self, record: Record) -> None:
+        assert self.store.get(record.trial_id) == record, "stored before anybody hears of it"
+        self.records.append(record)
+
+
+def test_local_run_and_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    diary = Diary(Store(tmp_path))
+    suite = standin.suite(seeds=3)
+    summary = run_suite(suite, tmp_path, "local", listeners=[diary], train=standin.TRAIN)
+    assert summary.statuses == {"finished": 13, "failed": 2} and summary.recorded_before == 0
+    assert all(diary.epochs[r.trial_id] == (2 if r.status == "finished" else 0) for r in diary.records)
+    assert {r.reason for r in diary.records if r.status == "failed"} == {"seed: not this one"}
+    assert "[15/15, running 0]" in capsys.readouterr().err
+    again = run_suite(suite, tmp_path, "local", train=standin.TRAIN)
+    assert again.statuses == {"failed": 2} and again.recorded_before == 13
+
+
+def test_all_cells_are_checked_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(trial: Trial) -> str | None:
+        if trial.cell.backbone == "standin_steep":
+            raise UserError("width 10 does not divide by 4 sets")
+        return "no such layer"
+
+    monkeypatch.setattr(run, "check", check)
+    with pytest.raises(UserError, match="does not divide"):
+        run_suite(standin.suite(), tmp_path, "local", train=standin.TRAIN)
+    assert list(Store(tmp_path)) == []
+    summary = run_suite(standin.suite(backbones=("standin_flat",), seeds=2), tmp_path, "local", train=standin.TRAIN)
+    assert summary.statuses == {"incompatible": 3} and {r.reason for r in Store(tmp_path)} == {"no such layer"}
+
+
+def test_one_run_at_a_time_in_a_folder(tmp_path: Path) -> None:
+    run_suite(standin.suite(), tmp_path, "local", train=standin.TRAIN)
+    with (tmp_path / ".lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="another run"):
+            run_suite(standin.suite(), tmp_path, "local", train=standin.TRAIN)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        run_suite(standin.suite(), tmp_path / "file", "local", train=standin.TRAIN)
+
+
+def test_progress_on_a_terminal() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    plan = Plan(standin.suite(), expand(standin.suite()))
+    stream = Terminal()
+    progress = Progress(plan, stream)
+    trial = plan.ask()
+    assert isinstance(trial, Trial)
+    progress.started(trial)
+    record = standin.record_of(trial)
+    progress.epoch(trial, record.curve[0])
+    plan.tell(record)
+    progress.finished(record)
+    progress.close()
+    assert "running 1" in stream.getvalue() and "1/5" in stream.getvalue() and "test AUC 0.74" in stream.getvalue()
+
+
+def drive(results: Path, executor: str, trials: int, seeds: int, strength: float) -> subprocess.Popen[str]:
+    command = [sys.executable, standin.__file__, str(results), executor, str(trials), str(seeds), str(strength)]
+    return subprocess.Popen(command, cwd=standin.ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def kill_when_recorded(driver: subprocess.Popen[str], results: Path, count: int, log: Path) -> set[str]:
+    """SIGKILL to the driver and to every worker that has begun a training; the ids recorded by then."""
+    limit = time.monotonic() + 60
+    while len(list(results.glob("records/*.json"))) < count:
+        assert driver.poll() is None and time.monotonic() < limit, driver.communicate()
+        time.sleep(0.01)
+    os.killpg(driver.pid, signal.SIGKILL)
+    for pid in {int(line.split()[1]) for line in log.read_text().splitlines()}:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    driver.communicate()
+    return {r.trial_id for r in Store(results)}
+
+
+def begun(log: Path) -> list[str]:
+    return [line.split()[0] for line in log.read_text().splitlines()]
+
+
+def test_killed_and_resumed_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STANDIN_EPOCH_SECONDS", "0.02")
+    log, results = tmp_path / "log", tmp_path / "killed"
+    recorded = kill_when_recorded(drive(results, "local", 3, 2, 0.5), results, 8, log)
+    first = begun(log)
+    log.unlink()
+    out, err = drive(results, "local", 3, 2, 0.5).communicate()
+    assert out.strip() == "", f"neither ray nor mlflow is imported: {out} {err}"
+    assert not recorded & set(begun(log)) and len(first) < 25
+    options = {"methods": {"standin_tuned": {"strength": 0.5}}}
+    run_suite(standin.suite(trials=3, seeds=2, options=options), tmp_path / "whole", "local", train=standin.TRAIN)
+    assert list(Store(results)) == list(Store(tmp_path / "whole"))
+
+
+def test_ray_run_killed_and_resumed_with_a_worker_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STANDIN_EPOCH_SECONDS", "0.1")
+    log, results = tmp_path / "log", tmp_path / "killed"
+    recorded = kill_when_recorded(drive(results, "ray", 1, 3, 0.125), results, 2, log)
+    assert 2 <= len(recorded) < 12
+    log.unlink()
+    monkeypatch.setenv("STANDIN_EPOCH_SECONDS", "0")
+    out, err = drive(results, "ray", 1, 3, 0.125).communicate(timeout=60)
+    assert not recorded & set(begun(log)), err
+    lines = err.splitlines()
+    assert lines and all(line.startswith("[") for line in lines), "nothing but our own lines"
+    records = list(Store(results))
+    assert len(records) == 15, (out, err)
+    lost = [r for r in records if r.status == "failed" and r.trial.cell.method == "standin_tuned"]
+    assert [(r.trial.cell.backbone, r.trial.seed) for r in lost] == [("standin_flat", 1)]
+    assert "worker process was lost" in lost[0].reason
+    assert {r.reason for r in records if r.status == "failed"} == {lost[0].reason, "seed: not this one"}
+    assert {r.trial_id for r in records if r.status == "finished"} >= recorded - {lost[0].trial_id}
+    assert all(r == standin.record_of(r.trial) for r in records if r.status == "finished")
