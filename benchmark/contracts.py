@@ -125,6 +125,7 @@ class Method(ABC):
     source: ClassVar[str]
     space: ClassVar[Mapping[str, BaseDistribution]] = {}
     uses_backbone: ClassVar[bool] = True  # False: a sanity row, run once per data set instead of once per cell
+    training: ClassVar[Mapping[str, Any]] = {}  # defaults of `Training` that go before the data set's; for sanity rows
 
     @abstractmethod
     def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:

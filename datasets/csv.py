@@ -24,7 +24,7 @@ SPELLINGS = {"train": ("train",), "valid": ("valid", "val", "validation", "dev")
 
 @dataclass(frozen=True, kw_only=True)
 class Csv(DataSet):
-    """Columns and split of the user's table. Without ``categorical`` and ``numeric`` every other column is categorical.
+    """Columns and split of the user's table. Without ``categorical`` every column that has no other use is categorical.
 
     Of one file, ``split`` (train:valid:test) is drawn at random with ``seed``; with ``by_time`` the parts follow each other in the order
     of that column instead (as numbers if all its cells are, else as text: ISO dates sort rightly; ties keep the file's order). Or
@@ -94,7 +94,8 @@ class Csv(DataSet):
         special = (self.label, self.split_column, self.by_time)
         for name in (*filter(None, special), *self.categorical, *self.numeric):
             known("column", name, table.columns, str(table.path))
-        chosen = (*self.categorical, *self.numeric) or tuple(c for c in table.columns if c not in special)
+        categorical = self.categorical or tuple(c for c in table.columns if c not in (*special, *self.numeric))
+        chosen = (*categorical, *self.numeric)
         if not chosen:
             raise UserError(f"{table.path}: there is no column besides the label; a data set needs fields")
         return tuple(Column(c, "numeric" if c in self.numeric else "categorical") for c in table.columns if c in chosen)

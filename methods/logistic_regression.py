@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,9 @@ class LogisticRegression(Method):
     summary: ClassVar[str] = "sanity row: one weight for each value, no interaction"
     source: ClassVar[str] = "Richardson et al., Predicting Clicks, WWW 2007; LR of BARS"
     uses_backbone: ClassVar[bool] = False
+    # A data set's published L2 is tuned for embeddings of a deep model; weights of this one are the logits themselves, and 0.05 on
+    # Frappe holds them at a validation AUC of .830 instead of .932.
+    training: ClassVar[Mapping[str, Any]] = {"embedding_l2": 1e-5}
 
     def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
         return LogisticRegressionModel(schema)

@@ -63,18 +63,20 @@ def expand(suite: Suite) -> list[Cell]:
 
 
 def default_trial(cell: Cell, stage: Literal["tune", "final"], seed: int, budget: int, draw: int = 0) -> Trial:
-    """The cell with the defaults of training (the data set's before the general ones), backbone and method, overrides applied.
+    """The cell with the defaults of training (the method's before the data set's before the general ones), backbone and method,
+    overrides applied.
 
     Raises UserError for an unknown key or an impossible value among the overrides.
     """
     published = _published(cell.dataset, cell.data, canonical(cell.dataset_options))
+    own = plugins.plugin("methods", cell.method).training
     backbone: dict[str, Any] = {}
     if cell.backbone != NO_BACKBONE:
         backbone = to_dict(plugins.make("backbones", cell.backbone, {**cell.backbone_options, "depth": cell.depth}))
     return Trial(
         cell=cell,
         stage=stage,
-        training=from_dict(Training, {**published, **cell.training}, f"[training] of {cell.dataset}"),
+        training=from_dict(Training, {**published, **own, **cell.training}, f"[training] of {cell.dataset}"),
         backbone=backbone,
         method=to_dict(plugins.make("methods", cell.method, dict(cell.method_options))),
         seed=seed,

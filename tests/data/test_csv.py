@@ -39,6 +39,7 @@ def test_the_standard_library_is_not_shadowed() -> None:
 def test_all_other_columns_are_categorical_unless_named(file: Path) -> None:
     assert load(file).columns == (("a", "categorical"), ("b", "categorical"), ("t", "categorical"))
     assert load(file, numeric=("b",), categorical=("a",)).columns == (("a", "categorical"), ("b", "numeric"))
+    assert load(file, numeric=("b",)).columns == (("a", "categorical"), ("b", "numeric"), ("t", "categorical"))
     assert [c.name for c in load(file, by_time="t").columns] == ["a", "b"]
 
 

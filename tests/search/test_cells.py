@@ -83,4 +83,5 @@ def test_default_trial_is_complete_and_survives_json() -> None:
     again = from_dict(Trial, json.loads(canonical(to_dict(trial))), "test")
     assert again == trial and again.trial_id == trial.trial_id
     sanity = next(c for c in expand(suite) if c.method == "standin_sanity")
-    assert default_trial(sanity, "tune", 0, 1).backbone == {}
+    default = default_trial(sanity, "tune", 0, 1)
+    assert (default.backbone, default.training.learning_rate, default.training.epochs) == ({}, 5e-3, 3)  # method, suite

@@ -1,0 +1,324 @@
+"""The commands as a user types them: what they print, what they import, and what a mistake gets."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark import plugins
+from benchmark.__main__ import main
+from benchmark.config import read_suite
+
+ROOT = Path(__file__).parents[1]
+TINY = """
+datasets = ["synthetic"]
+methods = ["single_embedding", "constant"]
+backbones = ["dcnv2"]
+[training]
+epochs = 1
+batch_size = 512
+[options.datasets.synthetic]
+rows = 2000
+cardinalities = [3, 8, 40]
+[options.backbones.dcnv2]
+depth = 1
+hidden = [16]
+"""
+BOARD_KEYS = (
+    "rank, method, backbone, dataset, scale, depth, status, seeds, test_auc_mean, test_auc_sd, delta_auc, test_logloss_mean, "
+    "information_abundance, effective_rank_table, effective_rank_last, parameters_table, parameters_dense, samples_per_second"
+).split(", ")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCHMARK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+def local(suite: Path | str, results: Path, *more: str) -> list[str]:
+    return ["run", str(suite), "--executor", "local", "--no-track", "--results", str(results), *more]
+
+
+def board(results: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    capsys.readouterr()
+    assert main(["leaderboard", "--results", str(results), "--format", "json"]) == 0
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def imported(*arguments: str) -> set[str]:
+    """Which of the large packages a command has imported at its end, in a process of its own."""
+    code = (
+        "import sys; from benchmark.__main__ import main; code = main(sys.argv[1:])\n"
+        "print('IMPORTED', *({'ray', 'mlflow', 'polars', 'pandas', 'matplotlib'} & set(sys.modules)), file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("IMPORTED")]
+    return set(line.split()[1:])
+
+
+# --- what they print
+
+
+def test_run_prints_the_board_and_again_trains_nothing(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = tmp_path / "results"
+    assert main(local(tiny, results)) == 0
+    shown = capsys.readouterr()
+    assert "synthetic: 2 of 2 cells finished" in shown.out and "2 finished in" in shown.out
+    assert f"ui --results {results}" in shown.out and "[2/2, running 0]" in shown.err
+    before = {path: path.read_bytes() for path in results.rglob("*.json")}
+    assert main(local(tiny, results)) == 0
+    assert "nothing left to train" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in results.rglob("*.json")} == before
+
+
+def test_the_board_as_json_has_the_promised_keys(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(local(tiny, tmp_path, "--scales", "1", "2", "--seeds", "2")) == 0
+    rows = board(tmp_path, capsys)
+    assert [list(row)[: len(BOARD_KEYS)] for row in rows] == [BOARD_KEYS] * 3
+    assert {(row["method"], row["scale"], row["status"], row["seeds"]) for row in rows} == {
+        ("single_embedding", 1, "finished", 2),
+        ("single_embedding", 2, "finished", 2),
+        ("constant", 1, "finished", 2),
+    }
+    [constant] = [row for row in rows if row["method"] == "constant"]
+    assert constant["test_auc_mean"] == 0.5 and constant["rank"] == 3 and constant["samples_per_second"] is None
+
+
+def test_train_prints_one_record_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(
+        ["train", "--dataset", "synthetic", "--method", "roblock", "--scale", "2", "--epochs", "1", "--depth", "2", "--seed", "3"]
+        + ["--threads", "1", "--backbone.hidden", "16,16", "--method.hsic_weight", "0.5", "--device", "cpu"]
+    )
+    record = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert {"trial_id", "trial", "status", "metrics", "curve", "cost", "environment", "fingerprints"} <= record.keys()
+    assert {"test/auc", "test/logloss", "valid/auc", "spectral/layer2/batch/effective_rank"} <= record["metrics"].keys()
+    assert any(re.fullmatch(r"spectral/table/[^/]+/information_abundance", name) for name in record["metrics"])
+    assert record["trial"]["seed"] == 3 and record["trial"]["training"]["epochs"] == 1 and len(record["curve"]) == 1
+    assert record["trial"]["backbone"]["hidden"] == [16, 16] and record["trial"]["method"]["hsic_weight"] == 0.5
+
+
+def test_list_shows_every_plugin_with_summary_and_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    kinds: tuple[plugins.Kind, ...] = ("methods", "backbones", "datasets")
+    for kind in kinds:
+        for name in plugins.names(kind):
+            found = plugins.plugin(kind, name)
+            assert name in shown and found.summary in shown and found.source in shown
+
+
+@pytest.mark.parametrize("command", ["", "run", "leaderboard", "ui", "list", "prepare", "status", "train", "track", "figures"])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([*([command] if command else []), "--help"])
+    assert stopped.value.code == 0 and len(capsys.readouterr().out) > 150
+
+
+def test_help_of_train_shows_the_knobs_of_what_was_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--method", "roblock", "--backbone", "xdeepfm", "--help"])
+    shown = capsys.readouterr().out
+    for flag in ("--learning-rate", "--embedding-l2", "--method.hsic_weight", "--method.deflation", "--backbone.maps"):
+        assert flag in shown
+
+
+def test_a_users_table_from_file_to_board(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "clicks.csv"
+    lines = [f"{(n * 7 % 11 + n % 3) % 2},{n % 11},{'ab'[n % 2]}{n % 3},{n % 17 / 2}" for n in range(600)]
+    table.write_text("\n".join(["click,ad,place,price", *lines]) + "\n")
+    assert main(["prepare", str(table), "--label", "click", "--numeric", "price", "--name", "my_clicks"]) == 0
+    assert "train 480, valid 60, test 60 rows, 3 fields" in capsys.readouterr().out
+    suite = tmp_path / "mine.toml"
+    suite.write_text(
+        'datasets = ["my_clicks"]\nmethods = ["multi_embedding"]\nbackbones = ["xdeepfm"]\nscales = [2]\n[training]\nepochs = 1'
+    )
+    assert main(local(suite, tmp_path / "results")) == 0
+    assert [(row["dataset"], row["status"]) for row in board(tmp_path / "results", capsys)] == [("my_clicks", "finished")]
+    assert main(["status", "--results", str(tmp_path / "results")]) == 0
+    assert "my_clicks" in capsys.readouterr().out
+
+
+def test_the_quick_suite_is_what_it_is_said_to_be() -> None:
+    suite = read_suite("quick")
+    assert suite.datasets == ("synthetic",) and set(suite.scales) == {1, 4} and (suite.seeds, suite.trials) == (1, 1)
+    assert set(suite.methods) == {"single_embedding", "multi_embedding", "roblock", "constant", "logistic_regression"}
+    assert set(suite.backbones) == {"dcnv2", "xdeepfm", "finalmlp"}
+    standard, full = read_suite("standard"), read_suite("full")
+    assert (standard.datasets, standard.methods, standard.backbones) == (("synthetic", "frappe_x1"), ("all",), ("all",))
+    assert (set(standard.scales), standard.seeds, standard.trials) == ({1, 2, 4, 10}, 3, 8)
+    assert {2, 8} <= set(full.depths) and (full.seeds, full.trials) == (5, 16)
+
+
+# --- what they import
+
+
+def test_train_imports_neither_ray_nor_mlflow() -> None:
+    assert not imported("train", "--epochs", "1", "--threads", "1", "--device", "cpu") & {"ray", "mlflow", "pandas", "matplotlib"}
+
+
+def test_a_local_run_imports_no_ray_and_untracked_no_mlflow(tiny: Path, tmp_path: Path) -> None:
+    assert "ray" not in imported("run", str(tiny), "--executor", "local", "--results", str(tmp_path / "tracked"))
+    assert not imported(*local(tiny, tmp_path / "untracked")) & {"ray", "mlflow"}
+
+
+# --- with Ray and MLflow, as the README has it
+
+
+def test_a_ray_run_is_recorded_tracked_and_resumed(tiny: Path, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    results = tmp_path / "results"
+    command = [sys.executable, "-m", "benchmark", "run", str(tiny), "--results", str(results), "--device", "cpu"]
+    outputs = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180) for _ in range(2)]
+    assert [done.returncode for done in outputs] == [0, 0], outputs[0].stderr
+    assert "2 finished in" in outputs[0].stdout and "nothing left to train" in outputs[1].stdout
+    assert all(line.startswith("[") for line in outputs[0].stderr.splitlines()), "nothing but our own lines"
+    client = MlflowClient(tracking_uri=f"sqlite:///{results / 'mlflow.db'}")
+    [experiment] = [e for e in client.search_experiments() if e.name == "synthetic"]
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(run.data.tags["stage"] for run in runs) == ["cell", "cell", "final", "final"]
+    records = [json.loads(path.read_text()) for path in (results / "records").glob("*.json")]
+    assert {run.data.tags["trial_id"]: run.data.metrics["test/auc"] for run in runs if run.data.tags["stage"] == "final"} == {
+        record["trial_id"]: pytest.approx(record["metrics"]["test/auc"]) for record in records
+    }
+
+
+# --- what a mistake gets
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "quik"], "unknown suite 'quik'; did you mean 'quick'?"),
+        (["run", "no/such.toml"], "no/such.toml: no such suite file"),
+        (["run", "quick", "--methods", "robloc"], "unknown method 'robloc'; did you mean 'roblock'?"),
+        (["run", "quick", "--backbones", "dcn"], "unknown backbone 'dcn'; did you mean 'dcnv2'?"),
+        (["run", "quick", "--datasets", "frape_x1"], "unknown data set 'frape_x1'; did you mean 'frappe_x1'?"),
+        (["run", "quick", "--datasets", "frappe_x1"], "data set frappe_x1 is not prepared"),
+        (["run", "quick", "--seeds", "0"], "seeds = 0; it must be at least 1"),
+        (["run", "quick", "--scales", "0"], "scales has 0"),
+        (["run", "quick", "--scale", "1"], "unrecognized arguments: --scale"),
+        (["run", "quick", "--results", "/dev/null/results"], "the results folder cannot be written"),
+        (["trian"], "invalid choice: 'trian'"),
+        (["train", "--method", "robloc"], "unknown method 'robloc'; did you mean 'roblock'?"),
+        (["train", "--method", "multi_embedding", "--method.sets", "3"], "width 10 (scale 1 x dimension 10) is not divisible by 3 sets"),
+        (["train", "--learning-rate", "fast"], "--learning-rate = 'fast'; it must be a number"),
+        (["train", "--epochs", "0"], "epochs = 0; it must be greater than 0"),
+        (["train", "--method.strength", "1"], "unrecognized arguments: --method.strength"),
+        (["prepare", "no_such.csv", "--label", "y"], "no_such.csv: no such file"),
+        (["prepare", "frappe_x1"], "name the folder"),
+        (["prepare", "frappe_x1", "--from", "/no/such/folder"], "/no/such/folder: no such file or folder"),
+        (["leaderboard", "--results", "/no/such/folder"], "no finished records"),
+        (["ui", "--results", "/no/such/folder"], "no mlflow.db there yet"),
+    ],
+)
+def test_a_mistake_gets_one_line(
+    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "" and len(shown.err.splitlines()) == 1 and shown.err.startswith("error: ") and words in shown.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("epochs = 1", "epoch = 1", "unknown key 'epoch'; did you mean 'epochs'?"),
+        ('backbones = ["dcnv2"]', 'backbone = ["dcnv2"]', "unknown key 'backbone'; did you mean 'backbones'?"),
+        ("hidden = [16]", "hiden = [16]", "unknown key 'hiden'; did you mean 'hidden'?"),
+        ("[options.backbones.dcnv2]", "[options.backbone.dcnv2]", "unknown kind of plug-in 'backbone'; did you mean 'backbones'?"),
+        ("batch_size = 512", 'batch_size = "512"', "batch_size = '512'; it must be of type int"),
+        ("epochs = 1", "epochs =", "not valid TOML"),
+    ],
+)
+def test_a_mistake_in_a_suite_file_gets_one_line(
+    tiny: Path, old: str, new: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert old in TINY
+    tiny.write_text(TINY.replace(old, new))
+    assert main(local(tiny, tmp_path / "results")) == 2
+    shown = capsys.readouterr().err
+    assert len(shown.splitlines()) == 1 and words in shown and not list(tmp_path.rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["x,y", "1,2"], "unknown column 'label'"),
+        (["label,x", "1,a", "2,b"], "row 2, column 'label': '2' is no label; a label is 0 or 1"),
+        (["label,x", "1,a", "0"], "line 3: 1 cells, but the header has 2 columns"),
+        (["label,x", "1,a", "0,b"], "would be empty"),
+        ([], "the file is empty"),
+    ],
+)
+def test_a_mistake_in_a_table_gets_one_line(rows: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "bad.csv"
+    table.write_text("\n".join(rows))
+    assert main(["prepare", str(table), "--label", "label"]) == 2
+    shown = capsys.readouterr().err
+    assert len(shown.splitlines()) == 1 and words in shown and str(table) in shown
+
+
+def test_a_broken_plugin_stops_only_those_who_ask_for_it(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods" / "broken_here.py").write_text("import no_such_module\n")
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    assert main(local(tiny, tmp_path / "results", "--methods", "broken_here")) == 2
+    shown = capsys.readouterr().err
+    assert len(shown.splitlines()) == 1 and "broken_here.py:1: the plug-in does not import: ModuleNotFoundError" in shown
+    assert main(["list"]) == 2, "the others are listed all the same"
+    assert "roblock" in capsys.readouterr().out
+    assert main(local(tiny, tmp_path / "results")) == 0
+
+
+def test_a_corrupt_record_is_named_and_kept(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(local(tiny, tmp_path)) == 0
+    corrupt = tmp_path / "records" / "000000000000.json"
+    corrupt.write_text('{"trial_id": "0000')
+    for arguments in (["leaderboard", "--results", str(tmp_path)], local(tiny, tmp_path)):
+        capsys.readouterr()
+        assert main(arguments) == 2
+        shown = capsys.readouterr().err
+        assert len(shown.splitlines()) == 1 and str(corrupt) in shown and "not a record" in shown
+    assert len(list((tmp_path / "records").glob("*.json"))) == 3
+
+
+def test_a_diverging_trial_is_recorded_and_not_on_top(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny.write_text(TINY.replace("epochs = 1", "epochs = 3\nlearning_rate = 1e6"))
+    assert main(local(tiny, tmp_path)) == 0
+    assert [(row["method"], row["status"], row["rank"]) for row in board(tmp_path, capsys)] == [
+        ("constant", "finished", 1),
+        ("single_embedding", "diverged", None),
+    ]
+    assert main(local(tiny, tmp_path)) == 0, "a diverged trial is a result: it is not run again"
+    assert "nothing left to train" in capsys.readouterr().out
+
+
+def test_output_into_a_pipe_that_closes() -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    command = f"{sys.executable} -m benchmark list | head -n 1"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.stdout == "methods\n" and done.stderr == ""

@@ -1,0 +1,150 @@
+"""The training loop: which epoch it keeps, when it stops, and what the embedding L2 and the clipping do to a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmark import plugins
+from benchmark.config import Training
+from benchmark.contracts import CTRModel, Field, Output, Schema, no_penalty
+from benchmark.data.batches import Rows
+from benchmark.data.store import Fold
+from benchmark.training.evaluate import NotFinite, score
+from benchmark.training.fit import Diverged, Fitted, fit
+
+SCHEMA = Schema((Field("a", 12), Field("b", 40)), 0.4)
+CPU = torch.device("cpu")
+SMALL = Training(batch_size=64, epochs=4, learning_rate=1e-2, embedding_l2=0.0)
+
+
+def rows(count: int, seed: int) -> Rows:
+    """Labels that depend on field a and, more weakly, on field b."""
+    random = np.random.default_rng(seed)
+    local = np.stack([random.integers(f.cardinality, size=count) for f in SCHEMA.fields], 1).astype(np.int32)
+    logit = np.sin(local[:, 0] * 2.0) + 0.5 * np.cos(local[:, 1] * 3.0)
+    labels = (random.random(count) < 1 / (1 + np.exp(-2 * logit))).astype(np.uint8)
+    return Rows(local, labels, np.array([0, 12]), CPU)
+
+
+@pytest.fixture(scope="module")
+def fold() -> Fold:
+    return Fold(rows(1500, 0), rows(600, 1))
+
+
+def model(seed: int = 0, method: str = "single_embedding") -> CTRModel:
+    torch.manual_seed(seed)
+    recipe = plugins.make("backbones", "dcnv2", {"depth": 1, "hidden": [16]})
+    built: CTRModel = plugins.make("methods", method, {}).build(SCHEMA, recipe, 1, 4)
+    table = built.table()
+    if table is not None:
+        nn.init.normal_(table, std=0.05)
+    return built
+
+
+def fitted(built: CTRModel, fold: Fold, training: Training, seed: int = 0) -> tuple[Fitted, list[Mapping[str, float]]]:
+    reported: list[Mapping[str, float]] = []
+    return fit(built, fold, SCHEMA.positive_rate, training, torch.Generator().manual_seed(seed), reported.append), reported
+
+
+def test_the_best_epochs_weights_come_back(fold: Fold) -> None:
+    built = model()
+    result, reported = fitted(built, fold, replace(SMALL, epochs=12, learning_rate=5e-2, patience=12, plateau_factor=1.0))
+    aucs = [entry["valid/auc"] for entry in result.curve]
+    assert result.best_epoch == 1 + aucs.index(max(aucs)) < len(aucs), "the last epoch was the best: the test shows nothing"
+    assert score(built, fold.valid) == result.valid and result.valid["auc"] == max(aucs)
+    assert tuple(reported) == result.curve and [entry["epoch"] for entry in reported] == list(range(1, 13))
+
+
+def test_the_rate_drops_and_training_stops_without_progress(fold: Fold) -> None:
+    """Weights of a rate of 1e-30 do not move: no epoch is better than the first."""
+    result, _ = fitted(model(), fold, replace(SMALL, learning_rate=1e-30, patience=3, epochs=20))
+    rates = [entry["learning_rate"] for entry in result.curve]
+    assert result.best_epoch == 1 and rates == pytest.approx([1e-30, 1e-30, 1e-31, 1e-32], rel=1e-6)
+
+
+def test_the_same_seed_gives_the_same_curve(fold: Fold) -> None:
+    def losses(seed: int) -> list[float]:
+        return [entry["train/loss"] for entry in fitted(model(seed), fold, SMALL, seed)[0].curve]
+
+    assert losses(3) == losses(3) != losses(4)
+
+
+class Watched(CTRModel):
+    """A bilinear model that writes its gradients down as the optimiser finds them."""
+
+    def __init__(self, penalty_of_l2: float = 0.0) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(3)
+        self.weight = nn.Parameter(torch.randn(52, 3, generator=generator))
+        self.other = nn.Parameter(torch.randn(3, generator=generator))
+        self.l2 = penalty_of_l2
+
+    def table(self) -> nn.Parameter:
+        return self.weight
+
+    def forward(self, ids: Tensor) -> Output:
+        a, b = self.weight[ids].unbind(1)
+        logits = (a * b) @ self.other
+        penalty = self.l2 / 2 * self.weight.square().sum() if self.training else no_penalty(logits)
+        return Output(logits, (), penalty)
+
+
+def test_embedding_l2_is_half_lambda_times_the_whole_tables_square(fold: Fold) -> None:
+    """λ as the training's setting moves the weights as the explicit term (λ/2)‖E‖² of the loss does; not those outside the table."""
+    strength = 0.05
+    by_setting, explicit = Watched(), Watched(penalty_of_l2=strength)
+    fitted(by_setting, fold, replace(SMALL, epochs=2, embedding_l2=strength, patience=9))
+    fitted(explicit, fold, replace(SMALL, epochs=2, patience=9))
+    torch.testing.assert_close(by_setting.weight, explicit.weight, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(by_setting.other, explicit.other, rtol=1e-4, atol=1e-5)
+    without = Watched()
+    fitted(without, fold, replace(SMALL, epochs=2, patience=9))
+    assert not torch.allclose(by_setting.weight, without.weight, atol=1e-2)
+
+
+@pytest.mark.parametrize("limit", [0.0, 1e-3])
+def test_gradients_are_clipped_to_the_norm(fold: Fold, limit: float) -> None:
+    built = Watched()
+    fitted(built, fold, replace(SMALL, epochs=1, gradient_clip=limit))
+    norm = float(sum(p.grad.square().sum() for p in built.parameters() if p.grad is not None)) ** 0.5
+    assert (norm <= 1e-3 * (1 + 1e-5)) == (limit > 0)
+
+
+def test_a_model_without_parameters_is_not_trained(fold: Fold) -> None:
+    result, reported = fitted(model(method="constant"), fold, SMALL)
+    assert (result.best_epoch, result.curve, reported) == (0, (), []) and result.valid["auc"] == 0.5
+
+
+@pytest.mark.parametrize("rate", [1e6, 1e30])
+def test_a_diverging_training_says_so(fold: Fold, rate: float) -> None:
+    with pytest.raises(Diverged, match="training loss|not finite") as caught:
+        fitted(model(), fold, replace(SMALL, learning_rate=rate))
+    assert isinstance(caught.value.curve, tuple)
+
+
+def test_scores_that_are_no_numbers_are_refused(fold: Fold) -> None:
+    class Broken(Watched):
+        def forward(self, ids: Tensor) -> Output:
+            return super().forward(ids)._replace(logits=torch.full((len(ids),), torch.nan))
+
+    with pytest.raises(NotFinite):
+        score(Broken(), fold.valid)
+
+
+def test_the_penalty_is_trained_on_but_not_reported(fold: Fold) -> None:
+    class Penalised(Watched):
+        def forward(self, ids: Tensor) -> Output:
+            output = super().forward(ids)
+            return output._replace(penalty=output.penalty + 1e4 * (self.other - 1).square().sum()) if self.training else output
+
+    built: Any = Penalised()
+    result, _ = fitted(built, fold, replace(SMALL, epochs=40, patience=99, learning_rate=5e-2, plateau_factor=1.0))
+    torch.testing.assert_close(built.other, torch.ones(3), atol=0.2, rtol=0)
+    assert all(entry["train/loss"] < 10 for entry in result.curve)

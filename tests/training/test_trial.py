@@ -1,0 +1,149 @@
+"""One trial, from its description to its record: every method with every backbone, and everything that can go wrong in one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark import plugins
+from benchmark.config import Suite, Trial
+from benchmark.contracts import UserError
+from benchmark.data.store import Prepared, resolve
+from benchmark.records import Record, record_from_json
+from benchmark.search.cells import default_trial, expand
+from benchmark.training.trial import check, choose_device, run_trial
+
+METHODS, BACKBONES = plugins.names("methods"), plugins.names("backbones")
+DATA: dict[str, Any] = {"rows": 2000, "cardinalities": [3, 8, 40, 90]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCHMARK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def trial(method: str, backbone: str = "dcnv2", stage: Any = "final", scale: int = 2, seed: int = 0, **training: Any) -> Trial:
+    suite = Suite(
+        name="test",
+        datasets=("synthetic",),
+        methods=(method,),
+        backbones=(backbone,),
+        scales=(scale,),
+        dimension=4,
+        training={"epochs": 2, "batch_size": 512, **training},
+        options={"datasets": {"synthetic": DATA}},
+    )
+    [cell] = expand(suite)
+    return default_trial(cell, stage, seed, 1)
+
+
+def trained(wanted: Trial) -> Record:
+    return run_trial(wanted, lambda metrics: None, "cpu", 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_method_with_every_backbone_gives_a_whole_record(method: str, backbone: str) -> None:
+    record = trained(trial(method, backbone))
+    if record.status == "incompatible":
+        assert record.reason
+        return
+    assert record.status == "finished", record.reason
+    assert {"valid/auc", "valid/logloss", "test/auc", "test/logloss", "test/bayes_auc", "best_epoch"} <= record.metrics.keys()
+    assert {"parameters_table", "parameters_dense", "flops_per_sample", "peak_memory_mb", "wall_seconds"} <= record.cost.keys()
+    assert {"data", "method"} <= record.fingerprints.keys() and record.environment["device"] == "cpu"
+    if plugins.plugin("methods", method).uses_backbone:
+        assert record.metrics["test/auc"] > 0.5
+        layers = {name.split("/")[1] for name in record.metrics if name.startswith("spectral/layer")}
+        assert layers == {f"layer{l}" for l in range(record.trial.cell.depth + 1)}
+        assert "spectral/table/field4_90/information_abundance" in record.metrics
+        assert record.cost["parameters_table"] == 8 * resolve("synthetic", DATA).schema.values
+    assert record_from_json(record.to_json(), "here") == record and json.loads(record.to_json())["trial_id"] == record.trial_id
+
+
+def test_a_constant_scores_one_half_and_the_entropy() -> None:
+    record = trained(trial("constant"))
+    assert record.metrics["test/auc"] == record.metrics["valid/auc"] == 0.5
+    assert record.metrics["test/logloss"] > record.metrics["test/bayes_logloss"]
+
+
+def test_a_tuning_trial_never_meets_the_test_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*arguments: Any) -> None:
+        raise AssertionError("test data opened")
+
+    monkeypatch.setattr(Prepared, "test", forbidden)
+    record = trained(trial("single_embedding", stage="tune"))
+    assert record.status == "finished", record.reason
+    assert not any("test" in name for name in record.metrics) and "valid/auc" in record.metrics
+    assert trained(trial("single_embedding")).reason == "AssertionError: test data opened"
+
+
+def test_seeds_repeat_and_differ() -> None:
+    one, same, other = (trained(trial("roblock", seed=seed)).metrics for seed in (1, 1, 2))
+    assert one == same and one["test/auc"] != other["test/auc"]
+
+
+def test_divergence_is_a_status() -> None:
+    record = trained(trial("single_embedding", learning_rate=1e6))
+    assert record.status == "diverged" and record.reason and "test/auc" not in record.metrics
+
+
+PLUGIN = """
+from dataclasses import dataclass
+from typing import ClassVar
+from benchmark.contracts import Incompatible, Layout, Method
+from benchmark.nn.embedding import ParallelSets
+
+@dataclass(frozen=True, kw_only=True)
+class Mine(Method):
+    summary: ClassVar[str] = "for a test"
+    source: ClassVar[str] = "a test"
+    def build(self, schema, backbone, scale, dimension):
+        model = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
+        {body}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        ("raise Incompatible('needs rows that are fields')", "incompatible", "needs rows that are fields"),
+        ("raise RuntimeError('out of\\nmemory')", "failed", "RuntimeError: out of memory"),
+        ("return None", "failed", "NoneType"),
+        ("model.forward = lambda ids: 1 / 0; return model", "failed", "ZeroDivisionError"),
+        ("model.readout.forward = lambda states: states[0].flatten(2)[..., :3]; return model", "failed", "RuntimeError"),
+    ],
+)
+def test_foreign_code_that_fails_is_a_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, body: str, status: str, reason: str
+) -> None:
+    name = f"mine_{abs(hash(request.node.name)) % 10**8}"  # a module stays imported: each file has a name of its own
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods" / f"{name}.py").write_text(PLUGIN.format(body=body))
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    record = trained(trial(name))
+    assert record.status == status and reason in record.reason and "\n" not in record.reason
+    if status == "incompatible":
+        assert check(record.trial) == reason
+
+
+def test_data_that_changed_under_a_trial_is_refused() -> None:
+    wanted = trial("single_embedding")
+    with pytest.raises(UserError, match="start the run again"):
+        trained(replace(wanted, cell=replace(wanted.cell, data="0" * 12)))
+
+
+def test_devices() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    if not torch.cuda.is_available():
+        assert choose_device("auto") == torch.device("cpu")
+        with pytest.raises(UserError, match="sees no GPU"):
+            choose_device("cuda")
