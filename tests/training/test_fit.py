@@ -124,7 +124,7 @@ def test_a_model_without_parameters_is_not_trained(fold: Fold) -> None:
 
 @pytest.mark.parametrize("rate", [1e6, 1e30])
 def test_a_diverging_training_says_so(fold: Fold, rate: float) -> None:
-    with pytest.raises(Diverged, match="training loss|not finite") as caught:
+    with pytest.raises(Diverged, match=r"training loss|not finite") as caught:
         fitted(model(), fold, replace(SMALL, learning_rate=rate))
     assert isinstance(caught.value.curve, tuple)
 
