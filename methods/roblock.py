@@ -16,6 +16,7 @@ With strength 0, decoupler and maps "identity", gates "one_hot" and no block res
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -28,8 +29,9 @@ from torch.nn import functional
 from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema, UserError, no_penalty
 from benchmark.nn import hsic
 from benchmark.nn.embedding import EmbeddingTable, join, split
-from benchmark.nn.linear import SetLinear
-from benchmark.nn.rebalance import RankOneRebalance
+from benchmark.nn.rebalance import RankOneRebalance, before
+from benchmark.nn.routing import route
+from benchmark.nn.switches import on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ class RoBlock(Method):
     hsic_weight: float = 0.1  # β
     hsic_kernel: Literal["rbf", "linear"] = "rbf"
     hsic_samples: int = 256  # m, instances of a batch that the criterion is taken on
-    hsic_rows: int = 8  # rows n drawn anew in each batch: an unbiased estimate of the mean over all rows
+    hsic_rows: int = 2  # rows n drawn anew in each batch: an unbiased estimate of the mean over all rows; eight cost four times as much
     # embedding regeneration
     gates: Literal["full", "static", "input", "one_hot"] = "full"
     gate_sharpness: float = 4.0  # a_n[m,m] at the start: gates begin near distinct one-hots, or all sets coincide
@@ -125,7 +127,10 @@ class RoBlockModel(CTRModel):
 
 
 class Block(nn.Module):
-    """Rebalance, decouple, regenerate: (B, N, D) -> sets (B, S, N, d) and the HSIC penalty."""
+    """Rebalance, decouple, regenerate: (B, N, D) -> sets (B, S, N, d) and the HSIC penalty.
+
+    x̃_n P = x_n (I − ε_n v̂_n v̂_nᵀ) P: the rebalancing goes into the small matrices after it, and x̃ is never written.
+    """
 
     def __init__(self, method: RoBlock, rows: int, sets: int, dimension: int, components: int) -> None:
         super().__init__()
@@ -135,28 +140,37 @@ class Block(nn.Module):
         self.router = Router(rows, sets, dimension, components, method.gates, method.gate_sharpness, method.maps)
         self.weight = method.hsic_weight if components > 1 else 0.0
         self.kernel, self.samples, self.rows = method.hsic_kernel, method.hsic_samples, method.hsic_rows
-        self.dependence: Tensor | None = None
+        self.seen: Tensor | None = None  # of the last evaluation batch, (m, N, D)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.rebalance(x)
-        z = self.decoupler(x)
+        leading = self.rebalance.leading(x)
+        turn = before(self.decoupler().expand(x.shape[1], -1, -1), leading)
         penalty = no_penalty(x)
-        if self.training and self.weight > 0:
-            penalty = self.weight * hsic.mean_over_pairs(hsic.normalized(hsic.biased_hsic(self._sample(z), self.kernel)))
-        if not self.training and z.shape[2] > 1 and len(z) >= 4:
-            self.dependence = hsic.mean_over_pairs(hsic.normalized(hsic.unbiased_hsic(z[: self.samples].detach(), self.kernel)))
-        return self.router(x, z), penalty
+        if not self.training:
+            self.seen = x[: self.samples].detach()
+        elif self.weight > 0:
+            # Batches are shuffled, so their first instances are a random sample; rows are drawn.
+            rows = torch.randperm(x.shape[1], device=x.device)[: self.rows]
+            z = self._components(x[: self.samples, rows], turn[rows])
+            penalty = self.weight * hsic.mean_over_pairs(hsic.normalized(hsic.biased_hsic(z, self.kernel)))
+        return self.router(x, turn, leading), penalty
 
-    def _sample(self, z: Tensor) -> Tensor:
-        """Batches are shuffled, so their first instances are a random sample; rows are drawn."""
-        z = z[: self.samples]
-        if z.shape[1] <= self.rows:
-            return z
-        return z[:, torch.randperm(z.shape[1], device=z.device)[: self.rows]]
+    def _components(self, x: Tensor, turn: Tensor) -> Tensor:
+        """x: (m, N, D), turn: (N, D, D) -> (m, N, K, D/K)"""
+        turned = torch.bmm(x.transpose(0, 1), turn).transpose(0, 1)
+        return turned.reshape(*x.shape[:2], self.decoupler.components, -1)
 
+    @torch.no_grad()
     def diagnostics(self) -> dict[str, float]:
-        own = {} if self.dependence is None else {"nhsic_unbiased": float(self.dependence)}
-        return {**self.rebalance.diagnostics(), **own, **self.router.diagnostics()}
+        found = self.rebalance.diagnostics()
+        if self.seen is None:
+            return found
+        leading = self.rebalance.leading(self.seen)
+        turn = before(self.decoupler().expand(self.seen.shape[1], -1, -1), leading)
+        z = self._components(self.seen, turn)
+        if z.shape[2] > 1 and len(z) >= 4:
+            found["nhsic_unbiased"] = float(hsic.mean_over_pairs(hsic.normalized(hsic.unbiased_hsic(z, self.kernel))))
+        return found | self.router.diagnostics(self.seen, leading)
 
 
 class Decoupler(nn.Module):
@@ -170,17 +184,17 @@ class Decoupler(nn.Module):
     def __init__(self, width: int, components: int, kind: Literal["orthogonal", "free", "identity"]) -> None:
         super().__init__()
         self.components, self.kind = components, kind
+        self.register_buffer("identity", torch.eye(width), persistent=False)
         if kind == "orthogonal":
             self.below_diagonal = nn.Parameter(torch.zeros(width * (width - 1) // 2))
             self.register_buffer("place", torch.tril_indices(width, width, -1), persistent=False)
-            self.register_buffer("identity", torch.eye(width), persistent=False)
         elif kind == "free":
             self.matrix_free = nn.Parameter(torch.eye(width))
 
-    def matrix(self) -> Tensor | None:
-        """P (D, D); None stands for the identity."""
+    def forward(self) -> Tensor:
+        """P (D, D), the components' columns side by side."""
         if self.kind == "identity":
-            return None
+            return self.identity
         if self.kind == "free":
             free: Tensor = self.matrix_free
             return free
@@ -188,12 +202,6 @@ class Decoupler(nn.Module):
         skew = lower - lower.T
         turn: Tensor = torch.linalg.solve(self.identity + skew, self.identity - skew)
         return turn
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, N, D) -> (B, N, K, D/K)"""
-        matrix = self.matrix()
-        turned = x if matrix is None else x @ matrix
-        return turned.reshape(*x.shape[:2], self.components, -1)
 
 
 class Router(nn.Module):
@@ -213,7 +221,7 @@ class Router(nn.Module):
     ) -> None:
         super().__init__()
         width = sets * dimension
-        self.sets, self.kind = sets, gates
+        self.sets, self.components, self.kind = sets, components, gates
         if gates in ("full", "static"):
             preferred = functional.one_hot(torch.arange(sets) % components, components)  # head m starts with component m mod K
             self.static = nn.Parameter(sharpness * preferred.float().repeat(rows, 1, 1))
@@ -221,42 +229,44 @@ class Router(nn.Module):
             self.by_input = nn.Parameter(torch.zeros(rows, width, sets * components))
         if gates == "one_hot":
             self.register_buffer("one_hot", torch.eye(sets, components), persistent=False)
-        self.maps: SetLinear | None = None
+        self.maps: nn.Parameter | None = None
         if maps == "learned":
-            self.maps = SetLinear(sets, width, dimension, bias=False)
+            self.maps = nn.Parameter(torch.empty(sets, width, dimension))
             for m in range(sets):
                 for k in range(components):
-                    block = slice(k * width // components, (k + 1) * width // components)
-                    nn.init.orthogonal_(self.maps.weight.data[m, block])
-        self.last_gates: Tensor | None = None
+                    nn.init.orthogonal_(self.maps.data[m, k * width // components : (k + 1) * width // components])
 
-    def gates(self, x: Tensor) -> Tensor:
-        """(B, N, D) -> (B or 1, N, S, K), rows over k sum to one"""
+    def gates(self, x: Tensor, weight: Tensor | None) -> Tensor:
+        """x: (B, N, D), weight: W_n (N, D, S·K) -> (B or 1, N, S, K), rows over k sum to one"""
         if self.kind == "one_hot":
             return self.one_hot.expand(1, x.shape[1], -1, -1)
         scores = self.static.unsqueeze(0) if self.kind != "input" else x.new_zeros(())
-        if self.kind != "static":
-            by_row = torch.bmm(x.transpose(0, 1), self.by_input).transpose(0, 1)
-            scores = scores + by_row.reshape(*x.shape[:2], self.sets, -1)
+        if weight is not None:
+            scores = scores + torch.bmm(x.transpose(0, 1), weight).transpose(0, 1).reshape(*x.shape[:2], self.sets, -1)
         return functional.softmax(scores, dim=3)
 
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        """x: (B, N, D), z: (B, N, K, D/K) -> (B, S, N, d)"""
-        gates = self.gates(x)
-        if not self.training:
-            self.last_gates = gates.detach()
+    def forward(self, x: Tensor, turn: Tensor, leading: tuple[Tensor, Tensor] | None) -> Tensor:
+        """x: (B, N, D), turn: P_n after the rebalancing (N, D, D), leading: of the rebalancing -> (B, S, N, d)"""
+        weight = self._weight(leading)
+        if self.maps is not None and self.kind != "one_hot" and x.device.type == "cpu" and on("routing"):
+            static = None if self.kind == "input" else self.static.flatten(1)
+            return route(x, turn if weight is None else torch.cat((turn, weight), 2), static, self.maps, self.components)
+        gates = self.gates(x, weight)
+        z = torch.bmm(x.transpose(0, 1), turn).transpose(0, 1).reshape(*x.shape[:2], self.components, -1)
         if self.maps is None:
             return torch.einsum("bnmk,bnke->bmne", gates.expand(len(z), -1, -1, -1), z)
         gated = (gates.unsqueeze(4) * z.unsqueeze(2)).flatten(3)  # (B, N, S, D)
-        mapped: Tensor = self.maps(gated.flatten(0, 1))  # (B·N, S, d)
-        return mapped.view(*z.shape[:2], *mapped.shape[1:]).transpose(1, 2)
+        return torch.einsum("bnmi,mie->bmne", gated, self.maps)
 
-    def diagnostics(self) -> dict[str, float]:
+    def _weight(self, leading: tuple[Tensor, Tensor] | None) -> Tensor | None:
+        return before(self.by_input, leading) if self.kind in ("full", "input") else None
+
+    def diagnostics(self, x: Tensor, leading: tuple[Tensor, Tensor] | None) -> dict[str, float]:
         """Mean entropy of a gate row over its maximum log K (1: uniform), and mean cosine between two heads' gate rows (1: dead router)."""
-        if self.last_gates is None or self.last_gates.shape[3] < 2 or self.sets < 2:
+        if self.components < 2 or self.sets < 2:
             return {}
-        gates = self.last_gates.double()
-        entropy = -(gates * gates.clamp_min(1e-30).log()).sum(3).mean() / torch.log(torch.tensor(float(gates.shape[3])))
+        gates = self.gates(x, self._weight(leading)).double()
+        entropy = -(gates * gates.clamp_min(1e-30).log()).sum(3).mean() / math.log(self.components)
         rows = functional.normalize(gates, dim=3)
         cosines = (rows @ rows.transpose(2, 3)).mean((0, 1))
         return {"gate_entropy": float(entropy), "gate_cosine": float((cosines.sum() - cosines.trace()) / (self.sets * (self.sets - 1)))}

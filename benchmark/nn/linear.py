@@ -5,9 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from benchmark.nn.dropout import Dropout
 
 
 class SetLinear(nn.Module):
@@ -20,11 +24,35 @@ class SetLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(sets, 1, outputs).uniform_(-bound, bound)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, S, inputs) -> (B, S, outputs)"""
-        by_set = x.transpose(0, 1)
-        if self.bias is None:
-            return torch.bmm(by_set, self.weight).transpose(0, 1)
-        return torch.baddbmm(self.bias, by_set, self.weight).transpose(0, 1)
+        """(B, S, inputs) -> (B, S, outputs), contiguous"""
+        result: Tensor = _BySet.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        return result
+
+
+class _BySet(torch.autograd.Function):
+    """The batched product of all sets, written where its reader expects it: samples outermost, without a copy of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        out = x.new_empty(*x.shape[:2], weight.shape[2])
+        if bias is None:
+            torch.bmm(x.transpose(0, 1), weight, out=out.transpose(0, 1))
+        else:
+            torch.baddbmm(bias, x.transpose(0, 1), weight, out=out.transpose(0, 1))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        d_x = None
+        if ctx.needs_input_grad[0]:
+            d_x = grad.new_empty(x.shape)
+            torch.bmm(grad.transpose(0, 1), weight.mT, out=d_x.transpose(0, 1))
+        d_weight = torch.bmm(x.permute(1, 2, 0), grad.transpose(0, 1))
+        d_bias = grad.sum(0).unsqueeze(1) if ctx.needs_input_grad[2] else None
+        return d_x, d_weight, d_bias
 
 
 class SetMLP(nn.Module):
@@ -38,7 +66,7 @@ class SetMLP(nn.Module):
         widths = (inputs, *hidden)
         self.linears = nn.ModuleList(SetLinear(sets, a, b) for a, b in itertools.pairwise(widths))
         self.norms = nn.ModuleList(nn.BatchNorm1d(sets * width) if batch_norm else nn.Identity() for width in hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, S, inputs) -> (B, S, hidden[-1]); the input itself where ``hidden`` is empty"""

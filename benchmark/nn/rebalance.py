@@ -11,6 +11,15 @@ from torch.nn import functional
 TINY = 1e-30
 
 
+def before(matrix: Tensor, leading: tuple[Tensor, Tensor] | None) -> Tensor:
+    """(I − ε_n v̂_n v̂_nᵀ) M_n: x̃_n M_n = x_n (…) without x̃. matrix: (N, D, C), leading: v̂ (N, D) and ε (N,) -> (N, D, C)"""
+    if leading is None:
+        return matrix
+    direction, deflation = leading
+    scaled = deflation.unsqueeze(1) * direction
+    return matrix - scaled.unsqueeze(2) * (direction.unsqueeze(1) @ matrix)
+
+
 class RankOneRebalance(nn.Module):
     """x̃ = x − ε_n (x·v̂_n) v̂_n for each row n: the batch matrix X_n loses a part of its leading direction, no SVD needed.
 
@@ -44,11 +53,18 @@ class RankOneRebalance(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, N, D)"""
-        if self.strength == 0:
+        leading = self.leading(x)
+        if leading is None:
             return x
-        direction, deflation = self._update(x.detach()) if self.training else (self.direction, self.deflation)
+        direction, deflation = leading
         along = torch.einsum("bnd,nd->bn", x, direction)
         return x - (along * deflation).unsqueeze(2) * direction
+
+    def leading(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
+        """v̂ (N, D) and ε (N,) for the batch x (B, N, D), which training takes into the running mean. None: nothing is deflated."""
+        if self.strength == 0:
+            return None
+        return self._update(x.detach()) if self.training else (self.direction, self.deflation)
 
     @torch.no_grad()
     def _update(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,26 @@
+"""Optimisations of the layers, each with a switch: what is faster must be shown to be the same.
+
+``BENCHMARK_WITHOUT=dropout,routing`` takes the plain path for those named; records say which were off.
+"""
+
+from __future__ import annotations
+
+import os
+
+from benchmark.config import known
+
+NAMES = (
+    "dropout",  # masks from 16-bit integers (benchmark/nn/dropout.py)
+    "routing",  # RoBlock's rebalancing, turn, gates and maps in one cache-blocked pass (benchmark/nn/routing.py)
+)
+
+
+def without() -> tuple[str, ...]:
+    """The optimisations that are off, sorted. Raises UserError for an unknown name."""
+    named = [name.strip() for name in os.environ.get("BENCHMARK_WITHOUT", "").split(",") if name.strip()]
+    return tuple(sorted({known("optimisation", name, NAMES, "BENCHMARK_WITHOUT") for name in named}))
+
+
+def on(name: str) -> bool:
+    """Whether the optimisation of that name is to be used."""
+    return name not in without()
