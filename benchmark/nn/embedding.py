@@ -50,7 +50,7 @@ class ParallelSets(CTRModel):
         return self.embedding.weight
 
     def forward(self, ids: Tensor) -> Output:
-        x0 = split(self.embedding(ids), self.sets)
+        x0 = split(self.embedding(ids), self.sets).contiguous()  # one copy, or every layer reads it in leaps
         states = [x0]
         for layer in self.layers:
             term = layer(states[-1], x0)
