@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ OFF: dict[str, Any] = {
     "decoupler": "identity",
     "gates": "one_hot",
     "maps": "identity",
-    "block_residual": False,
+    "block_residual": "never",
     "hsic_weight": 0.0,
 }
 
@@ -164,3 +165,36 @@ def test_impossible_settings_are_named(method: str, options: dict[str, Any], wor
 def test_finalmlp_says_when_units_do_not_divide() -> None:
     with pytest.raises(Incompatible, match="units1 = 24 does not divide into rows of 20"):
         built("single_embedding", backbone("finalmlp"), 5)
+
+
+def test_the_hsic_penalty_turns_the_basis_and_leaves_the_table_alone() -> None:
+    """With gradient "basis" the table's gradient is that without a penalty, and the decoupler's is not; with "all" both differ."""
+
+    def gradients(**options: Any) -> dict[str, Tensor]:
+        torch.manual_seed(3)
+        recipe = plugins.make("backbones", "dcnv2", {"dropout": 0.0})  # its masks would differ with the rows that are drawn
+        model = built("roblock", recipe, 3, **options).double()
+        return step(model, 0)[1]
+
+    without, basis, everything = (
+        gradients(hsic_weight=weight, hsic_gradient=kind) for weight, kind in ((0.0, "all"), (5.0, "basis"), (5.0, "all"))
+    )
+    table, turn = "embedding.weight", "blocks.3.decoupler.below_diagonal"  # the last block: nothing behind it has a penalty
+    torch.testing.assert_close(basis[table], without[table])
+    assert not torch.allclose(everything[table], without[table])
+    torch.testing.assert_close(basis[turn], everything[turn])
+    assert not torch.allclose(basis[turn], without[turn])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "kept"),
+    [("dcnv2", "backbone", True), ("dcnv2", "never", False), ("xdeepfm", "backbone", False), ("xdeepfm", "always", True)],
+)
+def test_the_block_residual_keeps_the_path_that_was_not_rebalanced(name: str, kind: str, kept: bool) -> None:
+    """Layers that give zero leave exactly what the residual path brings."""
+    recipe = plugins.make("backbones", name, {"maps": 3} if name == "xdeepfm" else {})
+    model = built("roblock", recipe, 3, block_residual=kind, strength=1.0).eval()
+    for parameter in model.layers.parameters():  # type: ignore[union-attr]
+        torch.nn.init.zeros_(parameter)
+    states = model(batch()[0]).states
+    assert all(torch.equal(a, b) for a, b in pairwise(states)) == kept

@@ -1,0 +1,65 @@
+"""What the README promises: its example is a whole plug-in, and its commands and flags exist."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmark import commandline, plugins
+from benchmark.__main__ import main
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+SUITE = """
+datasets = ["synthetic"]
+methods = ["apart"]
+scales = [2]
+[training]
+epochs = 1
+batch_size = 512
+[options.datasets.synthetic]
+rows = 2000
+cardinalities = [3, 8, 40]
+"""
+
+
+def test_the_example_method_is_listed_trained_with_every_backbone_and_on_the_board(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [code] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(code.splitlines()) <= 40
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods" / "apart.py").write_text(code)
+    (tmp_path / "suite.toml").write_text(SUITE)
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    assert main(["list"]) == 0 and "apart" in capsys.readouterr().out
+    results = str(tmp_path / "results")
+    assert main(["run", str(tmp_path / "suite.toml"), "--executor", "local", "--no-track", "--results", results]) == 0
+    capsys.readouterr()
+    assert main(["leaderboard", "--results", results, "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {(row["method"], row["backbone"], row["status"]) for row in rows} == {
+        ("apart", backbone, "finished") for backbone in plugins.names("backbones")
+    }
+
+
+def test_every_command_line_of_the_readme_parses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    (tmp_path / "methods").mkdir()
+    [code] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "methods" / "apart.py").write_text(code)
+    lines = re.findall(r"^    python -m benchmark (.*?)(?:  +#.*)?$", README, re.MULTILINE)
+    assert len(lines) > 6
+    for line in lines:
+        commandline.parse(line.split())
+
+
+def test_every_file_the_readme_points_to_is_there() -> None:
+    root = Path(__file__).parents[1]
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (root / target).exists(), target
+    for place in re.findall(r"^    ((?:benchmark|methods|datasets|results)/\S*)", README, re.MULTILINE):
+        assert (root / place).exists(), place
