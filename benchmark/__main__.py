@@ -31,6 +31,7 @@ def main(arguments: Sequence[str]) -> int:
             "list": list_plugins,
             "prepare": prepare,
             "train": train,
+            "speed": speed,
         }[parsed.command](parsed, knobs)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -196,6 +197,29 @@ def train(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> in
         store.write(record)
     print(record.to_json(), end="")
     return 0 if record.status == "finished" else 1
+
+
+def speed(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
+    from benchmark.speed.compare import peers, step
+    from benchmark.speed.work import Work
+    from benchmark.training.trial import choose_device
+
+    for name in ("scale", "batch", "threads", "rounds"):
+        if getattr(parsed, name) < 1:
+            raise UserError(f"speed: --{name} {getattr(parsed, name)}; it must be at least 1")
+    shared = {"batch": parsed.batch, "threads": parsed.threads}
+    pairs = [(backbone, dimension) for backbone in parsed.backbones for dimension in parsed.dimensions]
+    if parsed.what == "peers":
+        print(peers([Work(backbone=backbone, dimension=dimension, **shared) for backbone, dimension in pairs], parsed.rounds))
+        return 0
+    device = choose_device(parsed.device)
+    works = [
+        Work(method=method, backbone=backbone, dimension=dimension, scale=parsed.scale, **shared)
+        for backbone, dimension in pairs
+        for method in parsed.methods
+    ]
+    print(step(works, device, parsed.rounds))
+    return 0
 
 
 if __name__ == "__main__":

@@ -83,6 +83,22 @@ def parser() -> Parser:
     _results(command("status", "say what is recorded, what went wrong, and which data sets are prepared"))
     command("list", "show methods, backbones, data sets and suites, with their sources")
 
+    speed = command(
+        "speed",
+        "measure training throughput",
+        "\npeers: this suite, FuxiCTR and DeepCTR-Torch on the same work, in turns on the CPU; sets up the peers' environment on first use."
+        "\nstep:  this suite's training step, with each optimisation switched off in turn.",
+    )
+    speed.add_argument("what", choices=("peers", "step"))
+    speed.add_argument("--backbones", nargs="+", metavar="NAME", default=["dcnv2", "xdeepfm", "finalmlp"], help="default: all three")
+    speed.add_argument("--methods", nargs="+", metavar="NAME", default=["single_embedding"], help="step only")
+    speed.add_argument("--dimensions", nargs="+", type=int, metavar="D", default=[10], help="base dimensions (default 10)")
+    speed.add_argument("--scale", type=int, default=1, metavar="S", help="step only")
+    speed.add_argument("--batch", type=int, default=4096, metavar="B")
+    speed.add_argument("--threads", type=int, default=2, metavar="N", help="torch threads of every contestant (default 2)")
+    speed.add_argument("--rounds", type=int, default=5, metavar="R", help="turns of each contestant (default 5)")
+    _device(speed)
+
     prepare = command(
         "prepare",
         "encode a data set into the cache (BENCHMARK_CACHE, default .cache)",

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"benchmark.__main__"},
     {"benchmark.reporting", "benchmark.tracking"},
-    {"benchmark.search"},
+    {"benchmark.search", "benchmark.speed"},
     {"benchmark.training"},
     {"benchmark.commandline"},
     {"benchmark.methods", "benchmark.datasets", "benchmark.backbones"},
@@ -26,7 +26,7 @@ ONLY_HERE = {
     "ray": ["benchmark/search/ray_tune.py"],
     "mlflow": ["benchmark/tracking"],
     "matplotlib": ["benchmark/reporting"],
-    "tabulate": ["benchmark/reporting"],
+    "tabulate": ["benchmark/reporting", "benchmark/speed"],
     "pandas": ["benchmark/reporting"],
     "polars": ["benchmark/contracts.py", "benchmark/data", "datasets"],
 }

@@ -59,7 +59,7 @@ def fit(
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         return Fitted(0, score(model, fold.valid), (), math.nan, time.perf_counter() - started)
-    optimizer = _optimizer(model, training)
+    optimizer = make_optimizer(model, training)
     limit = DIVERGED * _entropy(positive_rate)
     curve: list[Mapping[str, float]] = []
     speeds: list[float] = []
@@ -71,7 +71,7 @@ def fit(
         ) as bar:
             if curve:
                 bar.set_postfix_str(f"valid AUC {best['auc']:.5f}")
-            loss, speed = _epoch(model, optimizer, parameters, fold.train, training, generator, bar)
+            loss, speed = train_epoch(model, optimizer, fold.train, training, generator, bar)
         if not math.isfinite(loss) or loss > limit:
             raise Diverged(f"training loss {loss:.4g} in epoch {epoch}", tuple(curve))
         try:
@@ -102,7 +102,8 @@ def fit(
     return Fitted(best_epoch, best, tuple(curve), speeds[len(speeds) // 2], time.perf_counter() - started)
 
 
-def _optimizer(model: CTRModel, training: Training) -> torch.optim.Optimizer:
+def make_optimizer(model: CTRModel, training: Training) -> torch.optim.Optimizer:
+    """Adam (Kingma and Ba, ICLR 2015); the embedding L2 is the weight decay of the table's group, see ``fit``."""
     table = model.table()
     rest = [p for p in model.parameters() if p.requires_grad and p is not table]
     groups = [{"params": rest, "weight_decay": 0.0}] if rest else []
@@ -111,10 +112,9 @@ def _optimizer(model: CTRModel, training: Training) -> torch.optim.Optimizer:
     return torch.optim.Adam(groups, lr=training.learning_rate, fused=True)
 
 
-def _epoch(
+def train_epoch(
     model: CTRModel,
     optimizer: torch.optim.Optimizer,
-    parameters: list[torch.nn.Parameter],
     train: Rows,
     training: Training,
     generator: torch.Generator,
@@ -122,6 +122,7 @@ def _epoch(
 ) -> tuple[float, float]:
     """One pass over ``train``: mean logloss (without penalty) and samples per second."""
     model.train()
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     started = time.perf_counter()
     total = torch.zeros((), dtype=torch.float64, device=train.device)
     seen = 0

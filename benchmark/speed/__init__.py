@@ -1,0 +1,8 @@
+"""How fast a training is: against its own switches, against other libraries, against the machine.
+
+work         what is trained: sizes, and rows drawn for them
+contestants  who trains it: this suite in this process, a peer in a process and environment of its own
+peers        the environments and scripts of FuxiCTR and DeepCTR-Torch
+machine      what the machine can do at most: products and copies
+compare      contestants in turns, and the table of medians, spreads and ratios
+"""

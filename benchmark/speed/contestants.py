@@ -1,0 +1,143 @@
+"""Who trains: this suite in this process, or a peer in a process and an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
+
+from benchmark import plugins
+from benchmark.config import Training
+from benchmark.contracts import CTRModel, UserError
+from benchmark.data.batches import Rows
+from benchmark.speed.work import Work
+from benchmark.training.fit import make_optimizer, train_epoch
+from benchmark.training.memory import keep_freed_memory
+
+
+class Contestant(Protocol):
+    name: str
+
+    def turn(self) -> float:
+        """Seconds for one pass over the work's rows, data handling included."""
+
+    def close(self) -> None: ...
+
+
+class Ours:
+    """This suite's own training loop on the work's rows. ``without`` names optimisations that are switched off in its turns."""
+
+    def __init__(self, name: str, work: Work, device: torch.device, without: str = "") -> None:
+        keep_freed_memory()
+        self.name, self._work, self._device, self._without = name, work, device, without
+        torch.manual_seed(0)
+        self._training = Training(batch_size=work.batch)
+        self.model = build(work).to(device)
+        table = self.model.table()
+        if table is not None:
+            torch.nn.init.normal_(table, std=self._training.embedding_std)
+        offsets = np.cumsum([0, *work.cardinalities[:-1]])
+        self._rows = Rows(work.ids, work.labels, offsets, device, resident=True)
+        self._optimizer = make_optimizer(self.model, self._training)
+        self._generator = torch.Generator(device).manual_seed(0)
+
+    def turn(self) -> float:
+        torch.set_num_threads(self._work.threads)
+        before, os.environ["BENCHMARK_WITHOUT"] = os.environ.get("BENCHMARK_WITHOUT", ""), self._without
+        started = time.perf_counter()
+        with tqdm(disable=True) as bar:
+            train_epoch(self.model, self._optimizer, self._rows, self._training, self._generator, bar)
+        seconds = time.perf_counter() - started
+        os.environ["BENCHMARK_WITHOUT"] = before
+        return seconds
+
+    def close(self) -> None:
+        pass
+
+
+class Peer:
+    """Another library, driven by a script of ``benchmark/speed/peers`` in an environment that has it.
+
+    mode "epoch" is the library's own training with its own data loader; "steps" its training step alone on batches made beforehand.
+    """
+
+    def __init__(self, name: str, python: Path, script: Path, work: Work, mode: str) -> None:
+        self.name = f"{name}, {'own loader' if mode == 'epoch' else 'steps only'}"
+        self._mode = mode
+        self._folder = tempfile.TemporaryDirectory(prefix="benchmark-speed-")
+        data = Path(self._folder.name) / "rows.npz"
+        np.savez(data, ids=work.ids, labels=work.labels)
+        told = {
+            "data": str(data),
+            "folder": self._folder.name,
+            "backbone": work.backbone,
+            "options": work.options,
+            "dimension": work.dimension * work.scale,
+            "cardinalities": work.cardinalities,
+            "batch": work.batch,
+            "threads": work.threads,
+        }
+        environment = {**os.environ, "OMP_NUM_THREADS": str(work.threads), "PYTHONWARNINGS": "ignore"}
+        self._process = subprocess.Popen(
+            [str(python), str(script), json.dumps(told)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd=self._folder.name,
+        )
+        self._answer()
+
+    def turn(self) -> float:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{self._mode}\n")
+        self._process.stdin.flush()
+        return float(self._answer())
+
+    def _answer(self) -> str:
+        """The next line that is for us; libraries print a good deal besides."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("SPEED "):
+                return line.removeprefix("SPEED ").strip()
+        _, errors = self._process.communicate()
+        self.close()
+        raise UserError(f"{self.name}: ended without an answer: {' '.join(errors.split())[-300:]}")
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+        self._folder.cleanup()
+
+
+def build(work: Work) -> CTRModel:
+    """The work's model, untrained. Raises UserError and Incompatible."""
+    recipe = plugins.make("backbones", work.backbone, dict(work.options))
+    model: CTRModel = plugins.make("methods", work.method, {}).build(work.schema, recipe, work.scale, work.dimension)
+    return model
+
+
+def step_flops(work: Work) -> float:
+    """FLOP of one training step's matrix products for a sample, 2 for a multiply-add, forward and backward."""
+    model = build(work)
+    ids = torch.zeros(64, len(work.cardinalities), dtype=torch.int64)
+    before, os.environ["BENCHMARK_WITHOUT"] = os.environ.get("BENCHMARK_WITHOUT", ""), "routing"  # writes its products out
+    with FlopCounterMode(display=False) as counter:
+        output = model.train()(ids)
+        (output.logits.sum() + output.penalty).backward()
+    os.environ["BENCHMARK_WITHOUT"] = before
+    total: int = counter.get_total_flops()
+    return total / len(ids)
