@@ -92,11 +92,14 @@ def leaderboard(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs])
 
 
 def ui(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.tracking.mlflow_store import rebuild, ui_command
+    from benchmark.tracking.mlflow_store import boards, rebuild, ui_command
 
     command, environment = ui_command(parsed.results, parsed.host, parsed.port)
     rebuild(Store(parsed.results), parsed.results)
-    print(f"MLflow at http://{parsed.host}:{parsed.port}   (stop with Ctrl-C)", flush=True)
+    server = f"http://{parsed.host}:{parsed.port}"
+    for dataset, address in boards(parsed.results, server).items():
+        print(f"leaderboard of {dataset}: {address}")
+    print(f"MLflow at {server}   (stop with Ctrl-C)", flush=True)
     os.execvpe(command[0], command, environment)
 
 

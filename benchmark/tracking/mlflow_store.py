@@ -26,6 +26,7 @@ from benchmark.config import NO_BACKBONE, Cell, Trial, canonical, to_dict
 from benchmark.contracts import UserError
 from benchmark.records import Record, Store
 from benchmark.search.lock import at_work
+from benchmark.tracking import view
 
 BATCH = 500  # metrics per request; a server takes at most 1,000
 FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)  # in the names of metrics, parameters and tags
@@ -123,6 +124,12 @@ def ui_command(results: Path, host: str = "127.0.0.1", port: int = 5000) -> tupl
         *("--host", host, "--port", str(port), "--workers", "1"),
     ]
     return command, {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+
+
+def boards(results: Path, server: str) -> dict[str, str]:
+    """Data set -> where a browser finds its leaderboard when ``server`` (http://host:port) serves the store."""
+    found = MlflowClient(tracking_uri=tracking_uri(results)).search_experiments()
+    return {e.name: view.address(server, e.experiment_id) for e in sorted(found, key=lambda e: str(e.name)) if view.TAG in e.tags}
 
 
 class _Runs:
@@ -249,6 +256,7 @@ class _Runs:
                 if found.lifecycle_stage == "deleted":
                     self._client.restore_experiment(found.experiment_id)
                 self._experiments[dataset] = found.experiment_id
+            self._client.set_experiment_tag(self._experiments[dataset], view.TAG, view.state())
         return self._experiments[dataset]
 
     def _of_trial(self, trial: Trial) -> list[Run]:
