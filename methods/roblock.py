@@ -145,8 +145,9 @@ class Block(nn.Module):
         self.rebalance = RankOneRebalance(rows, width, method.strength, method.deflation, method.direction, method.power_steps)
         self.decoupler = Decoupler(width, components, method.decoupler)
         self.router = Router(rows, sets, dimension, components, method.gates, method.gate_sharpness, method.maps)
-        self.weight = method.hsic_weight if components > 1 else 0.0
         self.only_basis = method.hsic_gradient == "basis"
+        nothing_to_turn = components == 1 or (self.only_basis and method.decoupler == "identity")
+        self.weight = 0.0 if nothing_to_turn else method.hsic_weight
         self.kernel, self.samples, self.rows = method.hsic_kernel, method.hsic_samples, method.hsic_rows
         self.seen: Tensor | None = None  # of the last evaluation batch, (m, N, D)
 
@@ -174,7 +175,7 @@ class Block(nn.Module):
         found = self.rebalance.diagnostics()
         if self.seen is None:
             return found
-        leading = self.rebalance.leading(self.seen)
+        leading = self.rebalance.state()
         turn = before(self.decoupler().expand(self.seen.shape[1], -1, -1), leading)
         z = self._components(self.seen, turn)
         if z.shape[2] > 1 and len(z) >= 4:

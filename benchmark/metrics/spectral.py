@@ -128,7 +128,7 @@ def _gaussian(rows: int, columns: int) -> Mapping[str, float]:
     return MappingProxyType({name: float(f(values).mean()) for name, f in METRICS.items()})
 
 
-def layer_metrics(states: Tensor) -> dict[str, float]:
+def layer_metrics(states: Tensor, learned: Sequence[int] | None = None) -> dict[str, float]:
     """Metrics of one layer's representation. states: (B, S, N, d) -> {"<matrix>/<metric>", "<matrix>/<metric>_over_gaussian"}
 
     batch          for each row n its B×(S·d) matrix, sets side by side; mean over the rows
@@ -137,7 +137,9 @@ def layer_metrics(states: Tensor) -> dict[str, float]:
     instance       for each sample its N×(S·d) matrix; mean over the first 256 samples
     …_centred      batch and flat less their mean row
 
-    Raises ValueError when a state is not finite.
+    learned: for the embedding, layer 0, how many values each row's field has in training. A row with fewer than S·d (d for batch_set)
+    cannot fill the space to begin with, and stays out of the means; ``rows_averaged`` counts the others. Later layers mix the
+    fields, and all their rows count. Raises ValueError when a state is not finite.
     """
     count, sets, rows, size = states.shape
     if not bool(torch.isfinite(states).all()):
@@ -167,11 +169,17 @@ def layer_metrics(states: Tensor) -> dict[str, float]:
         "flat": (flat.shape[0], flat.shape[1]),
         "instance": (rows, sets * size),
     }
-    result: dict[str, float] = {}
+    values_of = torch.full((rows,), count) if learned is None else torch.tensor(learned)
+    able = {width: values_of >= width for width in (sets * size, size)}
+    result = {"rows_averaged": float(rows if learned is None else able[sets * size].sum())}
     for name, parts in found.items():
         height, width = shapes[name.removesuffix("_centred")]
         reference = gaussian_reference(height, width, name.endswith("_centred"))
-        result |= _keyed(f"{name}/", _mean(torch.cat(parts, dim=1)), reference)
+        each = torch.cat(parts, dim=1)  # (6, matrices), rows outermost
+        if learned is not None and name.startswith("batch"):
+            each = each[:, able[width].repeat_interleave(each.shape[1] // rows)]
+        if each.shape[1]:
+            result |= _keyed(f"{name}/", _mean(each), reference)
     return result
 
 

@@ -18,19 +18,22 @@ def kernel_matrices(z: Tensor, kernel: Kernel) -> Tensor:
     """(m, N, K, e) -> (N, K, m, m).
 
     rbf: exp(−‖x−y‖²/w), bandwidth w = median of the squared distances, without gradient. A field with two values has half of
-    its distances at 0, so w is at least a thousandth of their mean.
+    its distances at 0, one that is nearly constant almost all: so w is at least a thousandth of the mean over all distances.
     """
-    points = z.permute(1, 2, 0, 3)
+    # From the first point: equal points become exactly 0, and no rounding of theirs is taken for a distance.
+    points = (z - z[:1]).permute(1, 2, 0, 3) if kernel == "rbf" else z.permute(1, 2, 0, 3)
     gram = points @ points.transpose(2, 3)
     if kernel == "linear":
         return gram
     squares = gram.diagonal(dim1=2, dim2=3)
     distances = (squares.unsqueeze(3) + squares.unsqueeze(2) - 2 * gram).clamp_min(0)
     with torch.no_grad():
-        few = min(z.shape[0], 64)  # 2,016 pairs place the median well enough; all m² would cost more than the kernel
+        few = min(z.shape[0], 64)  # 2,016 pairs place the median well enough; sorting all m² would cost more than the kernel
         pairs = torch.triu_indices(few, few, 1, device=z.device)
-        sample = distances[:, :, pairs[0], pairs[1]]
-        bandwidth = torch.maximum(sample.median(2).values, 1e-3 * sample.mean(2)).clamp_min(TINY)
+        median = distances[:, :, pairs[0], pairs[1]].median(2).values
+        # The mean is of all of them: where the few are equal and a later one is not, w from the few alone would be next to 0 and the
+        # gradient, ∝ 1/w, without bound.
+        bandwidth = torch.maximum(median, 1e-3 * distances.mean((2, 3))).clamp_min(TINY)
     return torch.exp(-distances / bandwidth[:, :, None, None])
 
 

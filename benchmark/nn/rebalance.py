@@ -62,9 +62,11 @@ class RankOneRebalance(nn.Module):
 
     def leading(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
         """v̂ (N, D) and ε (N,) for the batch x (B, N, D), which training takes into the running mean. None: nothing is deflated."""
-        if self.strength == 0:
-            return None
-        return self._update(x.detach()) if self.training else (self.direction, self.deflation)
+        return self._update(x.detach()) if self.training and self.strength > 0 else self.state()
+
+    def state(self) -> tuple[Tensor, Tensor] | None:
+        """v̂ and ε as evaluation uses them."""
+        return None if self.strength == 0 else (self.direction, self.deflation)
 
     @torch.no_grad()
     def _update(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,8 +81,14 @@ class RankOneRebalance(nn.Module):
         return self._iterate(batch_gram, torch.randn_like(self.direction))
 
     def _iterate(self, gram: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+        """gram: (N, D, D), direction: (N, D) to start from -> v̂ (N, D) and ε (N,)"""
+        # Of trace one: direction and deflation do not depend on the scale, but the squares of small activations underflow. A row
+        # without any energy keeps its direction, or the warm start would stay at zero after the row has come to life.
+        gram = gram / gram.diagonal(dim1=1, dim2=2).sum(1).clamp_min(torch.finfo(gram.dtype).tiny)[:, None, None]
         for _ in range(self.steps):
-            direction = functional.normalize(torch.einsum("nij,nj->ni", gram, direction), dim=1, eps=TINY)
+            product = torch.einsum("nij,nj->ni", gram, direction)
+            norm = product.norm(dim=1, keepdim=True)
+            direction = torch.where(norm > TINY, product / norm.clamp_min(TINY), direction)
         if self.rule == "fixed":
             return direction, torch.full_like(direction[:, 0], self.strength)
         leading = torch.einsum("ni,nij,nj->n", direction, gram, direction)

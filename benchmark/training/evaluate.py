@@ -52,6 +52,8 @@ def spectra(model: CTRModel, sample: Rows, schema: Schema, value_counts: Sequenc
     sets = layers[0].shape[1] if layers else 1
     names = [f.name for f in schema.fields]
     found = {f"spectral/{name}": value for name, value in table_metrics(table.detach().cpu(), sets, names, value_counts).items()}
+    learned = [int((counts > 0).sum()) for counts in value_counts]
     for index, layer in enumerate(layers):
-        found |= {f"spectral/layer{index}/{name}": value for name, value in layer_metrics(layer).items()}
+        measured = layer_metrics(layer, learned if index == 0 else None)
+        found |= {f"spectral/layer{index}/{name}": value for name, value in measured.items()}
     return found

@@ -210,7 +210,19 @@ def test_layer_matrices(sets: int) -> None:
         reference = gaussian_reference(*shapes[matrix.removesuffix("_centred")], matrix.endswith("_centred"))
         for name in METRICS:
             assert found[f"{matrix}/{name}_over_gaussian"] == pytest.approx(values[name] / reference[name], rel=1e-7)
-    assert len(found) == 2 * len(METRICS) * len(expected)
+    assert len(found) == 2 * len(METRICS) * len(expected) + 1 and found["rows_averaged"] == rows
+
+
+def test_rows_of_fields_with_fewer_values_than_columns_stay_out_of_the_means() -> None:
+    """Three sets of two columns: field 1 fills neither 6 nor 2 columns, field 2 fills a set."""
+    x = torch.randn(50, 3, 3, 2, generator=torch.Generator().manual_seed(2))
+    found = layer_metrics(x, [40, 1, 5])
+    alone, two = layer_metrics(x[:, :, :1]), layer_metrics(x[:, :, [0, 2]])
+    assert grouped(found, "batch") == pytest.approx(grouped(alone, "batch"))
+    assert grouped(found, "batch_centred") == pytest.approx(grouped(alone, "batch_centred"))
+    assert grouped(found, "batch_set") == pytest.approx(grouped(two, "batch_set"))
+    assert found["rows_averaged"] == 1
+    assert not any(name.startswith("batch/") for name in layer_metrics(x, [5, 1, 5]))
 
 
 def test_layer_is_cut_into_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ def kernel(points: Tensor) -> Tensor:
     distances = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist") ** 2
     few = distances[:64, :64]
     upper = few[tuple(torch.triu_indices(len(few), len(few), 1))]
-    return torch.exp(-distances / torch.maximum(upper.median(), 1e-3 * upper.mean()))
+    return torch.exp(-distances / torch.maximum(upper.median(), 1e-3 * distances.mean()))
 
 
 @pytest.fixture
@@ -91,3 +91,15 @@ def test_a_field_of_two_values_gives_finite_gradients() -> None:
     z = table[torch.arange(64) % 2].unsqueeze(1)
     torch.autograd.backward(hsic.mean_over_pairs(hsic.normalized(hsic.biased_hsic(z, "rbf"))))
     assert table.grad is not None and bool(torch.isfinite(table.grad).all())
+
+
+@pytest.mark.parametrize("odd", [0, 1, 3, 30])
+@pytest.mark.parametrize("std", [1e-4, 1e-1, 3.0])
+def test_a_nearly_constant_field_gives_bounded_gradients(odd: int, std: float) -> None:
+    """The instances that the median is taken of all have one value, a few later ones another: the bandwidth must not be rounding."""
+    table = (std * torch.randn(2, 2, 3, generator=torch.Generator().manual_seed(1))).requires_grad_()
+    values = torch.zeros(256, dtype=torch.int64)
+    values[100 : 100 + odd] = 1
+    z = table[values].unsqueeze(1)
+    hsic.mean_over_pairs(hsic.normalized(hsic.biased_hsic(z, "rbf"))).backward()  # type: ignore[no-untyped-call]
+    assert table.grad is not None and float((table.grad * table.detach()).abs().max()) < 10

@@ -115,3 +115,27 @@ def test_no_gradient_through_direction_and_deflation() -> None:
 def test_strength_zero_is_the_identity() -> None:
     x = torch.randn(4, 2, 3)
     assert RankOneRebalance(2, 3, 0.0, "adaptive", "running", 2)(x) is x
+
+
+@pytest.mark.parametrize("size", [1e-18, 1e-12, 1.0])
+def test_the_direction_does_not_depend_on_the_scale(size: float) -> None:
+    matrix = matrix_of(spectrum("one dominant", 6)).float()
+    module = RankOneRebalance(1, 6, 1.0, "adaptive", "running", 2)
+    module.train()
+    for _ in range(12):
+        result = module((size * matrix).unsqueeze(1))
+    leading = torch.linalg.svd(matrix).Vh[0]
+    assert abs(float(module.direction[0] @ leading)) > 1 - 1e-4
+    after = torch.linalg.svdvals(result.squeeze(1) / size)
+    torch.testing.assert_close(after[0], spectrum("one dominant", 6).square().mean().sqrt().float(), rtol=1e-3, atol=0)
+
+
+def test_a_row_that_is_dead_at_first_is_rebalanced_once_it_lives() -> None:
+    matrix = matrix_of(spectrum("one dominant", 6)).float()
+    module = RankOneRebalance(1, 6, 0.5, "adaptive", "running", 2)
+    module.train()
+    module(torch.zeros(64, 1, 6))
+    assert float(module.direction.norm()) == pytest.approx(1)
+    for _ in range(20):
+        module(matrix.unsqueeze(1))
+    assert float(module.direction.norm()) == pytest.approx(1) and float(module.deflation) > 0.1
