@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import io
 import os
 import sys
 from collections import Counter
@@ -14,13 +16,17 @@ from typing import Any
 from benchmark import commandline, plugins
 from benchmark.config import SUITES, Suite, cache_folder, read_suite
 from benchmark.contracts import UserError
-from benchmark.records import Store
+from benchmark.records import Record, Store
 
 
 def main(arguments: Sequence[str]) -> int:
     """The exit status: 0, 2 for the user's mistake (one line on stderr), 130 for an interrupt."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Δ or σ gets question marks, not an error
     try:
-        parsed, knobs = commandline.parse(arguments)
+        with contextlib.redirect_stdout(sys.stderr if {"-h", "--help"}.isdisjoint(arguments) else sys.stdout):  # plug-ins may print
+            parsed, knobs = commandline.parse(arguments)
         return {
             "run": run,
             "leaderboard": leaderboard,
@@ -39,9 +45,13 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted; what is recorded stays, the same command goes on from there", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output (head, less) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # the reader of our output (head, less) has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+        return 2
 
 
 def run(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
@@ -106,7 +116,8 @@ def ui(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
 def figures(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
     from benchmark.reporting.plots import figures as draw
 
-    for path in draw(list(Store(parsed.results)), parsed.out or parsed.results / "figures"):
+    records = _recorded(parsed.results)
+    for path in draw(records, parsed.out or parsed.results / "figures"):
         print(path)
     return 0
 
@@ -114,8 +125,17 @@ def figures(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> 
 def track(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
     from benchmark.tracking.mlflow_store import rebuild
 
+    _recorded(parsed.results)
     print(f"{rebuild(Store(parsed.results), parsed.results)} records added to the MLflow store")
     return 0
+
+
+def _recorded(results: Path) -> list[Record]:
+    """The records of a results folder. Raises UserError when there are none."""
+    found = list(Store(results))
+    if not found:
+        raise UserError(f"no records in {Store(results).folder}; run `python -m benchmark run quick` first, or name another folder")
+    return found
 
 
 def status(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
@@ -128,7 +148,8 @@ def status(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> i
         print(f"  {stage:6}{state:14}{count}")
     for record in records:
         if record.status != "finished":
-            print(f"  {record.status}: {record.trial.cell} seed {record.trial.seed} ({record.trial_id}): {record.reason}")
+            turn = f"tuning {record.trial.draw}" if record.trial.stage == "tune" else f"seed {record.trial.seed}"
+            print(f"  {record.status}: {record.trial.cell}, {turn} ({record.trial_id}): {record.reason}")
     print(f"prepared data sets in {cache_folder()}: {', '.join(prepared_names()) or 'none'}")
     return 0
 
@@ -195,7 +216,8 @@ def train(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> in
     if parsed.results is not None:
         store = Store(parsed.results)
         store.create()
-    record = run_trial(trial, lambda metrics: None, parsed.device, parsed.threads, progress=sys.stderr.isatty())
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is the record, whatever a plug-in prints
+        record = run_trial(trial, lambda metrics: None, parsed.device, parsed.threads, progress=sys.stderr.isatty())
     if store is not None:
         store.write(record)
     print(record.to_json(), end="")

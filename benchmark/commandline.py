@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -55,10 +55,10 @@ def parser() -> Parser:
     run.add_argument(
         "--address", metavar="ADDRESS", help="of an existing Ray cluster (ray://…, host:port or auto); default: start one here"
     )
-    run.add_argument("--cpus-per-trial", type=float, default=1, metavar="N", help="also the torch threads of a trial (default 1)")
+    run.add_argument("--cpus-per-trial", type=_positive, default=1, metavar="N", help="also the torch threads of a trial (default 1)")
     run.add_argument(
         "--gpus-per-trial",
-        type=float,
+        type=_positive,
         metavar="G",
         help="may be a fraction: 0.25 puts four trials on a GPU (default: 1 where there is one)",
     )
@@ -125,11 +125,32 @@ def parser() -> Parser:
     train.add_argument("--scale", type=int, default=1, metavar="S", help="table width = S x dimension (default 1)")
     train.add_argument("--dimension", type=int, default=10, metavar="D", help="base dimension (default 10)")
     train.add_argument("--depth", type=int, metavar="L", help="interaction layers (default: the backbone's own)")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--threads", type=int, metavar="N", help="torch threads (default: torch's own choice)")
+    train.add_argument("--seed", type=_seed, default=0)
+    train.add_argument("--threads", type=_threads, metavar="N", help="torch threads (default: torch's own choice)")
     _device(train)
     train.add_argument("--results", type=Path, metavar="DIR", help="also store the record there")
     return top
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text}: it must be greater than 0")
+    return value
+
+
+def _threads(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 4096:
+        raise argparse.ArgumentTypeError(f"{text}: it must be between 1 and 4096")
+    return value
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"{text}: it must be between 0 and 2^63 - 1")
+    return value
 
 
 def _results(command: Parser) -> None:
@@ -151,10 +172,27 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Knobs
             c for a in first._actions if isinstance(a, argparse._SubParsersAction) for n, c in a.choices.items() if n == known.command
         ]
         for prefix, (title, owner) in groups.items():
-            add_knobs(command, prefix, title, owner)
-        parsed = first.parse_args(arguments)
+            add_knobs(command, prefix, title, owner, _published(known) if owner is Training else {})
+        parsed = _all_known(first, arguments)
         return parsed, {prefix.strip(".") or _unnamed(known): read_knobs(parsed, prefix, owner) for prefix, (_, owner) in groups.items()}
-    return first.parse_args(arguments), {}
+    return _all_known(first, arguments), {}
+
+
+def _all_known(first: Parser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Points to the help of the command itself when a flag is unknown."""
+    parsed, unknown = first.parse_known_args(arguments)
+    if unknown:
+        prog = f"{first.prog} {parsed.command}"
+        raise UserError(f"{prog}: unrecognized arguments: {' '.join(unknown)} (see {prog} --help)")
+    return parsed
+
+
+def _published(known: argparse.Namespace) -> Mapping[str, Any]:
+    """The defaults of training that the named data set and method bring along."""
+    published: dict[str, Any] = {}
+    if known.dataset in plugins.names("datasets"):
+        published |= plugins.plugin("datasets", known.dataset).training
+    return published | dict(plugins.plugin("methods", known.method).training)
 
 
 def _unnamed(known: argparse.Namespace) -> str:
@@ -181,13 +219,14 @@ def dataset_plugin(reference: str) -> str:
     return "csv" if is_path else reference
 
 
-def add_knobs(command: argparse.ArgumentParser, prefix: str, title: str, owner: type) -> None:
+def add_knobs(command: argparse.ArgumentParser, prefix: str, title: str, owner: type, instead: Mapping[str, Any] = {}) -> None:
+    """A flag for each setting of ``owner``; ``instead`` are defaults that go before its own."""
     group = command.add_argument_group(title)
     hints = typing.get_type_hints(owner)
     for field in dataclasses.fields(owner):
         if (prefix, field.name) == ("backbone.", "depth"):
             continue  # --depth
-        default = "required" if field.default is dataclasses.MISSING else f"default {_shown(field.default)}"
+        default = "required" if field.default is dataclasses.MISSING else f"default {_shown(instead.get(field.name, field.default))}"
         choices = typing.get_args(hints[field.name]) if typing.get_origin(hints[field.name]) is typing.Literal else ()
         words = f"{', '.join(choices)}; {default}" if choices else default
         group.add_argument(_flag(prefix, field.name), dest=f"{prefix}{field.name}", metavar="V", help=words)
@@ -204,4 +243,5 @@ def _flag(prefix: str, name: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text or "none given"

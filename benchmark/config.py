@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 import os
 import tomllib
 import types
@@ -136,9 +137,7 @@ class Suite:
                 raise UserError(f"suite {self.name}: {name} is empty; name at least one")
         for kind in self.options:
             known("kind of plug-in", kind, ("datasets", "methods", "backbones"), f"suite {self.name}, [options]")
-        unknown = set(self.training) - {f.name for f in dataclasses.fields(Training)}
-        for key in unknown:
-            known("key", key, [f.name for f in dataclasses.fields(Training)], f"suite {self.name}, [training]")
+        from_dict(Training, self.training, f"suite {self.name}, [training]")
 
 
 SUITES = Path(__file__).parent / "suites"
@@ -203,7 +202,7 @@ def from_dict(cls: type[T], content: Mapping[str, Any], where: str) -> T:
         if name not in content and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     ]
     if missing:
-        raise UserError(f"{where}: {', '.join(missing)} missing")
+        raise UserError(f"{where}: {', '.join(missing)} missing; set it (on the command line: --{missing[0].replace('_', '-')} …)")
     return cls(**{key: _typed(hints[key], value, f"{where}: {key}") for key, value in content.items()})
 
 
@@ -218,8 +217,7 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        [only] = [a for a in arguments if a is not type(None)]
-        return _typed(only, value, where)
+        return _typed(_only(arguments, where), value, where)
     if origin is tuple:
         values = value if isinstance(value, (list, tuple)) else [value]
         return tuple(_typed(arguments[0], v, where) for v in values)
@@ -231,11 +229,23 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, Mapping):
             raise UserError(f"{where} = {value!r}; it must be a table of keys and values")
         return from_dict(typing.cast(type, hint), value, where)
-    if hint is float and type(value) is int:
+    if hint is float and type(value) in (int, float):
+        if not math.isfinite(value):
+            raise UserError(f"{where} = {value}; it must be a finite number")
         return float(value)
+    if not isinstance(hint, type):
+        raise UserError(f"{where}: settings of the type {hint} are not supported; use numbers, text, tuples of them, or None")
     if type(value) is not hint:
         raise UserError(f"{where} = {value!r}; it must be of type {hint.__name__}")
     return value
+
+
+def _only(arguments: tuple[Any, ...], where: str) -> Any:
+    """The one type of "X | None"."""
+    types_left = [a for a in arguments if a is not type(None)]
+    if len(types_left) != 1:
+        raise UserError(f"{where}: a setting of one type or None is supported, not of {' or '.join(map(str, types_left))}")
+    return types_left[0]
 
 
 def from_text(hint: Any, text: str, where: str) -> Any:
@@ -244,15 +254,14 @@ def from_text(hint: Any, text: str, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if text.lower() == "none":
             return None
-        [only] = [a for a in arguments if a is not type(None)]
-        return from_text(only, text, where)
+        return from_text(_only(arguments, where), text, where)
     if origin is tuple:
         return tuple(from_text(arguments[0], part.strip(), where) for part in text.split(",") if part.strip())
     if hint is bool:
         return {"true": True, "false": False}[known("value", text.lower(), ("true", "false"), where)]
     if hint in (int, float):
         try:
-            return hint(text)
+            return _typed(hint, hint(text), where)
         except ValueError:
             raise UserError(f"{where} = {text!r}; it must be {'a whole number' if hint is int else 'a number'}") from None
     return _typed(hint, text, where)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -99,6 +99,14 @@ class Backbone(ABC):
     residual: ClassVar[bool] = False  # x_{l+1} = x_l + layer(x_l, x_0) instead of layer(x_l, x_0)
 
     depth: int  # number of interaction layers L
+
+    def __post_init__(self) -> None:
+        """Raises UserError for a depth below 1, or a list of sizes with one below 1."""
+        sizes = {f.name: getattr(self, f.name) for f in fields(self)}
+        lists = {name: value for name, value in sizes.items() if isinstance(value, tuple) and all(type(v) is int for v in value)}
+        for name, value in {"depth": (self.depth,), **lists}.items():
+            if any(v < 1 for v in value):
+                raise UserError(f"{type(self).__name__}: {name} = {sizes[name]}; it must be at least 1")
 
     @abstractmethod
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:

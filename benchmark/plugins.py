@@ -6,9 +6,11 @@ Files whose name starts with ``_`` are not plug-ins. Nothing is imported before 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib
 import inspect
+import math
 import os
 import pkgutil
 from pathlib import Path
@@ -41,11 +43,14 @@ def names(kind: Kind) -> list[str]:
 def plugin(kind: Kind, name: str) -> type[Any]:
     """The one class of the file that fulfils the contract of its kind. Raises UserError."""
     known(kind[:-1].replace("dataset", "data set"), name, names(kind), "plug-ins")
+    places = [path for folder in folders(kind) if (path := Path(folder) / f"{name}.py").exists()]
+    if len(places) > 1:
+        raise UserError(f"{places[1]}: {places[0]} has this name already; rename the file")
     try:
         package = importlib.import_module(f"benchmark.{kind}")
         package.__path__ = folders(kind)
         module = importlib.import_module(f"benchmark.{kind}.{name}")
-    except Exception as error:  # a plug-in is foreign code: whatever it raises is reported as its own fault
+    except (Exception, SystemExit) as error:  # a plug-in is foreign code: whatever it raises is reported as its own fault
         place = next((str(Path(f) / f"{name}.py") for f in folders(kind) if (Path(f) / f"{name}.py").exists()), name)
         line = _line(error, place)
         raise UserError(f"{place}{line}: the plug-in does not import: {type(error).__name__}: {' '.join(str(error).split())}") from error
@@ -57,6 +62,8 @@ def plugin(kind: Kind, name: str) -> type[Any]:
     ]
     if len(classes) != 1:
         raise UserError(f"{module.__file__}: a plug-in file defines exactly one {contract.__name__}; this one defines {len(classes)}")
+    if not ("__dataclass_params__" in vars(classes[0]) and vars(classes[0])["__dataclass_params__"].frozen):
+        raise UserError(f"{module.__file__}: {classes[0].__name__} must be a frozen dataclass: @dataclass(frozen=True, kw_only=True)")
     for attribute in ("summary", "source"):
         if not isinstance(getattr(classes[0], attribute, None), str):
             raise UserError(f"{module.__file__}: {classes[0].__name__}.{attribute} must be a text of one line")
@@ -65,7 +72,13 @@ def plugin(kind: Kind, name: str) -> type[Any]:
 
 def make(kind: Kind, name: str, options: dict[str, Any]) -> Any:
     """The plug-in with its hyper-parameters set. Raises UserError for an unknown key or a wrong type."""
-    return from_dict(plugin(kind, name), options, f"{kind[:-1]} {name}")
+    where = f"{kind[:-1]} {name}"
+    made = from_dict(plugin(kind, name), options, where)
+    for field in dataclasses.fields(made):
+        value = getattr(made, field.name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{where}: {field.name} = {value}; a setting must be a finite number")
+    return made
 
 
 def source_digest(kind: Kind, name: str) -> str:
@@ -73,7 +86,7 @@ def source_digest(kind: Kind, name: str) -> str:
     return hashlib.sha256(Path(inspect.getfile(plugin(kind, name))).read_bytes()).hexdigest()
 
 
-def _line(error: Exception, place: str) -> str:
+def _line(error: BaseException, place: str) -> str:
     if isinstance(error, SyntaxError) and error.lineno:
         return f":{error.lineno}"
     trace = error.__traceback__

@@ -23,13 +23,16 @@ class Record:
 
     trial: Trial
     status: Status
-    reason: str = ""  # why, when not finished
+    reason: str = ""  # why, when not finished; in one line, since boards and progress show it in one
     metrics: Mapping[str, float] = field(default_factory=dict)
     curve: tuple[Mapping[str, float], ...] = ()  # one entry per epoch
     cost: Mapping[str, float] = field(default_factory=dict)  # parameters_table, parameters_dense, flops_per_sample, samples_per_second, …
     environment: Mapping[str, str] = field(default_factory=dict)  # versions, device, host
     fingerprints: Mapping[str, str] = field(default_factory=dict)  # data, method and backbone sources
     notes: tuple[str, ...] = ()  # what every board must say about the data
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", " ".join(self.reason.split())[:500])
 
     @property
     def trial_id(self) -> str:
@@ -46,10 +49,13 @@ def record_from_json(text: str, where: str) -> Record:
     try:
         content = json.loads(text)
         claimed = content.pop("trial_id")
-    except (ValueError, KeyError, AttributeError, TypeError):
+        record = from_dict(Record, content, where)
+        trial_id = record.trial_id
+    except UserError as error:  # an impossible setting does not know which record it is in
+        raise UserError(str(error) if where in str(error) else f"{where}: {error}") from None
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise UserError(f"{where}: not a record; move it out of the folder") from None
-    record = from_dict(Record, content, where)
-    if record.trial_id != claimed:
+    if trial_id != claimed:
         raise UserError(f"{where}: the trial does not hash to its id {claimed}: edited by hand? move it out of the folder")
     return record
 
@@ -74,9 +80,30 @@ class Store:
     def path(self, trial_id: str) -> Path:
         return self.folder / f"{trial_id}.json"
 
+    def paths(self) -> list[Path]:
+        """The files of the records, in the order of their ids. Raises UserError for a folder that cannot be read."""
+        try:
+            return sorted(path for path in self.folder.iterdir() if path.suffix == ".json")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise UserError(f"{self.folder}: the records cannot be read ({error.strerror}); name another folder with --results") from None
+
     def get(self, trial_id: str) -> Record | None:
         path = self.path(trial_id)
-        return record_from_json(path.read_text(encoding="utf-8"), str(path)) if path.exists() else None
+        return self.read(path) if path.exists() else None
+
+    def read(self, path: Path) -> Record:
+        """Raises UserError for a file that is not a record, or bears another's name: a copy would count as one more seed."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise UserError(f"{path}: not a readable record ({reason}); move it out of the folder") from None
+        record = record_from_json(text, str(path))
+        if path.stem != record.trial_id:
+            raise UserError(f"{path}: this is the record {record.trial_id}: name it {record.trial_id}.json, or move it out of the folder")
+        return record
 
     def write(self, record: Record) -> None:
         """Atomically: a reader, or a kill at any moment, sees the whole record or none."""
@@ -97,6 +124,6 @@ class Store:
             os.close(folder)
 
     def __iter__(self) -> Iterator[Record]:
-        """All records, in the order of their ids. Raises UserError at the first file that is not a record."""
-        for path in sorted(self.folder.glob("*.json")):
-            yield record_from_json(path.read_text(encoding="utf-8"), str(path))
+        """All records, in the order of their ids. Raises UserError at the first file that is not one."""
+        for path in self.paths():
+            yield self.read(path)

@@ -216,7 +216,14 @@ def test_a_ray_run_is_recorded_tracked_and_resumed(tiny: Path, tmp_path: Path) -
         (["run", "quick", "--datasets", "frappe_x1"], "data set frappe_x1 is not prepared"),
         (["run", "quick", "--seeds", "0"], "seeds = 0; it must be at least 1"),
         (["run", "quick", "--scales", "0"], "scales has 0"),
-        (["run", "quick", "--scale", "1"], "unrecognized arguments: --scale"),
+        (["run", "quick", "--scale", "1"], "unrecognized arguments: --scale 1 (see python -m benchmark run --help)"),
+        (["run", "quick", "--cpus-per-trial", "0"], "--cpus-per-trial: 0: it must be greater than 0"),
+        (["run", "quick", "--gpus-per-trial", "nan"], "--gpus-per-trial: nan: it must be greater than 0"),
+        (["run", "quick", "--address", "localhost:1"], "--address localhost:1: nobody answers there"),
+        (["train", "--threads", "0"], "--threads: 0: it must be between 1 and 4096"),
+        (["train", "--seed", "-1"], "--seed: -1: it must be between"),
+        (["train", "--learning-rate", "nan"], "--learning-rate = nan; it must be a finite number"),
+        (["train", "--backbone.hidden", "16,0"], "hidden = (16, 0); it must be at least 1"),
         (["run", "quick", "--results", "/dev/null/results"], "the results folder cannot be written"),
         (["trian"], "invalid choice: 'trian'"),
         (["train", "--method", "robloc"], "unknown method 'robloc'; did you mean 'roblock'?"),
@@ -229,6 +236,11 @@ def test_a_ray_run_is_recorded_tracked_and_resumed(tiny: Path, tmp_path: Path) -
         (["prepare", "frappe_x1", "--from", "/no/such/folder"], "/no/such/folder: no such file or folder"),
         (["leaderboard", "--results", "/no/such/folder"], "no finished records"),
         (["ui", "--results", "/no/such/folder"], "no mlflow.db there yet"),
+        (["figures", "--results", "/no/such/folder"], "no records in /no/such/folder/records"),
+        (["track", "--results", "/no/such/folder"], "no records in /no/such/folder/records"),
+        (["status", "--results", "/dev/null"], "the records cannot be read"),
+        (["prepare", "no_label.csv"], "label missing; set it (on the command line: --label"),
+        (["prepare", "/dev/null", "--label", "y"], "/dev/null: neither a file nor a folder"),
     ],
 )
 def test_a_mistake_gets_one_line(
@@ -249,6 +261,9 @@ def test_a_mistake_gets_one_line(
         ("[options.backbones.dcnv2]", "[options.backbone.dcnv2]", "unknown kind of plug-in 'backbone'; did you mean 'backbones'?"),
         ("batch_size = 512", 'batch_size = "512"', "batch_size = '512'; it must be of type int"),
         ("epochs = 1", "epochs =", "not valid TOML"),
+        ("epochs = 1", "epochs = [1979-05-27]", "it must be of type int"),
+        ("epochs = 1", "learning_rate = inf", "it must be a finite number"),
+        ("depth = 1", "depth = 0", "depth = 0; it must be at least 1"),
     ],
 )
 def test_a_mistake_in_a_suite_file_gets_one_line(
@@ -314,6 +329,111 @@ def test_a_diverging_trial_is_recorded_and_not_on_top(tiny: Path, tmp_path: Path
     ]
     assert main(local(tiny, tmp_path)) == 0, "a diverged trial is a result: it is not run again"
     assert "nothing left to train" in capsys.readouterr().out
+
+
+def foreign(folder: Path, name: str, body: str) -> None:
+    """A private method whose build() does what ``body`` says."""
+    (folder / "methods").mkdir(exist_ok=True)
+    (folder / "methods" / f"{name}.py").write_text(
+        "from dataclasses import dataclass\nfrom typing import ClassVar\nimport torch\nfrom benchmark.contracts import Layout, Method\n"
+        "from benchmark.nn.embedding import ParallelSets\nprint('hello from a plug-in')\n"
+        "@dataclass(frozen=True, kw_only=True)\nclass Foreign(Method):\n"
+        "    summary: ClassVar[str] = 'x'\n    source: ClassVar[str] = 'x'\n"
+        "    def build(self, schema, backbone, scale, dimension):\n"
+        f"        {body}\n"
+    )
+
+
+@pytest.mark.parametrize("body", ["raise RuntimeError('boom')", "raise SystemExit(5)"])
+def test_a_method_that_fails_does_not_stop_the_others(
+    body: str, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "foreign_raises" if "Runtime" in body else "foreign_exits"
+    foreign(tmp_path, name, body)
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    assert main(local(tiny, tmp_path / "results", "--methods", name, "constant")) == 1
+    assert {(row["method"], row["status"]) for row in board(tmp_path / "results", capsys)} == {(name, "failed"), ("constant", "finished")}
+
+
+def test_the_record_is_all_there_is_on_standard_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = "print('noise'); return ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))"
+    foreign(tmp_path, "foreign_prints", body)
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    assert main(["train", "--method", "foreign_prints", "--epochs", "1", "--threads", "1", "--device", "cpu"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["status"] == "finished" and "noise" in shown.err and "hello from a plug-in" in shown.err
+
+
+def test_a_private_plugin_cannot_take_a_name_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foreign(tmp_path, "roblock", "pass")
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    assert main(["train", "--method", "roblock"]) == 2
+    shown = capsys.readouterr().err
+    assert len(shown.splitlines()) == 1 and "has this name already; rename the file" in shown
+
+
+def test_a_copied_record_is_not_another_seed(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(local(tiny, tmp_path)) == 0
+    first = sorted((tmp_path / "records").glob("*.json"))[0]
+    (tmp_path / "records" / "copy.json").write_bytes(first.read_bytes())
+    capsys.readouterr()
+    assert main(["leaderboard", "--results", str(tmp_path)]) == 2
+    shown = capsys.readouterr().err
+    assert len(shown.splitlines()) == 1 and first.stem in shown and "copy.json" in shown
+
+
+def test_a_damaged_cache_is_named_or_made_again(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded data set is made again; what a user prepared is named, and the advice helps."""
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    assert main(local(tiny, tmp_path / "one")) == 0
+    [folder] = (tmp_path / "cache" / "datasets").glob("synthetic-*")
+    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for name, content in (("counts.npy", b""), ("train.ids.npy", b""), ("schema.json", b'{"version": 1}'), ("schema.json", b"[[[")):
+        (folder / name).write_bytes(content)
+        assert main(["list"]) == 0 and main(local(tiny, tmp_path / "one")) == 0
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole, name
+
+
+def test_a_data_set_plugin_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "foreign_data.py").write_text(
+        "from dataclasses import dataclass\nfrom typing import ClassVar\nfrom benchmark.contracts import DataSet\n"
+        "@dataclass(frozen=True, kw_only=True)\nclass Foreign(DataSet):\n"
+        "    summary: ClassVar[str] = 'x'\n    source: ClassVar[str] = 'x'\n    embedded: ClassVar[bool] = True\n    kind: str = ''\n"
+        "    def load(self, origin, allow_checksum_mismatch=False):\n        return [1 / 0] if self.kind else None\n"
+    )
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    for flags, words in ([], "load() must return a Source"), (["--kind", "x"], "ZeroDivisionError"):
+        capsys.readouterr()
+        assert main(["prepare", "foreign_data", *flags]) == 2
+        shown = capsys.readouterr().err
+        assert len(shown.splitlines()) == 1 and "data set foreign_data" in shown and words in shown
+
+
+def test_a_run_goes_on_when_nobody_reads_its_progress(tiny: Path, tmp_path: Path) -> None:
+    arguments = " ".join(local(tiny, tmp_path, "--seeds", "3"))
+    command = f"{sys.executable} -m benchmark {arguments} 2>&1 | head -n 1"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.startswith("[1/") and len(list((tmp_path / "records").glob("*.json"))) == 6
+
+
+def test_a_terminal_without_greek_gets_the_board_all_the_same(tiny: Path, tmp_path: Path) -> None:
+    assert main(local(tiny, tmp_path)) == 0
+    command = [sys.executable, "-m", "benchmark", "leaderboard", "--results", str(tmp_path)]
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, env=environment)
+    assert done.returncode == 0 and done.stderr == b"" and b"? to SE" in done.stdout
+
+
+def test_a_full_disk_is_one_line(tiny: Path, tmp_path: Path) -> None:
+    assert main(local(tiny, tmp_path)) == 0
+    command = f"{sys.executable} -m benchmark leaderboard --results {tmp_path} > /dev/full"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
 
 
 def test_output_into_a_pipe_that_closes() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +14,9 @@ from typing import Any
 
 from benchmark import plugins
 from benchmark.config import canonical
-from benchmark.contracts import DataSet, UserError
+from benchmark.contracts import DataSet, Source, UserError
 from benchmark.data.encode import encode
-from benchmark.data.store import VERSION, Prepared, folder_of, identity_of, open_prepared
+from benchmark.data.store import PARTS, VERSION, Prepared, folder_of, identity_of, open_prepared
 
 
 def prepare(
@@ -49,15 +50,36 @@ def prepare(
     )
     loose = origin is None and not dataset.embedded
     if not force and _same(folder, identity, loose):
-        return open_prepared(folder)
+        try:
+            return open_prepared(folder)
+        except UserError:
+            if not dataset.embedded:
+                raise
+            force = True  # what the suite made itself it makes again
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             if force or not _same(folder, identity, loose):
-                encode(dataset.load(origin, allow_checksum_mismatch), folder, identity)
+                encode(_loaded(name, dataset, origin, allow_checksum_mismatch), folder, identity)
             return open_prepared(folder)
     except OSError as error:
         raise UserError(f"data set {alias or name}: cannot be prepared in {folder.parent} ({error})") from None
+
+
+def _loaded(name: str, dataset: DataSet, origin: Path | None, allow_checksum_mismatch: bool) -> Source:
+    """The plug-in's rows. A plug-in is foreign code: whatever it raises is reported as its own fault."""
+    try:
+        source = dataset.load(origin, allow_checksum_mismatch)
+    except (UserError, OSError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise UserError(f"data set {name}: loading it failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
+    if not isinstance(source, Source) or not source.columns or set(source.parts) != set(PARTS):
+        raise UserError(f"data set {name}: load() must return a Source with columns and the parts train, valid and test")
+    for metric, value in source.known.items():
+        if not math.isfinite(value):
+            raise UserError(f"data set {name}: the known metric {metric} = {value}; it must be a finite number")
+    return source
 
 
 def _same(folder: Path, identity: Mapping[str, Any], loose: bool) -> bool:
@@ -70,6 +92,8 @@ def _checksums(origin: Path) -> dict[str, str]:
     """File name -> SHA-256, of the file or of the folder's visible files."""
     if not origin.exists():
         raise UserError(f"{origin}: no such file or folder")
+    if not origin.is_file() and not origin.is_dir():
+        raise UserError(f"{origin}: neither a file nor a folder")
     files = [origin] if origin.is_file() else sorted(p for p in origin.iterdir() if p.is_file() and not p.name.startswith("."))
     checksums = {}
     for path in files:
@@ -82,10 +106,10 @@ def _checksums(origin: Path) -> dict[str, str]:
 
 
 def _check_alias(alias: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", alias):
-        raise UserError(f"data set name {alias!r}: use letters, digits, '_', '.' and '-' only")
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", alias):
+        raise UserError(f"data set name {alias!r}: use up to 100 letters, digits, '_', '.' and '-' only; give another with --name")
     if alias in plugins.names("datasets"):
-        raise UserError(f"data set name {alias!r}: a plug-in has this name; choose another")
+        raise UserError(f"data set name {alias!r}: a plug-in has this name; name the file, or give the data set another with --name")
 
 
 @contextmanager

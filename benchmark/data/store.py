@@ -19,6 +19,8 @@ from benchmark.data.batches import Rows
 
 VERSION = 1  # of the encoder: a folder written by another version is not opened
 PARTS = ("train", "valid", "test")
+KEYS = {"version", "fingerprint", "identity", "fields", "cardinalities", "rows", "positive_rates", "notes", "known"}  # of schema.json
+AGAIN = "delete the folder and prepare the data set again"
 
 
 class Fold(NamedTuple):
@@ -72,6 +74,12 @@ def open_prepared(folder: Path) -> Prepared:
     fields = tuple(Field(name, size) for name, size in zip(content["fields"], content["cardinalities"], strict=True))
     for part in PARTS:
         _mapped(folder, part, content["rows"][part], len(fields))
+    try:
+        counted = np.load(folder / "counts.npy", mmap_mode="r").shape
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{folder}: damaged ({error}); {AGAIN}") from None
+    if counted != (sum(content["cardinalities"]),):
+        raise UserError(f"{folder}: damaged (counts.npy does not fit schema.json); {AGAIN}")
     return Prepared(
         name=identity["name"],
         folder=folder,
@@ -122,8 +130,10 @@ def _schema(folder: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads((folder / "schema.json").read_text(encoding="utf-8"))
         version = content["version"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{folder}: not a prepared data set; delete the folder and prepare it again") from None
+        if version == VERSION and (KEYS - content.keys() or len(content["fields"]) != len(content["cardinalities"])):
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{folder}: not a prepared data set; {AGAIN}") from None
     if version != VERSION:
         raise UserError(f"{folder}: written by version {version} of the encoder, this is version {VERSION}; prepare the data set again")
     return content
@@ -132,8 +142,8 @@ def _schema(folder: Path) -> dict[str, Any]:
 def _mapped(folder: Path, part: str, rows: int, fields: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     try:
         ids, labels = (np.load(folder / f"{part}.{what}.npy", mmap_mode="r") for what in ("ids", "labels"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: damaged ({error}); prepare the data set again with --force") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{folder}: damaged ({error}); {AGAIN}") from None
     if ids.shape != (rows, fields) or labels.shape != (rows,):
-        raise UserError(f"{folder}: damaged ({part} has another size than schema.json says); prepare the data set again with --force")
+        raise UserError(f"{folder}: damaged ({part} has another size than schema.json says); {AGAIN}")
     return ids, labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Mapping
 from typing import TextIO
@@ -38,7 +39,10 @@ class Progress:
         self._running.discard(record.trial_id)
         done, total = self._plan.progress()
         if self._bar.disable:
-            print(f"[{done}/{total}, running {len(self._running)}] {line(record)}", file=self._stream, flush=True)
+            try:
+                print(f"[{done}/{total}, running {len(self._running)}] {line(record)}", file=self._stream, flush=True)
+            except OSError:  # whoever read the lines is gone (head); the run is not his to end
+                self._stream = io.StringIO()
         else:
             self._bar.write(line(record), file=self._stream)
             self._bar.total, self._bar.n = total, done

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -214,6 +215,7 @@ def _connect(address: str | None) -> None:
     private = [p for p in os.environ.get("BENCHMARK_PLUGINS", "").split(os.pathsep) if p]
     environment = {
         "BENCHMARK_CACHE": str(cache_folder()),
+        "BENCHMARK_WITHOUT": os.environ.get("BENCHMARK_WITHOUT", ""),
         "BENCHMARK_PLUGINS": os.pathsep.join(str(Path(p).absolute()) for p in private),
         "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in paths),
     }
@@ -223,6 +225,7 @@ def _connect(address: str | None) -> None:
         # goes through the object store; its default is 30 % of the memory.
         options |= {"address": "local", "include_dashboard": False, "object_store_memory": 128 * 2**20}
     else:
+        _reach(address)
         options |= {"address": address}
     try:
         with warnings.catch_warnings():
@@ -231,6 +234,18 @@ def _connect(address: str | None) -> None:
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"--address {address}" if address else "Ray on this machine"
         raise UserError(f"{where}: cannot connect: {' '.join(str(error).split())[:300]}; --executor local works without Ray") from None
+
+
+def _reach(address: str) -> None:
+    """Ray itself tries an address that nobody listens at for minutes, and fills the terminal meanwhile. Raises UserError."""
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if not separator or not port.isdigit():
+        return  # "auto" and the like
+    try:
+        with socket.create_connection((host, int(port)), timeout=5):
+            pass
+    except (OSError, OverflowError) as error:
+        raise UserError(f"--address {address}: nobody answers there ({error}); --executor local works without Ray") from None
 
 
 def _gpus(device: str, gpus_per_trial: float | None) -> float:

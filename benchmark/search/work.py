@@ -23,10 +23,10 @@ def attempt(train: str, trial: Trial, report: Report, device: str, threads: int 
         return function(trial, report, device, threads)
     except UserError as error:
         return failed(trial, str(error))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return failed(trial, f"{type(error).__name__}: {error}")
 
 
 def failed(trial: Trial, reason: str) -> Record:
-    """The record of a trial that gave none itself; the reason in one line."""
-    return Record(trial=trial, status="failed", reason=" ".join(reason.split())[:500])
+    """The record of a trial that gave none itself."""
+    return Record(trial=trial, status="failed", reason=reason)

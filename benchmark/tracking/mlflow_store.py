@@ -29,6 +29,7 @@ from benchmark.search.lock import at_work
 from benchmark.tracking import view
 
 BATCH = 500  # metrics per request; a server takes at most 1,000
+LONGEST = 250  # characters of a name
 FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)  # in the names of metrics, parameters and tags
 FIELD = re.compile(r"spectral/table[^/]*/.+/[^/]+")  # one field's spectrum
 KEPT_OF_FIELD = re.compile(r"spectral/table/.+/information_abundance")
@@ -84,14 +85,15 @@ def rebuild(store: Store, results: Path) -> int:
         return 0
     try:
         runs = _Runs(results)
-    except Exception as error:
-        raise UserError(f"{tracking_uri(results)}: MLflow cannot open it: {' '.join(str(error).split())[:300]}") from None
-    written = runs.recover(store)
-    for record in store:
-        if runs.has(record):
-            continue
-        runs.write(record)
-        written += 1
+        written = runs.recover(store)
+        for record in store:
+            if not runs.has(record):
+                runs.write(record)
+                written += 1
+    except UserError:
+        raise
+    except Exception as error:  # whatever a database or a server may raise
+        raise UserError(f"{tracking_uri(results)}: MLflow cannot open or write it: {' '.join(str(error).split())[:300]}") from None
     return written
 
 
@@ -298,8 +300,12 @@ def _lean(record: Record) -> dict[str, float]:
 
 
 def _name(name: str) -> str:
-    """A name that MLflow takes: letters, digits, underscore, dash, period, space and slash; others become underscores."""
-    return FORBIDDEN.sub("_", name)
+    """A name that MLflow takes: letters, digits, underscore, dash, period, space and slash, others become underscores; no empty part,
+    none of dots alone, since names are paths; at most 250 characters.
+    """
+    parts = [part if part.strip(". ") else "_" * max(1, len(part)) for part in FORBIDDEN.sub("_", name).split("/")]
+    safe = "/".join(parts)
+    return safe if len(safe) <= LONGEST else f"{safe[: LONGEST - 13]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def _digest(record: Record) -> str:

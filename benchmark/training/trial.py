@@ -20,6 +20,7 @@ from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Trial
 from benchmark.contracts import Backbone, CTRModel, Incompatible, Layout, Method, Schema, UserError
 from benchmark.data.store import Prepared, resolve
+from benchmark.nn.switches import without
 from benchmark.records import Record, Status
 from benchmark.training.evaluate import NotFinite, score, spectra
 from benchmark.training.fit import Diverged, Fitted, Report, fit
@@ -28,6 +29,9 @@ from benchmark.training.memory import keep_freed_memory
 
 class NoBackbone(Backbone):
     """Stands in for the backbone of a sanity row. A method that asks it for anything has ``uses_backbone`` wrong."""
+
+    def __post_init__(self) -> None:
+        pass  # no layers, no sizes
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
         raise Incompatible("the method asks for a backbone, but declares uses_backbone = False")
@@ -53,13 +57,20 @@ def build(trial: Trial, schema: Schema) -> CTRModel:
 
 
 def check(trial: Trial) -> str | None:
-    """Why the trial's method cannot work in its cell, or None. Builds the model without memory. Raises UserError."""
+    """Why the trial's method cannot work in its cell, or None. Builds the model without memory. Raises UserError.
+
+    None also where foreign code fails in another way: that is the trial's failure, and no reason to stop the other cells.
+    """
     schema = resolve(trial.cell.dataset, trial.cell.dataset_options).schema
     try:
         with torch.device("meta"):
             build(trial, schema)
     except Incompatible as error:
         return str(error)
+    except UserError:
+        raise
+    except (Exception, SystemExit):
+        return None
     return None
 
 
@@ -118,8 +129,8 @@ def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int |
         return record("incompatible", str(error))
     except UserError:
         raise
-    except Exception as error:  # a method is foreign code; its failure is a result, and the other cells go on
-        return record("failed", f"{type(error).__name__}: {' '.join(str(error).split())[:500]}", cost=_finite(cost))
+    except (Exception, SystemExit) as error:  # a method is foreign code; its failure is a result, and the other cells go on
+        return record("failed", f"{type(error).__name__}: {error}", cost=_finite(cost))
 
 
 def choose_device(name: str) -> torch.device:
@@ -167,6 +178,7 @@ def environment(device: torch.device) -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "cores": str(os.cpu_count()),
         "host": socket.gethostname(),
+        "without": ",".join(without()),  # optimisations that were switched off
     }
 
 

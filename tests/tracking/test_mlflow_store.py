@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -208,3 +209,23 @@ def test_ui_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     with pytest.raises(UserError, match="MLFLOW_TRACKING_URI"):
         ui_command(tmp_path, port=port)
+
+
+@pytest.mark.parametrize(("name", "safe"), [("a/../b", "a/__/b"), ("a//b", "a/_/b"), ("./a", "_/a"), ("é:b", "__b"), ("a.b/c", "a.b/c")])
+def test_names_that_mlflow_takes(name: str, safe: str) -> None:
+    assert mlflow_store._name(name) == safe
+
+
+def test_long_names_are_cut_and_stay_apart() -> None:
+    one, other = (mlflow_store._name("x" * 400 + end) for end in "ab")
+    assert len(one) == len(other) == 250 and one != other
+
+
+def test_an_unreachable_server_costs_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    started = time.monotonic()
+    Tracker(tmp_path).started(trial_of("me", "final"))
+    assert time.monotonic() - started < 60
+    assert "the run goes on untracked" in capsys.readouterr().err
+    with pytest.raises(UserError, match="MLflow cannot open or write it"):
+        rebuild(Store(tmp_path), tmp_path)
