@@ -97,6 +97,7 @@ class Backbone(ABC):
     source: ClassVar[str]  # paper or implementation
     space: ClassVar[Mapping[str, BaseDistribution]] = {}  # search space: hyper-parameter -> Optuna distribution
     residual: ClassVar[bool] = False  # x_{l+1} = x_l + layer(x_l, x_0) instead of layer(x_l, x_0)
+    field_rows: ClassVar[bool] = False  # the rows of every layer are the fields, not those of layer 0 alone
 
     depth: int  # number of interaction layers L
 

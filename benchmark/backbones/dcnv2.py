@@ -21,6 +21,7 @@ class DCNv2(Backbone):
     source: ClassVar[str] = "Wang et al., WWW 2021; stacked form and sizes of Guo et al., ICML 2024; parallel form as in BARS"
     space: ClassVar[Mapping[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5, step=0.1)}
     residual: ClassVar[bool] = True
+    field_rows: ClassVar[bool] = True
 
     depth: int = 4
     structure: Literal["stacked", "parallel"] = "stacked"

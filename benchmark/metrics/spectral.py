@@ -137,9 +137,9 @@ def layer_metrics(states: Tensor, learned: Sequence[int] | None = None) -> dict[
     instance       for each sample its N×(S·d) matrix; mean over the first 256 samples
     …_centred      batch and flat less their mean row
 
-    learned: for the embedding, layer 0, how many values each row's field has in training. A row with fewer than S·d (d for batch_set)
-    cannot fill the space to begin with, and stays out of the means; ``rows_averaged`` counts the others. Later layers mix the
-    fields, and all their rows count. Raises ValueError when a state is not finite.
+    learned: where rows are fields, how many values each field has in training. A row with fewer than S·d (d for batch_set) cannot fill
+    the space to begin with, and stays out of the means of batch and batch_set; ``rows_averaged`` counts the others.
+    Raises ValueError when a state is not finite.
     """
     count, sets, rows, size = states.shape
     if not bool(torch.isfinite(states).all()):

@@ -235,7 +235,7 @@ def _legend(rows: Sequence[Row], format: Literal["table", "markdown"]) -> str:
         "Δ to SE: test AUC less single_embedding's at the same width and setting, paired by seed, ± half its 95 % interval.",
         "IA: information abundance, Σσ/σ_1; eff. rank: exp of the entropy of σ/Σσ; σ singular values. Both count the dimensions in use.",
         "table: mean over the fields with at least as many learned values as the width; a field with fewer cannot collapse.",
-        "last: batch of validation data at the last interaction layer, mean over its rows.",
+        "last: batch of validation data at the last interaction layer, mean over its rows; where rows are fields, over those same fields.",
         "params: the embedding table, and all the rest; samples/s: training, on the machine that ran it.",
     ]
     if any(row.backbone == NO_BACKBONE for row in rows):

@@ -33,9 +33,10 @@ def score(model: CTRModel, rows: Rows) -> dict[str, float]:
 
 
 @torch.no_grad()
-def spectra(model: CTRModel, sample: Rows, schema: Schema, value_counts: Sequence[np.ndarray]) -> dict[str, float]:
+def spectra(model: CTRModel, sample: Rows, schema: Schema, value_counts: Sequence[np.ndarray], field_rows: bool) -> dict[str, float]:
     """The spectral metrics of methods.md §4: of the table (learned rows only) and of each layer's states on the first
-    ``SPECTRAL_SAMPLE`` instances of ``sample``. Names: spectral/table/…, spectral/layer{l}/….
+    ``SPECTRAL_SAMPLE`` instances of ``sample``. Names: spectral/table/…, spectral/layer{l}/…. ``field_rows``: see Backbone; where rows
+    are fields, the means are over the same fields at every layer, or the first layer would differ from the next by that alone.
     """
     table = model.table()
     if table is None:
@@ -54,6 +55,6 @@ def spectra(model: CTRModel, sample: Rows, schema: Schema, value_counts: Sequenc
     found = {f"spectral/{name}": value for name, value in table_metrics(table.detach().cpu(), sets, names, value_counts).items()}
     learned = [int((counts > 0).sum()) for counts in value_counts]
     for index, layer in enumerate(layers):
-        measured = layer_metrics(layer, learned if index == 0 else None)
+        measured = layer_metrics(layer, learned if index == 0 or field_rows else None)
         found |= {f"spectral/layer{index}/{name}": value for name, value in measured.items()}
     return found

@@ -115,7 +115,9 @@ def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int |
         metrics = {"valid/auc": fitted.valid["auc"], "valid/logloss": fitted.valid["logloss"], "best_epoch": float(fitted.best_epoch)}
         cost |= running_cost(model, prepared, fitted, place)
         if trial.stage == "final":
-            metrics |= spectra(model, fold.valid, prepared.schema, prepared.value_counts())
+            named = trial.cell.backbone
+            field_rows = named != NO_BACKBONE and plugins.plugin("backbones", named).field_rows
+            metrics |= spectra(model, fold.valid, prepared.schema, prepared.value_counts(), field_rows)
             metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
             metrics |= {f"test/{name}": value for name, value in score(model, prepared.test(place)).items()}
             metrics |= prepared.known

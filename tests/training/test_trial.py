@@ -147,3 +147,10 @@ def test_devices() -> None:
         assert choose_device("auto") == torch.device("cpu")
         with pytest.raises(UserError, match="sees no GPU"):
             choose_device("cuda")
+
+
+def test_rows_that_are_fields_are_averaged_over_the_same_fields_at_every_layer() -> None:
+    """Width 8: of the fields with 3, 8, 40 and 90 values three can fill it. xDeepFM's rows behind layer 0 are feature maps."""
+    dcnv2, xdeepfm = (trained(trial("single_embedding", name)).metrics for name in ("dcnv2", "xdeepfm"))
+    assert [dcnv2[f"spectral/layer{l}/rows_averaged"] for l in range(5)] == [dcnv2["spectral/table/fields_averaged"]] * 5 == [3.0] * 5
+    assert [xdeepfm[f"spectral/layer{l}/rows_averaged"] for l in range(3)] == [3.0, 16.0, 16.0]
