@@ -126,7 +126,7 @@ def test_list_shows_every_plugin_with_summary_and_source(capsys: pytest.CaptureF
             assert name in shown and found.summary in shown and found.source in shown
 
 
-@pytest.mark.parametrize("command", ["", "run", "leaderboard", "ui", "list", "prepare", "status", "train", "track", "figures"])
+@pytest.mark.parametrize("command", ["", "run", "leaderboard", "ui", "list", "prepare", "status", "train", "track", "figures", "speed"])
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([*([command] if command else []), "--help"])
@@ -239,6 +239,8 @@ def test_a_ray_run_is_recorded_tracked_and_resumed(tiny: Path, tmp_path: Path) -
         (["figures", "--results", "/no/such/folder"], "no records in /no/such/folder/records"),
         (["track", "--results", "/no/such/folder"], "no records in /no/such/folder/records"),
         (["status", "--results", "/dev/null"], "the records cannot be read"),
+        (["speed", "step", "--rounds", "0"], "speed: --rounds 0; it must be at least 1"),
+        (["speed", "step", "--backbones", "dcn", "--rounds", "1"], "unknown backbone 'dcn'; did you mean 'dcnv2'?"),
         (["prepare", "no_label.csv"], "label missing; set it (on the command line: --label"),
         (["prepare", "/dev/null", "--label", "y"], "/dev/null: neither a file nor a folder"),
     ],

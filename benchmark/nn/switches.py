@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from benchmark.config import known
 
@@ -19,6 +21,20 @@ def without() -> tuple[str, ...]:
     """The optimisations that are off, sorted. Raises UserError for an unknown name."""
     named = [name.strip() for name in os.environ.get("BENCHMARK_WITHOUT", "").split(",") if name.strip()]
     return tuple(sorted({known("optimisation", name, NAMES, "BENCHMARK_WITHOUT") for name in named}))
+
+
+@contextmanager
+def switched_off(names: str) -> Iterator[None]:
+    """Within it just the named optimisations (comma-separated) are off."""
+    before = os.environ.get("BENCHMARK_WITHOUT")
+    os.environ["BENCHMARK_WITHOUT"] = names
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["BENCHMARK_WITHOUT"]
+        else:
+            os.environ["BENCHMARK_WITHOUT"] = before
 
 
 def on(name: str) -> bool:

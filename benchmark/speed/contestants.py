@@ -19,6 +19,7 @@ from benchmark import plugins
 from benchmark.config import Training
 from benchmark.contracts import CTRModel, UserError
 from benchmark.data.batches import Rows
+from benchmark.nn.switches import switched_off
 from benchmark.speed.work import Work
 from benchmark.training.fit import make_optimizer, train_epoch
 from benchmark.training.memory import keep_freed_memory
@@ -52,13 +53,10 @@ class Ours:
 
     def turn(self) -> float:
         torch.set_num_threads(self._work.threads)
-        before, os.environ["BENCHMARK_WITHOUT"] = os.environ.get("BENCHMARK_WITHOUT", ""), self._without
-        started = time.perf_counter()
-        with tqdm(disable=True) as bar:
+        with switched_off(self._without), tqdm(disable=True) as bar:
+            started = time.perf_counter()
             train_epoch(self.model, self._optimizer, self._rows, self._training, self._generator, bar)
-        seconds = time.perf_counter() - started
-        os.environ["BENCHMARK_WITHOUT"] = before
-        return seconds
+            return time.perf_counter() - started
 
     def close(self) -> None:
         pass
@@ -86,12 +84,13 @@ class Peer:
             "batch": work.batch,
             "threads": work.threads,
         }
+        self._errors = (Path(self._folder.name) / "stderr").open("w+")
         environment = {**os.environ, "OMP_NUM_THREADS": str(work.threads), "PYTHONWARNINGS": "ignore"}
         self._process = subprocess.Popen(
             [str(python), str(script), json.dumps(told)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._errors,  # a file: nobody reads a pipe while the library warns
             text=True,
             env=environment,
             cwd=self._folder.name,
@@ -110,16 +109,18 @@ class Peer:
         for line in self._process.stdout:
             if line.startswith("SPEED "):
                 return line.removeprefix("SPEED ").strip()
-        _, errors = self._process.communicate()
+        self._process.wait()
+        self._errors.seek(0)
+        errors = self._errors.read()
         self.close()
         raise UserError(f"{self.name}: ended without an answer: {' '.join(errors.split())[-300:]}")
 
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
+        for file in (self._process.stdin, self._process.stdout, self._errors):
+            if file is not None:
+                file.close()
         self._folder.cleanup()
 
 
@@ -134,10 +135,8 @@ def step_flops(work: Work) -> float:
     """FLOP of one training step's matrix products for a sample, 2 for a multiply-add, forward and backward."""
     model = build(work)
     ids = torch.zeros(64, len(work.cardinalities), dtype=torch.int64)
-    before, os.environ["BENCHMARK_WITHOUT"] = os.environ.get("BENCHMARK_WITHOUT", ""), "routing"  # writes its products out
-    with FlopCounterMode(display=False) as counter:
+    with switched_off("routing"), FlopCounterMode(display=False) as counter:  # the plain path has each product once
         output = model.train()(ids)
         (output.logits.sum() + output.penalty).backward()
-    os.environ["BENCHMARK_WITHOUT"] = before
     total: int = counter.get_total_flops()
     return total / len(ids)
