@@ -4,6 +4,7 @@ tables      a CSV or Parquet file, checked line by line, as a Polars LazyFrame o
 vocabulary  what a field's training values become: local ids
 encode      a plug-in's Source -> a folder of arrays, built aside and renamed
 prepare     a data set's name -> that folder, once
+resolve     the same for those who only train: prepared already, or made on the spot
 store       opening the folder: no row is copied, and Polars is not imported
 batches     rows on a device, in order or shuffled
 """

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark import plugins
-from benchmark.config import cache_folder, digest, known
+from benchmark.config import cache_folder, digest
 from benchmark.contracts import Field, Schema, UserError
 from benchmark.data.batches import Rows
 
@@ -99,24 +99,6 @@ def identity_of(folder: Path) -> Mapping[str, Any] | None:
         return _schema(folder)["identity"] if (folder / "schema.json").exists() else None
     except UserError:
         return None
-
-
-def resolve(name: str, options: Mapping[str, Any]) -> Prepared:
-    """The prepared data set of that name: a plug-in's, or a user's file prepared under its own name.
-
-    An embedded data set is prepared here and now. Raises UserError: unknown name, not prepared, other encoder version.
-    """
-    plug_ins = plugins.names("datasets")
-    if name in plug_ins and plugins.plugin("datasets", name).embedded:
-        from benchmark.data.prepare import prepare  # only here: it imports Polars
-
-        return prepare(name, options, None)
-    folder = folder_of(name, options)
-    if (folder / "schema.json").exists():
-        return open_prepared(folder)
-    known("data set", name, {*plug_ins, *prepared_names()}, "data sets")
-    which = f" with the options {dict(options)}" if options else ""
-    raise UserError(f"data set {name} is not prepared{which}: run `python -m benchmark prepare {name} --from FOLDER`")
 
 
 def prepared_names() -> list[str]:

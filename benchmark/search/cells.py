@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Cell, Suite, Training, Trial, canonical, from_dict, known, to_dict
 from benchmark.contracts import Backbone, Method, UserError
-from benchmark.data.store import prepared_names, resolve
+from benchmark.data.resolve import resolve
+from benchmark.data.store import prepared_names
 from benchmark.plugins import Kind
 
 

@@ -19,7 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Trial
 from benchmark.contracts import Backbone, CTRModel, Incompatible, Layout, Method, Schema, UserError
-from benchmark.data.store import Prepared, resolve
+from benchmark.data.resolve import resolve
+from benchmark.data.store import Prepared
 from benchmark.nn.switches import without
 from benchmark.records import Record, Status
 from benchmark.training.evaluate import NotFinite, score, spectra

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmark.data.batches import Rows, free_memory
-from benchmark.data.store import resolve
+from benchmark.data.resolve import resolve
 
 CPU = torch.device("cpu")
 DEVICES = [CPU, *([torch.device("cuda")] if torch.cuda.is_available() else [])]

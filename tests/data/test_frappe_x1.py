@@ -8,7 +8,7 @@ import torch
 
 from benchmark.contracts import UserError
 from benchmark.data.prepare import prepare
-from benchmark.data.store import resolve
+from benchmark.data.resolve import resolve
 
 HEADER = b"label,user,item,daytime,weekday,isweekend,homework,cost,weather,country,city\r\n"
 

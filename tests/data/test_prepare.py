@@ -20,7 +20,8 @@ from benchmark.contracts import Source, UserError
 from benchmark.data import encode as encoding
 from benchmark.data import store
 from benchmark.data.prepare import prepare
-from benchmark.data.store import Fold, folder_of, open_prepared, prepared_names, resolve
+from benchmark.data.resolve import resolve
+from benchmark.data.store import Fold, folder_of, open_prepared, prepared_names
 
 SMALL = {"rows": 1000, "cardinalities": [3, 40]}
 ROOT = Path(__file__).parents[2]
@@ -154,9 +155,9 @@ def test_a_kill_leaves_nothing_that_resolves(cache: Path) -> None:
     process = python(
         f"""
         import time
-        from benchmark.data import encode, store
+        from benchmark.data import encode, resolve
         encode._replace = lambda *paths: (print("written", flush=True), time.sleep(60))
-        store.resolve("synthetic", {SMALL!r})
+        resolve.resolve("synthetic", {SMALL!r})
         """
     )
     assert process.stdout is not None
@@ -176,12 +177,12 @@ def test_two_processes_make_one_copy(cache: Path, tmp_path: Path) -> None:
     code = f"""
         import time
         from pathlib import Path
-        from benchmark.data import prepare, store
+        from benchmark.data import prepare, resolve
         real = prepare.encode
         prepare.encode = lambda *a: (print("encoding", flush=True), time.sleep(1), real(*a))
         while not Path({str(tmp_path / "go")!r}).exists():
             time.sleep(0.01)
-        print(store.resolve("synthetic", {SMALL!r}).fingerprint)
+        print(resolve.resolve("synthetic", {SMALL!r}).fingerprint)
         """
     both = [python(code), python(code)]
     time.sleep(2)

@@ -11,7 +11,8 @@ import torch
 from benchmark import plugins
 from benchmark.config import Training
 from benchmark.contracts import UserError
-from benchmark.data.store import Prepared, resolve
+from benchmark.data.resolve import resolve
+from benchmark.data.store import Prepared
 from benchmark.metrics.ctr import auc
 
 

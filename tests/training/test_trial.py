@@ -14,7 +14,8 @@ import torch
 from benchmark import plugins
 from benchmark.config import Suite, Trial
 from benchmark.contracts import UserError
-from benchmark.data.store import Prepared, resolve
+from benchmark.data.resolve import resolve
+from benchmark.data.store import Prepared
 from benchmark.records import Record, record_from_json
 from benchmark.search.cells import default_trial, expand
 from benchmark.training.trial import check, choose_device, run_trial

@@ -1,0 +1,29 @@
+"""A data set's name -> its prepared folder: what trials and cells ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmark import plugins
+from benchmark.config import known
+from benchmark.contracts import UserError
+from benchmark.data.store import Prepared, folder_of, open_prepared, prepared_names
+
+
+def resolve(name: str, options: Mapping[str, Any]) -> Prepared:
+    """The prepared data set of that name: a plug-in's, or a user's file prepared under its own name.
+
+    An embedded data set is prepared here and now. Raises UserError: unknown name, not prepared, other encoder version.
+    """
+    plug_ins = plugins.names("datasets")
+    if name in plug_ins and plugins.plugin("datasets", name).embedded:
+        from benchmark.data.prepare import prepare  # only here: it imports Polars
+
+        return prepare(name, options, None)
+    folder = folder_of(name, options)
+    if (folder / "schema.json").exists():
+        return open_prepared(folder)
+    known("data set", name, {*plug_ins, *prepared_names()}, "data sets")
+    which = f" with the options {dict(options)}" if options else ""
+    raise UserError(f"data set {name} is not prepared{which}: run `python -m benchmark prepare {name} --from FOLDER`")
