@@ -107,7 +107,11 @@ def test_progress_on_a_terminal() -> None:
     plan.tell(record)
     progress.finished(record)
     progress.close()
-    assert "running 1" in stream.getvalue() and "1/5" in stream.getvalue() and "test AUC 0.74" in stream.getvalue()
+    assert (
+        "running 1" in stream.getvalue()
+        and "1/5" in stream.getvalue()
+        and f"test AUC {record.metrics['test/auc']:.5f}" in stream.getvalue()
+    )
 
 
 def drive(results: Path, executor: str, trials: int, seeds: int, strength: float) -> subprocess.Popen[str]:
