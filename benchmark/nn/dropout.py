@@ -15,7 +15,7 @@ SMALLEST = -(1 << 15)  # of a 16-bit integer
 class Dropout(nn.Module):
     """Zeroes entries with the given rate in training and scales the rest up, so that the mean stays (Srivastava et al., JMLR 2014).
 
-    On a CPU torch draws each entry from a Bernoulli generator, 8 ns an entry and 30 % of a small model's step. Here one 64-bit integer
+    On a CPU torch draws each entry from a Bernoulli generator, a large part of a small model's step (`speed step`). Here one 64-bit integer
     gives four entries; the rate is rounded to a multiple of 2⁻¹⁶, and the scale goes with the rounded rate.
     """
 

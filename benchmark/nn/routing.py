@@ -28,7 +28,7 @@ def route(x: Tensor, joint: Tensor, static: Tensor | None, maps: Tensor, compone
 class _Route(torch.autograd.Function):
     """Inside a block samples are the innermost dimension, so that every product of gates and components is one of long vectors.
 
-    The library's small products are four times as fast with the long side last: hence the copies of sets in and out of a block.
+    The library's small products are several times as fast with the long side last: hence the copies of sets in and out of a block.
     """
 
     @staticmethod
