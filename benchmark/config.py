@@ -148,6 +148,11 @@ def read_suite(reference: str) -> Suite:
     names = sorted(p.stem for p in SUITES.glob("*.toml"))
     path = SUITES / f"{reference}.toml" if reference in names else Path(reference)
     if path.suffix != ".toml":
+        beside = Path(f"{reference}.toml")
+        if beside.is_file():
+            raise UserError(f"run: unknown suite {reference!r}; did you mean the file {str(beside)!r}?")
+        if len(path.parts) > 1 or path.is_file():
+            raise UserError(f"{reference}: the name of a suite file must end in .toml; the suites that come along are {', '.join(names)}")
         known("suite", reference, names, "run")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -157,6 +162,8 @@ def read_suite(reference: str) -> Suite:
         raise UserError(f"{path}: cannot be read as a suite file: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path}: nested too deeply for a suite file") from None
     return from_dict(Suite, {"name": path.stem, **content}, str(path))
 
 
@@ -202,14 +209,15 @@ def from_dict(cls: type[T], content: Mapping[str, Any], where: str) -> T:
         if name not in content and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     ]
     if missing:
-        raise UserError(f"{where}: {', '.join(missing)} missing; set it (on the command line: --{missing[0].replace('_', '-')} …)")
-    return cls(**{key: _typed(hints[key], value, f"{where}: {key}") for key, value in content.items()})
+        raise UserError(f"{where}: {', '.join(missing)} missing")
+    return cls(**{key: typed(hints[key], value, f"{where}: {key}") for key, value in content.items()})
 
 
-def _typed(hint: Any, value: Any, where: str) -> Any:
+def typed(hint: Any, value: Any, where: str) -> Any:
+    """``value`` as a setting of type ``hint``: lists become tuples, whole numbers floats where floats are wanted. Raises UserError."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
-        return value
+        return _plain(value, where)
     if origin is Literal:
         if value not in arguments:
             raise UserError(f"{where} = {value!r}; it must be one of {', '.join(map(str, arguments))}")
@@ -217,35 +225,61 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        return _typed(_only(arguments, where), value, where)
+        [only] = [a for a in arguments if a is not type(None)]
+        return typed(only, value, where)
     if origin is tuple:
         values = value if isinstance(value, (list, tuple)) else [value]
-        return tuple(_typed(arguments[0], v, where) for v in values)
+        return tuple(typed(arguments[0], v, where) for v in values)
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise UserError(f"{where} = {value!r}; it must be a table of keys and values")
-        return {key: _typed(arguments[1], v, f"{where}.{key}") for key, v in value.items()}
+        return {key: typed(arguments[1], v, f"{where}.{key}") for key, v in value.items()}
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise UserError(f"{where} = {value!r}; it must be a table of keys and values")
         return from_dict(typing.cast(type, hint), value, where)
     if hint is float and type(value) in (int, float):
-        if not math.isfinite(value):
-            raise UserError(f"{where} = {value}; it must be a finite number")
-        return float(value)
-    if not isinstance(hint, type):
-        raise UserError(f"{where}: settings of the type {hint} are not supported; use numbers, text, tuples of them, or None")
+        return _finite(value, where)
     if type(value) is not hint:
         raise UserError(f"{where} = {value!r}; it must be of type {hint.__name__}")
     return value
 
 
-def _only(arguments: tuple[Any, ...], where: str) -> Any:
-    """The one type of "X | None"."""
-    types_left = [a for a in arguments if a is not type(None)]
-    if len(types_left) != 1:
-        raise UserError(f"{where}: a setting of one type or None is supported, not of {' or '.join(map(str, types_left))}")
-    return types_left[0]
+def supported(hint: Any) -> bool:
+    """Whether a plug-in may have settings of that type: a suite file, a flag and a record can all hold them."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return all(isinstance(choice, str) for choice in arguments)
+    if origin in (typing.Union, types.UnionType):
+        others = [a for a in arguments if a is not type(None)]
+        return len(others) == 1 and supported(others[0])
+    if origin is tuple:
+        return len(arguments) == 2 and arguments[1] is ... and supported(arguments[0])
+    return hint in (bool, int, float, str)
+
+
+def _plain(value: Any, where: str) -> Any:
+    """A value that JSON can hold, as the settings of a plug-in must be before it is known of which type."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            _plain(entry, f"{where}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for entry in value:
+            _plain(entry, where)
+    elif isinstance(value, float):
+        _finite(value, where)
+    elif value is not None and not isinstance(value, (bool, int, str)):
+        raise UserError(f"{where} = {value!r}; it must be a number, a text, true, false, or a list of these")
+    return value
+
+
+def _finite(value: float, where: str) -> float:
+    try:
+        if math.isfinite(number := float(value)):
+            return number
+    except OverflowError:  # of a whole number with hundreds of digits
+        pass
+    raise UserError(f"{where} = {str(value)[:40]}; it must be a finite number")
 
 
 def from_text(hint: Any, text: str, where: str) -> Any:
@@ -254,14 +288,15 @@ def from_text(hint: Any, text: str, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if text.lower() == "none":
             return None
-        return from_text(_only(arguments, where), text, where)
+        [only] = [a for a in arguments if a is not type(None)]
+        return from_text(only, text, where)
     if origin is tuple:
         return tuple(from_text(arguments[0], part.strip(), where) for part in text.split(",") if part.strip())
     if hint is bool:
         return {"true": True, "false": False}[known("value", text.lower(), ("true", "false"), where)]
     if hint in (int, float):
         try:
-            return _typed(hint, hint(text), where)
+            return typed(hint, hint(text), where)
         except ValueError:
             raise UserError(f"{where} = {text!r}; it must be {'a whole number' if hint is int else 'a number'}") from None
-    return _typed(hint, text, where)
+    return typed(hint, text, where)

@@ -6,17 +6,19 @@ Files whose name starts with ``_`` are not plug-ins. Nothing is imported before 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib
 import inspect
-import math
 import os
 import pkgutil
+import sys
+import typing
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.config import from_dict, known
+from benchmark.config import from_dict, known, supported, typed
 from benchmark.contracts import Backbone, DataSet, Method, UserError
 
 Kind = Literal["methods", "datasets", "backbones"]
@@ -31,7 +33,10 @@ HOME: dict[Kind, Path] = {
 def folders(kind: Kind) -> list[str]:
     """Where plug-ins of a kind are looked for; the project's own folder first, so that a private file cannot shadow it."""
     private = [Path(p) / kind for p in os.environ.get("BENCHMARK_PLUGINS", "").split(os.pathsep) if p]
-    return [str(p) for p in (HOME[kind], *private)]
+    once: dict[Path, str] = {}
+    for path in (HOME[kind], *private):
+        once.setdefault(path.resolve(), str(path))
+    return list(once.values())
 
 
 def names(kind: Kind) -> list[str]:
@@ -43,19 +48,20 @@ def names(kind: Kind) -> list[str]:
 def plugin(kind: Kind, name: str) -> type[Any]:
     """The one class of the file that fulfils the contract of its kind. Raises UserError."""
     known(kind[:-1].replace("dataset", "data set"), name, names(kind), "plug-ins")
-    places = [path for folder in folders(kind) if (path := Path(folder) / f"{name}.py").exists()]
+    places = [folder for folder in folders(kind) if any(module.name == name for module in pkgutil.iter_modules([folder]))]
     if len(places) > 1:
-        raise UserError(f"{places[1]}: {places[0]} has this name already; rename the file")
+        raise UserError(f"{Path(places[1]) / name}: a plug-in in {places[0]} has this name already; rename the file")
     try:
         package = importlib.import_module(f"benchmark.{kind}")
         package.__path__ = folders(kind)
-        module = importlib.import_module(f"benchmark.{kind}.{name}")
+        with contextlib.redirect_stdout(sys.stderr):  # what it may print is no part of a command's output
+            module = importlib.import_module(f"benchmark.{kind}.{name}")
     except (Exception, SystemExit) as error:  # a plug-in is foreign code: whatever it raises is reported as its own fault
         place = next((str(Path(f) / f"{name}.py") for f in folders(kind) if (Path(f) / f"{name}.py").exists()), name)
         line = _line(error, place)
         raise UserError(f"{place}{line}: the plug-in does not import: {type(error).__name__}: {' '.join(str(error).split())}") from error
     contract = CONTRACT[kind]
-    classes = [
+    classes: list[type[Any]] = [
         c
         for c in vars(module).values()
         if inspect.isclass(c) and issubclass(c, contract) and c.__module__ == module.__name__ and not inspect.isabstract(c)
@@ -64,6 +70,14 @@ def plugin(kind: Kind, name: str) -> type[Any]:
         raise UserError(f"{module.__file__}: a plug-in file defines exactly one {contract.__name__}; this one defines {len(classes)}")
     if not ("__dataclass_params__" in vars(classes[0]) and vars(classes[0])["__dataclass_params__"].frozen):
         raise UserError(f"{module.__file__}: {classes[0].__name__} must be a frozen dataclass: @dataclass(frozen=True, kw_only=True)")
+    try:
+        hints = typing.get_type_hints(classes[0])
+    except Exception as error:  # a name that stands in the annotation only
+        raise UserError(f"{module.__file__}: the types of its fields cannot be read: {error}") from None
+    for field in dataclasses.fields(classes[0]):
+        if not supported(hints[field.name]):
+            kinds = "bool, int, float, str, a Literal of texts, tuple[X, ...] or X | None"
+            raise UserError(f"{module.__file__}: {field.name} is of the type {field.type}; a setting must be of {kinds}")
     for attribute in ("summary", "source"):
         if not isinstance(getattr(classes[0], attribute, None), str):
             raise UserError(f"{module.__file__}: {classes[0].__name__}.{attribute} must be a text of one line")
@@ -72,12 +86,16 @@ def plugin(kind: Kind, name: str) -> type[Any]:
 
 def make(kind: Kind, name: str, options: dict[str, Any]) -> Any:
     """The plug-in with its hyper-parameters set. Raises UserError for an unknown key or a wrong type."""
-    where = f"{kind[:-1]} {name}"
-    made = from_dict(plugin(kind, name), options, where)
-    for field in dataclasses.fields(made):
-        value = getattr(made, field.name)
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"{where}: {field.name} = {value}; a setting must be a finite number")
+    owner, where = plugin(kind, name), f"{kind[:-1]} {name}"
+    try:
+        made = from_dict(owner, options, where)
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:  # its own __post_init__
+        raise UserError(f"{where}: it refuses {options}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    hints = typing.get_type_hints(owner)
+    for field in dataclasses.fields(made):  # defaults too: a trial is written as JSON
+        typed(hints[field.name], getattr(made, field.name), f"{where}: {field.name}")
     return made
 
 

@@ -35,6 +35,13 @@ def test_the_suites_that_come_along_are_valid(path: Path) -> None:
         ('datasets = ["synthetic"]\n[training]\nepoch = 3', "unknown key 'epoch'; did you mean 'epochs'"),
         ('datasets = ["synthetic"]\n[options.method.roblock]\nstrength = 1.0', "unknown kind of plug-in 'method'; did you mean 'methods'"),
         ("datasets = [", "not valid TOML"),
+        (f"datasets = {'[' * 5000}", "nested too deeply"),
+        (
+            'datasets = ["synthetic"]\n[training]\nepochs = [1979-05-27]',
+            "training.epochs = datetime.date(1979, 5, 27); it must be a number",
+        ),
+        ('datasets = ["synthetic"]\n[options.datasets.mine]\nx = [1979-05-27]', "options.datasets.mine.x = datetime.date(1979, 5, 27)"),
+        ('datasets = ["synthetic"]\n[options.methods.mine]\nx = { y = nan }', "mine.x.y = nan; it must be a finite number"),
     ],
 )
 def test_a_wrong_suite_file_is_named(tmp_path: Path, text: str, words: str) -> None:
@@ -51,6 +58,17 @@ def test_a_missing_suite_is_named() -> None:
         read_suite("quik")
     with pytest.raises(UserError, match=r"nothing\.toml: no such suite file"):
         read_suite("nothing.toml")
+
+
+def test_a_suite_file_without_its_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").touch()
+    (tmp_path / "plain").touch()
+    with pytest.raises(UserError, match=r"did you mean the file 'mine\.toml'"):
+        read_suite("mine")
+    for reference in ("plain", "./no/such"):
+        with pytest.raises(UserError, match=r"must end in \.toml"):
+            read_suite(reference)
 
 
 @pytest.mark.parametrize(("name", "value"), [("learning_rate", 0.0), ("epochs", 0), ("embedding_l2", -1.0), ("plateau_factor", 2.0)])
@@ -98,7 +116,9 @@ def test_flags_are_read_by_their_type(hint: Any, text: str, value: object) -> No
     assert from_text(hint, text, "--flag") == value
 
 
-@pytest.mark.parametrize(("hint", "text"), [(int, "3.5"), (float, "much"), (bool, "yes"), (tuple[int, ...], "4,x")])
+@pytest.mark.parametrize(
+    ("hint", "text"), [(int, "3.5"), (float, "much"), (float, "nan"), (float, "inf"), (bool, "yes"), (tuple[int, ...], "4,x")]
+)
 def test_a_wrong_flag_is_named(hint: Any, text: str) -> None:
     with pytest.raises(UserError, match="--flag"):
         from_text(hint, text, "--flag")

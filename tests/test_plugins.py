@@ -67,14 +67,60 @@ def test_a_private_file_is_found_and_underscored_files_are_not(private: Path) ->
         ("bad_import", "import json\nimport no_such_module\n", "bad_import.py:2: the plug-in does not import: ModuleNotFoundError"),
         ("bad_empty", "", "defines exactly one Method; this one defines 0"),
         ("bad_two", PRIVATE + PRIVATE.replace("Mine", "Other"), "this one defines 2"),
+        (
+            "bad_nan",
+            PRIVATE.replace("    def", "    w: tuple[float, ...] = (1.0, float('nan'))\n    def"),
+            "w = nan; it must be a finite number",
+        ),
+        ("bad_default", PRIVATE.replace("    def", "    w: int = 'x'\n    def"), "w = 'x'; it must be of type int"),
+        ("bad_refusal", PRIVATE.replace("    def build", "    def __post_init__(self): 1 / 0\n    def build"), "ZeroDivisionError"),
+        ("bad_path", PRIVATE.replace("    def", "    w: type = int\n    def"), "bad_path.py: w is of the type"),
+        (
+            "bad_literal",
+            PRIVATE.replace("ClassVar\n", "ClassVar, Literal\n").replace("    def", "    w: Literal[1] = 1\n    def"),
+            "bad_literal.py: w",
+        ),
+        ("bad_pair", PRIVATE.replace("    def", "    w: tuple[int, str] = (1, 'a')\n    def"), "bad_pair.py: w is of the type"),
+        ("bad_union", PRIVATE.replace("    def", "    w: int | str = 1\n    def"), "bad_union.py: w is of the type"),
+        ("bad_name", PRIVATE.replace("    def", "    w: 'NoSuch' = 1\n    def"), "bad_name.py: the types of its fields cannot be read"),
+        ("bad_exit", "raise SystemExit(3)", "bad_exit.py:1: the plug-in does not import: SystemExit: 3"),
+        ("bad_plain", PRIVATE.replace("@dataclass(frozen=True, kw_only=True)", ""), "Mine must be a frozen dataclass"),
         ("bad_words", PRIVATE.replace('summary: ClassVar[str] = "my own"', ""), "Mine.summary must be a text"),
     ],
 )
 def test_a_broken_file_is_named_with_its_line(private: Path, name: str, text: str, words: str) -> None:
     (private / f"{name}.py").write_text(text)
     with pytest.raises(UserError) as caught:
-        plugins.plugin("methods", name)
+        plugins.make("methods", name, {})
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_name_of_ours_is_refused_in_any_form_but_our_own_folder_may_be_named(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (private / "roblock").mkdir()
+    (private / "roblock" / "__init__.py").write_text(PRIVATE)
+    with pytest.raises(UserError, match="has this name already; rename the file"):
+        plugins.plugin("methods", "roblock")
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(plugins.HOME["methods"].parent))
+    assert plugins.folders("methods") == [str(plugins.HOME["methods"])]
+    plugins.plugin("methods", "roblock")
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "value"),
+    [
+        ("dcnv2", "hidden", (16, 0)),
+        ("dcnv2", "depth", 0),
+        ("dcnv2", "dropout", 1.0),
+        ("xdeepfm", "maps", 0),
+        ("xdeepfm", "dropout", -0.1),
+        ("finalmlp", "units2", 0),
+        ("finalmlp", "heads", -1),
+        ("finalmlp", "dropout", 2.0),
+    ],
+)
+def test_sizes_that_no_layer_can_have_are_refused(name: str, setting: str, value: object) -> None:
+    with pytest.raises(UserError, match=f"{setting} = "):
+        plugins.make("backbones", name, {setting: value})
 
 
 def test_an_unknown_name_gives_the_nearest() -> None:

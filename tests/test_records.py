@@ -52,10 +52,60 @@ def test_a_record_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> N
     assert found is not None and found.metrics == RECORD.metrics
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"trial_id": "x"}', "null"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"trial_id": "x"}', "null", "[" * 100_000])
 def test_what_is_no_record_is_named(text: str) -> None:
     with pytest.raises(UserError, match=r"some\.json"):
         record_from_json(text, "some.json")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        (("metrics", "test/auc"), float("nan"), "test/auc = nan; it must be a finite number"),
+        (("metrics", "test/auc"), 10**400, "it must be a finite number"),
+        (("trial", "method"), {"a": [float("inf")]}, "a = inf; it must be a finite number"),
+        (("trial", "training"), {"epochs": 0}, "epochs = 0"),
+        (("trial", "seed"), "one", "seed = 'one'; it must be of type int"),
+    ],
+)
+def test_an_impossible_value_is_named_with_its_file(place: tuple[str, str], value: object, words: str) -> None:
+    content = json.loads(RECORD.to_json())
+    content[place[0]][place[1]] = value
+    with pytest.raises(UserError) as caught:
+        record_from_json(json.dumps(content), "some.json")
+    assert "some.json" in str(caught.value) and words in str(caught.value)
+
+
+def test_a_reason_is_one_line() -> None:
+    assert Record(trial=TRIAL, status="incompatible", reason="one\n  two").reason == "one two"
+
+
+@pytest.mark.parametrize("name", ["copy.json", f"{RECORD.trial_id} (1).json"])
+def test_a_copy_is_refused_and_both_names_are_said(tmp_path: Path, name: str) -> None:
+    store = Store(tmp_path)
+    store.create()
+    store.write(RECORD)
+    (store.folder / name).write_text(RECORD.to_json())
+    with pytest.raises(UserError) as caught:
+        list(store)
+    assert name in str(caught.value) and RECORD.trial_id in str(caught.value)
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.create()
+    bad = store.folder / "bad.json"
+    bad.write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match=r"bad\.json: .*not UTF-8"):
+        list(store)
+    bad.unlink()
+    bad.mkdir()
+    with pytest.raises(UserError, match=r"bad\.json: .*directory"):
+        list(store)
+    bad.rmdir()
+    bad.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"bad\.json: .*No such file"):
+        list(store)
 
 
 def test_an_edited_trial_is_refused() -> None:
