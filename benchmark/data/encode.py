@@ -66,8 +66,10 @@ def _stage(source: Source, building: Path) -> dict[str, Path]:
             for name in wanted:
                 known("column", name, columns, part)
             frame.select(pl.col(name).cast(pl.String) for name in wanted).sink_parquet(staged[part], row_group_size=BLOCK)
-        except pl.exceptions.PolarsError as error:
-            raise UserError(f"{part}: the rows cannot be read: {' '.join(str(error).split())[:200]}") from None
+        except (UserError, OSError, MemoryError):
+            raise
+        except Exception as error:  # a plug-in's frame may call its functions, which raise what they like
+            raise UserError(f"{part}: the rows cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
     return staged
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from polars import LazyFrame
+
 from benchmark import plugins
-from benchmark.config import canonical
-from benchmark.contracts import DataSet, Source, UserError
+from benchmark.config import canonical, typed
+from benchmark.contracts import Column, DataSet, Source, UserError
 from benchmark.data.encode import encode
 from benchmark.data.store import PARTS, VERSION, Prepared, folder_of, identity_of, open_prepared
 
@@ -30,7 +31,8 @@ def prepare(
     """Encode what plug-in ``name`` loads from ``origin``, unless the cache already has it from the same options and files.
 
     ``alias`` is the name under which a user's own file is resolved later. ``force`` encodes in any case. Without ``origin``, whatever
-    files the cache's copy was made from are taken for the same. A second process waits and finds it done. Raises UserError.
+    files the cache's copy was made from are taken for the same. A second process waits and finds it done. A damaged copy is made again.
+    Raises UserError.
     """
     dataset: DataSet = plugins.make("datasets", name, dict(options))
     if alias is not None:
@@ -49,43 +51,51 @@ def prepare(
         )
     )
     loose = origin is None and not dataset.embedded
-    if not force and _same(folder, identity, loose):
-        try:
-            return open_prepared(folder)
-        except UserError:
-            if not dataset.embedded:
-                raise
-            force = True  # what the suite made itself it makes again
+    there = None if force else _whole(folder, identity, loose)
+    if there is not None:
+        return there
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
-            if force or not _same(folder, identity, loose):
+            there = None if force else _whole(folder, identity, loose)
+            if there is None:
                 encode(_loaded(name, dataset, origin, allow_checksum_mismatch), folder, identity)
-            return open_prepared(folder)
+            return there or open_prepared(folder)
     except OSError as error:
         raise UserError(f"data set {alias or name}: cannot be prepared in {folder.parent} ({error})") from None
+    except MemoryError as error:
+        raise UserError(f"data set {alias or name}: there is not enough memory to prepare it ({error})") from None
 
 
 def _loaded(name: str, dataset: DataSet, origin: Path | None, allow_checksum_mismatch: bool) -> Source:
     """The plug-in's rows. A plug-in is foreign code: whatever it raises is reported as its own fault."""
     try:
         source = dataset.load(origin, allow_checksum_mismatch)
-    except (UserError, OSError):
+    except (UserError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
         raise UserError(f"data set {name}: loading it failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
-    if not isinstance(source, Source) or not source.columns or set(source.parts) != set(PARTS):
-        raise UserError(f"data set {name}: load() must return a Source with columns and the parts train, valid and test")
-    for metric, value in source.known.items():
-        if not math.isfinite(value):
-            raise UserError(f"data set {name}: the known metric {metric} = {value}; it must be a finite number")
+    if not isinstance(source, Source) or tuple(source.parts) != PARTS or not all(isinstance(f, LazyFrame) for f in source.parts.values()):
+        raise UserError(f"data set {name}: load() must return a Source with the parts train, valid and test, each a LazyFrame")
+    if not source.columns or not all(isinstance(c, Column) and c.kind in ("categorical", "numeric") for c in source.columns):
+        raise UserError(f"data set {name}: the columns of its Source must be one or more Column, categorical or numeric")
+    named = [source.label, *(column.name for column in source.columns)]
+    if len(set(named)) < len(named):
+        raise UserError(f"data set {name}: label and columns of its Source name a column twice: {', '.join(map(str, named))}")
+    typed(tuple[str, ...], source.notes, f"data set {name}: notes of its Source")
+    typed(Mapping[str, float], source.known, f"data set {name}: known of its Source")
     return source
 
 
-def _same(folder: Path, identity: Mapping[str, Any], loose: bool) -> bool:
-    """Whether the folder was made from ``identity``; loose: whatever the files and the plug-in's code were."""
+def _whole(folder: Path, identity: Mapping[str, Any], loose: bool) -> Prepared | None:
+    """The folder's data if it was made from ``identity`` and is not damaged; loose: whatever the files and the plug-in's code were."""
     found = identity_of(folder)
-    return found is not None and all(found[key] == identity[key] for key in identity if not (loose and key in ("files", "plugin")))
+    if found is None or any(found.get(key) != identity[key] for key in identity if not (loose and key in ("files", "plugin"))):
+        return None
+    try:
+        return open_prepared(folder)
+    except UserError:
+        return None
 
 
 def _checksums(origin: Path) -> dict[str, str]:

@@ -13,14 +13,37 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark import plugins
-from benchmark.config import cache_folder, digest
+from benchmark.config import cache_folder, digest, from_dict
 from benchmark.contracts import Field, Schema, UserError
 from benchmark.data.batches import Rows
 
 VERSION = 1  # of the encoder: a folder written by another version is not opened
 PARTS = ("train", "valid", "test")
-KEYS = {"version", "fingerprint", "identity", "fields", "cardinalities", "rows", "positive_rates", "notes", "known"}  # of schema.json
-AGAIN = "delete the folder and prepare the data set again"
+AGAIN = "prepare the data set again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """schema.json, as the encoder writes it."""
+
+    version: int
+    fingerprint: str
+    identity: Mapping[str, Any]
+    fields: tuple[str, ...]
+    cardinalities: tuple[int, ...]
+    rows: Mapping[str, int]
+    positive_rates: Mapping[str, float]
+    notes: tuple[str, ...]
+    known: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        texts = all(isinstance(self.identity.get(key), str) for key in ("name", "dataset"))
+        if not texts or not isinstance(self.identity.get("options"), Mapping):
+            raise UserError("identity is incomplete")
+        if len(self.fields) != len(self.cardinalities) or not self.fields or min(self.cardinalities) < 1:
+            raise UserError("fields and cardinalities do not fit")
+        if not set(PARTS) <= self.rows.keys() or not 0 < self.positive_rates.get("train", 0) < 1:
+            raise UserError("rows or positive_rates is incomplete")
 
 
 class Fold(NamedTuple):
@@ -70,24 +93,19 @@ def folder_of(name: str, options: Mapping[str, Any]) -> Path:
 def open_prepared(folder: Path) -> Prepared:
     """Reads schema.json and maps the arrays; no row is copied. Raises UserError for another encoder's or a damaged folder."""
     content = _schema(folder)
-    identity = content["identity"]
-    fields = tuple(Field(name, size) for name, size in zip(content["fields"], content["cardinalities"], strict=True))
+    identity = content.identity
+    fields = tuple(Field(name, size) for name, size in zip(content.fields, content.cardinalities, strict=True))
     for part in PARTS:
-        _mapped(folder, part, content["rows"][part], len(fields))
-    try:
-        counted = np.load(folder / "counts.npy", mmap_mode="r").shape
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{folder}: damaged ({error}); {AGAIN}") from None
-    if counted != (sum(content["cardinalities"]),):
-        raise UserError(f"{folder}: damaged (counts.npy does not fit schema.json); {AGAIN}")
+        _mapped(folder, part, content.rows[part], len(fields))
+    _array(folder, "counts", np.int64, (sum(content.cardinalities),))
     return Prepared(
         name=identity["name"],
         folder=folder,
-        schema=Schema(fields, content["positive_rates"]["train"]),
-        fingerprint=content["fingerprint"],
-        notes=tuple(content["notes"]),
-        known=content["known"],
-        rows={part: content["rows"][part] for part in PARTS},
+        schema=Schema(fields, content.positive_rates["train"]),
+        fingerprint=content.fingerprint,
+        notes=content.notes,
+        known=content.known,
+        rows={part: content.rows[part] for part in PARTS},
         options=identity["options"] if identity["name"] == identity["dataset"] else {},
         training=plugins.plugin("datasets", identity["dataset"]).training,
     )
@@ -96,7 +114,7 @@ def open_prepared(folder: Path) -> Prepared:
 def identity_of(folder: Path) -> Mapping[str, Any] | None:
     """What a prepared folder was made from; None where there is none, or one of another encoder version."""
     try:
-        return _schema(folder)["identity"] if (folder / "schema.json").exists() else None
+        return _schema(folder).identity if (folder / "schema.json").exists() else None
     except UserError:
         return None
 
@@ -108,24 +126,29 @@ def prepared_names() -> list[str]:
     return sorted(folder.name for folder, identity in identities if identity and identity["name"] == folder.name)
 
 
-def _schema(folder: Path) -> dict[str, Any]:
+def _schema(folder: Path) -> Content:
     try:
-        content: dict[str, Any] = json.loads((folder / "schema.json").read_text(encoding="utf-8"))
+        content = json.loads((folder / "schema.json").read_text(encoding="utf-8"))
         version = content["version"]
-        if version == VERSION and (KEYS - content.keys() or len(content["fields"]) != len(content["cardinalities"])):
-            raise ValueError
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{folder}: not a prepared data set; {AGAIN}") from None
     if version != VERSION:
-        raise UserError(f"{folder}: written by version {version} of the encoder, this is version {VERSION}; prepare the data set again")
-    return content
+        raise UserError(f"{folder}: written by version {version} of the encoder, this is version {VERSION}; {AGAIN}")
+    try:
+        return from_dict(Content, content, "schema.json")
+    except UserError as error:
+        raise UserError(f"{folder}: damaged ({error}); {AGAIN}") from None
 
 
 def _mapped(folder: Path, part: str, rows: int, fields: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    return _array(folder, f"{part}.ids", np.int32, (rows, fields)), _array(folder, f"{part}.labels", np.uint8, (rows,))
+
+
+def _array(folder: Path, name: str, dtype: type[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     try:
-        ids, labels = (np.load(folder / f"{part}.{what}.npy", mmap_mode="r") for what in ("ids", "labels"))
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{folder}: damaged ({error}); {AGAIN}") from None
-    if ids.shape != (rows, fields) or labels.shape != (rows,):
-        raise UserError(f"{folder}: damaged ({part} has another size than schema.json says); {AGAIN}")
-    return ids, labels
+        array: NDArray[Any] = np.lib.format.open_memmap(folder / f"{name}.npy", mode="r")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder}: damaged ({name}.npy: {' '.join(str(error).split())[:100]}); {AGAIN}") from None
+    if array.dtype != dtype or array.shape != shape:
+        raise UserError(f"{folder}: damaged ({name}.npy does not fit schema.json); {AGAIN}")
+    return array

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,104 @@ def test_another_encoder_version_and_damage_are_refused(cache: Path, tmp_path: P
     (folder / "schema.json").write_text("{")
     with pytest.raises(UserError, match="not a prepared data set"):
         open_prepared(folder)
+
+
+def _without(key: str) -> Callable[[dict[str, Any]], None]:
+    return lambda schema: schema.pop(key) and None
+
+
+def _with(**parts: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda schema: schema.update(parts)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        *map(_without, ("fingerprint", "identity", "fields", "cardinalities", "rows", "positive_rates", "notes", "known")),
+        _with(identity={}),
+        _with(identity={"name": "mine"}),
+        _with(identity=[]),
+        *(_with(fields=fields) for fields in ([], ["a"], [1, 2], "ab")),
+        *(_with(cardinalities=sizes) for sizes in ([9], ["9", "7"], [0, 7], [9, 8])),
+        *(_with(rows=rows) for rows in ({}, {"train": 1}, {"train": 1, "valid": 1, "test": 1}, 3)),
+        *(_with(positive_rates=rates) for rates in ({}, {"train": 2.0}, {"train": float("nan")})),
+    ],
+)
+def test_a_damaged_schema_is_named_and_prepare_mends_it(cache: Path, tmp_path: Path, spoil: Callable[[dict[str, Any]], None]) -> None:
+    path = table(tmp_path / "mine.csv")
+    whole = prepare("csv", {"label": "click"}, path, alias="mine")
+    schema = json.loads((whole.folder / "schema.json").read_text())
+    spoil(schema)
+    (whole.folder / "schema.json").write_text(json.dumps(schema))
+    prepared_names()
+    with pytest.raises(UserError, match=r"prepare the data set again"):
+        open_prepared(whole.folder)
+    assert prepare("csv", {"label": "click"}, path, alias="mine") == whole == open_prepared(whole.folder)
+
+
+@pytest.mark.parametrize("name", ["train.ids", "valid.labels", "test.ids", "counts"])
+@pytest.mark.parametrize("content", [None, b"", b"not an array", b"PK\x03\x04", 100, 140])
+def test_a_damaged_array_is_named_and_prepare_mends_it(cache: Path, tmp_path: Path, name: str, content: bytes | int | None) -> None:
+    path = table(tmp_path / "mine.csv")
+    whole = prepare("csv", {"label": "click"}, path, alias="mine")
+    array = whole.folder / f"{name}.npy"
+    kept = array.read_bytes()
+    array.unlink()
+    if content is not None:
+        array.write_bytes(kept[: min(content, len(kept) - 1)] if isinstance(content, int) else content)
+    with pytest.raises(UserError, match="prepare the data set again") as caught:
+        open_prepared(whole.folder)
+    assert "\n" not in str(caught.value)
+    assert prepare("csv", {"label": "click"}, path, alias="mine") == whole and array.read_bytes() == kept
+
+
+FOREIGN = """
+from dataclasses import dataclass
+from typing import ClassVar
+import polars as pl
+from benchmark.contracts import Column, DataSet, Source
+
+@dataclass(frozen=True, kw_only=True)
+class Foreign(DataSet):
+    summary: ClassVar[str] = "for a test"
+    source: ClassVar[str] = "a test"
+    embedded: ClassVar[bool] = True
+    do: str = ""
+    def load(self, origin, allow_checksum_mismatch=False):
+        frame = pl.LazyFrame({"y": [0, 1] * 50, "a": list(range(100))})
+        content = dict(parts=dict.fromkeys(("train", "valid", "test"), frame), label="y", columns=(Column("a"),))
+        return Source(**content | (eval(self.do) if self.do else {}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("do", "words"),
+    [
+        ("open('/no/such/file')", "loading it failed: FileNotFoundError"),
+        ("exit(3)", "loading it failed: SystemExit"),
+        ("[0] * 10**18", "not enough memory"),
+        ("{'parts': {'train': frame}}", "each a LazyFrame"),
+        ("{'parts': dict.fromkeys(content['parts'])}", "each a LazyFrame"),
+        ("{'parts': dict.fromkeys(content['parts'], frame.collect())}", "each a LazyFrame"),
+        ("{'parts': dict.fromkeys(content['parts'], frame.map_batches(lambda f: 1 / 0))}", "ZeroDivisionError"),
+        ("{'columns': ()}", "must be one or more Column"),
+        ("{'columns': ('a',)}", "must be one or more Column"),
+        ("{'columns': (Column('a', 'text'),)}", "must be one or more Column"),
+        ("{'columns': (Column('a'), Column('a'))}", "name a column twice"),
+        ("{'known': {'x': float('inf')}}", "x = inf; it must be a finite number"),
+        ("{'notes': (3,)}", "notes of its Source = 3"),
+    ],
+)
+def test_a_data_set_that_breaks_its_contract_is_one_line(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, do: str, words: str
+) -> None:
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "foreign_source.py").write_text(FOREIGN)
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    with pytest.raises(UserError, match=re.escape(words)) as caught:
+        prepare("foreign_source", {"do": do}, None)
+    assert "\n" not in str(caught.value)
+    assert prepare("foreign_source", {}, None).rows["train"] == 100
 
 
 def test_a_failure_leaves_the_old_data_set(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
