@@ -16,13 +16,14 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from benchmark.config import NO_BACKBONE, Cell, Trial, canonical, to_dict
+from benchmark.config import NO_BACKBONE, Cell, Trial, canonical, digest, to_dict
 from benchmark.contracts import UserError
 from benchmark.records import Record, Store
 from benchmark.search.lock import at_work
@@ -67,34 +68,46 @@ class Tracker:
         try:
             if self._runs is None:
                 self._runs = _Runs(self._results)
-                self._runs.recover(Store(self._results))
+                store = Store(self._results)
+                for record in filter(None, map(store.get, self._runs.close_abandoned())):
+                    self._runs.write(record)
             action(self._runs)
         except Exception as error:  # whatever a database or a server may raise: the records do not depend on it
             self._lost = True
             reason = " ".join(str(error).split())[:200]
-            print(f"MLflow: {type(error).__name__}: {reason}; the run goes on untracked, {REBUILD}", file=sys.stderr, flush=True)
+            with suppress(OSError):  # nobody reads it: no reason to end the run either
+                print(f"MLflow: {type(error).__name__}: {reason}; the run goes on untracked, {REBUILD}", file=sys.stderr, flush=True)
 
 
-def rebuild(store: Store, results: Path) -> int:
-    """Bring MLflow up to the records; the number of runs written. A record that is there already is left as it is.
+def rebuild(store: Store, results: Path) -> tuple[int, list[str]]:
+    """Bring MLflow up to the records: the number of runs written, and a line for each record that could not be. A record that is there
+    already is left as it is.
 
     Does nothing while a run is at work in the folder: its runs are open and its tracker writes them.
-    Raises UserError when the store cannot be opened.
+    Raises UserError when MLflow's store cannot be opened or does not answer.
     """
     if at_work(results):
-        return 0
+        return 0, []
+    written, left_out = 0, []
     try:
         runs = _Runs(results)
-        written = runs.recover(store)
-        for record in store:
-            if not runs.has(record):
-                runs.write(record)
-                written += 1
+        runs.close_abandoned()
+        for path in store.paths():
+            try:
+                record = store.read(path)
+                if not runs.has(record):
+                    runs.write(record)
+                    written += 1
+            except UserError as error:
+                left_out.append(str(error))
+            except Exception as error:
+                runs.check()  # one record that MLflow refuses, or MLflow itself?
+                left_out.append(f"{path}: MLflow does not take it: {' '.join(str(error).split())[:300]}")
     except UserError:
         raise
     except Exception as error:  # whatever a database or a server may raise
         raise UserError(f"{tracking_uri(results)}: MLflow cannot open or write it: {' '.join(str(error).split())[:300]}") from None
-    return written
+    return written, left_out
 
 
 def tracking_uri(results: Path) -> str:
@@ -150,25 +163,26 @@ class _Runs:
         self._experiments: dict[str, str] = {}
         self._parents: dict[str, str] = {}
 
-    def recover(self, store: Store) -> int:
-        """Settle the runs of this results folder that a killed driver left open; the number of records written by this.
+    def close_abandoned(self) -> list[str]:
+        """Mark as killed the runs of this results folder that a killed driver left open; the ids of their trials.
 
-        A trial whose record was stored a moment before the kill gets its run again; what has no record is marked as killed, and makes
-        room for a new run when the trial is run again.
+        A trial whose record was stored a moment before the kill is to be written again; what has no record makes room for a new run when
+        the trial is run again.
         """
         experiments = [e.experiment_id for e in self._client.search_experiments()]
         abandoned = self._search(experiments, "attributes.status = 'RUNNING'")
         for run in abandoned:
             self._client.set_terminated(run.info.run_id, "KILLED")
-        records = [store.get(run.data.tags["trial_id"]) for run in abandoned if "trial_id" in run.data.tags]
-        stored = [record for record in records if record is not None]
-        for record in stored:
-            self.write(record)
-        return len(stored)
+        return [run.data.tags["trial_id"] for run in abandoned if "trial_id" in run.data.tags]
+
+    def check(self) -> None:
+        """Raises what MLflow raises when it does not answer."""
+        self._client.search_experiments(max_results=1)
 
     def has(self, record: Record) -> bool:
-        """Whether a run holds exactly this record (a failed trial may have been run again since)."""
-        return any(run.data.tags.get("record") == _digest(record) for run in self._of_trial(record.trial))
+        """Whether a whole run holds exactly this record (a failed trial may have been run again since)."""
+        whole = (run for run in self._of_trial(record.trial) if run.info.status in ("FINISHED", "FAILED"))
+        return any(run.data.tags.get("record") == _digest(record) for run in whole)
 
     def begin(self, trial: Trial) -> str:
         """A fresh run for the trial, under its cell's parent. What an earlier attempt left behind is deleted: one trial, one run."""
@@ -203,7 +217,7 @@ class _Runs:
             self._client.log_batch(run_id, metrics=entries[start : start + BATCH])
 
     def end(self, run_id: str, record: Record) -> None:
-        """The record's numbers, its JSON as an artifact, the cell's means; last the status, so that ``recover`` finds what is half done."""
+        """The record's numbers, its JSON as an artifact, the cell's means; last the status, so that what is half done can be told."""
         self.log(run_id, _lean(record), len(record.curve))
         self._client.log_text(run_id, record.to_json(), "record.json")
         tags = {"status": record.status, "reason": record.reason[:500], "record": _digest(record)}
@@ -300,12 +314,18 @@ def _lean(record: Record) -> dict[str, float]:
 
 
 def _name(name: str) -> str:
-    """A name that MLflow takes: letters, digits, underscore, dash, period, space and slash, others become underscores; no empty part,
-    none of dots alone, since names are paths; at most 250 characters.
+    """A name that MLflow takes: letters, digits, underscore, dash, period, space and slash; no part of it empty or dots alone, since
+    names are paths; at most 250 characters. What had to be changed ends in digits of its own, so that 价格 and 城市 stay apart.
     """
-    parts = [part if part.strip(". ") else "_" * max(1, len(part)) for part in FORBIDDEN.sub("_", name).split("/")]
-    safe = "/".join(parts)
-    return safe if len(safe) <= LONGEST else f"{safe[: LONGEST - 13]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    safe = "/".join(map(_part, name.split("/")))
+    return safe if len(safe) <= LONGEST else f"{safe[: LONGEST - 13]}-{digest(name)}"
+
+
+def _part(part: str) -> str:
+    safe = FORBIDDEN.sub("_", part)
+    if not safe.strip(". "):
+        safe = "_" * max(1, len(safe))
+    return part if safe == part else f"{safe}-{digest(part)[:4]}"
 
 
 def _digest(record: Record) -> str:

@@ -11,6 +11,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.validation import _validate_metric_name
 
 from benchmark.config import Cell, Training, Trial
 from benchmark.contracts import UserError
@@ -103,10 +104,10 @@ def test_live_and_rebuilt_look_alike_and_again_changes_nothing(tmp_path: Path) -
     store.create()
     for record in records():
         store.write(record)
-    assert rebuild(store, two) == len(records())
+    assert rebuild(store, two) == (len(records()), [])
     before = picture(two)
     assert before == picture(one)
-    assert rebuild(store, two) == 0
+    assert rebuild(store, two) == (0, [])
     assert picture(two) == before
 
     client, runs = runs_of(one)
@@ -120,7 +121,7 @@ def test_live_and_rebuilt_look_alike_and_again_changes_nothing(tmp_path: Path) -
     assert not any(name.startswith("test/") for name in children["tuning 0"].data.metrics)
     child = children["seed 1"]
     assert {k: v for k, v in child.data.metrics.items() if k.startswith("spectral/")} == {
-        "spectral/table/a/b_c/information_abundance": 3.0,
+        f"spectral/table/a/{mlflow_store._name('b:c')}/information_abundance": 3.0,
         "spectral/table/information_abundance": 6.0,
         "spectral/layer2/batch/effective_rank": 7.0,
     }
@@ -162,6 +163,20 @@ def test_a_record_stored_just_before_the_kill_is_tracked_at_the_next_start(tmp_p
     assert means == {"me": pytest.approx(0.75), "se": 0.7}
 
 
+def test_a_run_that_was_killed_while_it_was_written_is_written_again(tmp_path: Path) -> None:
+    record = record_of(trial_of("me", "final"))
+    store = Store(tmp_path)
+    store.create()
+    store.write(record)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlflow_store._Runs, "_summarise", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            rebuild(store, tmp_path)
+    assert rebuild(store, tmp_path) == (1, [])
+    _, runs = runs_of(tmp_path)
+    assert {r.info.status for r in runs} == {"FINISHED"} and len(runs) == 2
+
+
 def test_a_failed_trial_that_is_run_again_has_one_run(tmp_path: Path) -> None:
     record = record_of(trial_of("me", "final"))
     live(tmp_path, [Record(trial=record.trial, status="failed", reason="killed")])
@@ -183,14 +198,34 @@ def test_rebuild_of_a_broken_store_is_a_user_error(tmp_path: Path) -> None:
         rebuild(Store(tmp_path), tmp_path)
 
 
+def test_a_record_that_cannot_be_tracked_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    store.create()
+    for record in records():
+        store.write(record)
+    (store.folder / "0.json").write_text("{")
+    refused = trial_of("me", "final").trial_id
+    begin = mlflow_store._Runs.begin
+
+    def picky(runs: mlflow_store._Runs, trial: Trial) -> str:
+        if trial.trial_id == refused:
+            raise ValueError("not this one")
+        return begin(runs, trial)
+
+    monkeypatch.setattr(mlflow_store._Runs, "begin", picky)
+    written, left_out = rebuild(store, tmp_path)
+    assert written == len(records()) - 1 and len(left_out) == 2
+    assert "0.json: not a record" in left_out[0] and refused in left_out[1] and "not this one" in left_out[1]
+
+
 def test_rebuild_keeps_its_hands_off_a_run_at_work(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.create()
     store.write(record_of(trial_of("me", "final")))
     with only_one(tmp_path):
-        assert rebuild(store, tmp_path) == 0
+        assert rebuild(store, tmp_path) == (0, [])
     assert not (tmp_path / "mlflow.db").exists()
-    assert rebuild(store, tmp_path) == 1
+    assert rebuild(store, tmp_path) == (1, [])
 
 
 def test_ui_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,9 +246,17 @@ def test_ui_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ui_command(tmp_path, port=port)
 
 
-@pytest.mark.parametrize(("name", "safe"), [("a/../b", "a/__/b"), ("a//b", "a/_/b"), ("./a", "_/a"), ("é:b", "__b"), ("a.b/c", "a.b/c")])
-def test_names_that_mlflow_takes(name: str, safe: str) -> None:
-    assert mlflow_store._name(name) == safe
+@pytest.mark.parametrize("name", ["a/../b", "a//b", "./a", "/", "..", "", "é:b", "a/ /b", "x/" * 300, "a.b/c d_e-f"])
+def test_names_that_mlflow_takes(name: str) -> None:
+    safe = mlflow_store._name(name)
+    _validate_metric_name(safe)  # type: ignore[no-untyped-call]
+    assert len(safe) <= 250 and mlflow_store._name(safe) == safe
+    assert (safe == name) == (name == "a.b/c d_e-f")
+
+
+@pytest.mark.parametrize(("one", "other"), [("价格", "城市"), ("a:b", "a;b"), ("..", "__"), ("a//b", "a/_/b")])
+def test_names_that_had_to_change_stay_apart(one: str, other: str) -> None:
+    assert mlflow_store._name(one) != mlflow_store._name(other)
 
 
 def test_long_names_are_cut_and_stay_apart() -> None:
