@@ -25,9 +25,8 @@ def main(arguments: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Δ or σ gets question marks, not an error
     try:
-        with contextlib.redirect_stdout(sys.stderr if {"-h", "--help"}.isdisjoint(arguments) else sys.stdout):  # plug-ins may print
-            parsed, knobs = commandline.parse(arguments)
-        return {
+        parsed, knobs = commandline.parse(arguments)
+        code = {
             "run": run,
             "leaderboard": leaderboard,
             "ui": ui,
@@ -39,6 +38,8 @@ def main(arguments: Sequence[str]) -> int:
             "train": train,
             "speed": speed,
         }[parsed.command](parsed, knobs)
+        print(end="", flush=True)  # a full disk shows here at the latest
+        return code
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -46,12 +47,26 @@ def main(arguments: Sequence[str]) -> int:
         print("interrupted; what is recorded stays, the same command goes on from there", file=sys.stderr)
         return 130
     except OSError as error:
-        if isinstance(error, BrokenPipeError):  # the reader of our output (head, less) has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
+        _mute()
+        if isinstance(error, BrokenPipeError) and {"run", "train", "prepare"}.isdisjoint(arguments[:1]):
+            return 0  # the reader of what is only printed (head, less) has seen enough
         place = f"{error.filename}: " if error.filename else ""
         print(f"error: {place}{error.strerror or error}", file=sys.stderr)
         return 2
+
+
+def _say(*lines: str) -> None:
+    """The end of a command that has done its work: that stands, with its exit status, even if nobody reads of it any more."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:
+        _mute()
+
+
+def _mute() -> None:
+    """Let the rest of standard output go nowhere: Python would try it, and complain, once more at its end."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
@@ -66,18 +81,19 @@ def run(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
         from benchmark.tracking.mlflow_store import Tracker
 
         listeners.append(Tracker(parsed.results))
-    summary = run_suite(
-        suite,
-        parsed.results,
-        parsed.executor,
-        parsed.device,
-        parsed.address,
-        parsed.cpus_per_trial,
-        parsed.gpus_per_trial,
-        listeners=listeners,
-    )
-    print(board(store, None, "table"))
-    print(f"\n{summary}\nRecords: {store.folder}   Browse: {sys.executable} -m benchmark ui --results {parsed.results}")
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is the board, whatever a plug-in prints
+        summary = run_suite(
+            suite,
+            parsed.results,
+            parsed.executor,
+            parsed.device,
+            parsed.address,
+            parsed.cpus_per_trial,
+            parsed.gpus_per_trial,
+            listeners=listeners,
+        )
+    browse = f"{sys.executable} -m benchmark ui --results {parsed.results}"
+    _say(board(store, None, "table"), f"\n{summary}", f"Records: {store.folder}   Browse: {browse}")
     return 1 if summary.statuses.get("failed") else 0
 
 
@@ -105,7 +121,9 @@ def ui(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
     from benchmark.tracking.mlflow_store import boards, rebuild, ui_command
 
     command, environment = ui_command(parsed.results, parsed.host, parsed.port)
-    rebuild(Store(parsed.results), parsed.results)
+    _, left_out = rebuild(Store(parsed.results), parsed.results)
+    for line in left_out:
+        print(f"error: {line}", file=sys.stderr)
     server = f"http://{parsed.host}:{parsed.port}"
     for dataset, address in boards(parsed.results, server).items():
         print(f"leaderboard of {dataset}: {address}")
@@ -117,7 +135,10 @@ def figures(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> 
     from benchmark.reporting.plots import figures as draw
 
     records = _recorded(parsed.results)
-    for path in draw(records, parsed.out or parsed.results / "figures"):
+    paths = draw(records, parsed.out or parsed.results / "figures")
+    if not paths:
+        raise UserError(f"nothing to draw in {Store(parsed.results).folder}: no cell with a backbone has finished yet")
+    for path in paths:
         print(path)
     return 0
 
@@ -125,17 +146,26 @@ def figures(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> 
 def track(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
     from benchmark.tracking.mlflow_store import rebuild
 
-    _recorded(parsed.results)
-    print(f"{rebuild(Store(parsed.results), parsed.results)} records added to the MLflow store")
-    return 0
+    store = Store(parsed.results)
+    if not store.paths():
+        raise UserError(_nothing_in(store))
+    written, left_out = rebuild(store, parsed.results)
+    print(f"{written} records added to the MLflow store")
+    for line in left_out:
+        print(f"error: {line}", file=sys.stderr)
+    return 2 if left_out else 0
 
 
 def _recorded(results: Path) -> list[Record]:
     """The records of a results folder. Raises UserError when there are none."""
     found = list(Store(results))
     if not found:
-        raise UserError(f"no records in {Store(results).folder}; run `python -m benchmark run quick` first, or name another folder")
+        raise UserError(_nothing_in(Store(results)))
     return found
+
+
+def _nothing_in(store: Store) -> str:
+    return f"no records in {store.folder}; run `python -m benchmark run quick` first, or name another folder"
 
 
 def status(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
@@ -182,15 +212,18 @@ def prepare(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> 
     name = commandline.dataset_plugin(parsed.dataset)
     origin, alias = parsed.origin, parsed.name
     if name == "csv":
+        if origin is None and parsed.dataset == "csv":
+            raise UserError("prepare csv: name your file, as in `python -m benchmark prepare FILE --label COLUMN`")
         origin = origin or Path(parsed.dataset)
         alias = alias or origin.name.split(".")[0]
     prepared = encode(name, knobs["dataset"], origin, parsed.allow_checksum_mismatch, alias, parsed.force)
     parts = ", ".join(f"{part} {rows:,}" for part, rows in prepared.rows.items())
     schema = prepared.schema
-    print(f"{prepared.name}: {parts} rows, {len(schema.fields)} fields, {schema.values:,} values, fingerprint {prepared.fingerprint}")
-    for note in prepared.notes:
-        print(f"note: {note}")
-    print(f"train on it: {sys.executable} -m benchmark run quick --datasets {prepared.name}")
+    _say(
+        f"{prepared.name}: {parts} rows, {len(schema.fields)} fields, {schema.values:,} values, fingerprint {prepared.fingerprint}",
+        *(f"note: {note}" for note in prepared.notes),
+        f"train on it: {sys.executable} -m benchmark run quick --datasets {prepared.name}",
+    )
     return 0
 
 
@@ -210,17 +243,17 @@ def train(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> in
         training=knobs["training"],
         options=options,
     )
-    [cell] = expand(suite)
-    trial = default_trial(cell, "final", parsed.seed, 1)
     store = None
     if parsed.results is not None:
         store = Store(parsed.results)
         store.create()
     with contextlib.redirect_stdout(sys.stderr):  # standard output is the record, whatever a plug-in prints
+        [cell] = expand(suite)
+        trial = default_trial(cell, "final", parsed.seed, 1)
         record = run_trial(trial, lambda metrics: None, parsed.device, parsed.threads, progress=sys.stderr.isatty())
     if store is not None:
         store.write(record)
-    print(record.to_json(), end="")
+    _say(record.to_json().rstrip())
     return 0 if record.status == "finished" else 1
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +15,7 @@ from benchmark.config import Training, from_text
 from benchmark.contracts import UserError
 
 Knobs = dict[str, Any]  # what the user set; the rest keeps its default
+THREADS = 4096  # more than any machine has
 DESCRIPTION = "Compares mitigations of embedding collapse in recommendation (CTR) models under one protocol."
 
 
@@ -55,10 +57,16 @@ def parser() -> Parser:
     run.add_argument(
         "--address", metavar="ADDRESS", help="of an existing Ray cluster (ray://…, host:port or auto); default: start one here"
     )
-    run.add_argument("--cpus-per-trial", type=_positive, default=1, metavar="N", help="also the torch threads of a trial (default 1)")
+    run.add_argument(
+        "--cpus-per-trial",
+        type=_between(float, 0.01, THREADS),
+        default=1,
+        metavar="N",
+        help="also the torch threads of a trial (default 1)",
+    )
     run.add_argument(
         "--gpus-per-trial",
-        type=_positive,
+        type=_between(float, 0, THREADS),
         metavar="G",
         help="may be a fraction: 0.25 puts four trials on a GPU (default: 1 where there is one)",
     )
@@ -125,32 +133,24 @@ def parser() -> Parser:
     train.add_argument("--scale", type=int, default=1, metavar="S", help="table width = S x dimension (default 1)")
     train.add_argument("--dimension", type=int, default=10, metavar="D", help="base dimension (default 10)")
     train.add_argument("--depth", type=int, metavar="L", help="interaction layers (default: the backbone's own)")
-    train.add_argument("--seed", type=_seed, default=0)
-    train.add_argument("--threads", type=_threads, metavar="N", help="torch threads (default: torch's own choice)")
+    train.add_argument("--seed", type=_between(int, 0, 2**63 - 1), default=0)
+    train.add_argument("--threads", type=_between(int, 1, THREADS), metavar="N", help="torch threads (default: torch's own choice)")
     _device(train)
     train.add_argument("--results", type=Path, metavar="DIR", help="also store the record there")
     return top
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text}: it must be greater than 0")
-    return value
+def _between(kind: type[int] | type[float], low: float, high: int) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text}: it must be a {'whole ' * (kind is int)}number between {low} and {high}")
+        return value
 
-
-def _threads(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 4096:
-        raise argparse.ArgumentTypeError(f"{text}: it must be between 1 and 4096")
-    return value
-
-
-def _seed(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 2**63:
-        raise argparse.ArgumentTypeError(f"{text}: it must be between 0 and 2^63 - 1")
-    return value
+    return number
 
 
 def _results(command: Parser) -> None:
@@ -226,16 +226,31 @@ def add_knobs(command: argparse.ArgumentParser, prefix: str, title: str, owner: 
     for field in dataclasses.fields(owner):
         if (prefix, field.name) == ("backbone.", "depth"):
             continue  # --depth
-        default = "required" if field.default is dataclasses.MISSING else f"default {_shown(instead.get(field.name, field.default))}"
+        shown = _shown(instead.get(field.name, field.default))
+        default = "required" if _required(field) else f"default {shown}" if shown else ""
         choices = typing.get_args(hints[field.name]) if typing.get_origin(hints[field.name]) is typing.Literal else ()
-        words = f"{', '.join(choices)}; {default}" if choices else default
-        group.add_argument(_flag(prefix, field.name), dest=f"{prefix}{field.name}", metavar="V", help=words)
+        words = "; ".join(part for part in (field.metadata.get("help", ""), ", ".join(choices), default) if part)
+        # argparse fills in what stands after a % sign.
+        metavar = field.metadata.get("metavar", "V")
+        group.add_argument(_flag(prefix, field.name), dest=f"{prefix}{field.name}", metavar=metavar, help=words.replace("%", "%%"))
 
 
 def read_knobs(parsed: argparse.Namespace, prefix: str, owner: type) -> Knobs:
+    """What the user set. Raises UserError for a value of the wrong type, and for a setting without a default that was not given."""
     hints = typing.get_type_hints(owner)
-    given = {f.name: getattr(parsed, f"{prefix}{f.name}", None) for f in dataclasses.fields(owner)}
-    return {name: from_text(hints[name], text, _flag(prefix, name)) for name, text in given.items() if text is not None}
+    given: Knobs = {}
+    for field in dataclasses.fields(owner):
+        flag, text = _flag(prefix, field.name), getattr(parsed, f"{prefix}{field.name}", None)
+        if text is not None:
+            given[field.name] = from_text(hints[field.name], text, flag)
+        elif _required(field) and (prefix, field.name) != ("backbone.", "depth"):
+            metavar = field.metadata.get("metavar", "V")
+            raise UserError(f"python -m benchmark {parsed.command}: {flag} is missing; add {flag} {metavar}")
+    return given
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _flag(prefix: str, name: str) -> str:
@@ -243,5 +258,5 @@ def _flag(prefix: str, name: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return text or "none given"
+    """Nothing for an empty text or tuple: the field's own help says what that stands for."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -164,7 +164,10 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet(ABC):
-    """Where rows come from. Dataclass fields are options (`[options.datasets.<name>]` in a suite file)."""
+    """Where rows come from. Dataclass fields are options (`[options.datasets.<name>]` in a suite file).
+
+    A field's metadata "help" and "metavar", if any, are shown by `prepare DATASET --help`.
+    """
 
     summary: ClassVar[str]
     source: ClassVar[str]

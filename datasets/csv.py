@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -34,16 +34,16 @@ class Csv(DataSet):
     summary: ClassVar[str] = "your own table: CSV, TSV or Parquet with a 0/1 label column"
     source: ClassVar[str] = "a file, or a folder with train, valid and test files, named by --from"
 
-    label: str
-    categorical: tuple[str, ...] = ()
-    numeric: tuple[str, ...] = ()
-    min_count: int = 1  # rarer training values become out-of-vocabulary
-    buckets: int = 32  # of equal training frequency, for each numeric column
-    separator: str = ""  # "": by the file's name
-    split: str = ""  # "": 8:1:1 where one is needed
-    seed: int = 0
-    split_column: str = ""
-    by_time: str = ""
+    label: str = field(metadata={"help": "column with 0 and 1", "metavar": "COLUMN"})
+    categorical: tuple[str, ...] = field(default=(), metadata={"help": "a,b,c; none given: every column that has no other use"})
+    numeric: tuple[str, ...] = field(default=(), metadata={"help": "columns of numbers a,b,c, which are put into buckets"})
+    min_count: int = field(default=1, metadata={"help": "rarer training values become out-of-vocabulary"})
+    buckets: int = field(default=32, metadata={"help": "of equal training frequency, for each numeric column"})
+    separator: str = field(default="", metadata={"help": "none given: tab for .tsv, comma for .csv"})
+    split: str = field(default="", metadata={"help": "train:valid:test of one file; none given: 8:1:1"})
+    seed: int = field(default=0, metadata={"help": "of the random split"})
+    split_column: str = field(default="", metadata={"help": "says train, valid or test in each row", "metavar": "COLUMN"})
+    by_time: str = field(default="", metadata={"help": "the youngest rows by this column are the test part", "metavar": "COLUMN"})
 
     def __post_init__(self) -> None:
         named = [self.label, *self.categorical, *self.numeric, *filter(None, (self.split_column, self.by_time))]

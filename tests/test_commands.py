@@ -217,11 +217,11 @@ def test_a_ray_run_is_recorded_tracked_and_resumed(tiny: Path, tmp_path: Path) -
         (["run", "quick", "--seeds", "0"], "seeds = 0; it must be at least 1"),
         (["run", "quick", "--scales", "0"], "scales has 0"),
         (["run", "quick", "--scale", "1"], "unrecognized arguments: --scale 1 (see python -m benchmark run --help)"),
-        (["run", "quick", "--cpus-per-trial", "0"], "--cpus-per-trial: 0: it must be greater than 0"),
-        (["run", "quick", "--gpus-per-trial", "nan"], "--gpus-per-trial: nan: it must be greater than 0"),
+        (["run", "quick", "--cpus-per-trial", "0"], "--cpus-per-trial: 0: it must be a number between 0.01 and 4096"),
+        (["run", "quick", "--gpus-per-trial", "nan"], "--gpus-per-trial: nan: it must be a number between 0 and 4096"),
         (["run", "quick", "--address", "localhost:1"], "--address localhost:1: nobody answers there"),
-        (["train", "--threads", "0"], "--threads: 0: it must be between 1 and 4096"),
-        (["train", "--seed", "-1"], "--seed: -1: it must be between"),
+        (["train", "--threads", "1e9"], "--threads: 1e9: it must be a whole number between 1 and 4096"),
+        (["train", "--seed", "-1"], "--seed: -1: it must be a whole number between"),
         (["train", "--learning-rate", "nan"], "--learning-rate = nan; it must be a finite number"),
         (["train", "--backbone.hidden", "16,0"], "hidden = (16, 0); it must be at least 1"),
         (["run", "quick", "--results", "/dev/null/results"], "the results folder cannot be written"),
@@ -241,7 +241,8 @@ def test_a_ray_run_is_recorded_tracked_and_resumed(tiny: Path, tmp_path: Path) -
         (["status", "--results", "/dev/null"], "the records cannot be read"),
         (["speed", "step", "--rounds", "0"], "speed: --rounds 0; it must be at least 1"),
         (["speed", "step", "--backbones", "dcn", "--rounds", "1"], "unknown backbone 'dcn'; did you mean 'dcnv2'?"),
-        (["prepare", "no_label.csv"], "label missing; set it (on the command line: --label"),
+        (["prepare", "no_label.csv"], "--label is missing; add --label COLUMN"),
+        (["prepare", "csv", "--label", "y"], "name your file"),
         (["prepare", "/dev/null", "--label", "y"], "/dev/null: neither a file nor a folder"),
     ],
 )
@@ -263,7 +264,7 @@ def test_a_mistake_gets_one_line(
         ("[options.backbones.dcnv2]", "[options.backbone.dcnv2]", "unknown kind of plug-in 'backbone'; did you mean 'backbones'?"),
         ("batch_size = 512", 'batch_size = "512"', "batch_size = '512'; it must be of type int"),
         ("epochs = 1", "epochs =", "not valid TOML"),
-        ("epochs = 1", "epochs = [1979-05-27]", "it must be of type int"),
+        ("epochs = 1", "epochs = [1979-05-27]", "epochs = datetime.date(1979, 5, 27); it must be a number"),
         ("epochs = 1", "learning_rate = inf", "it must be a finite number"),
         ("depth = 1", "depth = 0", "depth = 0; it must be at least 1"),
     ],
@@ -423,6 +424,22 @@ def test_a_run_goes_on_when_nobody_reads_its_progress(tiny: Path, tmp_path: Path
     assert done.stdout.startswith("[1/") and len(list((tmp_path / "records").glob("*.json"))) == 6
 
 
+@pytest.mark.parametrize("command", ["run", "train"])
+def test_a_failure_is_told_by_the_exit_status_even_if_nobody_reads(command: str, tiny: Path, tmp_path: Path) -> None:
+    foreign(tmp_path, "foreign_unread", "raise RuntimeError('boom')")
+    arguments = (
+        local(tiny, tmp_path / "results", "--methods", "foreign_unread") if command == "run" else ["train", "--method", "foreign_unread"]
+    )
+    environment = {**os.environ, "BENCHMARK_PLUGINS": str(tmp_path)}
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmark", *arguments], cwd=ROOT, env=environment, stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
 def test_a_terminal_without_greek_gets_the_board_all_the_same(tiny: Path, tmp_path: Path) -> None:
     assert main(local(tiny, tmp_path)) == 0
     command = [sys.executable, "-m", "benchmark", "leaderboard", "--results", str(tmp_path)]
@@ -435,7 +452,30 @@ def test_a_full_disk_is_one_line(tiny: Path, tmp_path: Path) -> None:
     assert main(local(tiny, tmp_path)) == 0
     command = f"{sys.executable} -m benchmark leaderboard --results {tmp_path} > /dev/full"
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert done.returncode == 2 and done.stderr == "error: No space left on device\n"
+
+
+def test_figures_without_anything_to_draw_make_nothing(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(local(tiny, tmp_path, "--methods", "constant")) == 0
+    capsys.readouterr()
+    assert main(["figures", "--results", str(tmp_path)]) == 2
+    assert "nothing to draw" in capsys.readouterr().err and not (tmp_path / "figures").exists()
+
+
+def test_a_bad_record_stops_no_other_on_the_way_to_mlflow(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(local(tiny, tmp_path)) == 0
+    (tmp_path / "records" / "bad.json").write_text("{")
+    capsys.readouterr()
+    assert main(["track", "--results", str(tmp_path)]) == 2
+    shown = capsys.readouterr()
+    assert "2 records added" in shown.out and len(shown.err.splitlines()) == 1 and "bad.json: not a record" in shown.err
+
+
+def test_help_says_what_the_settings_of_a_table_mean(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["prepare", "mine.csv", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--label COLUMN column with 0 and 1; required" in shown and "none given: 8:1:1" in shown and "default none given" not in shown
 
 
 def test_output_into_a_pipe_that_closes() -> None:

@@ -51,7 +51,8 @@ def figures(records: Iterable[Record], folder: Path) -> list[Path]:
     """
     finished = [g for g in groups(records) if g.status == "finished" and g.cell.backbone != NO_BACKBONE and g.metric("test/auc")]
     styles = _styles({g.cell.method for g in finished})
-    folder.mkdir(parents=True, exist_ok=True)
+    if finished:
+        folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     for label, board in groupby(finished, key=lambda g: g.label):
         members = list(board)
