@@ -259,24 +259,36 @@ def train(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> in
 
 def speed(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
     from benchmark.speed.compare import peers, step
-    from benchmark.speed.work import Work
+    from benchmark.speed.work import SHAPES, Work
     from benchmark.training.trial import choose_device
 
-    for name in ("scale", "batch", "threads", "rounds"):
+    for name in ("scale", "batch", "batches", "threads", "rounds"):
         if getattr(parsed, name) < 1:
             raise UserError(f"speed: --{name} {getattr(parsed, name)}; it must be at least 1")
-    shared = {"batch": parsed.batch, "threads": parsed.threads}
-    pairs = [(backbone, dimension) for backbone in parsed.backbones for dimension in parsed.dimensions]
+    base = Work(
+        batch=parsed.batch,
+        batches=parsed.batches,
+        threads=parsed.threads,
+        precision=parsed.precision,
+        cardinalities=SHAPES[parsed.shape],
+        scale=parsed.scale,
+    )
+    backbones = parsed.backbones or (["dcnv2"] if parsed.what == "scale" else ["dcnv2", "xdeepfm", "finalmlp"])
+    works = [dataclasses.replace(base, backbone=backbone, dimension=dimension) for backbone in backbones for dimension in parsed.dimensions]
     if parsed.what == "peers":
-        print(peers([Work(backbone=backbone, dimension=dimension, **shared) for backbone, dimension in pairs], parsed.rounds))
+        print(peers([dataclasses.replace(work, scale=1, precision="fp32") for work in works], parsed.rounds))
         return 0
     device = choose_device(parsed.device)
-    works = [
-        Work(method=method, backbone=backbone, dimension=dimension, scale=parsed.scale, **shared)
-        for backbone, dimension in pairs
-        for method in parsed.methods
-    ]
-    print(step(works, device, parsed.rounds))
+    if parsed.what == "step":
+        several = [dataclasses.replace(work, method=method) for work in works for method in parsed.methods]
+        print(step(several, device, parsed.rounds, parsed.compile))
+        return 0
+    from benchmark.speed.scaling import axes, study  # draws, so it is imported where it is needed only
+
+    for work in works:
+        path = parsed.out / f"speed-scale-{work.backbone}-{work.dimension}.png"
+        print(study(axes(work), device, parsed.rounds, path))
+        print(f"figure: {path}")
     return 0
 
 

@@ -95,16 +95,24 @@ def parser() -> Parser:
         "speed",
         "measure training throughput",
         "\npeers: this suite, FuxiCTR and DeepCTR-Torch on the same work, in turns on the CPU; sets up the peers' environment on first use."
-        "\nstep:  this suite's training step, with each optimisation switched off in turn.",
+        "\nstep:  this suite's training step, with each optimisation switched off in turn, and in other precisions."
+        "\nscale: how the cost grows with scale, depth, batch, table, rows and sets; a table and a figure.",
     )
-    speed.add_argument("what", choices=("peers", "step"))
-    speed.add_argument("--backbones", nargs="+", metavar="NAME", default=["dcnv2", "xdeepfm", "finalmlp"], help="default: all three")
+    speed.add_argument("what", choices=("peers", "step", "scale"))
+    speed.add_argument(
+        "--backbones", nargs="+", metavar="NAME", help="default: dcnv2, xdeepfm and finalmlp; of scale: dcnv2, one figure for each"
+    )
     speed.add_argument("--methods", nargs="+", metavar="NAME", default=["single_embedding"], help="step only")
     speed.add_argument("--dimensions", nargs="+", type=int, metavar="D", default=[10], help="base dimensions (default 10)")
-    speed.add_argument("--scale", type=int, default=1, metavar="S", help="step only")
+    speed.add_argument("--scale", type=int, default=1, metavar="S", help="step: of the model; scale: where it is not varied (default 1)")
     speed.add_argument("--batch", type=int, default=4096, metavar="B")
+    speed.add_argument("--batches", type=int, default=6, metavar="N", help="of one turn; rows = batch x batches (default 6)")
+    speed.add_argument("--shape", choices=("small", "criteo"), default="small", help="12 fields with 12,000 values, or 39 with 2 million")
+    speed.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32", help="step and scale (default fp32)")
+    speed.add_argument("--compile", action="store_true", help="step: also through torch.compile")
     speed.add_argument("--threads", type=int, default=2, metavar="N", help="torch threads of every contestant (default 2)")
     speed.add_argument("--rounds", type=int, default=5, metavar="R", help="turns of each contestant (default 5)")
+    speed.add_argument("--out", type=Path, default=Path("results/figures"), metavar="DIR", help="scale: where the PNG files go")
     _device(speed)
 
     prepare = command(

@@ -40,6 +40,7 @@ class Training:
     plateau_factor: float = 0.1
     gradient_clip: float = 0.0  # largest norm of the gradient; 0: off
     embedding_std: float = 1e-2  # the table starts as N(0, embedding_std²)
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"  # of training's forward and backward passes (benchmark/training/fit.py)
 
     space: ClassVar[Mapping[str, BaseDistribution]] = {
         "learning_rate": FloatDistribution(3e-4, 3e-3, log=True),

@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema, UserError, no_penalty
 from benchmark.nn import hsic
-from benchmark.nn.embedding import EmbeddingTable, join, split
+from benchmark.nn.embedding import EmbeddingTable, join, mean_of_sets, split
 from benchmark.nn.rebalance import RankOneRebalance, before
 from benchmark.nn.routing import route
 from benchmark.nn.switches import on
@@ -122,7 +122,7 @@ class RoBlockModel(CTRModel):
                 term = term + sets
             states.append(term)
             x = join(term)
-        logits = self.head(self.readout(states).mean(1))
+        logits = self.head(mean_of_sets(self.readout(states)))
         return Output(logits, tuple(states), penalty)
 
     def diagnostics(self) -> dict[str, float]:
@@ -152,6 +152,12 @@ class Block(nn.Module):
         self.seen: Tensor | None = None  # of the last evaluation batch, (m, N, D)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Power iteration, orthogonality and HSIC want float32: where training runs in bfloat16, the block does not."""
+        with torch.autocast(x.device.type, enabled=False):
+            sets, penalty = self._forward(x.to(self.rebalance.gram.dtype))
+        return sets.to(x.dtype), penalty
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         leading = self.rebalance.leading(x)
         turn = before(self.decoupler().expand(x.shape[1], -1, -1), leading)
         penalty = no_penalty(x)

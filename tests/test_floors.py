@@ -25,7 +25,7 @@ FLOORS = [
 ONLY_HERE = {
     "ray": ["benchmark/search/ray_tune.py"],
     "mlflow": ["benchmark/tracking"],
-    "matplotlib": ["benchmark/reporting"],
+    "matplotlib": ["benchmark/reporting", "benchmark/speed/scaling.py"],
     "tabulate": ["benchmark/reporting", "benchmark/speed"],
     "pandas": ["benchmark/reporting"],
     "polars": ["benchmark/contracts.py", "benchmark/data", "datasets"],

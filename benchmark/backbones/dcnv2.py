@@ -86,6 +86,6 @@ class ParallelHead(nn.Module):
         self.tower = Tower(mlp_width, hidden, dropout, batch_norm)
 
     def forward(self, features: Tensor) -> Tensor:
-        cross, mlp = features.tensor_split([self.cross_width], dim=1)
+        cross, mlp = features.split_with_sizes((self.cross_width, features.shape[1] - self.cross_width), dim=1)
         logits: Tensor = self.cross_logit(cross).squeeze(1) + self.tower(mlp)
         return logits

@@ -67,8 +67,10 @@ class StreamLayer(nn.Module):
     def forward(self, x: Tensor, x0: Tensor) -> Tensor:
         """(B, S, N, d) -> (B, S, (units1 + units2)/d, d)"""
         flat = x.flatten(2)
-        input1, input2 = (flat, flat) if self.boundary is None else flat.tensor_split([self.boundary], dim=2)
-        units = torch.cat((self.stream1(input1), self.stream2(input2)), 2)
+        inputs: Sequence[Tensor] = (flat, flat)
+        if self.boundary is not None:
+            inputs = flat.split_with_sizes((self.boundary, flat.shape[2] - self.boundary), dim=2)
+        units = torch.cat((self.stream1(inputs[0]), self.stream2(inputs[1])), 2)
         return units.view(*units.shape[:2], -1, self.dimension)
 
 
@@ -85,5 +87,5 @@ class Head(nn.Module):
         self.boundary, self.fusion = boundary, fusion
 
     def forward(self, features: Tensor) -> Tensor:
-        logits: Tensor = self.fusion(*features.tensor_split([self.boundary], dim=1))
+        logits: Tensor = self.fusion(*features.split_with_sizes((self.boundary, features.shape[1] - self.boundary), dim=1))
         return logits

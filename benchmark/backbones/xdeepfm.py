@@ -70,6 +70,6 @@ class Head(nn.Module):
         self.tower = Tower(mlp_width, hidden, dropout, batch_norm)
 
     def forward(self, features: Tensor) -> Tensor:
-        cin, mlp = features.tensor_split([self.pooled], dim=1)
+        cin, mlp = features.split_with_sizes((self.pooled, features.shape[1] - self.pooled), dim=1)
         logits: Tensor = self.cin_logit(cin).squeeze(1) + self.tower(mlp)
         return logits

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from benchmark.contracts import Backbone, CTRModel, Layout, Output, Schema, no_penalty
+from benchmark.nn.switches import on
 
 
 def split(x: Tensor, sets: int) -> Tensor:
@@ -19,6 +23,11 @@ def join(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(2)
 
 
+def mean_of_sets(x: Tensor) -> Tensor:
+    """(B, S, H) -> (B, H); of one set it is that set, without a pass of its own."""
+    return x.squeeze(1) if x.shape[1] == 1 else x.mean(1)
+
+
 class EmbeddingTable(nn.Module):
     """One table (V, D) for all fields: one gather a batch. Training draws the initial values (``Training.embedding_std``)."""
 
@@ -27,8 +36,29 @@ class EmbeddingTable(nn.Module):
         self.weight = nn.Parameter(torch.zeros(rows, width))
 
     def forward(self, ids: Tensor) -> Tensor:
-        """(B, F) global ids -> (B, F, D)"""
-        return functional.embedding(ids, self.weight)
+        """(B, F) global ids -> (B, F, D); of autocast's type where it is on, so that all activations after it are"""
+        device = ids.device.type
+        if device == "cpu" and on("embedding"):
+            rows: Tensor = _Gather.apply(ids, self.weight)  # type: ignore[no-untyped-call]
+        else:
+            rows = functional.embedding(ids, self.weight)
+        return rows.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else rows
+
+
+class _Gather(torch.autograd.Function):
+    """Rows of the table. On a CPU torch's own gradient of it walks through the table's rows; this one through the batch's."""
+
+    @staticmethod
+    def forward(ctx: Any, ids: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(ids)
+        ctx.like = weight.shape
+        return functional.embedding(ids, weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
+        (ids,) = ctx.saved_tensors
+        return None, grad.new_zeros(ctx.like).index_add_(0, ids.flatten().long(), grad.flatten(0, 1))
 
 
 class ParallelSets(CTRModel):
@@ -55,5 +85,5 @@ class ParallelSets(CTRModel):
         for layer in self.layers:
             term = layer(states[-1], x0)
             states.append(states[-1] + term if self.residual else term)
-        logits = self.head(self.readout(states).mean(1))
+        logits = self.head(mean_of_sets(self.readout(states)))
         return Output(logits, tuple(states), no_penalty(logits))

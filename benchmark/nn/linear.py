@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from benchmark.nn.dropout import Dropout
+from benchmark.nn.hidden import hidden
+from benchmark.nn.switches import on
 
 
 class SetLinear(nn.Module):
@@ -24,7 +26,7 @@ class SetLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(sets, 1, outputs).uniform_(-bound, bound)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, S, inputs) -> (B, S, outputs), contiguous"""
+        """(B, S, inputs) -> (B, S, outputs), contiguous and of x's type"""
         result: Tensor = _BySet.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
         return result
 
@@ -34,12 +36,14 @@ class _BySet(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.type = weight.dtype
+        weight = weight.to(x.dtype)
         ctx.save_for_backward(x, weight)
         out = x.new_empty(*x.shape[:2], weight.shape[2])
         if bias is None:
             torch.bmm(x.transpose(0, 1), weight, out=out.transpose(0, 1))
         else:
-            torch.baddbmm(bias, x.transpose(0, 1), weight, out=out.transpose(0, 1))
+            torch.baddbmm(bias.to(x.dtype), x.transpose(0, 1), weight, out=out.transpose(0, 1))
         return out
 
     @staticmethod
@@ -50,8 +54,8 @@ class _BySet(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             d_x = grad.new_empty(x.shape)
             torch.bmm(grad.transpose(0, 1), weight.mT, out=d_x.transpose(0, 1))
-        d_weight = torch.bmm(x.permute(1, 2, 0), grad.transpose(0, 1))
-        d_bias = grad.sum(0).unsqueeze(1) if ctx.needs_input_grad[2] else None
+        d_weight = torch.bmm(x.permute(1, 2, 0), grad.transpose(0, 1)).to(ctx.type)
+        d_bias = grad.sum(0, dtype=ctx.type).unsqueeze(1) if ctx.needs_input_grad[2] else None
         return d_x, d_weight, d_bias
 
 
@@ -70,9 +74,14 @@ class SetMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, S, inputs) -> (B, S, hidden[-1]); the input itself where ``hidden`` is empty"""
+        fused = self.training and x.device.type == "cpu" and on("hidden")
         for linear, norm in zip(self.linears, self.norms, strict=True):
-            y = linear(x)
-            x = self.dropout(torch.relu(norm(y.flatten(1)))).view_as(y)
+            if fused and isinstance(norm, nn.BatchNorm1d):
+                assert isinstance(linear, SetLinear) and linear.bias is not None
+                x = hidden(x, linear.weight, linear.bias, norm, self.dropout.rate)
+            else:
+                y = linear(x)
+                x = self.dropout(torch.relu(norm(y.flatten(1)))).view_as(y)
         return x
 
 

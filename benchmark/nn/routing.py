@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from benchmark.nn.threads import side_by_side
+
 BLOCK = 1 << 18  # entries of the gated components, S·D for each row and sample, held at once: a megabyte
 
 
@@ -36,9 +38,15 @@ class _Route(torch.autograd.Function):
         ctx.save_for_backward(x, joint, static, maps)
         ctx.components = components
         out = x.new_empty(x.shape[0], len(maps), x.shape[1], maps.shape[2])
-        for row, part in _blocks(x, len(maps)):
-            _, _, gated = _gated(x[part, row], joint[row], None if static is None else static[row], len(maps), components)
-            out[part, :, row] = torch.bmm(maps.mT, gated).permute(2, 0, 1)
+
+        def regenerate(row: int) -> Tensor:
+            for part in _blocks(x, len(maps)):
+                _, _, gated = _gated(x[part, row], joint[row], None if static is None else static[row], len(maps), components)
+                out[part, :, row] = torch.bmm(maps.mT, gated).permute(2, 0, 1)
+            return out
+
+        for _ in side_by_side(regenerate, x.shape[1]):
+            pass
         return out
 
     @staticmethod
@@ -49,22 +57,30 @@ class _Route(torch.autograd.Function):
         d_x, d_joint, d_maps = torch.empty_like(x), torch.zeros_like(joint), torch.zeros_like(maps)
         d_static = None if static is None else torch.zeros_like(static)
         has_scores = static is not None or joint.shape[2] > width
-        for row, part in _blocks(x, sets):
-            rows = x[part, row]
-            z, gates, gated = _gated(rows, joint[row], None if static is None else static[row], sets, components)
-            d_out = grad[part, :, row].permute(1, 2, 0).contiguous()  # (S, d, b)
-            d_maps += torch.bmm(d_out, gated.mT).mT
-            d_gated = torch.bmm(maps, d_out).view(sets, components, -1, len(rows))
-            d_joined = x.new_empty(joint.shape[2], len(rows))
-            torch.sum(d_gated * gates.unsqueeze(2), 0, out=d_joined[:width].view_as(z))
-            if has_scores:
-                weighted = d_gated.mul_(z).sum(2).mul_(gates)
-                d_scores = weighted.sub_(gates * weighted.sum(1, keepdim=True)).view(-1, len(rows))  # (S·K, b)
-                d_joined[width:] = d_scores[: joint.shape[2] - width]
-                if d_static is not None:
-                    d_static[row] += d_scores.sum(1)
-            torch.mm(d_joined.T, joint[row].T, out=d_x[part, row])
-            d_joint[row].addmm_(rows.T, d_joined.T)
+
+        def differentiate(row: int) -> Tensor:
+            """The row's part of the gradient of the maps; the other gradients have a place for each row."""
+            d_row_maps = torch.zeros_like(maps)
+            for part in _blocks(x, sets):
+                rows = x[part, row]
+                z, gates, gated = _gated(rows, joint[row], None if static is None else static[row], sets, components)
+                d_out = grad[part, :, row].permute(1, 2, 0).contiguous()  # (S, d, b)
+                d_row_maps += torch.bmm(d_out, gated.mT).mT
+                d_gated = torch.bmm(maps, d_out).view(sets, components, -1, len(rows))
+                d_joined = x.new_empty(joint.shape[2], len(rows))
+                torch.sum(d_gated * gates.unsqueeze(2), 0, out=d_joined[:width].view_as(z))
+                if has_scores:
+                    weighted = d_gated.mul_(z).sum(2).mul_(gates)
+                    d_scores = weighted.sub_(gates * weighted.sum(1, keepdim=True)).view(-1, len(rows))  # (S·K, b)
+                    d_joined[width:] = d_scores[: joint.shape[2] - width]
+                    if d_static is not None:
+                        d_static[row] += d_scores.sum(1)
+                torch.mm(d_joined.T, joint[row].T, out=d_x[part, row])
+                d_joint[row].addmm_(rows.T, d_joined.T)
+            return d_row_maps
+
+        for d_row_maps in side_by_side(differentiate, x.shape[1]):
+            d_maps += d_row_maps
         return d_x, d_joint, d_static, d_maps, None
 
 
@@ -80,10 +96,8 @@ def _gated(x: Tensor, joint: Tensor, static: Tensor | None, sets: int, component
     return z, gates, (gates.unsqueeze(2) * z).view(sets, width, count)
 
 
-def _blocks(x: Tensor, sets: int) -> Iterator[tuple[int, slice]]:
-    """Row by row, so many samples at a time as a block takes."""
-    count, rows, width = x.shape
-    step = max(1, BLOCK // (sets * width))
-    for row in range(rows):
-        for start in range(0, count, step):
-            yield row, slice(start, start + step)
+def _blocks(x: Tensor, sets: int) -> Iterator[slice]:
+    """So many samples of a row at a time as a block takes."""
+    step = max(1, BLOCK // (sets * x.shape[2]))
+    for start in range(0, len(x), step):
+        yield slice(start, start + step)

@@ -12,7 +12,10 @@ from contextlib import contextmanager
 from benchmark.config import known
 
 NAMES = (
+    "cin",  # products of rows in cache-sized blocks (benchmark/nn/cin.py)
     "dropout",  # masks from 16-bit integers (benchmark/nn/dropout.py)
+    "embedding",  # the table's gradient by one index_add (benchmark/nn/embedding.py)
+    "hidden",  # product, batch normalisation, ReLU and dropout in one function (benchmark/nn/hidden.py)
     "routing",  # RoBlock's rebalancing, turn, gates and maps in one cache-blocked pass (benchmark/nn/routing.py)
 )
 

@@ -56,8 +56,9 @@ def run_ray(
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
     train: str = TRAIN,
-) -> None:
+) -> int:
     """Train until the plan is done, on this machine or on the cluster at ``address``. Every record is stored before the plan hears of it.
+    Returns how many trials had room at once, where nodes came and went at the end.
 
     gpus_per_trial: None is one where the cluster has any and ``device`` allows it. Raises UserError for a cluster that cannot be
     reached or has no room for a trial.
@@ -87,10 +88,12 @@ def run_ray(
                 run_config=tune.RunConfig(name="run", storage_path=folder, verbose=0, callbacks=[_Teller(driver)]),
             )
             tuner.fit()
+        places = _slots(share)
     finally:
         ray.shutdown()
     if plan.ask() is not Pause.DONE:
         raise UserError("the Ray run stopped before the last trial; type the same command again to go on")
+    return places
 
 
 def _work(config: dict[str, Any]) -> None:

@@ -23,15 +23,28 @@ from benchmark.training.trial import check, choose_device
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did: trials by status, those that an earlier run had recorded already, and the time taken."""
+    """What a run did: trials by status, those that an earlier run had recorded already, the time taken, and how well it was used.
+
+    busy: seconds that workers spent inside trials, summed, as the records say; places: trials that had room at the same time. A worker that
+    was lost tells no time, so its trial counts as none.
+    """
 
     statuses: Mapping[str, int]
     recorded_before: int
     seconds: float
+    busy: float = 0.0
+    places: int = 1
 
     def __str__(self) -> str:
         counted = ", ".join(f"{count} {status}" for status, count in sorted(self.statuses.items())) or "nothing left to train"
-        return f"{counted} in {self.seconds:.0f} s; {self.recorded_before} recorded before"
+        return f"{counted} in {self.seconds:.0f} s; {self.recorded_before} recorded before{self.utilisation()}"
+
+    def utilisation(self) -> str:
+        """Busy time over capacity, in words; empty where nothing ran."""
+        if not self.busy:
+            return ""
+        capacity = self.seconds * self.places
+        return f"; in use {self.busy / capacity:.0%} (trials {self.busy:.0f} of {capacity:.0f} s, {self.places} at a time)"
 
 
 def run_suite(
@@ -56,7 +69,7 @@ def run_suite(
     with only_one(results):
         plan = Plan(suite, expand(suite), store)
         before, _ = plan.progress()
-        counter, progress = _Counter(), Progress(plan)
+        counter, progress, places = _Counter(), Progress(plan), 1
         together = Listeners([counter, *listeners, progress])
         try:
             for record in _incompatible(suite, plan):
@@ -69,15 +82,16 @@ def run_suite(
             elif plan.open_cells():
                 from benchmark.search.ray_tune import run_ray  # Ray is imported by those who use it only
 
-                run_ray(plan, store, together, device, address, cpus_per_trial, gpus_per_trial, train)
+                places = run_ray(plan, store, together, device, address, cpus_per_trial, gpus_per_trial, train)
         finally:
             progress.close()
-    return Summary(dict(counter.statuses), before, time.monotonic() - started)
+    return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, places)
 
 
 class _Counter:
     def __init__(self) -> None:
         self.statuses: Counter[str] = Counter()
+        self.busy = 0.0
 
     def started(self, trial: Trial) -> None:
         pass
@@ -87,6 +101,7 @@ class _Counter:
 
     def finished(self, record: Record) -> None:
         self.statuses[record.status] += 1
+        self.busy += record.cost.get("wall_seconds", 0.0)
 
 
 def _incompatible(suite: Suite, plan: Plan) -> list[Record]:

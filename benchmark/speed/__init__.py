@@ -5,4 +5,5 @@ contestants  who trains it: this suite in this process, a peer in a process and 
 peers        the environments and scripts of FuxiCTR and DeepCTR-Torch
 machine      what the machine can do at most: products and copies
 compare      contestants in turns, and the table of medians, spreads and ratios
+scaling      how the cost of a training step grows with scale, depth, batch, table, rows and sets: a table and a figure
 """

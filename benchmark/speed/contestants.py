@@ -1,4 +1,4 @@
-"""Who trains: this suite in this process, or a peer in a process and an environment of its own."""
+"""Who trains: this suite in this process, a variant of it that shows what something brings, or a peer in a process of its own."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from benchmark import plugins
 from benchmark.config import Training
-from benchmark.contracts import CTRModel, UserError
+from benchmark.contracts import CTRModel, Layout, Output, UserError, no_penalty
 from benchmark.data.batches import Rows
-from benchmark.nn.switches import switched_off
+from benchmark.nn.embedding import EmbeddingTable
+from benchmark.nn.switches import NAMES, switched_off
 from benchmark.speed.work import Work
 from benchmark.training.fit import make_optimizer, train_epoch
 from benchmark.training.memory import keep_freed_memory
@@ -37,12 +39,12 @@ class Contestant(Protocol):
 class Ours:
     """This suite's own training loop on the work's rows. ``without`` names optimisations that are switched off in its turns."""
 
-    def __init__(self, name: str, work: Work, device: torch.device, without: str = "") -> None:
+    def __init__(self, name: str, work: Work, device: torch.device, without: str = "", model: CTRModel | None = None) -> None:
         keep_freed_memory()
-        self.name, self._work, self._device, self._without = name, work, device, without
+        self.name, self._work, self._without = name, work, without
         torch.manual_seed(0)
-        self._training = Training(batch_size=work.batch)
-        self.model = build(work).to(device)
+        self._training = Training(batch_size=work.batch, precision=work.precision)
+        self.model = (build(work) if model is None else model).to(device)
         table = self.model.table()
         if table is not None:
             torch.nn.init.normal_(table, std=self._training.embedding_std)
@@ -50,16 +52,52 @@ class Ours:
         self._rows = Rows(work.ids, work.labels, offsets, device, resident=True)
         self._optimizer = make_optimizer(self.model, self._training)
         self._generator = torch.Generator(device).manual_seed(0)
+        self._step: CTRModel | None = None
+
+    def compiled(self) -> Ours:
+        """Its turns go through torch.compile; compiling itself takes place in the first one, which does not count."""
+        self._step = cast(CTRModel, torch.compile(self.model))
+        return self
 
     def turn(self) -> float:
         torch.set_num_threads(self._work.threads)
         with switched_off(self._without), tqdm(disable=True) as bar:
             started = time.perf_counter()
-            train_epoch(self.model, self._optimizer, self._rows, self._training, self._generator, bar)
+            train_epoch(self._step or self.model, self._optimizer, self._rows, self._training, self._generator, bar)
             return time.perf_counter() - started
 
     def close(self) -> None:
         pass
+
+
+class SetBySet(CTRModel):
+    """Multi-embedding as a loop over S single sets, each with its own modules: what batching the sets is measured against."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        recipe = plugins.make("backbones", work.backbone, dict(work.options))
+        layout = Layout(1, len(work.cardinalities), work.dimension)
+        self.residual = recipe.residual
+        self.embedding = EmbeddingTable(work.schema.values, work.scale * work.dimension)
+        depth = range(len(recipe.shapes(layout)) - 1)
+        self.layers = nn.ModuleList(nn.ModuleList(recipe.layer(index, layout) for index in depth) for _ in range(work.scale))
+        self.readouts = nn.ModuleList(recipe.readout(layout) for _ in range(work.scale))
+        self.head = recipe.head(layout)
+
+    def table(self) -> nn.Parameter:
+        return self.embedding.weight
+
+    def forward(self, ids: Tensor) -> Output:
+        features = []
+        for x0, layers, readout in zip(self.embedding(ids).chunk(len(self.readouts), dim=2), self.layers, self.readouts, strict=True):
+            states = [x0.unsqueeze(1).contiguous()]
+            assert isinstance(layers, nn.ModuleList)
+            for layer in layers:
+                term = layer(states[-1], states[0])
+                states.append(states[-1] + term if self.residual else term)
+            features.append(readout(states))
+        logits = self.head(torch.cat(features, 1).mean(1))
+        return Output(logits, (), no_penalty(logits))
 
 
 class Peer:
@@ -127,7 +165,8 @@ class Peer:
 def build(work: Work) -> CTRModel:
     """The work's model, untrained. Raises UserError and Incompatible."""
     recipe = plugins.make("backbones", work.backbone, dict(work.options))
-    model: CTRModel = plugins.make("methods", work.method, {}).build(work.schema, recipe, work.scale, work.dimension)
+    options = {} if work.sets is None else {"sets": work.sets}
+    model: CTRModel = plugins.make("methods", work.method, options).build(work.schema, recipe, work.scale, work.dimension)
     return model
 
 
@@ -135,7 +174,7 @@ def step_flops(work: Work) -> float:
     """FLOP of one training step's matrix products for a sample, 2 for a multiply-add, forward and backward."""
     model = build(work)
     ids = torch.zeros(64, len(work.cardinalities), dtype=torch.int64)
-    with switched_off("routing"), FlopCounterMode(display=False) as counter:  # the plain path has each product once
+    with switched_off(",".join(NAMES)), FlopCounterMode(display=False) as counter:  # the plain path has each product once
         output = model.train()(ids)
         (output.logits.sum() + output.penalty).backward()
     total: int = counter.get_total_flops()

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.contracts import Field, Schema
 
-# Twelve fields with cardinalities like those of a small click log; 12,000 values together.
-CARDINALITIES = (7000, 3000, 1000, 500, 200, 100, 80, 60, 30, 15, 10, 5)
+# Cardinalities by name. small: twelve fields like those of a small click log, 12,000 values. criteo: 39 fields and 2.1 million values as in
+# Criteo_x1, whose 13 numeric fields count one value each (BARS); the sizes of single fields are made up, the total is not.
+SHAPES: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {
+        "small": (7000, 3000, 1000, 500, 200, 100, 80, 60, 30, 15, 10, 5),
+        "criteo": (1,) * 13
+        + (700_000, 500_000, 350_000, 200_000, 130_000, 90_000, 50_000, 30_000, 15_000, 10_000, 5_000, 3_000, 1_500)
+        # the small ones
+        + (1_000, 600, 500, 300, 100, 60, 30, 20, 15, 10, 4, 4, 3),
+    }
+)
+BLOCK = 1 << 20  # rows drawn at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +35,13 @@ class Work:
     backbone: str = "dcnv2"
     options: dict[str, Any] = field(default_factory=dict)
     scale: int = 1
+    sets: int | None = None  # of multi-embedding and RoBlock; None: one per base dimension
     dimension: int = 10
-    cardinalities: tuple[int, ...] = CARDINALITIES
+    cardinalities: tuple[int, ...] = SHAPES["small"]
     batch: int = 4096
-    batches: int = 12  # of one timed turn
+    batches: int = 6  # of one timed turn
     threads: int = 2
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
 
     @property
     def rows(self) -> int:
@@ -39,13 +53,14 @@ class Work:
 
     @cached_property
     def ids(self) -> NDArray[np.int32]:
-        """(rows, F) local ids, Zipf-distributed as values of click logs are."""
+        """(rows, F) local ids, as skewed as values of click logs are: value k with probability log((k+2)/(k+1))/log(V+1), nearly 1/k."""
         random = np.random.default_rng(0)
-        columns = []
-        for size in self.cardinalities:
-            frequency = np.arange(1, size + 1) ** -1.1
-            columns.append(random.choice(size, self.rows, p=frequency / frequency.sum()))
-        return np.stack(columns, 1).astype(np.int32)
+        sizes = np.array(self.cardinalities)
+        ids = np.empty((self.rows, len(sizes)), np.int32)
+        for start in range(0, self.rows, BLOCK):
+            part = ids[start : start + BLOCK]
+            part[:] = np.minimum((sizes + 1) ** random.random(part.shape) - 1, sizes - 1)
+        return ids
 
     @cached_property
     def labels(self) -> NDArray[np.uint8]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Never
 
@@ -112,6 +113,18 @@ def make_optimizer(model: CTRModel, training: Training) -> torch.optim.Optimizer
     return torch.optim.Adam(groups, lr=training.learning_rate, fused=True)
 
 
+@contextmanager
+def precision(training: Training, device: torch.device) -> Iterator[None]:
+    """The arithmetic of a forward pass in training. Parameters, statistics, loss and optimiser stay float32, and so does evaluation.
+
+    bf16: activations and products in bfloat16 (autocast). tf32: a GPU's products with TensorFloat-32 inputs; a CPU has none, and
+    computes in float32.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = training.precision == "tf32"
+    with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16"):
+        yield
+
+
 def train_epoch(
     model: CTRModel,
     optimizer: torch.optim.Optimizer,
@@ -127,8 +140,9 @@ def train_epoch(
     total = torch.zeros((), dtype=torch.float64, device=train.device)
     seen = 0
     for step, (ids, labels) in enumerate(train.shuffled(training.batch_size, generator)):
-        output = model(ids)
-        loss = functional.binary_cross_entropy_with_logits(output.logits, labels)
+        with precision(training, train.device):
+            output = model(ids)
+        loss = functional.binary_cross_entropy_with_logits(output.logits.to(labels.dtype), labels)
         optimizer.zero_grad(set_to_none=True)
         (loss + output.penalty).backward()
         if training.gradient_clip > 0:

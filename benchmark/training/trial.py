@@ -97,10 +97,12 @@ def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int |
         "notes": prepared.notes,
     }
 
-    def record(status: Status, reason: str = "", **parts: Any) -> Record:
-        return Record(status=status, reason=reason, **fixed, **parts)
-
     cost: dict[str, float] = {}
+
+    def record(status: Status, reason: str = "", **parts: Any) -> Record:
+        cost["wall_seconds"] = time.perf_counter() - started
+        return Record(status=status, reason=reason, cost=_finite(cost), **fixed, **parts)
+
     try:
         torch.manual_seed(trial.seed)
         model = build(trial, prepared.schema).to(place)
@@ -122,18 +124,17 @@ def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int |
             metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
             metrics |= {f"test/{name}": value for name, value in score(model, prepared.test(place)).items()}
             metrics |= prepared.known
-        cost["wall_seconds"] = time.perf_counter() - started
-        return record("finished", metrics=_finite(metrics), cost=_finite(cost), curve=fitted.curve)
+        return record("finished", metrics=_finite(metrics), curve=fitted.curve)
     except Diverged as error:
-        return record("diverged", str(error), cost=_finite(cost), curve=error.curve)
+        return record("diverged", str(error), curve=error.curve)
     except NotFinite:
-        return record("diverged", "scores are not finite", cost=_finite(cost))
+        return record("diverged", "scores are not finite")
     except Incompatible as error:
         return record("incompatible", str(error))
     except UserError:
         raise
     except (Exception, SystemExit) as error:  # a method is foreign code; its failure is a result, and the other cells go on
-        return record("failed", f"{type(error).__name__}: {error}", cost=_finite(cost))
+        return record("failed", f"{type(error).__name__}: {error}")
 
 
 def choose_device(name: str) -> torch.device:

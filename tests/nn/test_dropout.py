@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmark.contracts import UserError
-from benchmark.nn.dropout import Dropout, mask_like
+from benchmark.nn.dropout import Dropout, kept
 from benchmark.nn.switches import on, without
 
 
@@ -28,9 +28,9 @@ def test_the_rate_is_kept_and_the_mean_stays(monkeypatch: pytest.MonkeyPatch, ra
 def test_masks_follow_the_seed_and_differ_between_steps() -> None:
     x = torch.ones(7, 9, dtype=torch.float64)
     torch.manual_seed(1)
-    one, two = mask_like(x, 0.5), mask_like(x, 0.5)
+    (one, scale), (two, _) = kept(x, 0.5), kept(x, 0.5)
     torch.manual_seed(1)
-    assert torch.equal(mask_like(x, 0.5), one) and not torch.equal(one, two) and one.dtype == x.dtype
+    assert torch.equal(kept(x, 0.5)[0], one) and not torch.equal(one, two) and one.dtype == x.dtype and scale == 2
 
 
 def test_the_gradient_goes_through_what_was_kept() -> None:

@@ -22,7 +22,7 @@ from benchmark.search import run
 from benchmark.search.cells import expand
 from benchmark.search.plan import Plan
 from benchmark.search.progress import Progress
-from benchmark.search.run import run_suite
+from benchmark.search.run import Summary, run_suite
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +49,13 @@ class Diary:
     def finished(self, record: Record) -> None:
         assert self.store.get(record.trial_id) == record, "stored before anybody hears of it"
         self.records.append(record)
+
+
+def test_a_summary_says_how_busy_the_places_were() -> None:
+    assert str(Summary({"finished": 2}, 1, 50.0, 75.0, 2)) == (
+        "2 finished in 50 s; 1 recorded before; in use 75% (trials 75 of 100 s, 2 at a time)"
+    )
+    assert str(Summary({}, 3, 1.0)) == "nothing left to train in 1 s; 3 recorded before"
 
 
 def test_local_run_and_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

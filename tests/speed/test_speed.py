@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmark.contracts import UserError
+from benchmark.nn.switches import NAMES
 from benchmark.speed.compare import MODELS, Timed, race, ratio, step
-from benchmark.speed.contestants import Ours, Peer, step_flops
+from benchmark.speed.contestants import Ours, Peer, SetBySet, build, step_flops
 from benchmark.speed.peers import HAVE, SCRIPTS
+from benchmark.speed.scaling import Axis, axes, study
 from benchmark.speed.work import Work
 
 CPU = torch.device("cpu")
@@ -52,14 +57,60 @@ def test_flops_of_a_step_are_those_of_its_products() -> None:
 def test_our_turn_is_a_real_training_pass_and_restores_the_switches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCHMARK_WITHOUT", "routing")
     ours = Ours("ours", SMALL, CPU, without="dropout")
-    before = [parameter.clone() for parameter in ours.model.parameters()]
+    before = {name: parameter.clone() for name, parameter in ours.model.named_parameters()}
     assert ours.turn() > 0 and os.environ["BENCHMARK_WITHOUT"] == "routing"
-    assert all(not torch.equal(a, b) for a, b in zip(before, ours.model.parameters(), strict=True))
+    same = [name for name, parameter in ours.model.named_parameters() if torch.equal(before[name], parameter)]
+    assert all(re.search(r"linears\.\d\.bias", name) for name in same), "what batch normalisation takes out again"
 
 
 def test_the_step_table_names_every_switch() -> None:
-    table = step([SMALL], CPU, rounds=1, switches=("dropout",))
-    assert "as it is" in table and "without dropout" in table and "single_embedding · dcnv2" in table and "GFLOP/s" in table
+    table = step([replace(SMALL, method="multi_embedding", scale=2)], CPU, rounds=1)
+    assert all(f"without {name} " in table for name in (*NAMES, "all of them"))
+    assert all(found in table for found in ("as it is", "in bf16", "a loop over the sets", "multi_embedding · dcnv2", "GFLOP/s"))
+    assert "tf32" not in table and "compile" not in table
+
+
+@pytest.mark.parametrize("backbone", MODELS)
+def test_a_loop_over_the_sets_is_multi_embedding(backbone: str) -> None:
+    """The same weights give the same scores: what is timed against it is the batching alone."""
+    work = replace(SMALL, method="multi_embedding", scale=3, backbone=backbone, options={})
+    torch.manual_seed(0)
+    batched, loop = build(work), SetBySet(work)
+    table = loop.table()
+    torch.nn.init.normal_(table)
+    weights = loop.state_dict()
+    renamed = {}
+    for name in batched.state_dict():
+        one = re.sub(r"^layers\.", "layers.{}.", re.sub(r"^readout\.", "readouts.{}.", name))
+        own = [weights[one.format(s)] for s in range(3)] if "{}" in one else [weights[name]]
+        renamed[name] = torch.cat(own) if own[0].ndim else own[0]
+    batched.load_state_dict(renamed)
+    ids = torch.from_numpy(work.ids[:20].astype("int64"))
+    torch.testing.assert_close(batched.eval()(ids).logits, loop.eval()(ids).logits)
+
+
+def test_the_study_varies_one_size_at_a_time_and_draws_it(tmp_path: Path) -> None:
+    chosen = axes(replace(SMALL, batches=1))
+    assert [axis.name for axis in chosen] == ["scale", "depth", "batch size", "table rows", "training rows", "sets"]
+    by_name = {axis.name: axis for axis in chosen}
+    assert [w.scale for w in by_name["scale"].works.values()] == list(by_name["scale"].works)
+    assert [w.options["depth"] for w in by_name["depth"].works.values()] == list(by_name["depth"].works)
+    assert all(rows == work.rows for rows, work in by_name["training rows"].works.items())
+    assert all(values == work.schema.values for values, work in by_name["table rows"].works.items())
+    path = tmp_path / "new" / "scale.png"
+    few = [Axis(a.name, dict(list(a.works.items())[:2]), a.methods) for a in (by_name["depth"], by_name["sets"])]
+    table = study(few, CPU, 1, path)
+    assert path.stat().st_size > 10_000 and table.count("\n") == 6 and "roblock" in table
+
+
+def test_a_step_needs_neither_ray_nor_mlflow_nor_polars() -> None:
+    code = (
+        "import sys; from benchmark.__main__ import main\n"
+        "assert main('speed step --backbones dcnv2 --batch 16 --batches 1 --rounds 1 --threads 1 --device cpu'.split()) == 0\n"
+        "print([name for name in ('ray', 'mlflow', 'polars', 'pandas', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
 def script(tmp_path: Path, body: str) -> Path:

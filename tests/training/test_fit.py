@@ -148,3 +148,15 @@ def test_the_penalty_is_trained_on_but_not_reported(fold: Fold) -> None:
     result, _ = fitted(built, fold, replace(SMALL, epochs=40, patience=99, learning_rate=5e-2, plateau_factor=1.0))
     torch.testing.assert_close(built.other, torch.ones(3), atol=0.2, rtol=0)
     assert all(entry["train/loss"] < 10 for entry in result.curve)
+
+
+def test_precision_is_of_training_alone(fold: Fold) -> None:
+    """bf16 gives other numbers, near by; parameters and scores stay float32, and a CPU's tf32 is float32."""
+    results = {}
+    for precision in ("fp32", "tf32", "bf16"):
+        built = model()
+        results[precision], _ = fitted(built, fold, replace(SMALL, precision=precision))
+        assert all(p.dtype == torch.float32 for p in built.parameters())
+        assert built.eval()(torch.zeros(2, 2, dtype=torch.int32)).logits.dtype == torch.float32
+    assert results["tf32"].curve[0]["train/loss"] == results["fp32"].curve[0]["train/loss"] != results["bf16"].curve[0]["train/loss"]
+    assert abs(results["bf16"].valid["auc"] - results["fp32"].valid["auc"]) < 0.03

@@ -70,6 +70,19 @@ def test_every_method_with_every_backbone_gives_a_whole_record(method: str, back
     assert record_from_json(record.to_json(), "here") == record and json.loads(record.to_json())["trial_id"] == record.trial_id
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_method_with_every_backbone_trains_in_bfloat16(method: str, backbone: str) -> None:
+    """It learns as in float32, to within what rounding may do, and is another trial."""
+    wanted = trial(method, backbone)
+    half = replace(wanted, training=replace(wanted.training, precision="bf16"))
+    full, record = trained(wanted), trained(half)
+    assert record.status == full.status and record.trial_id != full.trial_id, record.reason
+    if record.status == "finished":
+        assert record.metrics["valid/auc"] == pytest.approx(full.metrics["valid/auc"], abs=0.05)
+        assert plugins.plugin("methods", method).uses_backbone is False or record.curve != full.curve
+
+
 def test_a_constant_scores_one_half_and_the_entropy() -> None:
     record = trained(trial("constant"))
     assert record.metrics["test/auc"] == record.metrics["valid/auc"] == 0.5
