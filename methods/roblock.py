@@ -71,6 +71,17 @@ class RoBlock(Method):
     gate_sharpness: float = 4.0  # a_n[m,m] at the start: gates begin near distinct one-hots, or all sets coincide
     maps: Literal["learned", "identity"] = "learned"  # U_{m,k}
 
+    def __post_init__(self) -> None:
+        for name, sound, rule in (
+            ("strength", 0 <= self.strength <= 1, "lie in [0, 1]"),
+            ("power_steps", self.power_steps >= 1, "be at least 1"),
+            ("hsic_weight", self.hsic_weight >= 0, "not be negative"),
+            ("hsic_samples", self.hsic_samples >= 4, "be at least 4, as the unbiased criterion needs"),
+            ("hsic_rows", self.hsic_rows >= 1, "be at least 1"),
+        ):
+            if not sound:
+                raise UserError(f"roblock: {name} = {getattr(self, name)}; it must {rule}")
+
     def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
         width, sets = scale * dimension, self.sets or scale
         components = self.components or sets

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Barrier
 
 import torch
 from torch import Tensor
@@ -30,6 +31,7 @@ def _alone() -> None:
 @cache
 def _workers(threads: int) -> ThreadPoolExecutor:
     pool = ThreadPoolExecutor(threads, thread_name_prefix="benchmark-block", initializer=_alone)
-    list(pool.map(lambda _: None, range(threads)))
+    started = Barrier(threads)
+    list(pool.map(lambda _: started.wait(), range(threads)))  # every worker, not the first for all
     torch.set_num_threads(threads)  # a worker's own number is also the default of threads to come
     return pool

@@ -40,6 +40,7 @@ class Fitted:
     curve: tuple[Mapping[str, float], ...]
     samples_per_second: float  # median over epochs, training part only
     seconds: float  # training and validation, all epochs
+    evaluation_seconds: float = 0.0  # of them, validation
 
 
 def fit(
@@ -64,6 +65,7 @@ def fit(
     limit = DIVERGED * _entropy(positive_rate)
     curve: list[Mapping[str, float]] = []
     speeds: list[float] = []
+    evaluation = 0.0
     best: Mapping[str, float] = {"auc": -math.inf}
     best_epoch, best_weights = 0, _copy(model)
     for epoch in range(1, training.epochs + 1):
@@ -75,10 +77,12 @@ def fit(
             loss, speed = train_epoch(model, optimizer, fold.train, training, generator, bar)
         if not math.isfinite(loss) or loss > limit:
             raise Diverged(f"training loss {loss:.4g} in epoch {epoch}", tuple(curve))
+        scoring = time.perf_counter()
         try:
             valid = score(model, fold.valid)
         except NotFinite:
             raise Diverged(f"scores are not finite in epoch {epoch}", tuple(curve)) from None
+        evaluation += time.perf_counter() - scoring
         speeds.append(speed)
         curve.append(
             {
@@ -100,7 +104,7 @@ def fit(
                 group["lr"] *= training.plateau_factor
     model.load_state_dict(best_weights)
     speeds.sort()
-    return Fitted(best_epoch, best, tuple(curve), speeds[len(speeds) // 2], time.perf_counter() - started)
+    return Fitted(best_epoch, best, tuple(curve), speeds[len(speeds) // 2], time.perf_counter() - started, evaluation)
 
 
 def make_optimizer(model: CTRModel, training: Training) -> torch.optim.Optimizer:

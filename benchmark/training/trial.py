@@ -169,6 +169,7 @@ def running_cost(model: CTRModel, prepared: Prepared, fitted: Fitted, device: to
         "flops_per_sample": counter.get_total_flops() / count,
         "peak_memory_mb": peak,
         "fit_seconds": fitted.seconds,
+        "evaluation_seconds": fitted.evaluation_seconds,
         "epochs": float(len(fitted.curve)),
     }
 

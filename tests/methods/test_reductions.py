@@ -156,6 +156,11 @@ def test_components_may_differ_from_sets() -> None:
         ("roblock", {"components": 7}, "is not divisible by 7 components"),
         ("roblock", {"components": 6, "maps": "identity"}, "identity maps need"),
         ("roblock", {"components": 6, "gates": "one_hot"}, "one-hot gates need"),
+        ("roblock", {"strength": 1.5}, r"strength = 1.5; it must lie in \[0, 1\]"),
+        ("roblock", {"power_steps": 0}, "power_steps = 0; it must be at least 1"),
+        ("roblock", {"hsic_weight": -1.0}, "hsic_weight = -1.0; it must not be negative"),
+        ("roblock", {"hsic_samples": 3}, "hsic_samples = 3; it must be at least 4"),
+        ("roblock", {"hsic_rows": 0}, "hsic_rows = 0; it must be at least 1"),
     ],
 )
 def test_impossible_settings_are_named(method: str, options: dict[str, Any], words: str) -> None:

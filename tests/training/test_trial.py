@@ -60,6 +60,7 @@ def test_every_method_with_every_backbone_gives_a_whole_record(method: str, back
     assert record.status == "finished", record.reason
     assert {"valid/auc", "valid/logloss", "test/auc", "test/logloss", "test/bayes_auc", "best_epoch"} <= record.metrics.keys()
     assert {"parameters_table", "parameters_dense", "flops_per_sample", "peak_memory_mb", "wall_seconds"} <= record.cost.keys()
+    assert 0 <= record.cost["evaluation_seconds"] <= record.cost["fit_seconds"] <= record.cost["wall_seconds"]
     assert {"data", "method"} <= record.fingerprints.keys() and record.environment["device"] == "cpu"
     if plugins.plugin("methods", method).uses_backbone:
         assert record.metrics["test/auc"] > 0.5
