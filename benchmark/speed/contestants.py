@@ -63,7 +63,7 @@ class Ours:
         torch.set_num_threads(self._work.threads)
         with switched_off(self._without), tqdm(disable=True) as bar:
             started = time.perf_counter()
-            train_epoch(self._step or self.model, self._optimizer, self._rows, self._training, self._generator, bar)
+            train_epoch(self.model if self._step is None else self._step, self._optimizer, self._rows, self._training, self._generator, bar)
             return time.perf_counter() - started
 
     def close(self) -> None:

@@ -70,6 +70,27 @@ def test_the_step_table_names_every_switch() -> None:
     assert "tf32" not in table and "compile" not in table
 
 
+def test_a_compiled_contestant_trains_the_same_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda model: Compiled(model))  # a C++ compiler takes half a minute
+    ours = Ours("ours", SMALL, CPU).compiled()
+    before = ours.model.embedding.weight.clone()  # type: ignore[operator, union-attr]
+    assert ours.turn() > 0 and not torch.equal(before, ours.model.embedding.weight)  # type: ignore[arg-type, union-attr]
+
+
+class Compiled(torch.nn.Module):
+    """Like torch.compile's result, which has no length and says so."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: torch.Tensor) -> object:
+        return self.model(ids)
+
+    def __len__(self) -> int:
+        raise TypeError("no length")
+
+
 @pytest.mark.parametrize("backbone", MODELS)
 def test_a_loop_over_the_sets_is_multi_embedding(backbone: str) -> None:
     """The same weights give the same scores: what is timed against it is the batching alone."""
