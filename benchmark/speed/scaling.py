@@ -134,7 +134,7 @@ def draw(found: Mapping[str, Mapping[str, Mapping[int, Point]]], title: str) -> 
         panel.set_xticks(ticks, [f"{tick:,}" for tick in ticks], fontsize=7)
         panel.minorticks_off()
         low, high = panel.get_ylim()
-        steps = [m * 10.0**e for e in range(-2, 7) for m in (1, 2, 5) if low <= m * 10.0**e <= high]
+        steps = [m * 10.0**e for e in range(-2, 7) for m in (1, 1.5, 2, 3, 5, 7) if low <= m * 10.0**e <= high]
         panel.set_yticks(steps, [f"{s:g}" for s in steps], fontsize=7)
         panel.set_xlabel(name, fontsize=8)
         panel.set_ylabel("µs a sample", fontsize=8)
