@@ -64,8 +64,15 @@ class _Hidden(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             d_x = torch.empty_like(x)
             torch.bmm(by_set, weight.mT, out=d_x.transpose(0, 1))
-        d_weight = torch.bmm(x.permute(1, 2, 0), by_set).to(gain.dtype)
+        d_weight = weight_gradient(x, d.view_as(product)).to(gain.dtype)
         return d_x, d_weight, gain.new_zeros(ctx.bias), ctx.scale * d_gain, ctx.scale * d_shift, None, None
+
+
+def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
+    """Σ_b x[b,s]ᵀ grad[b,s]: (B, S, inputs), (B, S, outputs) -> (S, inputs, outputs)"""
+    if x.shape[1] == 1:  # the batched product would copy a transposed bfloat16 operand first
+        return torch.mm(x[:, 0].T, grad[:, 0]).unsqueeze(0)
+    return torch.bmm(x.permute(1, 2, 0), grad.transpose(0, 1))
 
 
 def _norm_backward(d: Tensor, x: Tensor, gain: Tensor, mean: Tensor, inverse: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from benchmark.nn.dropout import Dropout
-from benchmark.nn.hidden import hidden
+from benchmark.nn.hidden import hidden, weight_gradient
 from benchmark.nn.switches import on
 
 
@@ -54,7 +54,7 @@ class _BySet(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             d_x = grad.new_empty(x.shape)
             torch.bmm(grad.transpose(0, 1), weight.mT, out=d_x.transpose(0, 1))
-        d_weight = torch.bmm(x.permute(1, 2, 0), grad.transpose(0, 1)).to(ctx.type)
+        d_weight = weight_gradient(x, grad).to(ctx.type)
         d_bias = grad.sum(0, dtype=ctx.type).unsqueeze(1) if ctx.needs_input_grad[2] else None
         return d_x, d_weight, d_bias
 
