@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmark import commandline, plugins
 from benchmark.config import SUITES, Suite, cache_folder, read_suite
-from benchmark.contracts import UserError
+from benchmark.contracts import Incompatible, UserError
 from benchmark.records import Record, Store
 
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         }[parsed.command](parsed, knobs)
         print(end="", flush=True)  # a full disk shows here at the latest
         return code
-    except UserError as error:
+    except (UserError, Incompatible) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -262,31 +262,34 @@ def speed(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> in
     from benchmark.speed.work import SHAPES, Work
     from benchmark.training.trial import choose_device
 
+    for name, kinds in commandline.SPEED_ONLY.items():
+        if getattr(parsed, name) and parsed.what not in kinds:
+            raise UserError(f"speed {parsed.what}: --{name} is for {' and '.join(kinds)} only; leave it out")
     for name in ("scale", "batch", "batches", "threads", "rounds"):
-        if getattr(parsed, name) < 1:
+        if getattr(parsed, name) is not None and getattr(parsed, name) < 1:
             raise UserError(f"speed: --{name} {getattr(parsed, name)}; it must be at least 1")
     base = Work(
         batch=parsed.batch,
         batches=parsed.batches,
         threads=parsed.threads,
-        precision=parsed.precision,
+        precision=parsed.precision or "fp32",
         cardinalities=SHAPES[parsed.shape],
-        scale=parsed.scale,
+        scale=parsed.scale or 1,
     )
     backbones = parsed.backbones or (["dcnv2"] if parsed.what == "scale" else ["dcnv2", "xdeepfm", "finalmlp"])
     works = [dataclasses.replace(base, backbone=backbone, dimension=dimension) for backbone in backbones for dimension in parsed.dimensions]
     if parsed.what == "peers":
-        print(peers([dataclasses.replace(work, scale=1, precision="fp32") for work in works], parsed.rounds))
+        print(peers(works, parsed.rounds))
         return 0
     device = choose_device(parsed.device)
     if parsed.what == "step":
-        several = [dataclasses.replace(work, method=method) for work in works for method in parsed.methods]
+        several = [dataclasses.replace(work, method=method) for work in works for method in parsed.methods or ["single_embedding"]]
         print(step(several, device, parsed.rounds, parsed.compile))
         return 0
     from benchmark.speed.scaling import axes, study  # draws, so it is imported where it is needed only
 
     for work in works:
-        path = parsed.out / f"speed-scale-{work.backbone}-{work.dimension}.png"
+        path = (parsed.out or Path("results/figures")) / f"speed-scale-{work.backbone}-{work.dimension}.png"
         print(study(axes(work), device, parsed.rounds, path))
         print(f"figure: {path}")
     return 0

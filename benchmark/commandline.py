@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmark import plugins
-from benchmark.config import Training, from_text
+from benchmark.config import Precision, Training, from_text
 from benchmark.contracts import UserError
 
 Knobs = dict[str, Any]  # what the user set; the rest keeps its default
 THREADS = 4096  # more than any machine has
+# Flags of `speed` that not all of its measurements have.
+SPEED_ONLY = {"methods": ("step",), "compile": ("step",), "scale": ("step", "scale"), "precision": ("step", "scale"), "out": ("scale",)}
 DESCRIPTION = "Compares mitigations of embedding collapse in recommendation (CTR) models under one protocol."
 
 
@@ -66,7 +68,7 @@ def parser() -> Parser:
     )
     run.add_argument(
         "--gpus-per-trial",
-        type=_between(float, 0, THREADS),
+        type=_between(float, 0.001, THREADS),
         metavar="G",
         help="may be a fraction: 0.25 puts four trials on a GPU (default: 1 where there is one)",
     )
@@ -102,17 +104,17 @@ def parser() -> Parser:
     speed.add_argument(
         "--backbones", nargs="+", metavar="NAME", help="default: dcnv2, xdeepfm and finalmlp; of scale: dcnv2, one figure for each"
     )
-    speed.add_argument("--methods", nargs="+", metavar="NAME", default=["single_embedding"], help="step only")
+    speed.add_argument("--methods", nargs="+", metavar="NAME", help="step only (default single_embedding)")
     speed.add_argument("--dimensions", nargs="+", type=int, metavar="D", default=[10], help="base dimensions (default 10)")
-    speed.add_argument("--scale", type=int, default=1, metavar="S", help="step: of the model; scale: where it is not varied (default 1)")
+    speed.add_argument("--scale", type=int, metavar="S", help="step: of the model; scale: where it is not varied (default 1)")
     speed.add_argument("--batch", type=int, default=4096, metavar="B")
     speed.add_argument("--batches", type=int, default=6, metavar="N", help="of one turn; rows = batch x batches (default 6)")
     speed.add_argument("--shape", choices=("small", "criteo"), default="small", help="12 fields with 12,000 values, or 39 with 2 million")
-    speed.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32", help="step and scale (default fp32)")
+    speed.add_argument("--precision", choices=typing.get_args(Precision), help="step and scale (default fp32)")
     speed.add_argument("--compile", action="store_true", help="step: also through torch.compile")
     speed.add_argument("--threads", type=int, default=2, metavar="N", help="torch threads of every contestant (default 2)")
     speed.add_argument("--rounds", type=int, default=5, metavar="R", help="turns of each contestant (default 5)")
-    speed.add_argument("--out", type=Path, default=Path("results/figures"), metavar="DIR", help="scale: where the PNG files go")
+    speed.add_argument("--out", type=Path, metavar="DIR", help="scale: where the PNG files go (default results/figures)")
     _device(speed)
 
     prepare = command(

@@ -24,6 +24,9 @@ T = TypeVar("T")
 NO_BACKBONE = "none"  # in a sanity row's cell
 
 
+Precision = Literal["fp32", "tf32", "bf16"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """How a model is fitted. The part of ``space`` is searched for every method alike (methods.md §5).
@@ -40,7 +43,7 @@ class Training:
     plateau_factor: float = 0.1
     gradient_clip: float = 0.0  # largest norm of the gradient; 0: off
     embedding_std: float = 1e-2  # the table starts as N(0, embedding_std²)
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32"  # of training's forward and backward passes (benchmark/training/fit.py)
+    precision: Precision = "fp32"  # of training's forward and backward passes (benchmark/training/fit.py)
 
     space: ClassVar[Mapping[str, BaseDistribution]] = {
         "learning_rate": FloatDistribution(3e-4, 3e-3, log=True),

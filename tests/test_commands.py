@@ -218,7 +218,7 @@ def test_a_ray_run_is_recorded_tracked_and_resumed(tiny: Path, tmp_path: Path) -
         (["run", "quick", "--scales", "0"], "scales has 0"),
         (["run", "quick", "--scale", "1"], "unrecognized arguments: --scale 1 (see python -m benchmark run --help)"),
         (["run", "quick", "--cpus-per-trial", "0"], "--cpus-per-trial: 0: it must be a number between 0.01 and 4096"),
-        (["run", "quick", "--gpus-per-trial", "nan"], "--gpus-per-trial: nan: it must be a number between 0 and 4096"),
+        (["run", "quick", "--gpus-per-trial", "nan"], "--gpus-per-trial: nan: it must be a number between 0.001 and 4096"),
         (["run", "quick", "--address", "localhost:1"], "--address localhost:1: nobody answers there"),
         (["train", "--threads", "1e9"], "--threads: 1e9: it must be a whole number between 1 and 4096"),
         (["train", "--seed", "-1"], "--seed: -1: it must be a whole number between"),

@@ -47,8 +47,6 @@ class _Compressed(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, rows0: Tensor, weight: Tensor) -> Tensor:
-        ctx.type = weight.dtype
-        weight = weight.to(rows.dtype)
         ctx.save_for_backward(rows, rows0, weight)
         out = rows.new_empty(*weight.shape[:2], rows.shape[2])
         parts = _blocks(rows, rows0)
@@ -66,7 +64,7 @@ class _Compressed(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         rows, rows0, weight = ctx.saved_tensors
-        d_rows, d_rows0, d_weight = torch.empty_like(rows), torch.empty_like(rows0), torch.zeros_like(weight, dtype=ctx.type)
+        d_rows, d_rows0, d_weight = torch.empty_like(rows), torch.empty_like(rows0), torch.zeros_like(weight)
         parts = _blocks(rows, rows0)
 
         def differentiate(block: int) -> Tensor:

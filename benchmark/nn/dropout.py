@@ -26,7 +26,7 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
-        if x.device.type != "cpu" or not on("dropout"):
+        if x.device.type != "cpu":
             return functional.dropout(x, self.rate)
         mask, scale = kept(x, self.rate)
         return x * mask.mul_(scale)
@@ -38,6 +38,8 @@ def kept(like: Tensor, rate: float) -> tuple[Tensor, float]:
     The entries come from NumPy's SFC64, one integer of torch's default generator of the CPU being its seed: a mask follows
     ``torch.manual_seed``, and is drawn in half the time that torch's Mersenne twister takes.
     """
+    if not on("dropout"):
+        return torch.empty_like(like).bernoulli_(1 - rate), 1 / (1 - rate)
     dropped = min(round(rate * STEPS), STEPS - 1)
     seed = int(torch.randint(2**63 - 1, ()))
     words = np.random.Generator(np.random.SFC64(seed)).integers(0, 2**64, -(-like.numel() // 4), dtype=np.uint64)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from benchmark.nn.dropout import kept
+from benchmark.nn.products import input_gradient, product, weight_gradient
 
 
 def hidden(x: Tensor, weight: Tensor, bias: Tensor, norm: nn.BatchNorm1d, rate: float) -> Tensor:
@@ -41,47 +42,27 @@ class _Hidden(torch.autograd.Function):
         rate: float,
     ) -> Tensor:
         weight = weight.to(x.dtype)
-        product = x.new_empty(*x.shape[:2], weight.shape[2])
-        torch.bmm(x.transpose(0, 1), weight, out=product.transpose(0, 1))
-        mask, scale = kept(product.flatten(1), rate) if rate > 0 else (None, 1.0)
+        raw = product(x, weight)
+        flat = raw.flatten(1)
+        mask, scale = kept(flat, rate) if rate > 0 else (None, 1.0)
         mean, var, momentum, eps = state
-        y, centre, inverse = torch.native_batch_norm(product.flatten(1), scale * gain, scale * shift, mean, var, True, momentum, eps)
+        y, centre, inverse = torch.native_batch_norm(flat, scale * gain, scale * shift, mean, var, True, momentum, eps)
         y.clamp_min_(0)
         if mask is not None:
             y.mul_(mask)
-        ctx.save_for_backward(x, weight, gain, product, centre, inverse, y)
+        ctx.save_for_backward(x, weight, gain, raw, centre, inverse, y)
         ctx.bias, ctx.scale, ctx.eps = bias.shape, scale, eps
-        return y.view_as(product)
+        return y.view_as(raw)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, gain, product, centre, inverse, y = ctx.saved_tensors
+        x, weight, gain, raw, centre, inverse, y = ctx.saved_tensors
         passed = torch.ops.aten.threshold_backward(grad.flatten(1), y, 0)
-        d, d_gain, d_shift = _norm_backward(passed, product.flatten(1), ctx.scale * gain, centre, inverse, ctx.eps)
-        by_set = d.view_as(product).transpose(0, 1)
-        d_x = None
-        if ctx.needs_input_grad[0]:
-            d_x = torch.empty_like(x)
-            torch.bmm(by_set, weight.mT, out=d_x.transpose(0, 1))
-        d_weight = weight_gradient(x, d.view_as(product)).to(gain.dtype)
+        d, d_gain, d_shift = torch.ops.aten.native_batch_norm_backward(
+            passed, raw.flatten(1), ctx.scale * gain, None, None, centre, inverse, True, ctx.eps, [True, True, True]
+        )
+        d = d.view_as(raw)
+        d_x = input_gradient(d, weight) if ctx.needs_input_grad[0] else None
+        d_weight = weight_gradient(x, d).to(gain.dtype)
         return d_x, d_weight, gain.new_zeros(ctx.bias), ctx.scale * d_gain, ctx.scale * d_shift, None, None
-
-
-def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
-    """Σ_b x[b,s]ᵀ grad[b,s]: (B, S, inputs), (B, S, outputs) -> (S, inputs, outputs)"""
-    if x.shape[1] == 1:  # the batched product would copy a transposed bfloat16 operand first
-        return torch.mm(x[:, 0].T, grad[:, 0]).unsqueeze(0)
-    return torch.bmm(x.permute(1, 2, 0), grad.transpose(0, 1))
-
-
-def _norm_backward(d: Tensor, x: Tensor, gain: Tensor, mean: Tensor, inverse: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of batch normalisation: of x (B, C), of the gain and of the shift. Overwrites d."""
-    if d.dtype == torch.bfloat16:  # torch's own computes in float32 and is fast; for float32 it takes three times what follows
-        backward = torch.ops.aten.native_batch_norm_backward
-        found: tuple[Tensor, Tensor, Tensor] = backward(d, x, gain, None, None, mean, inverse, True, eps, [True, True, True])
-        return found
-    normal = torch.addcmul(-mean * inverse, x, inverse)
-    d_shift = d.sum(0)
-    d_gain = (d * normal).sum(0)
-    return d.addcmul_(normal, d_gain, value=-1 / len(d)).sub_(d_shift / len(d)).mul_(gain * inverse), d_gain, d_shift

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from benchmark.nn.dropout import Dropout
-from benchmark.nn.hidden import hidden, weight_gradient
+from benchmark.nn.hidden import hidden
+from benchmark.nn.products import input_gradient, product, weight_gradient
 from benchmark.nn.switches import on
 
 
@@ -32,28 +33,20 @@ class SetLinear(nn.Module):
 
 
 class _BySet(torch.autograd.Function):
-    """The batched product of all sets, written where its reader expects it: samples outermost, without a copy of its own."""
+    """``product`` with its gradients; of x's type, whatever the weights' is."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.type = weight.dtype
         weight = weight.to(x.dtype)
         ctx.save_for_backward(x, weight)
-        out = x.new_empty(*x.shape[:2], weight.shape[2])
-        if bias is None:
-            torch.bmm(x.transpose(0, 1), weight, out=out.transpose(0, 1))
-        else:
-            torch.baddbmm(bias.to(x.dtype), x.transpose(0, 1), weight, out=out.transpose(0, 1))
-        return out
+        return product(x, weight, None if bias is None else bias.to(x.dtype))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        d_x = None
-        if ctx.needs_input_grad[0]:
-            d_x = grad.new_empty(x.shape)
-            torch.bmm(grad.transpose(0, 1), weight.mT, out=d_x.transpose(0, 1))
+        d_x = input_gradient(grad, weight) if ctx.needs_input_grad[0] else None
         d_weight = weight_gradient(x, grad).to(ctx.type)
         d_bias = grad.sum(0, dtype=ctx.type).unsqueeze(1) if ctx.needs_input_grad[2] else None
         return d_x, d_weight, d_bias

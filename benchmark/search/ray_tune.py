@@ -58,7 +58,7 @@ def run_ray(
     train: str = TRAIN,
 ) -> int:
     """Train until the plan is done, on this machine or on the cluster at ``address``. Every record is stored before the plan hears of it.
-    Returns how many trials had room at once, where nodes came and went at the end.
+    Returns how many trials had room at once (at the end, where nodes came and went).
 
     gpus_per_trial: None is one where the cluster has any and ``device`` allows it. Raises UserError for a cluster that cannot be
     reached or has no room for a trial.

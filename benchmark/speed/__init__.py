@@ -3,6 +3,7 @@
 work         what is trained: sizes, and rows drawn for them
 contestants  who trains it: this suite in this process, a peer in a process and environment of its own
 peers        the environments and scripts of FuxiCTR and DeepCTR-Torch
+counting     what a step has to do for a sample: arithmetic and bytes
 machine      what the machine can do at most: products and copies
 compare      contestants in turns, and the table of medians, spreads and ratios
 scaling      how the cost of a training step grows with scale, depth, batch, table, rows and sets: a table and a figure

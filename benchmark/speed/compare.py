@@ -7,16 +7,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, get_args
 
 import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
-from benchmark.config import known
+from benchmark.config import Precision, known
 from benchmark.nn.switches import NAMES
-from benchmark.speed.contestants import Contestant, Ours, Peer, SetBySet, step_flops
-from benchmark.speed.machine import copy_bandwidth, product_rate
+from benchmark.speed.contestants import Contestant, Ours, Peer, SetBySet
+from benchmark.speed.counting import demand
+from benchmark.speed.machine import Machine, measure
 from benchmark.speed.peers import HAVE, SCRIPTS, environment
 from benchmark.speed.work import Work
 
@@ -28,8 +29,7 @@ MODELS: Mapping[str, dict[str, Any]] = MappingProxyType(
         "finalmlp": {"depth": 2, "units1": 400, "units2": 400},
     }
 )
-PRECISIONS: tuple[Literal["fp32", "tf32", "bf16"], ...] = ("fp32", "tf32", "bf16")
-RATES: Mapping[str, torch.dtype] = MappingProxyType({"fp32": torch.float32, "bf16": torch.bfloat16})
+OURS: tuple[Precision, ...] = ("fp32", "bf16")  # as which this suite meets the peers
 
 
 @dataclass(frozen=True)
@@ -63,45 +63,47 @@ def ratio(first: Timed, other: Timed) -> tuple[float, float, float]:
 
 def peers(works: Sequence[Work], rounds: int) -> str:
     """This suite against FuxiCTR and DeepCTR-Torch on the same work, on a CPU."""
-    python = environment()
     device = torch.device("cpu")
-    rows: list[list[str]] = []
     for work in works:
         known("backbone", work.backbone, MODELS, "speed peers")
-        sized = replace(work, options={**MODELS[work.backbone], **work.options})
-        contestants: list[Contestant] = [Ours(f"this suite, {p}", replace(sized, precision=p), device) for p in PRECISIONS if p != "tf32"]
+    works = [replace(work, options={**MODELS[work.backbone], **work.options}) for work in works]
+    machine = measure(device, max(work.threads for work in works))
+    python = environment()
+    rows: list[list[str]] = []
+    for work in works:
+        contestants: list[Contestant] = [Ours(f"this suite, {p}", replace(work, precision=p), device) for p in OURS]
         try:
             for name, script in SCRIPTS.items():
                 if work.backbone in HAVE[name]:
-                    contestants += [Peer(name, python, script, sized, mode) for mode in ("epoch", "steps")]
-            timed = race(contestants, sized, rounds)
+                    contestants += [Peer(name, python, script, work, mode) for mode in ("epoch", "steps")]
+            timed = race(contestants, work, rounds)
         finally:
             for contestant in contestants:
                 contestant.close()
-        rows += _rows(sized, timed, device, 2)
+        rows += _rows(work, timed, machine, len(OURS))
     own = "own loader: a library's whole training pass; steps only: its step on batches made beforehand. Ours is always the whole pass."
-    table = _table(rows, ("fp32 /\ncontestant", "bf16 /\ncontestant"), device)
-    return f"{table}\n{own}"
+    return "\n".join([_table(rows, [f"{p} /\ncontestant" for p in OURS]), *_limits(works, machine), own])
 
 
 def step(works: Sequence[Work], device: torch.device, rounds: int, compiled: bool = False) -> str:
     """This suite's training as it is, with each optimisation switched off and with all of them; in bfloat16; where there are sets, as a
     loop over them; and, if asked for, through torch.compile. On a GPU the switches have nothing to switch off.
     """
+    machine = measure(device, max(work.threads for work in works))
     rows: list[list[str]] = []
     for work in works:
         contestants = [Ours("as it is", work, device)]
         if device.type == "cpu":
             contestants += [Ours(f"without {name}", work, device, name) for name in NAMES]
             contestants.append(Ours("without all of them", work, device, ",".join(NAMES)))
-        contestants += [Ours(f"in {p}", replace(work, precision=p), device) for p in PRECISIONS if _has(p, work, device)]
+        contestants += [Ours(f"in {p}", replace(work, precision=p), device) for p in get_args(Precision) if _has(p, work, device)]
         if work.method == "multi_embedding" and work.scale > 1:
             contestants.append(Ours("a loop over the sets", work, device, model=SetBySet(work)))
         if compiled:
             # Of the plain path: it is the compiler's to fuse, and it cannot look into the functions that the switches stand for.
             contestants.append(Ours("torch.compile", work, device, ",".join(NAMES)).compiled())
-        rows += _rows(work, race(contestants, work, rounds), device, 1)
-    return _table(rows, ("as it is /\nvariant",), device)
+        rows += _rows(work, race(contestants, work, rounds), machine, 1)
+    return "\n".join([_table(rows, ["as it is /\nvariant"]), *_limits(works, machine)])
 
 
 def _has(precision: str, work: Work, device: torch.device) -> bool:
@@ -109,10 +111,9 @@ def _has(precision: str, work: Work, device: torch.device) -> bool:
     return precision != work.precision and (precision != "tf32" or device.type == "cuda")
 
 
-def _rows(work: Work, timed: Sequence[Timed], device: torch.device, against: int) -> list[list[str]]:
+def _rows(work: Work, timed: Sequence[Timed], machine: Machine, against: int) -> list[list[str]]:
     """A line a contestant, with its ratio to each of the first ``against`` ones."""
-    torch.set_num_threads(work.threads)
-    limit = product_rate(device) / step_flops(work)  # samples/s if the products were all, at the machine's fp32 rate
+    limit = machine.products / demand(work).flops
     found = []
     for one in timed:
         ratios = [ratio(first, one) for first in timed[:against]]
@@ -130,15 +131,25 @@ def _rows(work: Work, timed: Sequence[Timed], device: torch.device, against: int
     return found
 
 
-def _table(rows: Sequence[Sequence[str]], compared: Sequence[str], device: torch.device) -> str:
+def _table(rows: Sequence[Sequence[str]], compared: Sequence[str]) -> str:
     headers = ["model", "width", "contestant", "samples/s\nmedian", "smallest …\nlargest", *compared, "of the\nlimit"]
     align = ("left", "right", "left", *["right"] * (len(headers) - 3))
-    rates = ", ".join(f"{product_rate(device, dtype) / 1e9:.0f} in {name}" for name, dtype in RATES.items())
-    return "\n".join(
-        [
-            tabulate(rows, headers=headers, disable_numparse=True, colalign=align),
-            "",
-            f"machine: {rates} GFLOP/s of products, {copy_bandwidth(device) / 1e9:.0f} GB/s of copies ({torch.get_num_threads()} threads).",
-            "Limit: the step's matrix products alone, at the rate of a square fp32 product of 2,048 on this machine.",
-        ]
-    )
+    return tabulate(rows, headers=headers, disable_numparse=True, colalign=align)
+
+
+def _limits(works: Sequence[Work], machine: Machine) -> list[str]:
+    """What the machine can do, and how fast each work would go if its products, or its copies, were all that took time."""
+    lines = [
+        "",
+        f"machine: {machine}",
+        "Limit: the step's matrix products alone, at the rate of a square fp32 product of 2,048. Copies: each operation of the plain path",
+        "in fp32 moving its operands and results at the rate of a long copy; what stays in the cache, or is fused, moves less.",
+    ]
+    for work in works:
+        need = demand(work)
+        lines.append(
+            f"{work.method} · {work.backbone}, width {work.scale * work.dimension}: {need.flops / 1e6:.2f} MFLOP and "
+            f"{need.bytes / 1e6:.3f} MB a sample; {machine.products / need.flops:,.0f} samples/s by products alone, "
+            f"{machine.copies / need.bytes:,.0f} by copies alone"
+        )
+    return lines

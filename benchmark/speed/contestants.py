@@ -13,7 +13,6 @@ from typing import Protocol, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from benchmark import plugins
@@ -21,7 +20,7 @@ from benchmark.config import Training
 from benchmark.contracts import CTRModel, Layout, Output, UserError, no_penalty
 from benchmark.data.batches import Rows
 from benchmark.nn.embedding import EmbeddingTable
-from benchmark.nn.switches import NAMES, switched_off
+from benchmark.nn.switches import switched_off
 from benchmark.speed.work import Work
 from benchmark.training.fit import make_optimizer, train_epoch
 from benchmark.training.memory import keep_freed_memory
@@ -168,14 +167,3 @@ def build(work: Work) -> CTRModel:
     options = {} if work.sets is None else {"sets": work.sets}
     model: CTRModel = plugins.make("methods", work.method, options).build(work.schema, recipe, work.scale, work.dimension)
     return model
-
-
-def step_flops(work: Work) -> float:
-    """FLOP of one training step's matrix products for a sample, 2 for a multiply-add, forward and backward."""
-    model = build(work)
-    ids = torch.zeros(64, len(work.cardinalities), dtype=torch.int64)
-    with switched_off(",".join(NAMES)), FlopCounterMode(display=False) as counter:  # the plain path has each product once
-        output = model.train()(ids)
-        (output.logits.sum() + output.penalty).backward()
-    total: int = counter.get_total_flops()
-    return total / len(ids)

@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
 SIZE = 2048
 
 
-def product_rate(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
-    """FLOP per second of square matrix products of 2,048, the best of five (a product of n counts 2n³)."""
+@dataclass(frozen=True)
+class Machine:
+    """products, products_bf16: FLOP per second of square matrix products of 2,048 (a product of n counts 2n³); copies: bytes per second,
+    read and written, of copying 256 MiB. Each is the best of five.
+    """
+
+    products: float
+    products_bf16: float
+    copies: float
+    threads: int
+
+    def __str__(self) -> str:
+        rates = f"{self.products / 1e9:.0f} in fp32, {self.products_bf16 / 1e9:.0f} in bf16 GFLOP/s of products"
+        return f"{rates}, {self.copies / 1e9:.0f} GB/s of copies ({self.threads} threads)"
+
+
+def measure(device: torch.device, threads: int) -> Machine:
+    """With that many torch threads, which stay set."""
+    torch.set_num_threads(threads)
+    source = torch.zeros(1 << 26, device=device)
+    target = torch.empty_like(source)
+    copies = 2 * source.nbytes / _best(lambda: target.copy_(source), device)
+    return Machine(_products(device, torch.float32), _products(device, torch.bfloat16), copies, threads)
+
+
+def _products(device: torch.device, dtype: torch.dtype) -> float:
     a, b = (torch.randn(SIZE, SIZE, device=device).to(dtype) for _ in range(2))
     return 2 * SIZE**3 / _best(lambda: a @ b, device)
 
 
-def copy_bandwidth(device: torch.device) -> float:
-    """Bytes per second, read and written, of copying 256 MiB, the best of five."""
-    a = torch.zeros(1 << 26, device=device)
-    b = torch.empty_like(a)
-    return 2 * a.nbytes / _best(lambda: b.copy_(a), device)
-
-
-def _best(action: object, device: torch.device, turns: int = 5) -> float:
-    assert callable(action)
+def _best(action: Callable[[], object], device: torch.device, turns: int = 5) -> float:
     times = []
     for _ in range(turns + 1):
         started = time.perf_counter()

@@ -89,7 +89,7 @@ def _measure(axis: Axis, value: int, device: torch.device, rounds: int) -> dict[
     for method in axis.methods:
         try:
             contestants.append(Ours(method, replace(work, method=method), device))
-        except Incompatible:
+        except Incompatible:  # a width that the backbone does not divide into: a dash in the table
             continue
     points = {}
     for timed in race(contestants, work, rounds):
@@ -142,5 +142,5 @@ def draw(found: Mapping[str, Mapping[str, Mapping[int, Point]]], title: str) -> 
         panel.spines[["top", "right"]].set_visible(False)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
-    figure.suptitle(f"Time of a training step: {title}", fontsize=10)
+    figure.suptitle(f"Training time a sample: {title}", fontsize=10)
     return figure

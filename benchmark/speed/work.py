@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.config import Precision
 from benchmark.contracts import Field, Schema
 
-# Cardinalities by name. small: twelve fields like those of a small click log, 12,000 values. criteo: 39 fields and 2.1 million values as in
-# Criteo_x1, whose 13 numeric fields count one value each (BARS); the sizes of single fields are made up, the total is not.
+# Cardinalities by name, all made up. small: twelve fields like those of a small click log, 12,000 values. criteo: 13 numeric fields with
+# one row each and 26 categorical ones, as Criteo_x1 has (BARS), two million values.
 SHAPES: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {
         "small": (7000, 3000, 1000, 500, 200, 100, 80, 60, 30, 15, 10, 5),
         "criteo": (1,) * 13
         + (700_000, 500_000, 350_000, 200_000, 130_000, 90_000, 50_000, 30_000, 15_000, 10_000, 5_000, 3_000, 1_500)
-        # the small ones
         + (1_000, 600, 500, 300, 100, 60, 30, 20, 15, 10, 4, 4, 3),
     }
 )
@@ -41,7 +41,7 @@ class Work:
     batch: int = 4096
     batches: int = 6  # of one timed turn
     threads: int = 2
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
 
     @property
     def rows(self) -> int:

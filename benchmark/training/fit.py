@@ -118,15 +118,19 @@ def make_optimizer(model: CTRModel, training: Training) -> torch.optim.Optimizer
 
 
 @contextmanager
-def precision(training: Training, device: torch.device) -> Iterator[None]:
-    """The arithmetic of a forward pass in training. Parameters, statistics, loss and optimiser stay float32, and so does evaluation.
+def precision(training: Training, device: torch.device) -> Iterator[torch.autocast]:
+    """Around training: its arithmetic, and the context for each forward pass. Parameters, statistics, loss and optimiser stay float32, and
+    so does evaluation.
 
     bf16: activations and products in bfloat16 (autocast). tf32: a GPU's products with TensorFloat-32 inputs; a CPU has none, and
     computes in float32.
     """
+    before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = training.precision == "tf32"
-    with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16"):
-        yield
+    try:
+        yield torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16")
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def train_epoch(
@@ -143,21 +147,22 @@ def train_epoch(
     started = time.perf_counter()
     total = torch.zeros((), dtype=torch.float64, device=train.device)
     seen = 0
-    for step, (ids, labels) in enumerate(train.shuffled(training.batch_size, generator)):
-        with precision(training, train.device):
-            output = model(ids)
-        loss = functional.binary_cross_entropy_with_logits(output.logits.to(labels.dtype), labels)
-        optimizer.zero_grad(set_to_none=True)
-        (loss + output.penalty).backward()
-        if training.gradient_clip > 0:
-            torch.nn.utils.clip_grad_norm_(parameters, training.gradient_clip)
-        optimizer.step()
-        total += loss.detach() * len(labels)  # stays on the device: reading it would make every step wait
-        seen += len(labels)
-        if not bar.disable:
-            bar.update(len(labels))
-            if step % 20 == 0:
-                bar.set_postfix_str(f"loss {float(total) / seen:.4f}")
+    with precision(training, train.device) as forward_pass:
+        for step, (ids, labels) in enumerate(train.shuffled(training.batch_size, generator)):
+            with forward_pass:
+                output = model(ids)
+            loss = functional.binary_cross_entropy_with_logits(output.logits.to(labels.dtype), labels)
+            optimizer.zero_grad(set_to_none=True)
+            (loss + output.penalty).backward()
+            if training.gradient_clip > 0:
+                torch.nn.utils.clip_grad_norm_(parameters, training.gradient_clip)
+            optimizer.step()
+            total += loss.detach() * len(labels)  # stays on the device: reading it would make every step wait
+            seen += len(labels)
+            if not bar.disable:
+                bar.update(len(labels))
+                if step % 20 == 0:
+                    bar.set_postfix_str(f"loss {float(total) / seen:.4f}")
     return float(total) / seen, seen / (time.perf_counter() - started)
 
 

@@ -33,6 +33,16 @@ def test_masks_follow_the_seed_and_differ_between_steps() -> None:
     assert torch.equal(kept(x, 0.5)[0], one) and not torch.equal(one, two) and one.dtype == x.dtype and scale == 2
 
 
+def test_masks_by_torch_where_it_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also inside the fused hidden layer, which draws its masks from the same place."""
+    monkeypatch.setenv("BENCHMARK_WITHOUT", "dropout")
+    x = torch.ones(7, 9)
+    torch.manual_seed(1)
+    mask, scale = kept(x, 0.25)
+    torch.manual_seed(1)
+    torch.testing.assert_close(mask * scale, torch.nn.functional.dropout(x, 0.25))
+
+
 def test_the_gradient_goes_through_what_was_kept() -> None:
     x = torch.randn(50, 40, requires_grad=True)
     y = Dropout(0.3)(x)

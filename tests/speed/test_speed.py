@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmark.__main__ import main
 from benchmark.contracts import UserError
 from benchmark.nn.switches import NAMES
 from benchmark.speed.compare import MODELS, Timed, race, ratio, step
-from benchmark.speed.contestants import Ours, Peer, SetBySet, build, step_flops
+from benchmark.speed.contestants import Ours, Peer, SetBySet, build
+from benchmark.speed.counting import _Bytes, demand
 from benchmark.speed.peers import HAVE, SCRIPTS
 from benchmark.speed.scaling import Axis, axes, study
 from benchmark.speed.work import Work
@@ -51,7 +53,43 @@ def test_flops_of_a_step_are_those_of_its_products() -> None:
     """Stacked DCNv2 on 12 inputs: two cross layers, 12·8, 8·6 and 6·1; each product once forward and twice backward (the embedding
     needs its gradient, too)."""
     products = 2 * 12 * 12 + 12 * 8 + 8 * 6 + 6
-    assert step_flops(SMALL) == 3 * 2 * products
+    assert demand(SMALL).flops == 3 * 2 * products
+
+
+def test_bytes_are_those_of_operands_and_results_and_a_view_has_none() -> None:
+    a, b = torch.zeros(5, 4), torch.zeros(4)
+    with _Bytes() as moved:
+        c = a.T.view(4, 5)
+        assert moved.total == 0
+        c = a + b
+        assert moved.total == 4 * (20 + 4 + 20)
+        c.mul_(2)
+        torch.mm(a, c.T, out=torch.empty(5, 5))
+    assert moved.total == 4 * (44 + 40 + 20 + 20 + 25)
+
+
+def test_bytes_of_weights_are_shared_by_the_batch() -> None:
+    small, large = demand(SMALL).bytes, demand(replace(SMALL, batch=1 << 20)).bytes
+    weights = sum(parameter.nbytes for parameter in build(SMALL).parameters())
+    assert (small - large) * SMALL.batch > 2 * weights and large > 4 * 12  # read forward, its gradient written; an embedding row
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("peers --scale 4", "speed peers: --scale is for step and scale only"),
+        ("peers --precision bf16", "speed peers: --precision is for step and scale only"),
+        ("step --out here", "speed step: --out is for scale only"),
+        ("scale --methods roblock", "speed scale: --methods is for step only"),
+        ("step --scale 0", "--scale 0; it must be at least 1"),
+        ("step --backbones finalmlp --scale 7 --batch 8 --batches 1", "units1 = 400 does not divide into rows of 70"),
+        ("peers --backbones dcnv3", "unknown backbone 'dcnv3'"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(capsys: pytest.CaptureFixture[str], words: str, message: str) -> None:
+    assert main(["speed", *words.split()]) == 2
+    shown = capsys.readouterr().err
+    assert message in shown and len(shown.splitlines()) == 1
 
 
 def test_our_turn_is_a_real_training_pass_and_restores_the_switches(monkeypatch: pytest.MonkeyPatch) -> None:

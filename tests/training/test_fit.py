@@ -150,6 +150,24 @@ def test_the_penalty_is_trained_on_but_not_reported(fold: Fold) -> None:
     assert all(entry["train/loss"] < 10 for entry in result.curve)
 
 
+def test_tensorfloat32_is_on_in_training_and_off_in_evaluation(fold: Fold) -> None:
+    """A GPU's products look at this flag of torch; a CPU ignores it."""
+    seen: dict[bool, set[bool]] = {True: set(), False: set()}
+
+    class Watched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = built = model()
+            self.table = built.table
+
+        def forward(self, ids: Tensor) -> Output:
+            seen[self.training].add(torch.backends.cuda.matmul.allow_tf32)
+            return self.inner(ids)  # type: ignore[no-any-return]
+
+    fitted(Watched(), fold, replace(SMALL, epochs=2, precision="tf32"))  # type: ignore[arg-type]
+    assert seen == {True: {True}, False: {False}} and not torch.backends.cuda.matmul.allow_tf32
+
+
 def test_precision_is_of_training_alone(fold: Fold) -> None:
     """bf16 gives other numbers, near by; parameters and scores stay float32, and a CPU's tf32 is float32."""
     results = {}
