@@ -105,9 +105,13 @@ def narrowed(suite: Suite, parsed: argparse.Namespace) -> Suite:
         if (value := getattr(parsed, name)) is not None
     }
     # Options of a plug-in that the command line took off the suite's axis go with it; other unknown names stay, to be reported.
-    dropped = {kind: set(getattr(suite, kind)) - set(axes.get(kind, getattr(suite, kind))) for kind in suite.options}
+    dropped = {
+        kind: {name for product in suite.products() for name in getattr(product, kind)} - set(axes[kind]) if kind in axes else set()
+        for kind in suite.options
+    }
     options = {kind: {name: v for name, v in by_name.items() if name not in dropped[kind]} for kind, by_name in suite.options.items()}
-    return dataclasses.replace(suite, **axes, options=options)
+    also = tuple({axis: entries for axis, entries in block.items() if axis not in axes} for block in suite.also)
+    return dataclasses.replace(suite, **axes, options=options, also=also)
 
 
 def leaderboard(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
@@ -195,6 +199,8 @@ def list_plugins(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]
             try:
                 found = plugins.plugin(kind, name)
                 print(f"  {name:22}{found.summary}\n{'':24}{found.source}")
+                if kind == "methods" and found.presets:
+                    print(f"{'':24}presets: {', '.join(f'{name}:{preset}' for preset in found.presets)}")
             except UserError as error:
                 broken.append(str(error))
     print("prepared data sets\n  " + (", ".join(prepared_names()) or "none"))

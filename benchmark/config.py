@@ -113,7 +113,10 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """A list of cells, written as the product of its axes. ``("all",)`` stands for every plug-in found."""
+    """A list of cells, written as the product of its axes. ``("all",)`` stands for every plug-in found.
+
+    ``also`` ([[also]] in the file) adds further products: each entry replaces some axes of the suite, and shares all the rest.
+    """
 
     name: str
     summary: str = ""
@@ -127,6 +130,9 @@ class Suite:
     dimension: int = 10
     training: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)  # kind -> plug-in -> overrides
+    also: tuple[Mapping[str, Any], ...] = ()
+
+    AXES: ClassVar[tuple[str, ...]] = ("datasets", "methods", "backbones", "scales", "depths")
 
     def __post_init__(self) -> None:
         for name, smallest in (("seeds", 1), ("trials", 1), ("dimension", 1)):
@@ -142,6 +148,18 @@ class Suite:
         for kind in self.options:
             known("kind of plug-in", kind, ("datasets", "methods", "backbones"), f"suite {self.name}, [options]")
         from_dict(Training, self.training, f"suite {self.name}, [training]")
+        self.products()
+
+    def products(self) -> list[Suite]:
+        """The suite as plain products, without ``also``. Raises UserError for an entry that is none."""
+        own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "also"}
+        found = [self] if not self.also else [Suite(**own)]
+        for block in self.also:
+            where = f"suite {self.name}, [[also]]"
+            for key in block:
+                known("axis", key, self.AXES, where)
+            found.append(from_dict(Suite, {**own, **block}, where))
+        return found
 
 
 SUITES = Path(__file__).parent / "suites"

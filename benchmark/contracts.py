@@ -102,12 +102,17 @@ class Backbone(ABC):
     depth: int  # number of interaction layers L
 
     def __post_init__(self) -> None:
-        """Raises UserError for a depth below 1, or a list of sizes with one below 1."""
-        sizes = {f.name: getattr(self, f.name) for f in fields(self)}
-        lists = {name: value for name, value in sizes.items() if isinstance(value, tuple) and all(type(v) is int for v in value)}
-        for name, value in {"depth": (self.depth,), **lists}.items():
-            if any(v < 1 for v in value):
-                raise UserError(f"{type(self).__name__}: {name} = {sizes[name]}; it must be at least 1")
+        """Whole numbers and lists of them are sizes. Raises UserError for one below 1, or a rate ``dropout`` outside [0, 1)."""
+        for name, value in ((f.name, getattr(self, f.name)) for f in fields(self)):
+            if any(type(v) is int and v < 1 for v in (value if isinstance(value, tuple) else (value,))):
+                raise UserError(f"{type(self).__name__}: {name} = {value}; it must be at least 1")
+            if name == "dropout" and not 0 <= value < 1:
+                raise UserError(f"{type(self).__name__}: dropout = {value}; it must lie in [0, 1)")
+
+    @property
+    def has_dnn(self) -> bool:
+        """Whether an MLP sees the embedding itself: beside the interaction layers, or in their place."""
+        return False
 
     @abstractmethod
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
@@ -133,6 +138,7 @@ class Method(ABC):
     summary: ClassVar[str]
     source: ClassVar[str]
     space: ClassVar[Mapping[str, BaseDistribution]] = {}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # variants with a name of their own, "<method>:<preset>": their settings
     uses_backbone: ClassVar[bool] = True  # False: a sanity row, run once per data set instead of once per cell
     training: ClassVar[Mapping[str, Any]] = {}  # defaults of `Training` that go before the data set's; for sanity rows
 

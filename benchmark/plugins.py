@@ -15,6 +15,7 @@ import os
 import pkgutil
 import sys
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,8 +46,23 @@ def names(kind: Kind) -> list[str]:
     return sorted(set(found))
 
 
+def preset(name: str) -> Mapping[str, Any]:
+    """The settings that a method's name stands for beside its class: of "roblock:no_hsic" the preset's, of a plain name none.
+
+    Raises UserError.
+    """
+    file, colon, variant = name.partition(":")
+    if not colon:
+        return {}
+    presets: Mapping[str, Mapping[str, Any]] = plugin("methods", file).presets
+    return presets[known("preset", variant, presets, f"method {file}")]
+
+
 def plugin(kind: Kind, name: str) -> type[Any]:
-    """The one class of the file that fulfils the contract of its kind. Raises UserError."""
+    """The one class of the file that fulfils the contract of its kind; a method's preset has the class of its file. Raises UserError."""
+    if kind == "methods" and ":" in name:
+        preset(name)
+        name = name.partition(":")[0]
     known(kind[:-1].replace("dataset", "data set"), name, names(kind), "plug-ins")
     places = [folder for folder in folders(kind) if any(module.name == name for module in pkgutil.iter_modules([folder]))]
     if len(places) > 1:
@@ -85,10 +101,10 @@ def plugin(kind: Kind, name: str) -> type[Any]:
 
 
 def make(kind: Kind, name: str, options: dict[str, Any]) -> Any:
-    """The plug-in with its hyper-parameters set. Raises UserError for an unknown key or a wrong type."""
+    """The plug-in with its hyper-parameters set, ``options`` before its preset's. Raises UserError for an unknown key or a wrong type."""
     owner, where = plugin(kind, name), f"{kind[:-1]} {name}"
     try:
-        made = from_dict(owner, options, where)
+        made = from_dict(owner, {**(preset(name) if kind == "methods" else {}), **options}, where)
     except UserError:
         raise
     except (Exception, SystemExit) as error:  # its own __post_init__

@@ -10,7 +10,7 @@ import torch
 from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Layout, UserError
+from benchmark.contracts import Backbone, Layout
 from benchmark.nn.cross import CrossTerm
 from benchmark.nn.linear import SetMLP, Tower
 
@@ -29,10 +29,9 @@ class DCNv2(Backbone):
     dropout: float = 0.2
     batch_norm: bool = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"{type(self).__name__}: dropout = {self.dropout}; it must lie in [0, 1)")
+    @property
+    def has_dnn(self) -> bool:
+        return self.structure == "parallel"
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
         return ((layout.fields, layout.dimension),) * (self.depth + 1)

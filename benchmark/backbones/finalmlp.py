@@ -10,7 +10,7 @@ import torch
 from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Incompatible, Layout, UserError
+from benchmark.contracts import Backbone, Incompatible, Layout
 from benchmark.nn.bilinear import BilinearFusion
 from benchmark.nn.linear import SetMLP
 
@@ -28,13 +28,9 @@ class FinalMLP(Backbone):
     dropout: float = 0.2
     batch_norm: bool = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("units1", "units2", "heads"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{type(self).__name__}: {name} = {getattr(self, name)}; it must be at least 1")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"{type(self).__name__}: dropout = {self.dropout}; it must lie in [0, 1)")
+    @property
+    def has_dnn(self) -> bool:
+        return True
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
         for name, units in (("units1", self.units1), ("units2", self.units2)):

@@ -10,7 +10,7 @@ import torch
 from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Layout, UserError
+from benchmark.contracts import Backbone, Layout
 from benchmark.nn.cin import CINLayer
 from benchmark.nn.linear import SetMLP, Tower
 
@@ -27,12 +27,9 @@ class XDeepFM(Backbone):
     dropout: float = 0.2
     batch_norm: bool = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.maps < 1:
-            raise UserError(f"{type(self).__name__}: maps = {self.maps}; it must be at least 1")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"{type(self).__name__}: dropout = {self.dropout}; it must lie in [0, 1)")
+    @property
+    def has_dnn(self) -> bool:
+        return True
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
         return ((layout.fields, layout.dimension), *((self.maps, layout.dimension),) * self.depth)

@@ -64,14 +64,16 @@ class _Gather(torch.autograd.Function):
 class ParallelSets(CTRModel):
     """S sets kept apart through all interaction layers, mean of their readouts, one head (Guo et al., ICML 2024).
 
-    One set of the whole width is the single-embedding model.
+    One set of the whole width is the single-embedding model. ``transform``, if any, maps the embedding (B, F, D) to what the sets are
+    columns of; state 0 is its result.
     """
 
-    def __init__(self, schema: Schema, backbone: Backbone, layout: Layout) -> None:
+    def __init__(self, schema: Schema, backbone: Backbone, layout: Layout, transform: nn.Module | None = None) -> None:
         super().__init__()
         self.sets = layout.sets
         self.residual = backbone.residual
         self.embedding = EmbeddingTable(schema.values, layout.sets * layout.dimension)
+        self.transform = transform
         self.layers = nn.ModuleList(backbone.layer(index, layout) for index in range(len(backbone.shapes(layout)) - 1))
         self.readout = backbone.readout(layout)
         self.head = backbone.head(layout)
@@ -80,7 +82,10 @@ class ParallelSets(CTRModel):
         return self.embedding.weight
 
     def forward(self, ids: Tensor) -> Output:
-        x0 = split(self.embedding(ids), self.sets).contiguous()  # one copy, or every layer reads it in leaps
+        x = self.embedding(ids)
+        if self.transform is not None:
+            x = self.transform(x)
+        x0 = split(x, self.sets).contiguous()  # one copy, or every layer reads it in leaps
         states = [x0]
         for layer in self.layers:
             term = layer(states[-1], x0)

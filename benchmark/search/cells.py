@@ -21,15 +21,20 @@ def expand(suite: Suite) -> list[Cell]:
     A sanity row (``Method.uses_backbone`` is False) is one cell per data set. Raises UserError: unknown name, plug-in that does not
     import, impossible option, options for a plug-in that is not in the suite, data set that is not prepared.
     """
-    names = {kind: _names(suite, kind) for kind in get_args(Kind)}
+    products = [(product, {kind: _names(product, kind) for kind in get_args(Kind)}) for product in suite.products()]
     for kind, options in suite.options.items():
         for name in options:
-            known("name", name, names[kind], f"suite {suite.name}, [options.{kind}]")
+            known("name", name, {n for _, names in products for n in names[kind]}, f"suite {suite.name}, [options.{kind}]")
+    return list({cell.key: cell for product, names in products for cell in _cells(product, names)}.values())
+
+
+def _cells(suite: Suite, names: Mapping[Kind, list[str]]) -> list[Cell]:
+    """The cells of one product of axes, whose entries are ``names``."""
     methods: dict[str, type[Method]] = {name: plugins.plugin("methods", name) for name in names["methods"]}
     for name in methods:
         plugins.make("methods", name, dict(_options(suite, "methods", name)))
     recipes = {name: _recipe(suite, name) for name in names["backbones"]}
-    cells: dict[str, Cell] = {}
+    cells: list[Cell] = []
     for dataset in names["datasets"]:
         shared: dict[str, Any] = {
             "dataset": dataset,
@@ -38,12 +43,12 @@ def expand(suite: Suite) -> list[Cell]:
             "dataset_options": _options(suite, "datasets", dataset),
             "training": suite.training,
         }
-        row: list[Cell] = [
+        cells += [
             Cell(backbone=NO_BACKBONE, method=m, scale=1, depth=0, method_options=_options(suite, "methods", m), **shared)
             for m in methods
             if not methods[m].uses_backbone
         ]
-        row += [
+        cells += [
             Cell(
                 backbone=backbone,
                 method=method,
@@ -59,8 +64,7 @@ def expand(suite: Suite) -> list[Cell]:
             for method in methods
             if methods[method].uses_backbone
         ]
-        cells |= {cell.key: cell for cell in row}
-    return list(cells.values())
+    return cells
 
 
 def default_trial(cell: Cell, stage: Literal["tune", "final"], seed: int, budget: int, draw: int = 0) -> Trial:
@@ -90,6 +94,7 @@ def _names(suite: Suite, kind: Kind) -> list[str]:
     """The suite's names of a kind, "all" spelled out, each once, every one known.
 
     A data set is also what the user has prepared under a name of his own; "all" data sets are those that need no preparing or have it.
+    "<method>:all" stands for the presets of a method, which "all" methods leaves out.
     """
     wanted: Iterable[str] = getattr(suite, kind)
     found = every = plugins.names(kind)
@@ -98,7 +103,15 @@ def _names(suite: Suite, kind: Kind) -> list[str]:
         every = [name for name in found if name in prepared_names() or plugins.plugin("datasets", name).embedded] if "all" in wanted else []
     chosen = [one for name in wanted for one in (every if name == "all" else [name])]
     what = kind[:-1].replace("dataset", "data set")
-    return [known(what, name, found, f"suite {suite.name}") for name in dict.fromkeys(chosen)]
+    where = f"suite {suite.name}"
+    if kind != "methods":
+        return [known(what, name, found, where) for name in dict.fromkeys(chosen)]
+    return list(dict.fromkeys(one for name in chosen for one in _presets(name, known(what, name.partition(":")[0], found, where))))
+
+
+def _presets(name: str, file: str) -> list[str]:
+    """``name``, or the names of all presets of the method's file where it is "<method>:all"."""
+    return [f"{file}:{preset}" for preset in plugins.plugin("methods", file).presets] if name == f"{file}:all" else [name]
 
 
 @lru_cache(maxsize=64)

@@ -45,7 +45,8 @@ def space(cell: Cell) -> dict[str, BaseDistribution]:
         recipe = plugins.plugin("backbones", cell.backbone)
         found |= {f"backbone.{k}": d for k, d in recipe.space.items() if k not in fixed}
     method = plugins.plugin("methods", cell.method)
-    found |= {f"method.{k}": d for k, d in method.space.items() if k not in cell.method_options}
+    given = {*cell.method_options, *plugins.preset(cell.method)}
+    found |= {f"method.{k}": d for k, d in method.space.items() if k not in given}
     return found
 
 
