@@ -29,6 +29,7 @@ def main(arguments: Sequence[str]) -> int:
         code = {
             "run": run,
             "leaderboard": leaderboard,
+            "compare": compare,
             "ui": ui,
             "figures": figures,
             "track": track,
@@ -118,6 +119,13 @@ def leaderboard(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs])
     from benchmark.reporting.leaderboard import leaderboard as board
 
     print(board(Store(parsed.results), parsed.dataset, parsed.format))
+    return 0
+
+
+def compare(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
+    from benchmark.reporting.comparison import compare as compared
+
+    print(compared(_recorded(parsed.results), parsed.to, parsed.dataset, parsed.format))
     return 0
 
 

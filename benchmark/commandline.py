@@ -80,6 +80,14 @@ def parser() -> Parser:
     board.add_argument("--format", choices=("table", "markdown", "csv", "json"), default="table")
     _results(board)
 
+    against = command("compare", "print differences with intervals, ranks over cells, costs, and how spectra go with AUC")
+    against.add_argument(
+        "--to", default="single_embedding", metavar="METHOD", help="what differences are taken to (default single_embedding)"
+    )
+    against.add_argument("--dataset", metavar="NAME", help="only this data set")
+    against.add_argument("--format", choices=("table", "markdown"), default="table")
+    _results(against)
+
     ui = command("ui", "browse the MLflow leaderboard", "Brings the MLflow store up to date with the records first.")
     ui.add_argument("--host", default="127.0.0.1")
     ui.add_argument("--port", type=int, default=5000)

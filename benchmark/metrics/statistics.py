@@ -1,8 +1,8 @@
-"""What a few seeds say: means, and differences paired by seed."""
+"""What a few seeds and cells say: means, differences paired by seed, ranks over cells, and rank correlation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,3 +46,72 @@ def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float | None:
     if len(x) < 3 or len(set(x)) == 1 or len(set(y)) == 1:
         return None
     return float(stats.spearmanr(x, y).statistic)
+
+
+class Outcomes(NamedTuple):
+    """How often a difference is told apart from 0 by its interval: above it, not at all, below it."""
+
+    wins: int
+    ties: int
+    losses: int
+
+
+def outcomes(differences: Iterable[Difference]) -> Outcomes:
+    """A win (loss) is a difference whose whole interval lies above (below) 0; one without an interval is a tie."""
+    counted = [0, 0, 0]
+    for difference in differences:
+        above = difference.low is not None and difference.low > 0
+        below = difference.high is not None and difference.high < 0
+        counted[0 if above else 2 if below else 1] += 1
+    return Outcomes(*counted)
+
+
+class Ranking(NamedTuple):
+    """Methods over cells. ``distance``: average ranks further apart than this differ at the level asked for (Nemenyi)."""
+
+    ranks: Mapping[str, float]  # method -> average rank, 1 the best; ascending
+    statistic: float  # Friedman's χ², k − 1 degrees of freedom
+    p: float
+    distance: float
+    cells: int
+
+
+def average_ranks(scores: Sequence[Mapping[str, float]], level: float = 0.05) -> Ranking | None:
+    """Friedman's test of k methods over n cells, and Nemenyi's critical difference q √(k(k+1)/6n) (Demšar, JMLR 2006, eq. 6 and §3.2.2).
+
+    scores: for each cell, method -> score, higher being better; the same methods in every cell. Ties share their average rank. None for
+    fewer than 3 methods or 2 cells. Raises ValueError where cells have different methods.
+    """
+    if not scores or len(scores) < 2 or len(scores[0]) < 3:
+        return None
+    methods = sorted(scores[0])
+    if any(sorted(cell) != methods for cell in scores):
+        raise ValueError("cells have different methods")
+    table = np.array([[cell[method] for method in methods] for cell in scores])
+    n, k = table.shape
+    means = stats.rankdata(-table, axis=1).mean(0)
+    if (table == table[:, :1]).all():
+        statistic, p = 0.0, 1.0  # no method differs from another anywhere: the corrected statistic would be 0/0
+    else:
+        statistic, p = (float(value) for value in stats.friedmanchisquare(*table.T))
+    q = float(stats.studentized_range.ppf(1 - level, k, np.inf)) / 2**0.5
+    ranks = {methods[i]: float(means[i]) for i in np.argsort(means, kind="stable")}
+    return Ranking(ranks, statistic, p, q * (k * (k + 1) / (6 * n)) ** 0.5, n)
+
+
+def wilcoxon_holm(scores: Sequence[Mapping[str, float]], control: str) -> dict[str, float]:
+    """Method -> p of Wilcoxon's signed-rank test against ``control`` over the cells, adjusted by Holm's step-down rule.
+
+    scores as for ``average_ranks``. Equal scores in every cell: p = 1. With n cells no p is below 2^(1 − n) before the adjustment.
+    """
+    others = sorted(set(scores[0]) - {control}) if scores else []
+    raw: dict[str, float] = {}
+    for method in others:
+        differences = [cell[method] - cell[control] for cell in scores]
+        raw[method] = float(stats.wilcoxon(differences).pvalue) if any(differences) else 1.0
+    adjusted: dict[str, float] = {}
+    largest = 0.0
+    for place, method in enumerate(sorted(others, key=lambda name: raw[name])):
+        largest = max(largest, min(1.0, (len(others) - place) * raw[method]))
+        adjusted[method] = largest
+    return adjusted

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from benchmark.config import Cell, Trial, canonical, digest, to_dict
 from benchmark.records import Record, Status
@@ -41,8 +42,13 @@ class Group:
     @property
     def overrides(self) -> str:
         """What the suite fixed away from the defaults, as text; empty when nothing."""
-        kinds = (("dataset", "dataset_options"), ("training", "training"), ("backbone", "backbone_options"), ("method", "method_options"))
-        parts = [f"{kind}.{key}={canonical(value)}" for kind, name in kinds for key, value in sorted(getattr(self.cell, name).items())]
+        return ", ".join(filter(None, (self.settings, ", ".join(_overrides("method", self.cell.method_options)))))
+
+    @property
+    def settings(self) -> str:
+        """``overrides`` without those of the method: the same for all methods that are compared."""
+        kinds = (("dataset", "dataset_options"), ("training", "training"), ("backbone", "backbone_options"))
+        parts = [part for kind, name in kinds for part in _overrides(kind, getattr(self.cell, name))]
         default = next(f.default for f in dataclasses.fields(Cell) if f.name == "dimension")
         return ", ".join(parts + ([f"dimension={self.cell.dimension}"] if self.cell.dimension != default else []))
 
@@ -50,6 +56,13 @@ class Group:
     def protocol(self) -> str:
         """Six digits that differ where ``overrides`` do; empty when there are none."""
         return digest(self.overrides)[:6] if self.overrides else ""
+
+    @property
+    def conditions(self) -> str:
+        """All that must be equal for a difference in AUC to be the method's doing."""
+        content = {**dataclasses.asdict(self.cell), "budget": self.budget}
+        del content["method"], content["method_options"]
+        return canonical(content)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -89,6 +102,19 @@ def groups(records: Iterable[Record]) -> list[Group]:
         chosen = _one_configuration(members)
         result.append(Group(label=label, cell=cell, budget=budget, records=chosen, left_out=len(members) - len(chosen)))
     return sorted(result, key=lambda g: (g.label, str(g.cell), g.budget, g.cell.key))
+
+
+def _overrides(kind: str, options: Mapping[str, Any]) -> list[str]:
+    return [f"{kind}.{key}={canonical(value)}" for key, value in sorted(options.items())]
+
+
+def by_conditions(all_groups: Iterable[Group], method: str) -> dict[str, Group]:
+    """Conditions -> the method's group under them; the one with its default hyper-parameters where there are several."""
+    found: dict[str, Group] = {}
+    for group in all_groups:
+        if group.cell.method == method and (group.conditions not in found or not group.cell.method_options):
+            found[group.conditions] = group
+    return found
 
 
 def _one_configuration(records: list[Record]) -> tuple[Record, ...]:

@@ -12,11 +12,11 @@ from typing import Literal
 import pandas
 from tabulate import tabulate
 
-from benchmark.config import NO_BACKBONE, canonical, known
+from benchmark.config import NO_BACKBONE, known
 from benchmark.contracts import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.records import Record, Status, Store
-from benchmark.reporting.groups import Group, groups
+from benchmark.reporting.groups import Group, by_conditions, groups
 
 Format = Literal["table", "markdown", "csv", "json"]
 CONTROL = "single_embedding"
@@ -79,10 +79,10 @@ def rows(records: Iterable[Record]) -> list[Row]:
     Equal AUC, equal rank. Only final trainings count; see ``groups`` for which of them are one row.
     """
     all_groups = groups(records)
-    controls = _controls(all_groups)
+    controls = by_conditions(all_groups, CONTROL)
     found: list[Row] = []
     for _, members in groupby(all_groups, key=lambda g: g.label):
-        board = [_row(group, controls.get(_conditions(group))) for group in members]
+        board = [_row(group, controls.get(group.conditions)) for group in members]
         aucs = [row.test_auc_mean for row in board if row.status == "finished" and row.test_auc_mean is not None]
         ranked = [
             replace(row, rank=1 + sum(other > row.test_auc_mean for other in aucs))
@@ -104,22 +104,6 @@ def render(rows: Sequence[Row], format: Format) -> str:
         return text
     boards = [_board(label, list(members), format) for label, members in groupby(rows, key=lambda row: row.dataset)]
     return "\n\n".join([*boards, _legend(rows, format)])
-
-
-def _controls(all_groups: Sequence[Group]) -> dict[str, Group]:
-    """Conditions -> the single-embedding group under them; the one with its default hyper-parameters where there are several."""
-    found: dict[str, Group] = {}
-    for group in all_groups:
-        if group.cell.method == CONTROL and (_conditions(group) not in found or not group.cell.method_options):
-            found[_conditions(group)] = group
-    return found
-
-
-def _conditions(group: Group) -> str:
-    """All that must be equal for a difference in AUC to be the method's doing."""
-    content = {**asdict(group.cell), "budget": group.budget}
-    del content["method"], content["method_options"]
-    return canonical(content)
 
 
 def _row(group: Group, control: Group | None) -> Row:

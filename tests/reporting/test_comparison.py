@@ -1,0 +1,103 @@
+"""Comparison over cells: pairing by seed and conditions, ranks, cost, correlation and internal state."""
+
+from __future__ import annotations
+
+import pytest
+from standin_records import record
+
+from benchmark.contracts import UserError
+from benchmark.metrics.statistics import rank_correlation
+from benchmark.records import Record
+from benchmark.reporting.comparison import FEWEST, compare, correlations, costs, differences, internals
+from benchmark.reporting.groups import groups
+
+
+def case() -> list[Record]:
+    """Three methods, two backbones, three seeds; "better" wins by .01 everywhere, "other" is level with dcnv2 and loses with xdeepfm."""
+    gains = {"single_embedding": (0.0, 0.0), "better": (0.01, 0.01), "other": (0.0, -0.02)}
+    found = []
+    for method, by_backbone in gains.items():
+        for backbone, gain in zip(("dcnv2", "xdeepfm"), by_backbone, strict=True):
+            for seed in range(3):
+                wobble = 1e-4 * seed * (method != "single_embedding") * (-1 if method == "other" and seed == 2 else 1)
+                cost = {
+                    "samples_per_second": 1000.0 * (2 if method == "other" else 1) * (seed + 1),
+                    "fit_seconds": 5.0,
+                    "parameters_dense": 10.0,
+                }
+                found.append(record(method, seed, 0.8 + 0.01 * seed + gain + wobble, cell={"backbone": backbone}, cost=cost))
+    return found
+
+
+def test_differences_are_paired_and_counted() -> None:
+    headers, rows = differences(groups(case()), "single_embedding")
+    assert headers == ["method", "dcnv2 1× depth 3", "xdeepfm 1× depth 3", "win/tie/loss"]
+    table = {row[0]: row[1:] for row in rows}
+    assert list(table) == ["better", "other"]
+    assert table["better"][2] == "2/0/0" and table["better"][0].startswith("+0.01010 ± 0.0002")
+    assert table["other"][2] == "0/1/1"
+
+
+def test_another_control() -> None:
+    text = compare(case(), "better", None, "table")
+    assert "Test AUC less better's" in text
+    _, rows = differences(groups(case()), "better")
+    assert {row[0]: row[-1] for row in rows} == {"single_embedding": "0/0/2", "other": "0/0/2"}
+
+
+def test_conditions_are_not_mixed() -> None:
+    """Another width, depth or budget is another column; a method without its control there has no difference."""
+    records = [*case(), record("better", 0, 0.99, cell={"scale": 4}), record("better", 0, 0.99, budget=8)]
+    headers, rows = differences(groups(records), "single_embedding")
+    assert len(headers) == 4
+    assert all("0.18" not in cell for row in rows for cell in row)
+
+
+def test_ranks_are_of_methods_that_finished_everywhere() -> None:
+    text = compare([*case(), record("only_here", 0, 0.99)], "single_embedding", None, "table")
+    part = text[text.index("Average rank over 2 cells") :]
+    assert "1.00  better" in part and "only_here" not in part
+
+
+def test_costs_are_ratios_to_single_embedding() -> None:
+    headers, rows = costs(groups(case()))
+    table = {(row[0], row[1]): dict(zip(headers[2:], row[2:], strict=True)) for row in rows}
+    assert table["other", "dcnv2 1× depth 3"] == {"epoch": "0.50", "training": "1.00", "FLOPs": "-", "dense": "1.00", "memory": "-"}
+
+
+def test_correlations_need_several_methods() -> None:
+    def spectrum(method: str, auc: float, rank: float) -> Record:
+        values = {"spectral/layer0/batch/effective_rank": rank, "spectral/layer2/batch/effective_rank": -rank}
+        return record(method, 0, auc, metrics=values)
+
+    pairs = [(0.80, 5.0), (0.81, 6.0), (0.82, 5.5), (0.83, 8.0), (0.84, 7.0)]
+    members = [spectrum(f"m{i}", *pair) for i, pair in enumerate(pairs)]
+    assert correlations(groups(members[: FEWEST - 1]))[1] == []
+    _, rows = correlations(groups(members))
+    expected = rank_correlation([r for _, r in pairs], [a for a, _ in pairs])
+    table = {row[0]: row[1] for row in rows}
+    assert table["spectral/layer0/batch/effective_rank"] == f"{expected:+.2f} (5)"
+    assert expected is not None and table["spectral/layerlast/batch/effective_rank"] == f"{-expected:+.2f} (5)"
+    assert table["spectral/table/information_abundance"] == "-"
+
+
+def test_internal_state_is_shown_by_layer() -> None:
+    found = record(
+        "roblock", 0, 0.8, metrics={"model/layer0/deflation": 0.25, "model/layer1/deflation": 0.5, "model/layer1/gate_entropy": 0.1}
+    )
+    headers, rows = internals(groups([found]))
+    assert headers[2:] == ["quantity", "layer 0", "layer 1"]
+    assert [row[2:] for row in rows] == [["deflation", "0.250", "0.500"], ["gate_entropy", "-", "0.100"]]
+
+
+def test_nothing_to_compare_with_is_said() -> None:
+    with pytest.raises(UserError, match="no finished cell of single_embedding"):
+        compare([record("better")], "single_embedding", None, "table")
+    with pytest.raises(UserError, match="unknown data set 'tay'"):
+        compare(case(), "single_embedding", "tay", "table")
+
+
+@pytest.mark.parametrize("format", ["table", "markdown"])
+def test_the_whole_text(format: str) -> None:
+    text = compare([*case(), record("constant", cell={"backbone": "none", "depth": 0}, auc=0.5)], "single_embedding", "toy", format)  # type: ignore[arg-type]
+    assert "toy: 7 finished cells" in text and "Friedman" in text and "Cost over" in text
