@@ -44,7 +44,7 @@ class Style:
 
 
 def figures(records: Iterable[Record], folder: Path) -> list[Path]:
-    """Draw ``<data set>-auc.png``, ``-depth.png`` and ``-joint.png`` into ``folder`` and return their paths.
+    """Draw ``<data set>-auc.png``, ``-width.png``, ``-depth.png``, ``-terms.png`` and ``-joint.png`` into ``folder``; return their paths.
 
     Drawn are finished cells with a backbone; a figure without anything to show is not made. Colours belong to methods, the same in every
     panel and figure. Error bars are the sample standard deviation over seeds, from two seeds on.
@@ -56,7 +56,14 @@ def figures(records: Iterable[Record], folder: Path) -> list[Path]:
     paths: list[Path] = []
     for label, board in groupby(finished, key=lambda g: g.label):
         members = list(board)
-        for name, draw in (("auc", auc_against_scale), ("depth", rank_against_layer), ("joint", auc_against_rank)):
+        views = (
+            ("auc", auc_against_scale),
+            ("width", abundance_against_scale),
+            ("depth", rank_against_layer),
+            ("terms", rank_of_terms),
+            ("joint", auc_against_rank),
+        )
+        for name, draw in views:
             figure = draw(label, members, styles)
             if figure is not None:
                 paths.append(folder / f"{re.sub(r'[^A-Za-z0-9_.@-]', '_', label)}-{name}.png")
@@ -66,17 +73,30 @@ def figures(records: Iterable[Record], folder: Path) -> list[Path]:
 
 def auc_against_scale(label: str, board: Sequence[Group], styles: Mapping[str, Style]) -> Figure | None:
     """Width-wise scaling: test AUC over scale, a line a method, a panel a backbone."""
-    places = _places(board)
-    scales = sorted({g.cell.scale for g in board})
-    figure, axes = _panels(len(places), f"{label}: test AUC against scale")
+    return _against_scale(board, styles, "test/auc", f"{label}: test AUC against scale", "test AUC")
+
+
+def abundance_against_scale(label: str, board: Sequence[Group], styles: Mapping[str, Style]) -> Figure | None:
+    """Width-wise collapse: information abundance of the fields' tables over a Gaussian table's, over scale."""
+    title = f"{label}: information abundance of the embedding table against scale"
+    return _against_scale(board, styles, "spectral/table/information_abundance_over_gaussian", title, "IA / Gaussian")
+
+
+def _against_scale(board: Sequence[Group], styles: Mapping[str, Style], metric: str, title: str, name: str) -> Figure | None:
+    measured = [g for g in board if g.metric(metric)]
+    if not measured:
+        return None
+    places = _places(measured)
+    scales = sorted({g.cell.scale for g in measured})
+    figure, axes = _panels(len(places), title)
     for axis, place in zip(axes, places, strict=True):
-        here = [g for g in board if _place(g) == place]
-        lines = _series(here, board)
+        here = [g for g in measured if _place(g) == place]
+        lines = _series(here, measured)
         for index, (series, members) in enumerate(lines):
             shift = 0.3 * ((index + 0.5) / len(lines) - 0.5)  # side by side, so that error bars do not cover each other
-            points = [(scales.index(g.cell.scale) + shift, *mean_sd(list(g.metric("test/auc").values()))) for g in members]
+            points = [(scales.index(g.cell.scale) + shift, *mean_sd(list(g.metric(metric).values()))) for g in members]
             _line(axis, sorted(points, key=lambda p: p[0]), styles[members[0].cell.method], series)
-        _caption(axis, _title(place), "scale (width / base dimension)", "test AUC")
+        _caption(axis, _title(place), "scale (width / base dimension)", name)
         axis.set_xticks(range(len(scales)), [f"{scale}×" for scale in scales])
         axis.set_xlim(-0.3, len(scales) - 0.7)
     _legend(figure, axes)
@@ -85,19 +105,28 @@ def auc_against_scale(label: str, board: Sequence[Group], styles: Mapping[str, S
 
 def rank_against_layer(label: str, board: Sequence[Group], styles: Mapping[str, Style]) -> Figure | None:
     """Depth-wise collapse: effective rank of the batch matrices over a Gaussian's, by layer; backbones down, scales across."""
-    measured = [g for g in board if g.layers]
+    return _against_layer(board, styles, "", f"{label}: effective rank against interaction layer")
+
+
+def rank_of_terms(label: str, board: Sequence[Group], styles: Mapping[str, Style]) -> Figure | None:
+    """The same of what each layer adds, for backbones whose identity path keeps the rank of their states."""
+    return _against_layer(board, styles, "term/", f"{label}: effective rank of what each layer adds (identity path taken out)")
+
+
+def _against_layer(board: Sequence[Group], styles: Mapping[str, Style], matrix: str, title: str) -> Figure | None:
+    measured = [g for g in board if any(_over_gaussian(g, layer, matrix) for layer in g.layers)]
     if not measured:
         return None
     places, scales = _places(measured), sorted({g.cell.scale for g in measured})
-    figure, axes = _panels(len(scales) * len(places), f"{label}: effective rank against interaction layer", columns=len(scales))
+    figure, axes = _panels(len(scales) * len(places), title, columns=len(scales))
     for axis, (place, scale) in zip(axes, ((p, s) for p in places for s in scales), strict=True):
         here = [g for g in measured if _place(g) == place and g.cell.scale == scale]
         for series, members in _series(here, measured):
             [group] = members
-            points = [(layer, *mean_sd(list(values.values()))) for layer in group.layers if (values := _over_gaussian(group, layer))]
-            _line(axis, points, styles[group.cell.method], series)
+            found = ((layer, _over_gaussian(group, layer, matrix)) for layer in group.layers)
+            _line(axis, [(layer, *mean_sd(list(values.values()))) for layer, values in found if values], styles[group.cell.method], series)
         _caption(axis, f"{_title(place)} · scale {scale}", "layer (0: embedding)", "effective rank / Gaussian")
-        axis.set_xticks(sorted({layer for g in here for layer in g.layers}))
+        axis.set_xticks(sorted({layer for g in here for layer in g.layers if _over_gaussian(g, layer, matrix)}))
         axis.axhline(1, color="#999999", linewidth=0.8)
         axis.set_ylim(bottom=0)
     _legend(figure, axes)
@@ -180,8 +209,8 @@ def _series(here: Sequence[Group], board: Sequence[Group]) -> list[tuple[str, li
     return [(series, list(members)) for series, members in groupby(ordered, key=name)]
 
 
-def _over_gaussian(group: Group, layer: int) -> dict[int, float]:
-    return group.metric(f"spectral/layer{layer}/batch/effective_rank_over_gaussian")
+def _over_gaussian(group: Group, layer: int, matrix: str = "") -> dict[int, float]:
+    return group.metric(f"spectral/layer{layer}/{matrix}batch/effective_rank_over_gaussian")
 
 
 def _last(group: Group) -> float:

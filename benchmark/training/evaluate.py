@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.contracts import CTRModel, Schema
+from benchmark.contracts import Backbone, CTRModel, Schema
 from benchmark.data.batches import Rows
 from benchmark.metrics.ctr import auc, logloss
 from benchmark.metrics.spectral import layer_metrics, table_metrics
@@ -33,10 +33,15 @@ def score(model: CTRModel, rows: Rows) -> dict[str, float]:
 
 
 @torch.no_grad()
-def spectra(model: CTRModel, sample: Rows, schema: Schema, value_counts: Sequence[np.ndarray], field_rows: bool) -> dict[str, float]:
+def spectra(
+    model: CTRModel, sample: Rows, schema: Schema, value_counts: Sequence[np.ndarray], backbone: type[Backbone]
+) -> dict[str, float]:
     """The spectral metrics of methods.md §4: of the table (learned rows only) and of each layer's states on the first
-    ``SPECTRAL_SAMPLE`` instances of ``sample``. Names: spectral/table/…, spectral/layer{l}/…. ``field_rows``: see Backbone; where rows
-    are fields, the means are over the same fields at every layer, or the first layer would differ from the next by that alone.
+    ``SPECTRAL_SAMPLE`` instances of ``sample``. Names: spectral/table/…, spectral/layer{l}/….
+
+    Where rows are fields (``Backbone.field_rows``), the means are over the same fields at every layer, or the first layer would differ
+    from the next by that alone. With a residual backbone an identity path hides what a layer does: spectral/layer{l}/term/batch/… is of
+    x_l − x_{l−1}, what the layer before state l has added.
     """
     table = model.table()
     if table is None:
@@ -55,6 +60,9 @@ def spectra(model: CTRModel, sample: Rows, schema: Schema, value_counts: Sequenc
     found = {f"spectral/{name}": value for name, value in table_metrics(table.detach().cpu(), sets, names, value_counts).items()}
     learned = [int((counts > 0).sum()) for counts in value_counts]
     for index, layer in enumerate(layers):
-        measured = layer_metrics(layer, learned if index == 0 or field_rows else None)
-        found |= {f"spectral/layer{index}/{name}": value for name, value in measured.items()}
+        eligible = learned if index == 0 or backbone.field_rows else None
+        found |= {f"spectral/layer{index}/{name}": value for name, value in layer_metrics(layer, eligible).items()}
+        if index > 0 and backbone.residual:
+            added = layer_metrics(layer - layers[index - 1], eligible)
+            found |= {f"spectral/layer{index}/term/{name}": value for name, value in added.items() if name.startswith("batch")}
     return found

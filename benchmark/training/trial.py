@@ -119,8 +119,8 @@ def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int |
         cost |= running_cost(model, prepared, fitted, place)
         if trial.stage == "final":
             named = trial.cell.backbone
-            field_rows = named != NO_BACKBONE and plugins.plugin("backbones", named).field_rows
-            metrics |= spectra(model, fold.valid, prepared.schema, prepared.value_counts(), field_rows)
+            recipe = NoBackbone if named == NO_BACKBONE else plugins.plugin("backbones", named)
+            metrics |= spectra(model, fold.valid, prepared.schema, prepared.value_counts(), recipe)
             metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
             metrics |= {f"test/{name}": value for name, value in score(model, prepared.test(place)).items()}
             metrics |= prepared.known

@@ -25,6 +25,9 @@ def case(methods: tuple[str, ...] = ("single_embedding", "roblock"), seeds: int 
                 for seed in range(seeds):
                     spectra = {f"spectral/layer{i}/batch/effective_rank": 9.0 - i for i in range(3)}
                     spectra |= {f"{name}_over_gaussian": value / 10 - 0.01 * index for name, value in spectra.items()}
+                    spectra["spectral/table/information_abundance_over_gaussian"] = 0.9 / scale
+                    if place == "dcnv2":
+                        spectra["spectral/layer1/term/batch/effective_rank_over_gaussian"] = 0.25
                     cell = {"backbone": place, "scale": scale}
                     found.append(record(method, seed, 0.8 + 0.01 * index * scale + 0.001 * seed, cell=cell, metrics=spectra))
     return found
@@ -47,11 +50,27 @@ def drawn(figure: Figure | None) -> dict[str, dict[str, tuple[str, list[float]]]
 
 def test_one_file_a_data_set_and_view(tmp_path: Path) -> None:
     paths = plots.figures([*case(), record("m", cell={"dataset": "a b"})], tmp_path / "new")
-    assert [p.name for p in paths] == ["a_b-auc.png", "toy-auc.png", "toy-depth.png", "toy-joint.png"]
+    assert [p.name for p in paths] == [
+        "a_b-auc.png",
+        "toy-auc.png",
+        "toy-width.png",
+        "toy-depth.png",
+        "toy-terms.png",
+        "toy-joint.png",
+    ]
     for path in paths:
         signature, width, height = struct.unpack(">8s8xII", path.read_bytes()[:24])
         assert signature == b"\x89PNG\r\n\x1a\n"
         assert width >= 1200 and height >= 500
+
+
+def test_width_and_terms_show_what_was_measured() -> None:
+    board = [g for g in groups(case()) if g.cell.backbone != "none"]
+    styles = plots._styles({"roblock", "single_embedding"})
+    width, terms = drawn(plots.abundance_against_scale("toy", board, styles)), drawn(plots.rank_of_terms("toy", board, styles))
+    assert width["xdeepfm · depth 3"]["roblock"][1] == pytest.approx([0.9, 0.225])
+    assert {title for title in terms if terms[title]} == {"dcnv2 · depth 3 · scale 1", "dcnv2 · depth 3 · scale 4"}
+    assert terms["dcnv2 · depth 3 · scale 4"]["roblock"][1] == [0.25]
 
 
 def test_values_are_means_and_colours_are_methods() -> None:

@@ -84,6 +84,11 @@ def test_every_method_with_every_backbone_trains_in_bfloat16(method: str, backbo
         assert plugins.plugin("methods", method).uses_backbone is False or record.curve != full.curve
 
 
+def test_what_a_layer_adds_is_measured_where_an_identity_path_hides_it() -> None:
+    names = {b: {n for n in trained(trial("multi_embedding", b)).metrics if "/term/" in n} for b in ("dcnv2", "xdeepfm")}
+    assert {n.split("/")[1] for n in names["dcnv2"]} == {f"layer{l}" for l in range(1, 5)} and not names["xdeepfm"]
+
+
 def test_a_constant_scores_one_half_and_the_entropy() -> None:
     record = trained(trial("constant"))
     assert record.metrics["test/auc"] == record.metrics["valid/auc"] == 0.5
