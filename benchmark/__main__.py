@@ -206,15 +206,15 @@ def list_plugins(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]
         for name in plugins.names(kind):
             try:
                 found = plugins.plugin(kind, name)
-                print(f"  {name:22}{found.summary}\n{'':24}{found.source}")
+                print(f"  {name:24}{found.summary}\n{'':26}{found.source}")
                 if kind == "methods" and found.presets:
-                    print(f"{'':24}presets: {', '.join(f'{name}:{preset}' for preset in found.presets)}")
+                    print(f"{'':26}presets: {', '.join(f'{name}:{preset}' for preset in found.presets)}")
             except UserError as error:
                 broken.append(str(error))
     print("prepared data sets\n  " + (", ".join(prepared_names()) or "none"))
     print("suites")
     for path in sorted(SUITES.glob("*.toml")):
-        print(f"  {path.stem:22}{read_suite(path.stem).summary}")
+        print(f"  {path.stem:24}{read_suite(path.stem).summary}")
     for line in broken:
         print(f"error: {line}", file=sys.stderr)
     return 2 if broken else 0

@@ -142,6 +142,12 @@ class Method(ABC):
     uses_backbone: ClassVar[bool] = True  # False: a sanity row, run once per data set instead of once per cell
     training: ClassVar[Mapping[str, Any]] = {}  # defaults of `Training` that go before the data set's; for sanity rows
 
+    def __post_init__(self) -> None:
+        """A number called ``weight`` is that of a penalty. Raises UserError for a negative one."""
+        weight = getattr(self, "weight", None)
+        if isinstance(weight, (int, float)) and weight < 0:
+            raise UserError(f"{type(self).__module__.rpartition('.')[2]}: weight = {weight}; it must not be negative")
+
     @abstractmethod
     def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
         """A model whose table has width D = scale · dimension.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmark.contracts import Backbone, CTRModel, Layout, Method, Schema, UserError
-from benchmark.nn.embedding import ParallelSets
+from benchmark.contracts import Backbone, CTRModel, Method, Schema
+from benchmark.nn.embedding import ParallelSets, layout_of_sets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +19,4 @@ class MultiEmbedding(Method):
     sets: int | None = None  # None: one per base dimension, S = scale
 
     def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        width, sets = scale * dimension, self.sets or scale
-        if sets < 1 or width % sets:
-            raise UserError(
-                f"multi_embedding: width {width} (scale {scale} x dimension {dimension}) is not divisible by {sets} sets; change sets"
-            )
-        return ParallelSets(schema, backbone, Layout(sets, len(schema.fields), width // sets))
+        return ParallelSets(schema, backbone, layout_of_sets("multi_embedding", self.sets, schema, scale, dimension))

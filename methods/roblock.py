@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema, UserError, no_penalty
 from benchmark.nn import hsic
-from benchmark.nn.embedding import EmbeddingTable, join, mean_of_sets, split
+from benchmark.nn.embedding import EmbeddingTable, join, layout_of_sets, mean_of_sets, split
 from benchmark.nn.rebalance import RankOneRebalance, before
 from benchmark.nn.routing import route
 from benchmark.nn.switches import on
@@ -43,6 +43,16 @@ class RoBlock(Method):
     space: ClassVar[Mapping[str, BaseDistribution]] = {
         "strength": FloatDistribution(0.0, 1.0, step=0.25),
         "hsic_weight": CategoricalDistribution((0.0, 0.1, 0.5, 1.0)),
+    }
+    # The ablations of methods.md §2.6: run them by name, "roblock:no_hsic", or all with "roblock:all".
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "no_rebalancing": {"strength": 0.0},
+        "no_hsic": {"hsic_weight": 0.0},
+        "no_decoupler": {"decoupler": "identity"},  # and with it no HSIC: there is no basis to turn
+        "no_regeneration": {"gates": "one_hot", "maps": "identity"},
+        "first_layer_only": {"blocks": "first"},
+        "linear_hsic": {"hsic_kernel": "linear"},
+        "full_projection": {"deflation": "fixed", "strength": 1.0},
     }
 
     sets: int | None = None  # S; None: one per base dimension, S = scale
@@ -70,6 +80,9 @@ class RoBlock(Method):
     gates: Literal["full", "static", "input", "one_hot"] = "full"
     gate_sharpness: float = 4.0  # a_n[m,m] at the start: gates begin near distinct one-hots, or all sets coincide
     maps: Literal["learned", "identity"] = "learned"  # U_{m,k}
+    # With "identity" every U_{m,k} starts as (the upper left of) the identity, so that RoBlock starts next to multi-embedding and has to
+    # learn what it does otherwise; "orthogonal" starts at random orthogonal matrices. docs/roblock.md
+    map_start: Literal["identity", "orthogonal"] = "identity"
 
     def __post_init__(self) -> None:
         for name, sound, rule in (
@@ -83,18 +96,19 @@ class RoBlock(Method):
                 raise UserError(f"roblock: {name} = {getattr(self, name)}; it must {rule}")
 
     def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        width, sets = scale * dimension, self.sets or scale
-        components = self.components or sets
-        for what, number in (("sets", sets), ("components", components)):
-            if number < 1 or width % number:
-                raise UserError(
-                    f"roblock: width {width} (scale {scale} x dimension {dimension}) is not divisible by {number} {what}; change {what}"
-                )
+        layout = layout_of_sets("roblock", self.sets, schema, scale, dimension)
+        sets, width = layout.sets, layout.sets * layout.dimension
+        components = sets if self.components is None else self.components
+        if components < 1 or width % components:
+            raise UserError(
+                f"roblock: width {width} (scale {scale} x dimension {dimension}) is not divisible by {components} components; "
+                "change components"
+            )
         if self.maps == "identity" and components != sets:
             raise UserError(f"roblock: identity maps need as many components as sets, not {components} and {sets}; set maps = learned")
         if self.gates == "one_hot" and components != sets:
             raise UserError(f"roblock: one-hot gates need as many components as sets, not {components} and {sets}; choose other gates")
-        return RoBlockModel(self, schema, backbone, Layout(sets, len(schema.fields), width // sets), components)
+        return RoBlockModel(self, schema, backbone, layout, components)
 
 
 class RoBlockModel(CTRModel):
@@ -155,7 +169,7 @@ class Block(nn.Module):
         width = sets * dimension
         self.rebalance = RankOneRebalance(rows, width, method.strength, method.deflation, method.direction, method.power_steps)
         self.decoupler = Decoupler(width, components, method.decoupler)
-        self.router = Router(rows, sets, dimension, components, method.gates, method.gate_sharpness, method.maps)
+        self.router = Router(rows, sets, dimension, components, method.gates, method.gate_sharpness, method.maps, method.map_start)
         self.only_basis = method.hsic_gradient == "basis"
         nothing_to_turn = components == 1 or (self.only_basis and method.decoupler == "identity")
         self.weight = 0.0 if nothing_to_turn else method.hsic_weight
@@ -245,6 +259,7 @@ class Router(nn.Module):
         gates: Literal["full", "static", "input", "one_hot"],
         sharpness: float,
         maps: Literal["learned", "identity"],
+        start: Literal["identity", "orthogonal"],
     ) -> None:
         super().__init__()
         width = sets * dimension
@@ -259,9 +274,10 @@ class Router(nn.Module):
         self.maps: nn.Parameter | None = None
         if maps == "learned":
             self.maps = nn.Parameter(torch.empty(sets, width, dimension))
+            begin = nn.init.eye_ if start == "identity" else nn.init.orthogonal_
             for m in range(sets):
                 for k in range(components):
-                    nn.init.orthogonal_(self.maps.data[m, k * width // components : (k + 1) * width // components])
+                    begin(self.maps.data[m, k * width // components : (k + 1) * width // components])
 
     def gates(self, x: Tensor, weight: Tensor | None) -> Tensor:
         """x: (B, N, D), weight: W_n (N, D, S·K) -> (B or 1, N, S, K), rows over k sum to one"""

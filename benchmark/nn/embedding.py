@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from benchmark.contracts import Backbone, CTRModel, Layout, Output, Schema, no_penalty
+from benchmark.contracts import Backbone, CTRModel, Layout, Output, Schema, UserError, no_penalty
 from benchmark.nn.switches import on
 
 
@@ -26,6 +26,23 @@ def join(x: Tensor) -> Tensor:
 def mean_of_sets(x: Tensor) -> Tensor:
     """(B, S, H) -> (B, H); of one set it is that set, without a pass of its own."""
     return x.squeeze(1) if x.shape[1] == 1 else x.mean(1)
+
+
+def layout_of_sets(method: str, sets: int | None, schema: Schema, scale: int, dimension: int) -> Layout:
+    """The width scale · dimension divided into ``sets`` sets, None: one per base dimension. Raises UserError where it does not divide."""
+    width, number = scale * dimension, scale if sets is None else sets
+    if number < 1 or width % number:
+        raise UserError(f"{method}: width {width} (scale {scale} x dimension {dimension}) is not divisible by {number} sets; change sets")
+    return Layout(number, len(schema.fields), width // number)
+
+
+def states_of(layers: nn.ModuleList, x0: Tensor, residual: bool) -> list[Tensor]:
+    """States 0…L: every layer on the last state and the embedding x0 (B, S, F, d), plus the last state itself where ``residual``."""
+    states = [x0]
+    for layer in layers:
+        term = layer(states[-1], x0)
+        states.append(states[-1] + term if residual else term)
+    return states
 
 
 class EmbeddingTable(nn.Module):
@@ -65,7 +82,8 @@ class ParallelSets(CTRModel):
     """S sets kept apart through all interaction layers, mean of their readouts, one head (Guo et al., ICML 2024).
 
     One set of the whole width is the single-embedding model. ``transform``, if any, maps the embedding (B, F, D) to what the sets are
-    columns of; state 0 is its result.
+    columns of; state 0 is its result. It computes in float32 and without autocast, whatever training computes in; what it has to say as
+    ``diagnostics`` is the model's.
     """
 
     def __init__(self, schema: Schema, backbone: Backbone, layout: Layout, transform: nn.Module | None = None) -> None:
@@ -82,13 +100,18 @@ class ParallelSets(CTRModel):
         return self.embedding.weight
 
     def forward(self, ids: Tensor) -> Output:
-        x = self.embedding(ids)
+        return self.from_embedding(self.embedding(ids))
+
+    def from_embedding(self, x: Tensor) -> Output:
+        """The model behind its table: x (B, F, D)"""
         if self.transform is not None:
-            x = self.transform(x)
+            with torch.autocast(x.device.type, enabled=False):
+                x = self.transform(x.float() if x.dtype == torch.bfloat16 else x).to(x.dtype)
         x0 = split(x, self.sets).contiguous()  # one copy, or every layer reads it in leaps
-        states = [x0]
-        for layer in self.layers:
-            term = layer(states[-1], x0)
-            states.append(states[-1] + term if self.residual else term)
+        states = states_of(self.layers, x0, self.residual)
         logits = self.head(mean_of_sets(self.readout(states)))
         return Output(logits, tuple(states), no_penalty(logits))
+
+    def diagnostics(self) -> dict[str, float]:
+        found: dict[str, float] = getattr(self.transform, "diagnostics", dict)()
+        return found

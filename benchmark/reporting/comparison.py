@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
@@ -19,7 +18,6 @@ from benchmark.reporting.leaderboard import CONTROL
 
 Format = Literal["table", "markdown"]
 Table = tuple[list[str], list[list[str]]]  # headers, rows
-INTERNAL = re.compile(r"model/layer(\d+)/(\w+)")
 LAST = "last"  # stands for the number of a model's last layer
 SPECTRA = (
     "spectral/table/information_abundance",
@@ -54,7 +52,6 @@ def _board(label: str, board: Sequence[Group], control: str, format: Format) -> 
         (f"Test AUC less {control}'s under the same conditions, paired by seed, ± half the 95 % interval", differences(board, control)),
         ("Cost over that of single embedding of the same width", costs(board)),
         ("Spearman's ρ between a spectral metric and test AUC, over the methods of a cell", correlations(board)),
-        ("Internal state per layer, mean over seeds", internals(board)),
     )
     for title, (headers, rows) in sections:
         if rows:
@@ -142,18 +139,6 @@ def correlations(board: Sequence[Group]) -> Table:
             values.append("-" if rho is None else f"{rho:+.2f} ({len(known_pairs)})")
         rows.append([metric, *values])
     return ["metric", *(f"{place}: ρ (methods)" for place in places.values())], rows if places else []
-
-
-def internals(board: Sequence[Group]) -> Table:
-    """A row a cell and a quantity that the model reports of itself, a column a layer."""
-    rows = []
-    layers = sorted({int(m[1]) for g in board for r in g.finished for name in r.metrics if (m := INTERNAL.fullmatch(name))})
-    for group in board:
-        names = sorted({m[2] for r in group.finished for name in r.metrics if (m := INTERNAL.fullmatch(name))})
-        for name in names:
-            values = [list(group.metric(f"model/layer{layer}/{name}").values()) for layer in layers]
-            rows.append([_method(group), _place(group, board), name, *(f"{fmean(v):.3f}" if v else "-" for v in values)])
-    return ["method", "cell", "quantity", *(f"layer {layer}" for layer in layers)], rows
 
 
 def _method(group: Group) -> str:

@@ -12,7 +12,7 @@ from typing import Literal
 import pandas
 from tabulate import tabulate
 
-from benchmark.config import NO_BACKBONE, known
+from benchmark.config import NO_BACKBONE, canonical, known
 from benchmark.contracts import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.records import Record, Status, Store
@@ -58,6 +58,7 @@ class Row:
     overrides: str  # what `protocol` stands for
     bayes_auc: float | None  # the known optimum of synthetic data
     bayes_logloss: float | None
+    internal_state: Mapping[str, float]  # what the model says of itself, mean over seeds: "layer0/gate_entropy" …
 
 
 def leaderboard(store: Store, dataset: str | None, format: Format) -> str:
@@ -99,7 +100,7 @@ def render(rows: Sequence[Row], format: Format) -> str:
     if format == "json":
         return json.dumps([asdict(row) for row in rows], indent=1, allow_nan=False, ensure_ascii=False)
     if format == "csv":
-        content = [{**asdict(row), "notes": "; ".join(row.notes)} for row in rows]
+        content = [{**asdict(row), "notes": "; ".join(row.notes), "internal_state": canonical(row.internal_state)} for row in rows]
         text: str = pandas.DataFrame(content, columns=[f.name for f in fields(Row)], dtype=object).to_csv(index=False)
         return text
     boards = [_board(label, list(members), format) for label, members in groupby(rows, key=lambda row: row.dataset)]
@@ -148,7 +149,13 @@ def _row(group: Group, control: Group | None) -> Row:
         overrides=group.overrides,
         bayes_auc=_mean(group.metric("test/bayes_auc")),
         bayes_logloss=_mean(group.metric("test/bayes_logloss")),
+        internal_state=_internal_state(group),
     )
+
+
+def _internal_state(group: Group) -> dict[str, float]:
+    names = sorted({name for record in group.finished for name in record.metrics if name.startswith("model/")})
+    return {name.removeprefix("model/"): fmean(group.metric(name).values()) for name in names}
 
 
 def _mean(values: Mapping[int, float]) -> float | None:
@@ -191,9 +198,27 @@ def _board(label: str, board: Sequence[Row], format: Literal["table", "markdown"
     tuned = sorted({row.tuning_trials for row in board})
     heading = f"{label}: {finished} of {len(board)} cells finished, tuning trials per cell: {', '.join(map(str, tuned))}"
     lines = list(dict.fromkeys(_remarks(board)))
+    inner = _internal_states(board, format)
     if format == "markdown":
-        return "\n".join([f"### {heading}", "", table, *([""] if lines else []), *(f"- {line}" for line in lines)])
-    return "\n".join([heading, "", table, *([""] if lines else []), *lines])
+        return "\n".join([f"### {heading}", "", table, *([""] if lines else []), *(f"- {line}" for line in lines), *inner])
+    return "\n".join([heading, "", table, *([""] if lines else []), *lines, *inner])
+
+
+def _internal_states(board: Sequence[Row], format: Literal["table", "markdown"]) -> list[str]:
+    """A table of what models say of themselves: a row a cell, a column a quantity, its value at each layer from 0 on."""
+    states = [(row, row.internal_state) for row in board if row.internal_state]
+    quantities = sorted({name.rpartition("/")[2] for _, state in states for name in state})
+    if not quantities:
+        return []
+
+    def values(state: Mapping[str, float], quantity: str) -> str:
+        layers = sorted((name for name in state if name.rpartition("/")[2] == quantity), key=lambda name: (len(name), name))
+        return " ".join(f"{state[name]:.3g}" for name in layers) or "-"
+
+    headers = ["method", "backbone", "scale", "depth", *(quantity.replace("_", " ") for quantity in quantities)]
+    lines = [[r.method, r.backbone, str(r.scale), str(r.depth), *(values(state, q) for q in quantities)] for r, state in states]
+    table = tabulate(lines, headers=headers, tablefmt="github" if format == "markdown" else "simple", disable_numparse=True)
+    return ["", "What the models say of themselves, at each layer from 0 on (mean over seeds):", "", table]
 
 
 def _remarks(board: Sequence[Row]) -> Iterable[str]:

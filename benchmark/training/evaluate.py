@@ -62,7 +62,7 @@ def spectra(
     for index, layer in enumerate(layers):
         eligible = learned if index == 0 or backbone.field_rows else None
         found |= {f"spectral/layer{index}/{name}": value for name, value in layer_metrics(layer, eligible).items()}
-        if index > 0 and backbone.residual:
+        if index > 0 and backbone.residual and layer.shape == layers[index - 1].shape:  # hetero_me's state 0 has more sets than the next
             added = layer_metrics(layer - layers[index - 1], eligible)
             found |= {f"spectral/layer{index}/term/{name}": value for name, value in added.items() if name.startswith("batch")}
     return found

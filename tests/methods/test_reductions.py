@@ -13,7 +13,15 @@ from benchmark import plugins
 from benchmark.contracts import Backbone, CTRModel, Field, Incompatible, Output, Schema, UserError
 
 SCHEMA = Schema((Field("a", 7), Field("b", 5), Field("c", 11)), 0.3)
-SMALL: dict[str, dict[str, Any]] = {"finalmlp": {"units1": 24, "units2": 12}}
+SMALL: dict[str, dict[str, Any]] = {
+    "finalmlp": {"units1": 24, "units2": 12},
+    "dnn": {"units": 24, "hidden": [8]},
+    "ipnn": {"units": 24, "hidden": [8]},
+    "nfwfm": {"hidden": [8, 6]},
+    "dhen": {"depth": 2, "modules": ["dot", "linear", "cross", "attention"], "units": 6, "hidden": [8, 6]},
+    "rankmixer": {"tokens": 4, "expansion": 2, "hidden": [8, 6]},
+    "rankelastor": {"tokens": 4, "expansion": 2, "hidden": [8, 6]},
+}
 OFF: dict[str, Any] = {
     "strength": 0.0,
     "decoupler": "identity",

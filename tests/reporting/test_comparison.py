@@ -8,7 +8,7 @@ from standin_records import record
 from benchmark.contracts import UserError
 from benchmark.metrics.statistics import rank_correlation
 from benchmark.records import Record
-from benchmark.reporting.comparison import FEWEST, compare, correlations, costs, differences, internals
+from benchmark.reporting.comparison import FEWEST, compare, correlations, costs, differences
 from benchmark.reporting.groups import groups
 
 
@@ -79,15 +79,6 @@ def test_correlations_need_several_methods() -> None:
     assert table["spectral/layer0/batch/effective_rank"] == f"{expected:+.2f} (5)"
     assert expected is not None and table["spectral/layerlast/batch/effective_rank"] == f"{-expected:+.2f} (5)"
     assert table["spectral/table/information_abundance"] == "-"
-
-
-def test_internal_state_is_shown_by_layer() -> None:
-    found = record(
-        "roblock", 0, 0.8, metrics={"model/layer0/deflation": 0.25, "model/layer1/deflation": 0.5, "model/layer1/gate_entropy": 0.1}
-    )
-    headers, rows = internals(groups([found]))
-    assert headers[2:] == ["quantity", "layer 0", "layer 1"]
-    assert [row[2:] for row in rows] == [["deflation", "0.250", "0.500"], ["gate_entropy", "-", "0.100"]]
 
 
 def test_nothing_to_compare_with_is_said() -> None:

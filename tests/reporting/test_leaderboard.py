@@ -275,3 +275,13 @@ def test_unknown_data_set_gets_the_nearest_name(tmp_path: Path) -> None:
     store = stored(tmp_path, [record(cell={"dataset": "frappe_x1"})])
     with pytest.raises(UserError, match="did you mean 'frappe_x1'"):
         leaderboard(store, "frappe", "table")
+
+
+def test_what_models_say_of_themselves_stands_under_the_board() -> None:
+    inner = {"model/layer10/gate_entropy": 0.3, "model/layer2/gate_entropy": 0.2, "model/criterion": 1.5}
+    found = rows([record("roblock", seed, 0.8, metrics={k: v + seed for k, v in inner.items()}) for seed in (0, 1)] + [record("plain")])
+    state = {row.method: row.internal_state for row in found}
+    assert state == {"roblock": {"layer10/gate_entropy": 0.8, "layer2/gate_entropy": 0.7, "criterion": 2.0}, "plain": {}}
+    text = render(found, "table").split("say of themselves")[1]
+    assert "gate entropy" in text and "0.7 0.8" in text and "plain" not in text.split("Ranked by")[0]
+    assert json.loads(next(csv.DictReader(io.StringIO(render(found, "csv"))))["internal_state"]) == state[found[0].method]

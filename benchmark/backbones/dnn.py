@@ -1,0 +1,47 @@
+"""DNN: an MLP on the embedding, without explicit interactions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from optuna.distributions import BaseDistribution, FloatDistribution
+from torch import nn
+
+from benchmark.contracts import Backbone, Layout
+from benchmark.nn.linear import SetMLP, Tower
+from benchmark.nn.rows import HiddenRows, LastState, rows_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class DNN(Backbone):
+    """``depth`` hidden layers of each set, the mean over the sets, then the layers of ``hidden``."""
+
+    summary: ClassVar[str] = "MLP on the embedding; a hidden layer of H units is H/d rows of d"
+    source: ClassVar[str] = "Covington et al., RecSys 2016; 400-400, first layer per set as in Guo et al., ICML 2024"
+    space: ClassVar[Mapping[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5, step=0.1)}
+
+    depth: int = 1  # hidden layers before the mean over the sets
+    units: int = 400  # of each of them
+    hidden: tuple[int, ...] = (400,)  # after the mean
+    dropout: float = 0.2
+    batch_norm: bool = True
+
+    @property
+    def has_dnn(self) -> bool:
+        return True
+
+    def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
+        rows = rows_of(self.units, layout.dimension, "dnn")
+        return ((layout.fields, layout.dimension), *((rows, layout.dimension),) * self.depth)
+
+    def layer(self, index: int, layout: Layout) -> nn.Module:
+        inputs = layout.fields * layout.dimension if index == 0 else self.units
+        return HiddenRows(layout.sets, inputs, self.units, layout.dimension, self.dropout, self.batch_norm)
+
+    def readout(self, layout: Layout) -> nn.Module:
+        return LastState(SetMLP(layout.sets, self.units, (), self.dropout, self.batch_norm))
+
+    def head(self, layout: Layout) -> nn.Module:
+        return Tower(self.units, self.hidden, self.dropout, self.batch_norm)

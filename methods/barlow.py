@@ -1,0 +1,45 @@
+"""Single embedding with Barlow Twins' redundancy term on each field's batch embedding.
+
+    L = weight · mean over fields of Σ_{i≠j} R_ij²,  R (D×D) the correlation matrix of the columns of X_f (B×D)
+
+Zbontar et al., ICML 2021, eq. 1. There R correlates two views of a sample; a table has one view, for which R_ii = 1, so the other term is
+gone. Scale-free: it grows no norms. A field with fewer values than D cannot reach 0.
+
+Ours: the default weight, for the paper's λ = 5e-3 is against that other term, of the order of D, and not against a logloss: it, and a tenth
+of it, took .014 and .006 off the validation AUC of DCNv2 at scale 4 on synthetic (one seed, four epochs). Variances below 1e-12 count as
+none, and correlations with them as 0.
+
+O(F·B·D²) a batch; no parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from optuna.distributions import BaseDistribution, FloatDistribution
+from torch import Tensor
+
+from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema
+from benchmark.nn.embedding import ParallelSets
+from benchmark.nn.moments import by_field, correlation, covariance, off_diagonal
+from benchmark.nn.penalised import Penalised
+
+
+@dataclass(frozen=True, kw_only=True)
+class Barlow(Method):
+    summary: ClassVar[str] = "penalty on the correlations between the dimensions of each field's embedding"
+    source: ClassVar[str] = "Zbontar et al., Barlow Twins: Self-Supervised Learning via Redundancy Reduction, ICML 2021"
+    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-6, 1e-2, log=True)}
+
+    weight: float = 1e-4
+
+    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
+        inner = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
+        return Penalised(inner, self.weight, redundancy)
+
+
+def redundancy(ids: Tensor, output: Output) -> Tensor:
+    matrices = correlation(covariance(by_field(output.states[0])))
+    return off_diagonal(matrices).square().sum((1, 2)).mean()

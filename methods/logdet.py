@@ -1,0 +1,50 @@
+"""Single embedding whose batch covariance is drawn to the identity in the LogDet divergence, field by field.
+
+    L = weight · mean over fields of tr C − logdet C − D,  C (D×D) the covariance of X_f (B×D) plus 1e-4 I
+
+the Bregman divergence of C from I: 0 at C = I, and without bound where a direction dies, unlike a squared distance. Zhang et al.,
+NeurIPS 2023 (LogDet4Rec); its abstract says decorrelation of graph-filtered user and item embeddings in a non-Euclidean geometry, the
+formula is from memory of the paper. Ours: the ridge (a field with fewer values than D has no determinant; 1e-4 is the variance that
+embeddings start with), and ``weight``: like VICReg's hinge it asks for a standard deviation of 1.
+
+O(F·(B·D² + D³)) a batch; no parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from optuna.distributions import BaseDistribution, FloatDistribution
+from torch import Tensor
+
+from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema
+from benchmark.nn.embedding import ParallelSets
+from benchmark.nn.moments import by_field, covariance
+from benchmark.nn.penalised import Penalised
+
+RIDGE = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogDet(Method):
+    summary: ClassVar[str] = "LogDet divergence of each field's covariance from the identity"
+    source: ClassVar[str] = "Zhang et al., Mitigating the Popularity Bias of Graph CF: A Dimensional Collapse Perspective, NeurIPS 2023"
+    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-6, 1e-2, log=True)}
+
+    weight: float = 1e-4
+
+    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
+        inner = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
+        return Penalised(inner, self.weight, divergence)
+
+
+def divergence(ids: Tensor, output: Output) -> Tensor:
+    matrices = covariance(by_field(output.states[0]))
+    width = matrices.shape[1]
+    matrices = matrices + RIDGE * torch.eye(width, dtype=matrices.dtype, device=matrices.device)
+    traces = matrices.diagonal(dim1=1, dim2=2).sum(1)
+    determinants: Tensor = torch.linalg.slogdet(matrices).logabsdet
+    return (traces - determinants - width).mean()

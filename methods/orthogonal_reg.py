@@ -1,0 +1,55 @@
+"""Single embedding whose interaction weights are drawn towards orthogonal blocks, so that they pass on whole spectra.
+
+    L = weight · Σ over layers and pairs of fields (i, j) of ‖I − W_ij W_ijᵀ‖²_F,  W_ij (D×D) from field j to field i
+
+Guo et al., ICML 2024, appendix, and the authors' code: the sum, weight 1e-4. It raises information abundance and does not help AUC at
+scale. The sum starts near F²·L·D, as cross layers start with small blocks: with D = 40, F = 10, L = 4 the default weight makes 1.6 of it,
+more than the logloss.
+
+O(L·F²·D³) a batch, whatever B is; no parameters. A layer takes part when it has ``field_blocks`` (benchmark/nn/cross.py); a backbone
+without such a layer is incompatible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import torch
+from optuna.distributions import BaseDistribution, FloatDistribution
+from torch import Tensor
+
+from benchmark.contracts import Backbone, CTRModel, Incompatible, Layout, Method, Output, Schema
+from benchmark.nn.cross import FieldBlocks
+from benchmark.nn.embedding import ParallelSets
+from benchmark.nn.penalised import Penalised
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrthogonalReg(Method):
+    """Raises Incompatible for a backbone whose interaction weights are no d x d blocks."""
+
+    summary: ClassVar[str] = "penalty that draws the d x d blocks of the interaction weights towards orthogonal matrices"
+    source: ClassVar[str] = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024, appendix"
+    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-6, 1e-2, log=True)}
+
+    weight: float = 1e-4
+
+    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
+        inner = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
+        layers = [layer for layer in inner.layers.modules() if isinstance(layer, FieldBlocks)]
+        if not layers:
+            name = type(backbone).__module__.rpartition(".")[2]
+            raise Incompatible(f"{name}: its interaction weights are no d x d blocks between fields, which orthogonal_reg needs")
+        return Penalised(inner, self.weight, partial(skewness, layers))
+
+
+def skewness(layers: Sequence[FieldBlocks], ids: Tensor, output: Output) -> Tensor:
+    terms = []
+    for layer in layers:
+        blocks = layer.field_blocks().flatten(0, 2)  # (S·F·F, D, D)
+        identity = torch.eye(blocks.shape[2], dtype=blocks.dtype, device=blocks.device)
+        terms.append((identity - blocks @ blocks.mT).square().sum())
+    return torch.stack(terms).sum()

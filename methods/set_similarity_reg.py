@@ -1,0 +1,51 @@
+"""Multi-embedding with a penalty on what the embedding sets have in common.
+
+    L = weight · mean over fields and pairs of sets i < j of ‖E_iᵀE_j‖²_F / d,  E_i (B×d) the batch's embeddings of set i, not centred
+
+‖·‖²_F / d is the mean square of the d singular values. Guo et al., ICML 2024, appendix ("space similarity"), weights 1e-3, 1e-4 and 1e-5 at
+batches of 2,048; the term is a sum over the batch and grows with B², and so does what a weight means. The authors' code takes the k-th
+singular values' mean over fields before it squares, which is at most this value; ours needs no decomposition.
+
+With one set (scale 1) there is nothing to compare: the penalty is 0 and this is single embedding. O(F·B·D²) a batch; no parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from optuna.distributions import BaseDistribution, FloatDistribution
+from torch import Tensor
+
+from benchmark.contracts import Backbone, CTRModel, Method, Output, Schema, no_penalty
+from benchmark.nn.embedding import ParallelSets, layout_of_sets
+from benchmark.nn.moments import by_field
+from benchmark.nn.penalised import Penalised
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetSimilarityReg(Method):
+    """Raises UserError when the width does not divide by the number of sets."""
+
+    summary: ClassVar[str] = "multi-embedding with a penalty on the singular values of the products between sets"
+    source: ClassVar[str] = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024, appendix"
+    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-7, 1e-3, log=True)}
+
+    weight: float = 1e-5
+    sets: int | None = None  # None: one per base dimension, S = scale
+
+    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
+        layout = layout_of_sets("set_similarity_reg", self.sets, schema, scale, dimension)
+        return Penalised(ParallelSets(schema, backbone, layout), self.weight, similarity)
+
+
+def similarity(ids: Tensor, output: Output) -> Tensor:
+    state = output.states[0]
+    sets, rows, size = state.shape[1:]
+    if sets == 1:
+        return no_penalty(state)
+    x = by_field(state)
+    squares = (x.mT @ x).square().view(rows, sets, size, sets, size).sum((0, 2, 4))  # (S, S): ‖E_iᵀE_j‖² over all fields
+    return torch.triu(squares, 1).sum() / (sets * (sets - 1) / 2 * rows * size)

@@ -1,0 +1,51 @@
+"""Single embedding with a penalty on how uneven the singular values of each field's batch embedding are.
+
+    L = weight · mean over fields f of var_k(σ_fk / mean_k σ_fk),  σ_f the min(B, D) singular values of X_f (B×D), not centred
+
+Guo et al., ICML 2024, appendix, and the authors' code (unbiased variance, weights 1e-3, 1e-4 and 1e-5). Scale-free: it grows no norms.
+
+Ours: σ = √λ of the D×D Gram matrix X_fᵀX_f, O(F·(B·D² + D³)) a batch instead of a decomposition of B×D; no parameters. Eigenvalues below
+its rounding, λ ≤ D·ε·λ_1 with the type's ε (σ ≤ 2e-3 σ_1 in float32), count as 0 and have no gradient: the gradient of a zero singular
+value points anywhere. They are what a field with fewer values than D has, and always stay in the variance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from optuna.distributions import BaseDistribution, FloatDistribution
+from torch import Tensor
+
+from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema, no_penalty
+from benchmark.nn.embedding import ParallelSets
+from benchmark.nn.moments import by_field
+from benchmark.nn.penalised import Penalised
+
+
+@dataclass(frozen=True, kw_only=True)
+class SingularValueReg(Method):
+    summary: ClassVar[str] = "penalty on the variance of the singular values of each field's batch embedding"
+    source: ClassVar[str] = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024, appendix"
+    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-5, 1e-1, log=True)}
+
+    weight: float = 1e-3
+
+    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
+        inner = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
+        return Penalised(inner, self.weight, unevenness)
+
+
+def unevenness(ids: Tensor, output: Output) -> Tensor:
+    x = by_field(output.states[0])
+    count = min(x.shape[1:])
+    if count < 2:
+        return no_penalty(x)
+    gram = torch.nan_to_num(x.mT @ x, nan=0.0, posinf=0.0, neginf=0.0)  # a training that diverges shall end as such, not in the solver
+    eigenvalues = torch.linalg.eigvalsh(gram)[:, -count:]  # ascending
+    sound = eigenvalues > gram.shape[1] * torch.finfo(gram.dtype).eps * eigenvalues[:, -1:]
+    values = torch.where(sound, torch.where(sound, eigenvalues, 1).sqrt(), 0)
+    tiny = torch.finfo(values.dtype).tiny
+    return (values / values.mean(1, keepdim=True).clamp_min(tiny)).var(1).mean()

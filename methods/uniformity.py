@@ -1,0 +1,59 @@
+"""Single embedding whose values spread over the sphere: each field's directions repel one another.
+
+    L = weight · mean over fields of log mean_{i<j} exp(−2 ‖z_i − z_j‖²),  z_i (D) of length 1, one for each value of the field
+
+Wang and Isola, ICML 2020, with t = 2; for recommenders DirectAU (Wang et al., KDD 2022), where users and items are the two fields. Ours:
+the values are the different ones among ``rows`` samples drawn anew from the batch, each once, so that no value repels itself; a field
+with one value there counts 0; and ``weight``. All directions alike give 0, orthogonal ones −4.
+
+O(F·m²·D) a batch with m = rows, whatever B is; no parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import torch
+from optuna.distributions import BaseDistribution, FloatDistribution
+from torch import Tensor
+from torch.nn import functional
+
+from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema, UserError
+from benchmark.nn.embedding import ParallelSets
+from benchmark.nn.moments import by_field
+from benchmark.nn.penalised import Penalised
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uniformity(Method):
+    summary: ClassVar[str] = "uniformity loss on the directions of each field's values"
+    source: ClassVar[str] = "Wang and Isola, ICML 2020; Wang et al., DirectAU, KDD 2022"
+    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-4, 1.0, log=True)}
+
+    weight: float = 1e-2
+    rows: int = 256  # m, samples of the batch whose values are compared
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rows < 2:
+            raise UserError(f"uniformity: rows = {self.rows}; it must be at least 2")
+
+    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
+        inner = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
+        return Penalised(inner, self.weight, partial(concentration, self.rows))
+
+
+def concentration(rows: int, ids: Tensor, output: Output) -> Tensor:
+    chosen = torch.randperm(len(ids), device=ids.device)[:rows]
+    z = by_field(functional.normalize(output.states[0][chosen], dim=3, eps=1e-6))  # (F, m, D)
+    values = ids[chosen].T
+    earlier = (values.unsqueeze(2) == values.unsqueeze(1)).tril(-1)  # (F, m, m): sample i has the value of an earlier sample j
+    first = ~earlier.any(2)
+    pairs = (first.unsqueeze(2) & first.unsqueeze(1)).tril(-1)
+    potentials = torch.exp(4 * (z @ z.mT) - 4) * pairs  # ‖z_i − z_j‖² = 2 − 2 z_i·z_j
+    counts = pairs.sum((1, 2))
+    means = potentials.sum((1, 2)) / counts.clamp_min(1)
+    return torch.log(torch.where(counts > 0, means, 1)).mean()

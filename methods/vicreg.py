@@ -1,0 +1,47 @@
+"""Single embedding with VICReg's variance and covariance terms on each field's batch embedding.
+
+    L = weight · mean over fields of 25 v + c
+    v = mean_j relu(1 − √(C_jj + 1e-4)),  c = Σ_{i≠j} C_ij² / D,  C (D×D) the covariance of X_f (B×D), divided by B − 1
+
+Bardes et al., ICLR 2022, eq. 1–4, with the paper's weights 25 and 1; its third term compares two views of a sample, and a table has
+one. Ours: that it stands on the embedding, and ``weight``: the hinge asks for a standard deviation of 1, embeddings start at 1e-2 and
+learn some tenths, so the whole term has to stay weak beside the logloss.
+
+O(F·B·D²) a batch; no parameters. A constant field has C = 0; its gradient is finite for the 1e-4, and 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from optuna.distributions import BaseDistribution, FloatDistribution
+from torch import Tensor
+
+from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema
+from benchmark.nn.embedding import ParallelSets
+from benchmark.nn.moments import by_field, covariance, off_diagonal
+from benchmark.nn.penalised import Penalised
+
+
+@dataclass(frozen=True, kw_only=True)
+class VICReg(Method):
+    summary: ClassVar[str] = "variance hinge and covariance penalty on each field's embedding"
+    source: ClassVar[str] = "Bardes et al., VICReg: Variance-Invariance-Covariance Regularization, ICLR 2022"
+    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-5, 1e-1, log=True)}
+
+    weight: float = 1e-3
+
+    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
+        inner = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
+        return Penalised(inner, self.weight, variance_and_covariance)
+
+
+def variance_and_covariance(ids: Tensor, output: Output) -> Tensor:
+    matrices = covariance(by_field(output.states[0]))
+    deviations = (matrices.diagonal(dim1=1, dim2=2) + 1e-4).sqrt()
+    hinge = torch.relu(1 - deviations).mean(1)
+    redundancy = off_diagonal(matrices).square().sum((1, 2)) / matrices.shape[1]
+    return (25 * hinge + redundancy).mean()
