@@ -46,6 +46,30 @@ def test_defaults_lie_in_their_search_space(kind: plugins.Kind, name: str) -> No
         assert distribution._contains(distribution.to_internal_repr(getattr(made, key))), key
 
 
+@pytest.mark.parametrize("name", plugins.names("methods"))
+def test_search_spaces_are_of_about_equal_size(name: str) -> None:
+    """A budget of trials means the same for every method: at most two settings of its own, weights over four decades about the default."""
+    made = plugins.make("methods", name, {})
+    assert len(made.space) <= 2
+    if "weight" in made.space:
+        distribution = made.space["weight"]
+        assert (
+            distribution.log
+            and distribution.low == pytest.approx(made.weight / 100)
+            and distribution.high == pytest.approx(made.weight * 100)
+        )
+
+
+@pytest.mark.parametrize("name", [f"{m}:{p}" for m in plugins.names("methods") for p in plugins.plugin("methods", m).presets])
+def test_a_preset_differs_from_the_defaults_and_no_other_does_the_same(name: str) -> None:
+    method = name.partition(":")[0]
+    made, plain = plugins.make("methods", name, {}), plugins.make("methods", method, {})
+    assert made != plain and type(made) is type(plain)
+    others = [plugins.make("methods", f"{method}:{p}", {}) for p in type(made).presets if f"{method}:{p}" != name]
+    assert made not in others
+    assert plugins.make("methods", name, dataclasses.asdict(plain)) == plain, "what is given stands before the preset"
+
+
 @pytest.fixture
 def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "methods").mkdir()

@@ -63,3 +63,9 @@ def test_every_file_the_readme_points_to_is_there() -> None:
         assert (root / target).exists(), target
     for place in re.findall(r"^    ((?:benchmark|methods|datasets|results)/\S*)", README, re.MULTILINE):
         assert (root / place).exists(), place
+
+
+def test_every_method_has_its_line_in_the_table_of_methods() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "methods.md").read_text(encoding="utf-8")
+    missing = [name for name in plugins.names("methods") if f"| `{name}`" not in text and f", `{name}`" not in text]
+    assert not missing

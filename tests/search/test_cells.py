@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import standin_search as standin
 
-from benchmark.config import Trial, canonical, from_dict, to_dict
+from benchmark import plugins
+from benchmark.config import SUITES, Trial, canonical, from_dict, read_suite, to_dict
 from benchmark.contracts import UserError
 from benchmark.search.cells import default_trial, expand
+from benchmark.search.tuner import space
 
 
 @pytest.fixture(autouse=True)
@@ -85,3 +87,48 @@ def test_default_trial_is_complete_and_survives_json() -> None:
     sanity = next(c for c in expand(suite) if c.method == "standin_sanity")
     default = default_trial(sanity, "tune", 0, 1)
     assert (default.backbone, default.training.learning_rate, default.training.epochs) == ({}, 5e-3, 3)  # method, suite
+
+
+def test_a_preset_is_a_method_of_its_own_name() -> None:
+    cells = expand(standin.suite(methods=("standin_tuned", "standin_tuned:weak"), backbones=("standin_flat",)))
+    settings = {c.method: default_trial(c, "tune", 0, 1).method["strength"] for c in cells}
+    assert settings == {"standin_tuned": 0.5, "standin_tuned:weak": 0.0}
+    every = expand(standin.suite(methods=("standin_tuned:all",), backbones=("standin_flat",)))
+    assert {c.method for c in every} == {"standin_tuned:weak", "standin_tuned:strong"}
+    with pytest.raises(UserError, match="unknown preset 'week'; did you mean 'weak'"):
+        expand(standin.suite(methods=("standin_tuned:week",)))
+    with pytest.raises(UserError, match="unknown preset 'weak'"):
+        expand(standin.suite(methods=("standin_plain:weak",)))
+
+
+def test_what_a_preset_fixes_is_not_searched() -> None:
+    cells = expand(standin.suite(methods=("standin_tuned", "standin_tuned:weak"), backbones=("standin_flat",)))
+    searched = {c.method: "method.strength" in space(c) for c in cells}
+    assert searched == {"standin_tuned": True, "standin_tuned:weak": False}
+
+
+def test_also_adds_products_and_shares_the_rest() -> None:
+    also = ({"methods": ["standin_tuned"], "scales": [8]}, {"scales": [1]})
+    cells = expand(standin.suite(methods=("standin_plain",), backbones=("standin_flat",), scales=(4,), also=also))
+    assert [(c.method, c.scale) for c in cells] == [("standin_plain", 4), ("standin_tuned", 8), ("standin_plain", 1)]
+    options = {"methods": {"standin_tuned": {"strength": 1.0}}}  # of a method that only an entry of also names
+    found = expand(standin.suite(methods=("standin_plain",), backbones=("standin_flat",), also=also, options=options))
+    assert {dict(c.method_options).get("strength") for c in found if c.method == "standin_tuned"} == {1.0}
+    for entry, words in (
+        ({"seeds": 3}, "unknown axis 'seeds'"),
+        ({"scales": [0]}, "at least 1"),
+        ({"scale": [1]}, "did you mean 'scales'"),
+    ):
+        with pytest.raises(UserError, match=words):
+            standin.suite(also=(entry,))
+
+
+@pytest.mark.parametrize("path", sorted(SUITES.glob("*.toml")), ids=lambda p: p.stem)
+def test_the_suites_that_come_along_name_what_exists(path: Path) -> None:
+    for product in read_suite(path.stem).products():
+        for name in product.methods:
+            if name != "all":
+                assert plugins.plugin("methods", name.removesuffix(":all"))
+        for name in product.backbones:
+            if name != "all":
+                assert plugins.plugin("backbones", name)

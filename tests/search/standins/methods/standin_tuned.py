@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
@@ -19,6 +19,7 @@ class Tuned(Method):
         "strength": FloatDistribution(0.0, 1.0),
         "kind": CategoricalDistribution(("soft", "hard")),
     }
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"weak": {"strength": 0.0}, "strong": {"strength": 1.0}}
 
     strength: float = 0.5
     kind: str = "soft"
