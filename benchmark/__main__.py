@@ -125,7 +125,7 @@ def leaderboard(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs])
 def compare(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
     from benchmark.reporting.comparison import compare as compared
 
-    print(compared(_recorded(parsed.results), parsed.to, parsed.dataset, parsed.format))
+    print(compared(_recorded(parsed.results), parsed.to, parsed.dataset, parsed.format, parsed.metric))
     return 0
 
 

@@ -84,6 +84,12 @@ def parser() -> Parser:
     against.add_argument(
         "--to", default="single_embedding", metavar="METHOD", help="what differences are taken to (default single_embedding)"
     )
+    against.add_argument(
+        "--metric",
+        default="test/auc",
+        metavar="NAME",
+        help="what is compared, as records name it, e.g. spectral/layerlast/batch/effective_rank (default test/auc)",
+    )
     against.add_argument("--dataset", metavar="NAME", help="only this data set")
     against.add_argument("--format", choices=("table", "markdown"), default="table")
     _results(against)

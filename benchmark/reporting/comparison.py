@@ -18,6 +18,7 @@ from benchmark.reporting.leaderboard import CONTROL
 
 Format = Literal["table", "markdown"]
 Table = tuple[list[str], list[list[str]]]  # headers, rows
+AUC = "test/auc"
 LAST = "last"  # stands for the number of a model's last layer
 SPECTRA = (
     "spectral/table/information_abundance",
@@ -30,9 +31,13 @@ SPECTRA = (
 FEWEST = 5  # methods under one condition that a rank correlation is taken over
 
 
-def compare(records: Iterable[Record], control: str, dataset: str | None, format: Format) -> str:
-    """The comparison of each data set's finished cells, as text. Raises UserError where there is nothing to compare with ``control``."""
-    finished = [g for g in groups(records) if g.status == "finished" and g.metric("test/auc")]
+def compare(records: Iterable[Record], control: str, dataset: str | None, format: Format, metric: str = AUC) -> str:
+    """The comparison of each data set's finished cells, as text.
+
+    ``metric``: what is compared, as a record names it; "spectral/layerlast/…" is of each model's last layer. Costs, correlations and ranks
+    are shown beside test AUC only. Raises UserError where there is nothing to compare with ``control``, and for a metric that no cell has.
+    """
+    finished = [g for g in groups(records) if g.status == "finished" and g.metric(AUC)]
     boards: dict[str, list[Group]] = defaultdict(list)
     for group in finished:
         boards[group.label].append(group)
@@ -41,32 +46,60 @@ def compare(records: Iterable[Record], control: str, dataset: str | None, format
         boards = {label: members for label, members in boards.items() if wanted in (label, label.split("@")[0])}
     if not any(group.cell.method == control for board in boards.values() for group in board):
         raise UserError(f"compare: no finished cell of {control} to compare with; run its cells first, or name another method with --to")
-    parts = [text for label, board in boards.items() for text in _board(label, board, control, format)]
+    if not any(_metric(group, metric) for board in boards.values() for group in board):
+        names = {name for board in boards.values() for group in board for record in group.finished for name in record.metrics}
+        known("metric", metric, names, "compare")
+        raise UserError(f"compare: no finished cell has the metric {metric}")
+    parts = [text for label, board in boards.items() for text in _board(label, board, control, format, metric)]
     return "\n\n".join(parts)
 
 
-def _board(label: str, board: Sequence[Group], control: str, format: Format) -> Iterable[str]:
+def _board(label: str, board: Sequence[Group], control: str, format: Format, metric: str) -> Iterable[str]:
     heading = f"{label}: {len(board)} finished cells"
     yield f"### {heading}" if format == "markdown" else heading
-    sections = (
-        (f"Test AUC less {control}'s under the same conditions, paired by seed, ± half the 95 % interval", differences(board, control)),
-        ("Cost over that of single embedding of the same width", costs(board)),
-        ("Spearman's ρ between a spectral metric and test AUC, over the methods of a cell", correlations(board)),
-    )
+    name = "Test AUC" if metric == AUC else metric
+    paired = f"{name} less {control}'s under the same conditions, paired by seed, ± half the 95 % interval"
+    sections = [(paired, differences(board, control, metric))]
+    if metric != AUC:
+        sections = [(f"{name}, mean ± standard deviation over seeds", values(board, metric)), *sections]
+    else:
+        sections += _beside_auc(board)
     for title, (headers, rows) in sections:
         if rows:
             yield f"{title}\n\n" + _text(headers, rows, format)
-    yield from ranks(board, control)
+    if metric == AUC:
+        yield from ranks(board, control)
 
 
-def differences(board: Sequence[Group], control: str) -> Table:
+def _beside_auc(board: Sequence[Group]) -> list[tuple[str, Table]]:
+    return [
+        ("Cost over that of single embedding of the same width", costs(board)),
+        ("Spearman's ρ between a spectral metric and test AUC, over the methods of a cell", correlations(board)),
+    ]
+
+
+def values(board: Sequence[Group], metric: str) -> Table:
+    """A row a method, a column a set of conditions."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    places: dict[str, Group] = {}
+    for group in board:
+        by_seed = _metric(group, metric)
+        if by_seed:
+            mean, sd = mean_sd(list(by_seed.values()))
+            found[_method(group)][group.conditions] = _number(mean) + ("" if sd is None else f" ± {_number(sd)}")
+            places[group.conditions] = group
+    columns = _places(board, places)
+    return ["method", *columns.values()], [[m, *(cells.get(place, "-") for place in columns)] for m, cells in sorted(found.items())]
+
+
+def differences(board: Sequence[Group], control: str, metric: str = AUC) -> Table:
     """A row a method, a column a set of conditions; and how often the interval leaves 0 out. ``control``'s own row is left out."""
     controls = by_conditions(board, control)
     places = _places(board, controls)
     found: dict[str, dict[str, Difference]] = defaultdict(dict)
     for group in board:
         if group.conditions in controls and group is not controls[group.conditions]:
-            difference = paired_difference(group.metric("test/auc"), controls[group.conditions].metric("test/auc"))
+            difference = paired_difference(_metric(group, metric), _metric(controls[group.conditions], metric))
             if difference is not None:
                 found[_method(group)][group.conditions] = difference
     ordered = sorted(found, key=lambda m: -fmean(d.mean for d in found[m].values()))
@@ -83,7 +116,7 @@ def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
     scores: dict[str, dict[str, float]] = {place: {} for place in places}
     for group in board:
         if group.conditions in scores and group.cell.backbone != NO_BACKBONE:
-            scores[group.conditions][_method(group)] = fmean(group.metric("test/auc").values())
+            scores[group.conditions][_method(group)] = fmean(group.metric(AUC).values())
     everywhere = set.intersection(*(set(cell) for cell in scores.values())) if scores else set()
     table = [{method: cell[method] for method in everywhere} for cell in scores.values()]
     ranking = average_ranks(table)
@@ -133,10 +166,9 @@ def correlations(board: Sequence[Group]) -> Table:
     for metric in SPECTRA:
         values = []
         for place in places:
-            pairs = [(_spectral(g, metric), fmean(g.metric("test/auc").values())) for g in members[place]]
-            known_pairs = [(x, y) for x, y in pairs if x is not None]
-            rho = rank_correlation([x for x, _ in known_pairs], [y for _, y in known_pairs])
-            values.append("-" if rho is None else f"{rho:+.2f} ({len(known_pairs)})")
+            pairs = [(fmean(x.values()), fmean(g.metric(AUC).values())) for g in members[place] if (x := _metric(g, metric))]
+            rho = rank_correlation([x for x, _ in pairs], [y for _, y in pairs])
+            values.append("-" if rho is None else f"{rho:+.2f} ({len(pairs)})")
         rows.append([metric, *values])
     return ["metric", *(f"{place}: ρ (methods)" for place in places.values())], rows if places else []
 
@@ -165,8 +197,8 @@ def _place(group: Group, board: Sequence[Group]) -> str:
 def _difference(difference: Difference | None) -> str:
     if difference is None:
         return "-"
-    half = "" if difference.high is None else f" ± {difference.high - difference.mean:.5f}"
-    return f"{difference.mean:+.5f}{half}"
+    half = "" if difference.high is None else f" ± {_number(difference.high - difference.mean)}"
+    return ("+" if difference.mean >= 0 else "") + _number(difference.mean) + half
 
 
 def _epoch(group: Group) -> dict[int, float]:
@@ -183,9 +215,14 @@ def _ratio(values: Mapping[int, float], base: Mapping[int, float]) -> str:
     return f"{mean:.2f}" + (f" ± {sd:.2f}" if sd is not None and sd >= 0.005 else "")
 
 
-def _spectral(group: Group, metric: str) -> float | None:
-    values = group.metric(metric.replace(f"layer{LAST}", f"layer{group.layers[-1]}"))
-    return fmean(values.values()) if values else None
+def _metric(group: Group, metric: str) -> dict[int, float]:
+    """Seed -> value; "layerlast" in the name is the model's last layer."""
+    return group.metric(metric.replace(f"layer{LAST}", f"layer{group.layers[-1]}" if group.layers else ""))
+
+
+def _number(value: float) -> str:
+    """Five decimals for what lies in [−1, 1], as AUC does, otherwise four digits."""
+    return f"{value:.5f}" if abs(value) <= 1 else f"{value:.4g}"
 
 
 def _text(headers: list[str], rows: list[list[str]], format: Format) -> str:

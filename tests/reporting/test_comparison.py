@@ -45,6 +45,19 @@ def test_another_control() -> None:
     assert {row[0]: row[-1] for row in rows} == {"single_embedding": "0/0/2", "other": "0/0/2"}
 
 
+def test_any_metric_can_be_compared() -> None:
+    def measured(method: str, seed: int, depth: int, value: float) -> Record:
+        layers = {f"spectral/layer{layer}/batch/effective_rank": value * (layer == depth) for layer in range(depth + 1)}
+        return record(method, seed, 0.8, cell={"depth": depth}, metrics=layers)
+
+    found = [measured("single_embedding", s, d, 5.0 + s) for s in (0, 1) for d in (2, 3)]
+    found += [measured("m", s, d, 7.0 + s) for s in (0, 1) for d in (2, 3)]
+    text = compare(found, "single_embedding", None, "table", "spectral/layerlast/batch/effective_rank")
+    assert "7.5 ± 0.70711" in text and "+2 ± 0.00000" in text and "Cost" not in text
+    with pytest.raises(UserError, match="did you mean 'spectral/layer0/batch/effective_rank'"):
+        compare(found, "single_embedding", None, "table", "spectral/layer0/batch/efective_rank")
+
+
 def test_conditions_are_not_mixed() -> None:
     """Another width, depth or budget is another column; a method without its control there has no difference."""
     records = [*case(), record("better", 0, 0.99, cell={"scale": 4}), record("better", 0, 0.99, budget=8)]
