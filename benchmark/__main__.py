@@ -272,13 +272,13 @@ def train(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> in
 
 
 def speed(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.speed.compare import peers, step
+    from benchmark.speed.compare import methods, peers, step
     from benchmark.speed.work import SHAPES, Work
     from benchmark.training.trial import choose_device
 
     for name, kinds in commandline.SPEED_ONLY.items():
         if getattr(parsed, name) and parsed.what not in kinds:
-            raise UserError(f"speed {parsed.what}: --{name} is for {' and '.join(kinds)} only; leave it out")
+            raise UserError(f"speed {parsed.what}: --{name} is for {', '.join(kinds)} only; leave it out")
     for name in ("scale", "batch", "batches", "threads", "rounds"):
         if getattr(parsed, name) is not None and getattr(parsed, name) < 1:
             raise UserError(f"speed: --{name} {getattr(parsed, name)}; it must be at least 1")
@@ -288,9 +288,9 @@ def speed(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> in
         threads=parsed.threads,
         precision=parsed.precision or "fp32",
         cardinalities=SHAPES[parsed.shape],
-        scale=parsed.scale or 1,
+        scale=parsed.scale or (4 if parsed.what == "methods" else 1),
     )
-    backbones = parsed.backbones or (["dcnv2"] if parsed.what == "scale" else ["dcnv2", "xdeepfm", "finalmlp"])
+    backbones = parsed.backbones or (["dcnv2"] if parsed.what in ("methods", "scale") else ["dcnv2", "xdeepfm", "finalmlp"])
     works = [dataclasses.replace(base, backbone=backbone, dimension=dimension) for backbone in backbones for dimension in parsed.dimensions]
     if parsed.what == "peers":
         print(peers(works, parsed.rounds))
@@ -299,6 +299,10 @@ def speed(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> in
     if parsed.what == "step":
         several = [dataclasses.replace(work, method=method) for work in works for method in parsed.methods or ["single_embedding"]]
         print(step(several, device, parsed.rounds, parsed.compile))
+        return 0
+    if parsed.what == "methods":
+        every = [name for name in plugins.names("methods") if plugins.plugin("methods", name).uses_backbone]
+        print(methods(works, parsed.methods or every, device, parsed.rounds))
         return 0
     from benchmark.speed.scaling import axes, study  # draws, so it is imported where it is needed only
 

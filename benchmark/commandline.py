@@ -17,7 +17,13 @@ from benchmark.contracts import UserError
 Knobs = dict[str, Any]  # what the user set; the rest keeps its default
 THREADS = 4096  # more than any machine has
 # Flags of `speed` that not all of its measurements have.
-SPEED_ONLY = {"methods": ("step",), "compile": ("step",), "scale": ("step", "scale"), "precision": ("step", "scale"), "out": ("scale",)}
+SPEED_ONLY = {
+    "methods": ("step", "methods"),
+    "compile": ("step",),
+    "scale": ("step", "methods", "scale"),
+    "precision": ("step", "methods", "scale"),
+    "out": ("scale",),
+}
 DESCRIPTION = "Compares mitigations of embedding collapse in recommendation (CTR) models under one protocol."
 
 
@@ -112,19 +118,20 @@ def parser() -> Parser:
         "measure training throughput",
         "\npeers: this suite, FuxiCTR and DeepCTR-Torch on the same work, in turns on the CPU; sets up the peers' environment on first use."
         "\nstep:  this suite's training step, with each optimisation switched off in turn, and in other precisions."
+        "\nmethods: a training step of each method over single embedding's of the same width."
         "\nscale: how the cost grows with scale, depth, batch, table, rows and sets; a table and a figure.",
     )
-    speed.add_argument("what", choices=("peers", "step", "scale"))
+    speed.add_argument("what", choices=("peers", "step", "methods", "scale"))
+    speed.add_argument("--backbones", nargs="+", metavar="NAME", help="default: dcnv2, xdeepfm and finalmlp; of methods and scale: dcnv2")
     speed.add_argument(
-        "--backbones", nargs="+", metavar="NAME", help="default: dcnv2, xdeepfm and finalmlp; of scale: dcnv2, one figure for each"
+        "--methods", nargs="+", metavar="NAME", help="of step: default single_embedding; of methods: default every one that has a backbone"
     )
-    speed.add_argument("--methods", nargs="+", metavar="NAME", help="step only (default single_embedding)")
     speed.add_argument("--dimensions", nargs="+", type=int, metavar="D", default=[10], help="base dimensions (default 10)")
-    speed.add_argument("--scale", type=int, metavar="S", help="step: of the model; scale: where it is not varied (default 1)")
+    speed.add_argument("--scale", type=int, metavar="S", help="of the model; of scale: where it is not varied (default 1; of methods: 4)")
     speed.add_argument("--batch", type=int, default=4096, metavar="B")
     speed.add_argument("--batches", type=int, default=6, metavar="N", help="of one turn; rows = batch x batches (default 6)")
     speed.add_argument("--shape", choices=("small", "criteo"), default="small", help="12 fields with 12,000 values, or 39 with 2 million")
-    speed.add_argument("--precision", choices=typing.get_args(Precision), help="step and scale (default fp32)")
+    speed.add_argument("--precision", choices=typing.get_args(Precision), help="of step, methods and scale (default fp32)")
     speed.add_argument("--compile", action="store_true", help="step: also through torch.compile")
     speed.add_argument("--threads", type=int, default=2, metavar="N", help="torch threads of every contestant (default 2)")
     speed.add_argument("--rounds", type=int, default=5, metavar="R", help="turns of each contestant (default 5)")

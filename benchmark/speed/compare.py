@@ -14,12 +14,14 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from benchmark.config import Precision, known
+from benchmark.contracts import Incompatible
 from benchmark.nn.switches import NAMES
 from benchmark.speed.contestants import Contestant, Ours, Peer, SetBySet
 from benchmark.speed.counting import demand
 from benchmark.speed.machine import Machine, measure
 from benchmark.speed.peers import HAVE, SCRIPTS, environment
 from benchmark.speed.work import Work
+from benchmark.training.trial import parameter_cost
 
 # Sizes that this suite and the peers share; DCNv2 parallel, as in both of them.
 MODELS: Mapping[str, dict[str, Any]] = MappingProxyType(
@@ -29,6 +31,7 @@ MODELS: Mapping[str, dict[str, Any]] = MappingProxyType(
         "finalmlp": {"depth": 2, "units1": 400, "units2": 400},
     }
 )
+CONTROL = "single_embedding"
 OURS: tuple[Precision, ...] = ("fp32", "bf16")  # as which this suite meets the peers
 
 
@@ -104,6 +107,30 @@ def step(works: Sequence[Work], device: torch.device, rounds: int, compiled: boo
             contestants.append(Ours("torch.compile", work, device, ",".join(NAMES)).compiled())
         rows += _rows(work, race(contestants, work, rounds), machine, 1)
     return "\n".join([_table(rows, ["as it is /\nvariant"]), *_limits(works, machine)])
+
+
+def methods(works: Sequence[Work], names: Sequence[str], device: torch.device, rounds: int) -> str:
+    """The time of a training step of each method over single embedding's of the same width, in turns; and its parameters beside the table.
+
+    A method that cannot be built with the backbone has its reason in place of figures.
+    """
+    rows: list[list[str]] = []
+    for work in works:
+        contestants, refused = [], []
+        for name in dict.fromkeys((CONTROL, *names)):
+            try:
+                contestants.append(Ours(name, replace(work, method=name), device))
+            except Incompatible as error:
+                refused.append([name, str(error)])
+        timed = race(contestants, work, rounds)
+        where = f"{work.backbone}, width {work.scale * work.dimension}"
+        for contestant, one in zip(contestants, timed, strict=True):
+            middle, low, high = ratio(timed[0], one)
+            dense = parameter_cost(contestant.model)["parameters_dense"]
+            rows.append([one.name, where, f"{one.median:,.0f}", f"{middle:.2f} ({low:.2f} … {high:.2f})", f"{dense / 1e3:,.0f}k"])
+        rows += [[name, where, "-", reason, "-"] for name, reason in refused]
+    headers = ["method", "cell", "samples/s\nmedian", f"time over {CONTROL}\nmedian (smallest … largest)", "dense\nparameters"]
+    return tabulate(rows, headers=headers, disable_numparse=True, colalign=("left", "left", "right", "right", "right"))
 
 
 def _has(precision: str, work: Work, device: torch.device) -> bool:

@@ -15,7 +15,7 @@ import torch
 from benchmark.__main__ import main
 from benchmark.contracts import UserError
 from benchmark.nn.switches import NAMES
-from benchmark.speed.compare import MODELS, Timed, race, ratio, step
+from benchmark.speed.compare import MODELS, Timed, methods, race, ratio, step
 from benchmark.speed.contestants import Ours, Peer, SetBySet, build
 from benchmark.speed.counting import _Bytes, demand
 from benchmark.speed.peers import HAVE, SCRIPTS
@@ -77,10 +77,10 @@ def test_bytes_of_weights_are_shared_by_the_batch() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("peers --scale 4", "speed peers: --scale is for step and scale only"),
-        ("peers --precision bf16", "speed peers: --precision is for step and scale only"),
+        ("peers --scale 4", "speed peers: --scale is for step, methods, scale only"),
+        ("peers --precision bf16", "speed peers: --precision is for step, methods, scale only"),
         ("step --out here", "speed step: --out is for scale only"),
-        ("scale --methods roblock", "speed scale: --methods is for step only"),
+        ("scale --methods roblock", "speed scale: --methods is for step, methods only"),
         ("step --scale 0", "--scale 0; it must be at least 1"),
         ("step --backbones finalmlp --scale 7 --batch 8 --batches 1", "units1 = 400 does not divide into rows of 70"),
         ("peers --backbones dcnv3", "unknown backbone 'dcnv3'"),
@@ -106,6 +106,18 @@ def test_the_step_table_names_every_switch() -> None:
     assert all(f"without {name} " in table for name in (*NAMES, "all of them"))
     assert all(found in table for found in ("as it is", "in bf16", "a loop over the sets", "multi_embedding · dcnv2", "GFLOP/s"))
     assert "tf32" not in table and "compile" not in table
+
+
+def test_methods_are_timed_against_single_embedding_and_what_cannot_be_built_says_so() -> None:
+    table = methods([replace(SMALL, scale=2)], ["multi_embedding", "roblock:no_hsic"], CPU, rounds=1)
+    assert [line.split()[0] for line in table.splitlines()[3:]] == ["single_embedding", "multi_embedding", "roblock:no_hsic"]
+    assert "1.00 (1.00 … 1.00)" in table.splitlines()[3]
+    [refused] = [
+        line
+        for line in methods([replace(SMALL, backbone="xdeepfm", options={})], ["parallel_dnn"], CPU, 1).splitlines()
+        if "parallel_dnn" in line
+    ]
+    assert "has a DNN on the embedding already" in refused
 
 
 def test_a_compiled_contestant_trains_the_same_model(monkeypatch: pytest.MonkeyPatch) -> None:
