@@ -29,7 +29,7 @@ Precision = Literal["fp32", "tf32", "bf16"]
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a model is fitted. The part of ``space`` is searched for every method alike (methods.md §5).
+    """How a model is fitted. The part of ``space`` is searched for every method alike (docs/mathematics.md §5).
 
     Learning-rate drop and early stopping follow the BARS configurations (github.com/reczoo/BARS): the rate is multiplied by
     ``plateau_factor`` after each epoch without a better validation AUC, and training stops after ``patience`` such epochs in a row.

@@ -4,8 +4,10 @@
 
 Source: Huang et al., CVPR 2019, algorithms 1 and 2, with T, eps and momentum of its code; running means in evaluation. T iterations stretch
 no direction by more than 1.5^T/√tr Σ_f: those with a smaller share of the variance than about 1.5^(−2T) stay below the others, which keeps
-noise down. T is that trade-off. Ours: a group is a field; the running means are plain over the first batches, then exponential. Cost: 2·F·D
-parameters (γ, β), O(B·F·D² + T·F·D³) time.
+noise down. T is that trade-off. The result does not depend on the table's scale, so an embedding L2 shrinks the table until eps matters.
+
+Ours: a group is a field; the running means are plain over the first batches, then exponential. Cost: 2·F·D parameters (γ, β), O(B·F·D² +
+T·F·D³) time.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ abstract is public: no code, no full text, no numbers. Every choice that the abs
 For a layer's representation x (B, N, D), with sets of d = D/S numbers and K components:
 
     rebalance    x̃_n = x_n − ε_n (x_n·v̂_n) v̂_n                                      benchmark/nn/rebalance.py
-    decouple     z_k = x̃ P_k, [P_1 … P_K] a D×D orthogonal matrix; loss β · mean over rows and pairs of nHSIC(z_k, z_k')
+    decouple     z_k = x̃ P_k, [P_1 … P_K] a D×D orthogonal matrix; loss β · Σ over blocks of the mean over rows and pairs of
+                 nHSIC(z_k, z_k'), so that the weight on a block's own P does not depend on the depth
     regenerate   e^(m)_n = Σ_k softmax_k(a_n[m,:] + x̃_n W_n[:,m,:])_k · z_{k,n} U_{m,k}
     interact     y^(m) = layer^(m)(e^(m), e_0^(m)); put side by side: width D again, plus x (block residual)
 
@@ -44,7 +45,7 @@ class RoBlock(Method):
         "strength": FloatDistribution(0.0, 1.0, step=0.25),
         "hsic_weight": CategoricalDistribution((0.0, 0.1, 0.5, 1.0)),
     }
-    # The ablations of methods.md §2.6: run them by name, "roblock:no_hsic", or all with "roblock:all".
+    # The ablations, docs/mathematics.md §2.6: run them by name, "roblock:no_hsic", or all with "roblock:all".
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "no_rebalancing": {"strength": 0.0},
         "no_hsic": {"hsic_weight": 0.0},
@@ -78,7 +79,9 @@ class RoBlock(Method):
     hsic_rows: int = 2  # rows n drawn anew in each batch: an unbiased estimate of the mean over all rows; eight cost four times as much
     # embedding regeneration
     gates: Literal["full", "static", "input", "one_hot"] = "full"
-    gate_sharpness: float = 4.0  # a_n[m,m] at the start: gates begin near distinct one-hots, or all sets coincide
+    # Log-odds of a head's own component at the start, a_n[m,m] = gate_sharpness + log(K − 1): gates begin near distinct one-hots, or all
+    # sets would coincide, and equally near for every K.
+    gate_sharpness: float = 4.0
     maps: Literal["learned", "identity"] = "learned"  # U_{m,k}
     # With "identity" every U_{m,k} starts as (the upper left of) the identity, so that RoBlock starts next to multi-embedding and has to
     # learn what it does otherwise; "orthogonal" starts at random orthogonal matrices. docs/roblock.md
@@ -208,8 +211,10 @@ class Block(nn.Module):
             return found
         leading = self.rebalance.state()
         turn = before(self.decoupler().expand(self.seen.shape[1], -1, -1), leading)
-        z = self._components(self.seen, turn)
-        if z.shape[2] > 1 and len(z) >= 4:
+        z = self._components(self.seen, turn).double()
+        # A row without variation depends on nothing: its normalised HSIC would be 0/0.
+        z = z[:, z.var(0).sum(2).amin(1) > 1e-12 * z.square().mean()] if len(z) >= 4 else z
+        if z.shape[2] > 1 and len(z) >= 4 and z.shape[1] > 0:
             found["nhsic_unbiased"] = float(hsic.mean_over_pairs(hsic.normalized(hsic.unbiased_hsic(z, self.kernel))))
         return found | self.router.diagnostics(self.seen, leading)
 
@@ -266,7 +271,8 @@ class Router(nn.Module):
         self.sets, self.components, self.kind = sets, components, gates
         if gates in ("full", "static"):
             preferred = functional.one_hot(torch.arange(sets) % components, components)  # head m starts with component m mod K
-            self.static = nn.Parameter(sharpness * preferred.float().repeat(rows, 1, 1))
+            start_score = sharpness + math.log(max(components - 1, 1))
+            self.static = nn.Parameter(start_score * preferred.float().repeat(rows, 1, 1))
         if gates in ("full", "input"):
             self.by_input = nn.Parameter(torch.zeros(rows, width, sets * components))
         if gates == "one_hot":

@@ -3,7 +3,8 @@
     L = weight · mean over fields and pairs of sets i < j of ‖E_iᵀE_j‖²_F / d,  E_i (B×d) the batch's embeddings of set i, not centred
 
 ‖·‖²_F / d is the mean square of the d singular values. Guo et al., ICML 2024, appendix ("space similarity"), weights 1e-3, 1e-4 and 1e-5 at
-batches of 2,048; the term is a sum over the batch and grows with B², and so does what a weight means. The authors' code takes the k-th
+batches of 2,048; the term is a sum over the batch and grows with B² and the fourth power of the embeddings' length: it is met by shorter
+embeddings, too. The authors' code takes the k-th
 singular values' mean over fields before it squares, which is at most this value; ours needs no decomposition.
 
 With one set (scale 1) there is nothing to compare: the penalty is 0 and this is single embedding. O(F·B·D²) a batch; no parameters.

@@ -1,4 +1,7 @@
-"""xDeepFM: a compressed interaction network beside a DNN, without the linear term."""
+"""xDeepFM: a compressed interaction network beside a DNN, without the linear term.
+
+The CIN is linear in its products, which its paper found best; the multi-embedding paper's code has a bias and a ReLU there.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spectral metrics: how many dimensions a matrix of embeddings really uses (methods.md §4).
+"""Spectral metrics: how many dimensions a matrix of embeddings really uses (docs/mathematics.md §4).
 
 Each metric is a function of singular values; a mapping key names the matrix they were taken of: ``batch/effective_rank``.
 Everything is float64 and comes from the eigenvalues of the smaller Gram matrix, which squares the condition number: a singular value

@@ -28,7 +28,8 @@ def mean_sd(values: Sequence[float]) -> tuple[float, float | None]:
 def paired_difference(a: Mapping[int, float], b: Mapping[int, float], confidence: float = 0.95) -> Difference | None:
     """a − b over the seeds that both have, with Student's t interval (n − 1 degrees of freedom). None where they share no seed.
 
-    a, b: seed -> value. Pairing takes out what a seed does to both: the split of batches, the noise of the test sample.
+    a, b: seed -> value. Pairing takes out what a seed does to both: the initial table, the order of batches. The interval speaks of seeds
+    only: the test sample is the same for all of them, and what another one would give is in neither side.
     """
     differences = [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
     if not differences:
@@ -108,7 +109,7 @@ def wilcoxon_holm(scores: Sequence[Mapping[str, float]], control: str) -> dict[s
     raw: dict[str, float] = {}
     for method in others:
         differences = [cell[method] - cell[control] for cell in scores]
-        raw[method] = float(stats.wilcoxon(differences).pvalue) if any(differences) else 1.0
+        raw[method] = float(stats.wilcoxon(differences, zero_method="zsplit").pvalue) if any(differences) else 1.0
     adjusted: dict[str, float] = {}
     largest = 0.0
     for place, method in enumerate(sorted(others, key=lambda name: raw[name])):

@@ -17,23 +17,26 @@ TINY = 1e-30
 def kernel_matrices(z: Tensor, kernel: Kernel) -> Tensor:
     """(m, N, K, e) -> (N, K, m, m).
 
-    rbf: exp(−‖x−y‖²/w), bandwidth w = median of the squared distances, without gradient. A field with two values has half of
-    its distances at 0, one that is nearly constant almost all: so w is at least a thousandth of the mean over all distances.
+    rbf: exp(−‖x−y‖²/w), bandwidth w = median of the squared distances between different points, without gradient. Fields are skewed: where
+    one value has more than 71 % of the instances, the median of all distances is 0, and a bandwidth next to 0 makes the kernel an
+    indicator of equal ids, the same for all components: normalised HSIC 1, whatever the basis, and no gradient.
     """
-    # From the first point: equal points become exactly 0, and no rounding of theirs is taken for a distance.
-    points = (z - z[:1]).permute(1, 2, 0, 3) if kernel == "rbf" else z.permute(1, 2, 0, 3)
+    points = (z - z[:1]).permute(1, 2, 0, 3)  # from the first point: a constant row is exactly 0, and not its rounding
     gram = points @ points.transpose(2, 3)
     if kernel == "linear":
         return gram
     squares = gram.diagonal(dim1=2, dim2=3)
     distances = (squares.unsqueeze(3) + squares.unsqueeze(2) - 2 * gram).clamp_min(0)
     with torch.no_grad():
+        # Equal points may come out at their rounding instead of 0.
+        apart = distances > 1e-5 * (squares.unsqueeze(3) + squares.unsqueeze(2))
+        mean = (distances * apart).sum((2, 3)) / apart.sum((2, 3)).clamp_min(1)
         few = min(z.shape[0], 64)  # 2,016 pairs place the median well enough; sorting all m² would cost more than the kernel
         pairs = torch.triu_indices(few, few, 1, device=z.device)
-        median = distances[:, :, pairs[0], pairs[1]].median(2).values
-        # The mean is of all of them: where the few are equal and a later one is not, w from the few alone would be next to 0 and the
-        # gradient, ∝ 1/w, without bound.
-        bandwidth = torch.maximum(median, 1e-3 * distances.mean((2, 3))).clamp_min(TINY)
+        some = distances[:, :, pairs[0], pairs[1]].masked_fill(~apart[:, :, pairs[0], pairs[1]], torch.nan)
+        median = some.nanmedian(2).values
+        # The mean is of all of them: where the few are equal and a later one is not, it stands in for the median.
+        bandwidth = torch.maximum(torch.where(median.isnan(), mean, median), 1e-3 * mean).clamp_min(TINY)
     return torch.exp(-distances / bandwidth[:, :, None, None])
 
 

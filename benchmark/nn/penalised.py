@@ -14,7 +14,7 @@ class Penalised(CTRModel):
     """``inner`` with weight · criterion(ids, output) added to its penalty in training; in evaluation it is ``inner``.
 
     criterion: (ids (B, F), the inner model's output) -> scalar. Its states are float32 and autocast is off, whatever training computes in:
-    variances and determinants want it. The value of the last training batch, without the weight, is reported as ``criterion``.
+    variances and determinants want it. The value of the best epoch's last training batch, without the weight, is reported as ``criterion``.
     """
 
     value: Tensor
@@ -22,7 +22,7 @@ class Penalised(CTRModel):
     def __init__(self, inner: CTRModel, weight: float, criterion: Callable[[Tensor, Output], Tensor]) -> None:
         super().__init__()
         self.inner, self.weight, self.criterion = inner, weight, criterion
-        self.register_buffer("value", torch.full((), torch.nan), persistent=False)
+        self.register_buffer("value", torch.full((), torch.nan))
 
     def table(self) -> nn.Parameter | None:
         return self.inner.table()

@@ -21,14 +21,13 @@ Table = tuple[list[str], list[list[str]]]  # headers, rows
 AUC = "test/auc"
 LAST = "last"  # stands for the number of a model's last layer
 SPECTRA = (
-    "spectral/table/information_abundance",
-    "spectral/table/effective_rank",
-    "spectral/table_freq/effective_rank",
-    "spectral/layer0/batch/effective_rank",
-    f"spectral/layer{LAST}/batch/effective_rank",
-    f"spectral/layer{LAST}/flat/effective_rank",
-)
-FEWEST = 5  # methods under one condition that a rank correlation is taken over
+    "spectral/table/information_abundance_over_gaussian",
+    "spectral/table/effective_rank_over_gaussian",
+    "spectral/layer0/batch/effective_rank_over_gaussian",
+    f"spectral/layer{LAST}/batch/effective_rank_over_gaussian",
+    f"spectral/layer{LAST}/flat/effective_rank_over_gaussian",
+)  # over a Gaussian matrix's: hetero_me's layers are narrower than the table
+FEWEST = 5  # methods under one condition that a rank correlation is taken over; presets of one file are one method
 
 
 def compare(records: Iterable[Record], control: str, dataset: str | None, format: Format, metric: str = AUC) -> str:
@@ -115,26 +114,32 @@ def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
     places = by_conditions(board, control)
     scores: dict[str, dict[str, float]] = {place: {} for place in places}
     for group in board:
-        if group.conditions in scores and group.cell.backbone != NO_BACKBONE:
+        if (
+            group.conditions in scores
+            and group.cell.backbone != NO_BACKBONE
+            and (_is_whole_method(group) or group is places[group.conditions])
+        ):
             scores[group.conditions][_method(group)] = fmean(group.metric(AUC).values())
     everywhere = set.intersection(*(set(cell) for cell in scores.values())) if scores else set()
     table = [{method: cell[method] for method in everywhere} for cell in scores.values()]
     ranking = average_ranks(table)
     if ranking is None:
         return
-    adjusted = wilcoxon_holm(table, control)
+    named = {_method(group) for group in places.values()}
+    adjusted = wilcoxon_holm(table, *named) if len(named) == 1 else {}  # a control of several settings is none
     lines = [
         f"  {rank:.2f}  {method}" + (f"  (p = {adjusted[method]:.3f})" if method in adjusted else "")
         for method, rank in ranking.ranks.items()
     ]
+    apart = f"; Nemenyi: ranks differ at 5 % where further apart than {ranking.distance:.2f}" if ranking.p < 0.05 else ""
     yield "\n".join(
         [
             f"Average rank over {ranking.cells} cells, of the methods that finished in all of them (p: Wilcoxon against {control}, Holm)",
             "",
             *lines,
             "",
-            f"Friedman: χ² = {ranking.statistic:.2f}, p = {ranking.p:.3f}; "
-            f"Nemenyi: ranks differ at 5 % where further apart than {ranking.distance:.2f}",
+            f"Friedman: χ² = {ranking.statistic:.2f}, p = {ranking.p:.3f}{apart}",
+            "Cells of one data set share its test sample and are no independent data sets: these p are too small, a description only.",
         ]
     )
 
@@ -159,7 +164,7 @@ def correlations(board: Sequence[Group]) -> Table:
     """A row a spectral metric, a column the conditions with at least ``FEWEST`` methods, sanity rows left out."""
     members: dict[str, list[Group]] = defaultdict(list)
     for group in board:
-        if group.layers:
+        if group.layers and _is_whole_method(group):
             members[group.conditions].append(group)
     places = {place: _place(found[0], board) for place, found in members.items() if len(found) >= FEWEST}
     rows = []
@@ -176,6 +181,11 @@ def correlations(board: Sequence[Group]) -> Table:
 def _method(group: Group) -> str:
     options = ", ".join(f"{key}={value}" for key, value in sorted(group.cell.method_options.items()))
     return f"{group.cell.method} ({options})" if options else group.cell.method
+
+
+def _is_whole_method(group: Group) -> bool:
+    """Neither a preset nor with options: variants of one method would count as so many methods."""
+    return ":" not in group.cell.method and not group.cell.method_options
 
 
 def _places(board: Sequence[Group], controls: Mapping[str, Group]) -> dict[str, str]:

@@ -36,7 +36,7 @@ def score(model: CTRModel, rows: Rows) -> dict[str, float]:
 def spectra(
     model: CTRModel, sample: Rows, schema: Schema, value_counts: Sequence[np.ndarray], backbone: type[Backbone]
 ) -> dict[str, float]:
-    """The spectral metrics of methods.md §4: of the table (learned rows only) and of each layer's states on the first
+    """The spectral metrics of docs/mathematics.md §4: of the table (learned rows only) and of each layer's states on the first
     ``SPECTRAL_SAMPLE`` instances of ``sample``. Names: spectral/table/…, spectral/layer{l}/….
 
     Where rows are fields (``Backbone.field_rows``), the means are over the same fields at every layer, or the first layer would differ

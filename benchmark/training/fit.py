@@ -54,7 +54,7 @@ def fit(
 ) -> Fitted:
     """Train on ``fold.train`` with its ``positive_rate``, choose the epoch on ``fold.valid``. Raises Diverged.
 
-    A model without parameters is not trained. The embedding L2 of methods.md §5, (λ/2)‖E‖² over the whole table every step, is
+    A model without parameters is not trained. The embedding L2 of docs/mathematics.md §5, (λ/2)‖E‖² over the whole table every step, is
     Adam's ``weight_decay`` of the table's group: the same gradient λE without a pass of its own.
     """
     started = time.perf_counter()

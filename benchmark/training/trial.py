@@ -108,12 +108,13 @@ def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int |
         model = build(trial, prepared.schema).to(place)
         table = model.table()
         if table is not None:
-            torch.nn.init.normal_(table, std=trial.training.embedding_std)
+            # From a generator of its own: methods of one width start from the same table, however many numbers their layers drew.
+            torch.nn.init.normal_(table, std=trial.training.embedding_std, generator=torch.Generator(place).manual_seed(trial.seed))
         cost = parameter_cost(model)
         if place.type == "cuda":
             torch.cuda.reset_peak_memory_stats(place)
         fold = prepared.fold(place)
-        generator = torch.Generator(place).manual_seed(trial.seed)
+        generator = torch.Generator(place).manual_seed(trial.seed + 2**31)  # of batches: not the table's numbers again
         fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, progress)
         metrics = {"valid/auc": fitted.valid["auc"], "valid/logloss": fitted.valid["logloss"], "best_epoch": float(fitted.best_epoch)}
         cost |= running_cost(model, prepared, fitted, place)

@@ -173,7 +173,7 @@ REFERENCES: dict[str, Callable[[Any, Array, int], Array]] = {
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize(("method", "scale", "sets"), [("single_embedding", 2, 1), ("multi_embedding", 3, 3)])
 def test_a_whole_model_is_its_formula(name: str, method: str, scale: int, sets: int) -> None:
-    """Sets kept apart through the interaction layers and the first MLP layer, then their mean, then the rest (methods.md §3)."""
+    """Sets kept apart through the interaction layers and the first MLP layer, then their mean, then the rest (docs/mathematics.md §3)."""
     model: Any = built(recipe(name), method, scale).double().train()
     for _ in range(3):
         model(ids())  # running statistics

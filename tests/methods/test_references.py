@@ -43,7 +43,7 @@ def normed(norm: nn.BatchNorm1d, x: Array, part: slice = slice(None)) -> Array:
 @pytest.mark.parametrize("structure", ["stacked", "parallel"])
 @pytest.mark.parametrize(("method", "scale", "sets"), [("single_embedding", 2, 1), ("multi_embedding", 3, 3)])
 def test_single_and_multi_embedding_with_dcnv2(method: str, scale: int, sets: int, structure: str) -> None:
-    """Sets kept apart through the cross layers and the first MLP layer, then their mean, then the rest (methods.md §3)."""
+    """Sets kept apart through the cross layers and the first MLP layer, then their mean, then the rest (docs/mathematics.md §3)."""
     recipe = plugins.make("backbones", "dcnv2", {"structure": structure, "depth": 2, "hidden": [6, 5]})
     model = seasoned(built(method, recipe, scale))
     ids = batch()[0]
@@ -69,7 +69,7 @@ def test_single_and_multi_embedding_with_dcnv2(method: str, scale: int, sets: in
 
 @pytest.mark.parametrize("residual", ["backbone", "never"])
 def test_roblock_with_dcnv2(residual: str) -> None:
-    """The four steps of every block (methods.md §2): e_0 is what layer 0 regenerates, and the identity term is added once."""
+    """The four steps of every block (docs/mathematics.md §2): e_0 is what layer 0 regenerates, and the identity term is added once."""
     model = seasoned(built("roblock", backbone("dcnv2"), 3, block_residual=residual, strength=0.7))
     ids = batch()[0]
     states = model(ids).states

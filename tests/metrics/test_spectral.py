@@ -25,7 +25,7 @@ SHAPES = [(200, 8), (8, 8), (5, 12), (1, 7), (7, 1), (1, 1)]
 
 
 def independent(matrix: np.ndarray) -> dict[str, float]:
-    """The formulas of methods.md §4, written anew on numpy's SVD of the whole matrix."""
+    """The formulas of docs/mathematics.md §4, written anew on numpy's SVD of the whole matrix."""
     s = np.linalg.svd(matrix, compute_uv=False)
     shares = s / s.sum()
     deviation = matrix - matrix.mean(0)
@@ -168,7 +168,7 @@ def test_gaussian_reference_equals_plain_sampling(shape: tuple[int, int], is_cen
 
 
 def test_gaussian_reference_is_fixed_symmetric_and_cheap() -> None:
-    assert gaussian_reference(16, 10)["information_abundance"] == pytest.approx(5.5, abs=0.1)  # methods.md §4
+    assert gaussian_reference(16, 10)["information_abundance"] == pytest.approx(5.5, abs=0.1)  # docs/mathematics.md §4
     assert gaussian_reference(10, 16)["effective_rank"] == gaussian_reference(16, 10)["effective_rank"]
     started = time.perf_counter()
     large = gaussian_reference(1_000_003, 100)

@@ -1,4 +1,4 @@
-"""The spectrum properties of rank-1 rebalancing (methods.md §2.5), with the exact leading direction."""
+"""The spectrum properties of rank-1 rebalancing (docs/mathematics.md §2.5), with the exact leading direction."""
 
 from __future__ import annotations
 
@@ -52,10 +52,17 @@ def test_only_the_leading_value_moves_and_never_up(kind: str, strength: float, r
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("strength", [0.25, 0.5, 1.0])
-def test_adaptive_never_lowers_the_effective_rank(kind: str, strength: float) -> None:
+def test_adaptive_does_not_lower_the_effective_rank_of_these_spectra(kind: str, strength: float) -> None:
     values = spectrum(kind, 6)
     after = torch.linalg.svdvals(rebalanced(matrix_of(values), strength, "adaptive"))
     assert effective_rank(after) >= effective_rank(values) - 1e-9
+
+
+def test_adaptive_at_full_strength_can_lower_the_effective_rank_where_two_directions_lead() -> None:
+    """The leading value falls to the root mean square, below its equal: what was even is not any more."""
+    values = torch.tensor([1.0, 1.0, *[0.01] * 8], dtype=torch.float64)
+    full, half = (effective_rank(torch.linalg.svdvals(rebalanced(matrix_of(values), strength, "adaptive"))) for strength in (1.0, 0.5))
+    assert full < effective_rank(values) < half
 
 
 def test_full_adaptive_strength_lands_on_the_root_mean_square() -> None:

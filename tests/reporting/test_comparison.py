@@ -72,6 +72,15 @@ def test_ranks_are_of_methods_that_finished_everywhere() -> None:
     assert "1.00  better" in part and "only_here" not in part
 
 
+def test_variants_of_a_method_do_not_count_as_methods_and_a_control_may_be_one() -> None:
+    variants = [record("better:less", s, 0.9, cell={"backbone": b}) for s in (0, 1) for b in ("dcnv2", "xdeepfm")]
+    variants += [record("tuned", s, 0.9, cell={"backbone": b, "method_options": {"a": 1}}) for s in (0, 1) for b in ("dcnv2", "xdeepfm")]
+    part = compare([*case(), *variants], "single_embedding", None, "table").split("Average rank")[1]
+    assert "better:less" not in part and "tuned" not in part
+    part = compare([*case(), *variants], "tuned", None, "table").split("Average rank")[1]
+    assert "tuned (a=1)" in part and "p = " in part
+
+
 def test_costs_are_ratios_to_single_embedding() -> None:
     headers, rows = costs(groups(case()))
     table = {(row[0], row[1]): dict(zip(headers[2:], row[2:], strict=True)) for row in rows}
@@ -80,7 +89,8 @@ def test_costs_are_ratios_to_single_embedding() -> None:
 
 def test_correlations_need_several_methods() -> None:
     def spectrum(method: str, auc: float, rank: float) -> Record:
-        values = {"spectral/layer0/batch/effective_rank": rank, "spectral/layer2/batch/effective_rank": -rank}
+        names = ("spectral/layer0/batch/effective_rank_over_gaussian", "spectral/layer2/batch/effective_rank_over_gaussian")
+        values = dict(zip(names, (rank, -rank), strict=True)) | {"spectral/layer2/batch/effective_rank": 1.0}
         return record(method, 0, auc, metrics=values)
 
     pairs = [(0.80, 5.0), (0.81, 6.0), (0.82, 5.5), (0.83, 8.0), (0.84, 7.0)]
@@ -89,9 +99,9 @@ def test_correlations_need_several_methods() -> None:
     _, rows = correlations(groups(members))
     expected = rank_correlation([r for _, r in pairs], [a for a, _ in pairs])
     table = {row[0]: row[1] for row in rows}
-    assert table["spectral/layer0/batch/effective_rank"] == f"{expected:+.2f} (5)"
-    assert expected is not None and table["spectral/layerlast/batch/effective_rank"] == f"{-expected:+.2f} (5)"
-    assert table["spectral/table/information_abundance"] == "-"
+    assert table["spectral/layer0/batch/effective_rank_over_gaussian"] == f"{expected:+.2f} (5)"
+    assert expected is not None and table["spectral/layerlast/batch/effective_rank_over_gaussian"] == f"{-expected:+.2f} (5)"
+    assert table["spectral/table/information_abundance_over_gaussian"] == "-"
 
 
 def test_nothing_to_compare_with_is_said() -> None:

@@ -1,0 +1,69 @@
+"""The committed reference records: whole, of the suite file of their name, and of the present defaults."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmark import plugins
+from benchmark.config import NO_BACKBONE, read_suite, to_dict
+from benchmark.records import Record, Store
+from benchmark.reporting.leaderboard import leaderboard
+
+FOLDERS = sorted(p.parent for p in (Path(__file__).parents[1] / "results" / "reference").glob("*/records"))
+
+
+@pytest.fixture(params=FOLDERS, ids=lambda p: p.name)
+def folder(request: pytest.FixtureRequest) -> Iterator[Path]:
+    yield request.param
+
+
+def finals(folder: Path) -> list[Record]:
+    return [record for record in Store(folder) if record.trial.stage == "final"]
+
+
+def test_there_is_a_reference() -> None:
+    assert FOLDERS
+
+
+def test_its_suite_names_every_cell(folder: Path) -> None:
+    suite = read_suite(folder.name)
+    products = suite.products()
+    for record in finals(folder):
+        cell = record.trial.cell
+        homes = [
+            p for p in products if cell.scale in p.scales and cell.backbone in p.backbones and cell.depth in (p.depths or (cell.depth,))
+        ]
+        if cell.backbone == NO_BACKBONE:
+            homes = products
+        names = {name for p in homes for name in p.methods}
+        assert {cell.method, f"{cell.method.partition(':')[0]}:all"} & names, record.trial_id
+        assert cell.dataset in suite.datasets and dict(cell.training) == dict(suite.training)
+        assert record.trial.budget == suite.trials and record.trial.seed < suite.seeds
+
+
+def test_every_cell_has_all_its_seeds_and_is_finished(folder: Path) -> None:
+    """A board of rows with five seeds and rows with three would rank luck: a cell is committed when it is whole."""
+    suite, seeds = read_suite(folder.name), defaultdict(set)
+    for record in finals(folder):
+        assert record.status in ("finished", "incompatible"), record.reason
+        if record.status == "finished":
+            seeds[record.trial.cell.key].add(record.trial.seed)
+    assert seeds and all(found == set(range(suite.seeds)) for found in seeds.values())
+
+
+def test_it_is_of_the_present_defaults(folder: Path) -> None:
+    """Whoever changes a default makes the board anew: its rows are of what the files say."""
+    for record in finals(folder):
+        cell = record.trial.cell
+        assert dict(record.trial.method) == to_dict(plugins.make("methods", cell.method, dict(cell.method_options))), record.trial_id
+        if cell.backbone != NO_BACKBONE:
+            options = {**cell.backbone_options, "depth": cell.depth}
+            assert dict(record.trial.backbone) == to_dict(plugins.make("backbones", cell.backbone, options)), record.trial_id
+
+
+def test_its_board_can_be_printed(folder: Path) -> None:
+    assert "single_embedding" in leaderboard(Store(folder), None, "table")
