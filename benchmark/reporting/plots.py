@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -44,7 +45,7 @@ class Style:
 
 
 def figures(records: Iterable[Record], folder: Path) -> list[Path]:
-    """Draw ``<data set>-auc.png``, ``-width.png``, ``-depth.png``, ``-terms.png`` and ``-joint.png`` into ``folder``; return their paths.
+    """Draw ``<data set>-auc.png``, ``-auc-depth``, ``-width``, ``-depth``, ``-terms`` and ``-joint`` into ``folder``; return their paths.
 
     Drawn are finished cells with a backbone; a figure without anything to show is not made. Colours belong to methods, the same in every
     panel and figure. Error bars are the sample standard deviation over seeds, from two seeds on.
@@ -58,6 +59,7 @@ def figures(records: Iterable[Record], folder: Path) -> list[Path]:
         members = list(board)
         views = (
             ("auc", auc_against_scale),
+            ("auc-depth", auc_against_depth),
             ("width", abundance_against_scale),
             ("depth", rank_against_layer),
             ("terms", rank_of_terms),
@@ -73,34 +75,63 @@ def figures(records: Iterable[Record], folder: Path) -> list[Path]:
 
 def auc_against_scale(label: str, board: Sequence[Group], styles: Mapping[str, Style]) -> Figure | None:
     """Width-wise scaling: test AUC over scale, a line a method, a panel a backbone."""
-    return _against_scale(board, styles, "test/auc", f"{label}: test AUC against scale", "test AUC")
+    return _against_size("scale", board, styles, "test/auc", f"{label}: test AUC against scale", "test AUC")
+
+
+def auc_against_depth(label: str, board: Sequence[Group], styles: Mapping[str, Style]) -> Figure | None:
+    """Depth-wise scaling: test AUC over the number of interaction layers, where a board has several depths."""
+    deep = [
+        g for g in board if len({o.cell.depth for o in board if (o.cell.backbone, o.cell.scale) == (g.cell.backbone, g.cell.scale)}) > 1
+    ]
+    return _against_size("depth", deep, styles, "test/auc", f"{label}: test AUC against depth", "test AUC")
 
 
 def abundance_against_scale(label: str, board: Sequence[Group], styles: Mapping[str, Style]) -> Figure | None:
     """Width-wise collapse: information abundance of the fields' tables over a Gaussian table's, over scale."""
     title = f"{label}: information abundance of the embedding table against scale"
-    return _against_scale(board, styles, "spectral/table/information_abundance_over_gaussian", title, "IA / Gaussian")
+    return _against_size("scale", board, styles, "spectral/table/information_abundance_over_gaussian", title, "IA / Gaussian")
 
 
-def _against_scale(board: Sequence[Group], styles: Mapping[str, Style], metric: str, title: str, name: str) -> Figure | None:
+def _against_size(
+    size: Literal["scale", "depth"], board: Sequence[Group], styles: Mapping[str, Style], metric: str, title: str, name: str
+) -> Figure | None:
+    """A metric over scale with a panel for each backbone and depth, or over depth with one for each backbone and scale.
+
+    Panels with one size only are left out where others have several.
+    """
     measured = [g for g in board if g.metric(metric)]
-    if not measured:
+    sizes: dict[Place, set[int]] = defaultdict(set)
+    for group in measured:
+        sizes[_panel(group, size)].add(getattr(group.cell, size))
+    most = max((len(found) for found in sizes.values()), default=0)
+    panels = sorted(panel for panel, found in sizes.items() if len(found) > 1 or most == 1)
+    if not panels:
         return None
-    places = _places(measured)
-    scales = sorted({g.cell.scale for g in measured})
-    figure, axes = _panels(len(places), title)
-    for axis, place in zip(axes, places, strict=True):
-        here = [g for g in measured if _place(g) == place]
+    figure, axes = _panels(len(panels), title)
+    for axis, panel in zip(axes, panels, strict=True):
+        here = [g for g in measured if _panel(g, size) == panel]
+        steps = sorted(sizes[panel])
         lines = _series(here, measured)
         for index, (series, members) in enumerate(lines):
             shift = 0.3 * ((index + 0.5) / len(lines) - 0.5)  # side by side, so that error bars do not cover each other
-            points = [(scales.index(g.cell.scale) + shift, *mean_sd(list(g.metric(metric).values()))) for g in members]
+            points = [(steps.index(getattr(g.cell, size)) + shift, *mean_sd(list(g.metric(metric).values()))) for g in members]
             _line(axis, sorted(points, key=lambda p: p[0]), styles[members[0].cell.method], series)
-        _caption(axis, _title(place), "scale (width / base dimension)", name)
-        axis.set_xticks(range(len(scales)), [f"{scale}×" for scale in scales])
-        axis.set_xlim(-0.3, len(scales) - 0.7)
+        _caption(
+            axis, *(_title(panel), "scale (width / base dimension)") if size == "scale" else (_scaled(panel), "interaction layers"), name
+        )
+        axis.set_xticks(range(len(steps)), [f"{step}×" if size == "scale" else str(step) for step in steps])
+        axis.set_xlim(-0.3, len(steps) - 0.7)
     _legend(figure, axes)
     return figure
+
+
+def _panel(group: Group, size: Literal["scale", "depth"]) -> Place:
+    """What a panel shows one of, while ``size`` runs along its axis."""
+    return group.cell.backbone, group.cell.depth if size == "scale" else group.cell.scale
+
+
+def _scaled(panel: Place) -> str:
+    return f"{panel[0]} · scale {panel[1]}"
 
 
 def rank_against_layer(label: str, board: Sequence[Group], styles: Mapping[str, Style]) -> Figure | None:
@@ -117,9 +148,11 @@ def _against_layer(board: Sequence[Group], styles: Mapping[str, Style], matrix: 
     measured = [g for g in board if any(_over_gaussian(g, layer, matrix) for layer in g.layers)]
     if not measured:
         return None
-    places, scales = _places(measured), sorted({g.cell.scale for g in measured})
-    figure, axes = _panels(len(scales) * len(places), title, columns=len(scales))
-    for axis, (place, scale) in zip(axes, ((p, s) for p in places for s in scales), strict=True):
+    panels = sorted({(_place(g), g.cell.scale) for g in measured})
+    scales = {scale for _, scale in panels}
+    whole = len(panels) == len(scales) * len({place for place, _ in panels})  # then backbones go down and scales across
+    figure, axes = _panels(len(panels), title, columns=len(scales) if whole else COLUMNS)
+    for axis, (place, scale) in zip(axes, panels, strict=True):
         here = [g for g in measured if _place(g) == place and g.cell.scale == scale]
         for series, members in _series(here, measured):
             [group] = members

@@ -64,6 +64,17 @@ def test_one_file_a_data_set_and_view(tmp_path: Path) -> None:
         assert width >= 1200 and height >= 500
 
 
+def test_a_panel_of_one_size_is_left_out_where_others_have_several() -> None:
+    deep = [record("roblock", 0, 0.8 + depth / 100, cell={"depth": depth, "scale": 4}) for depth in (2, 8)]
+    board = [g for g in groups([*case(), *deep]) if g.cell.backbone != "none"]
+    styles = plots._styles({"roblock", "single_embedding"})
+    assert set(drawn(plots.auc_against_scale("toy", board, styles))) == {"dcnv2 · depth 3", "xdeepfm · depth 3"}
+    depths = drawn(plots.auc_against_depth("toy", board, styles))
+    assert set(depths) == {"dcnv2 · scale 4"}
+    assert depths["dcnv2 · scale 4"]["roblock"][1] == pytest.approx([0.82, 0.8405, 0.88])
+    assert plots.auc_against_depth("toy", [g for g in groups(case()) if g.cell.backbone != "none"], styles) is None
+
+
 def test_width_and_terms_show_what_was_measured() -> None:
     board = [g for g in groups(case()) if g.cell.backbone != "none"]
     styles = plots._styles({"roblock", "single_embedding"})
