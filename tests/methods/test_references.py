@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from test_reductions import SCHEMA, backbone, batch, built, step
+from test_reductions import backbone, batch, built, step
 from torch import Tensor, nn
 
 from benchmark import plugins
 from benchmark.contracts import CTRModel
-from benchmark.nn import hsic
 
 Array = NDArray[np.float64]
 
@@ -122,16 +121,42 @@ def test_roblock_is_the_same_without_the_fused_routing(monkeypatch: pytest.Monke
         torch.testing.assert_close(gradient, others[key], atol=1e-10, rtol=1e-8)
 
 
-def test_the_penalty_is_beta_times_the_mean_normalised_hsic_of_every_block() -> None:
-    model = built("roblock", backbone("dcnv2"), 3, hsic_weight=0.5, hsic_rows=9, strength=0.0).double()
+def plain_nhsic(x: Array, y: Array) -> float:
+    """Biased HSIC with RBF kernels of the median bandwidth, normalised: x, y (m, e), one pair of samples at a time."""
+
+    def centred_kernel(z: Array) -> Array:
+        m = len(z)
+        squares = np.array([[((z[i] - z[j]) ** 2).sum() for j in range(m)] for i in range(m)])
+        apart = [squares[i, j] for i in range(m) for j in range(i) if squares[i, j] > 1e-12]
+        kernel = np.exp(-squares / sorted(apart)[(len(apart) - 1) // 2])
+        middle = np.eye(m) - np.ones((m, m)) / m
+        centred: Array = middle @ kernel @ middle
+        return centred
+
+    k, l = centred_kernel(x), centred_kernel(y)
+    return float(np.trace(k @ l) / np.sqrt(np.trace(k @ k) * np.trace(l @ l)))
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.7])
+def test_the_penalty_is_beta_times_the_mean_normalised_hsic_summed_over_blocks(strength: float) -> None:
+    """Of the components that the turned basis makes of the rebalanced rows."""
+    model: Any = built("roblock", backbone("dcnv2"), 3, hsic_weight=0.5, hsic_rows=9, strength=strength).double()
+    torch.manual_seed(3)
+    for block in model.blocks:
+        nn.init.normal_(block.decoupler.below_diagonal, std=0.4)
     ids = batch()[0]
     output = model.train()(ids)
-    rows = len(SCHEMA.fields)
-    expected = torch.zeros(())
-    for state in output.states[:-1]:  # at the start P is the identity: components are columns
-        z = state.transpose(1, 2).flatten(2).reshape(len(ids), rows, 3, 4)
+    expected = 0.0
+    for block, state in zip(model.blocks, output.states[:-1], strict=True):
+        x = array(state.transpose(1, 2).flatten(2))  # (m, N, D)
+        count, rows, width = x.shape
+        direction, deflation = array(block.rebalance.direction), array(block.rebalance.deflation)
+        turn = array(block.decoupler())
+        np.testing.assert_allclose(turn @ turn.T, np.eye(width), atol=1e-9)
+        assert np.abs(turn - np.eye(width)).max() > 0.3
         for n in range(rows):
-            matrix = hsic.normalized(hsic.biased_hsic(z[:, n : n + 1], "rbf"))[0]
-            expected = expected + 0.5 * sum(matrix[k, l] for k in range(3) for l in range(k)) / 3 / rows
-    torch.testing.assert_close(output.penalty.float(), expected.float(), rtol=1e-5, atol=0)
-    assert float(output.penalty.detach()) > 0
+            along = x[:, n] @ direction[n] if strength else np.zeros(count)
+            z = (x[:, n] - deflation[n] * np.outer(along, direction[n])) @ turn
+            parts = [z[:, k * 4 : (k + 1) * 4] for k in range(3)]
+            expected += 0.5 * sum(plain_nhsic(parts[k], parts[j]) for k in range(3) for j in range(k)) / 3 / rows
+    assert float(output.penalty.detach()) == pytest.approx(expected, rel=1e-6)
