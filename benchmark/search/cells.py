@@ -110,8 +110,13 @@ def _names(suite: Suite, kind: Kind) -> list[str]:
 
 
 def _presets(name: str, file: str) -> list[str]:
-    """``name``, or the names of all presets of the method's file where it is "<method>:all"."""
-    return [f"{file}:{preset}" for preset in plugins.plugin("methods", file).presets] if name == f"{file}:all" else [name]
+    """``name``, or the names of all presets of the method's file where it is "<method>:all". Raises UserError where there are none."""
+    if name != f"{file}:all":
+        return [name]
+    presets = plugins.plugin("methods", file).presets
+    if not presets:
+        raise UserError(f"method {file}: it has no presets; leave {name} out")
+    return [f"{file}:{preset}" for preset in presets]
 
 
 @lru_cache(maxsize=64)

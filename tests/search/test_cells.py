@@ -97,6 +97,8 @@ def test_a_preset_is_a_method_of_its_own_name() -> None:
     assert {c.method for c in every} == {"standin_tuned:weak", "standin_tuned:strong"}
     with pytest.raises(UserError, match="unknown preset 'week'; did you mean 'weak'"):
         expand(standin.suite(methods=("standin_tuned:week",)))
+    with pytest.raises(UserError, match="standin_plain: it has no presets"):
+        expand(standin.suite(methods=("standin_plain:all",)))
     with pytest.raises(UserError, match="unknown preset 'weak'"):
         expand(standin.suite(methods=("standin_plain:weak",)))
 
