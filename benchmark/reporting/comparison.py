@@ -78,7 +78,7 @@ def _beside_auc(board: Sequence[Group]) -> list[tuple[str, Table]]:
 
 
 def values(board: Sequence[Group], metric: str) -> Table:
-    """A row a method, a column a set of conditions."""
+    """Methods against conditions."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     places: dict[str, Group] = {}
     for group in board:
@@ -87,12 +87,11 @@ def values(board: Sequence[Group], metric: str) -> Table:
             mean, sd = mean_sd(list(by_seed.values()))
             found[_method(group)][group.conditions] = _number(mean) + ("" if sd is None else f" ± {_number(sd)}")
             places[group.conditions] = group
-    columns = _places(board, places)
-    return ["method", *columns.values()], [[m, *(cells.get(place, "-") for place in columns)] for m, cells in sorted(found.items())]
+    return _oriented(dict(sorted(found.items())), _places(board, places))
 
 
 def differences(board: Sequence[Group], control: str, metric: str = AUC) -> Table:
-    """A row a method, a column a set of conditions; and how often the interval leaves 0 out. ``control``'s own row is left out."""
+    """Methods against conditions, and how often each method's interval leaves 0 out. ``control`` itself is left out."""
     controls = by_conditions(board, control)
     places = _places(board, controls)
     found: dict[str, dict[str, Difference]] = defaultdict(dict)
@@ -102,11 +101,21 @@ def differences(board: Sequence[Group], control: str, metric: str = AUC) -> Tabl
             if difference is not None:
                 found[_method(group)][group.conditions] = difference
     ordered = sorted(found, key=lambda m: -fmean(d.mean for d in found[m].values()))
-    rows = [
-        [method, *(_difference(found[method].get(place)) for place in places), "/".join(map(str, outcomes(found[method].values())))]
-        for method in ordered
-    ]
-    return ["method", *places.values(), "win/tie/loss"], rows
+    texts = {method: {place: _difference(d) for place, d in found[method].items()} for method in ordered}
+    return _oriented(texts, places, "win/tie/loss", {m: "/".join(map(str, outcomes(found[m].values()))) for m in ordered})
+
+
+def _oriented(
+    found: Mapping[str, Mapping[str, str]], places: Mapping[str, str], summary: str = "", summaries: Mapping[str, str] | None = None
+) -> Table:
+    """Method -> conditions -> text, with a summary of each method: a row a method, or a row a cell where there are more of them."""
+    if len(places) <= len(found):
+        rows = [[method, *(cells.get(place, "-") for place in places)] for method, cells in found.items()]
+        if summaries:
+            rows = [[*row, summaries[row[0]]] for row in rows]
+        return ["method", *places.values(), *([summary] if summaries else [])], rows
+    rows = [[name, *(cells.get(place, "-") for cells in found.values())] for place, name in places.items()]
+    return ["cell", *found], rows + ([[summary, *(summaries[method] for method in found)]] if summaries else [])
 
 
 def ranks(board: Sequence[Group], control: str) -> Iterable[str]:

@@ -58,6 +58,13 @@ def test_any_metric_can_be_compared() -> None:
         compare(found, "single_embedding", None, "table", "spectral/layer0/batch/efective_rank")
 
 
+def test_where_there_are_more_cells_than_methods_cells_are_rows() -> None:
+    deep = [record(m, s, a, cell={"depth": 9}) for s in (0, 1) for m, a in (("single_embedding", 0.5), ("better", 0.6), ("other", 0.4))]
+    headers, rows = differences(groups([*case(), *deep]), "single_embedding")
+    assert headers == ["cell", "better", "other"] and len(rows) == 4
+    assert ["dcnv2 1× depth 9", "+0.10000 ± 0.00000", "-0.10000 ± 0.00000"] in rows and rows[-1] == ["win/tie/loss", "3/0/0", "0/1/2"]
+
+
 def test_conditions_are_not_mixed() -> None:
     """Another width, depth or budget is another column; a method without its control there has no difference."""
     records = [*case(), record("better", 0, 0.99, cell={"scale": 4}), record("better", 0, 0.99, budget=8)]
