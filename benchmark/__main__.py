@@ -296,13 +296,14 @@ def speed(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> in
         print(peers(works, parsed.rounds))
         return 0
     device = choose_device(parsed.device)
+    named = [one for name in parsed.methods or () for one in plugins.spelled_out(name)]
     if parsed.what == "step":
-        several = [dataclasses.replace(work, method=method) for work in works for method in parsed.methods or ["single_embedding"]]
+        several = [dataclasses.replace(work, method=method) for work in works for method in named or ["single_embedding"]]
         print(step(several, device, parsed.rounds, parsed.compile))
         return 0
     if parsed.what == "methods":
         every = [name for name in plugins.names("methods") if plugins.plugin("methods", name).uses_backbone]
-        print(methods(works, parsed.methods or every, device, parsed.rounds))
+        print(methods(works, named or every, device, parsed.rounds))
         return 0
     from benchmark.speed.scaling import axes, study  # draws, so it is imported where it is needed only
 

@@ -53,7 +53,7 @@ def parser() -> Parser:
         "train every cell of a suite that has no record yet, then print the leaderboard",
         "\nThe same command again resumes: finished, diverged and incompatible trials are not repeated, failed ones are.",
     )
-    run.add_argument("suite", nargs="?", default="quick", help="quick, standard, full, or the path of a suite file (.toml); default quick")
+    run.add_argument("suite", nargs="?", default="quick", help="one that `list` names, or the path of a suite file (.toml); default quick")
     for axis in ("datasets", "backbones", "methods"):
         run.add_argument(f"--{axis}", nargs="+", metavar="NAME", help=f"replace the suite's {axis}; 'all' stands for every one found")
     run.add_argument("--scales", nargs="+", type=int, metavar="S", help="replace the suite's scales; the table's width is S x dimension")

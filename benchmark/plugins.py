@@ -58,6 +58,17 @@ def preset(name: str) -> Mapping[str, Any]:
     return presets[known("preset", variant, presets, f"method {file}")]
 
 
+def spelled_out(name: str) -> list[str]:
+    """The names of all presets of a method for "<method>:all", any other name as it is. Raises UserError where there are none."""
+    file, _, variant = name.partition(":")
+    if variant != "all":
+        return [name]
+    presets = plugin("methods", file).presets
+    if not presets:
+        raise UserError(f"method {file}: it has no presets; leave {name} out")
+    return [f"{file}:{preset}" for preset in presets]
+
+
 def plugin(kind: Kind, name: str) -> type[Any]:
     """The one class of the file that fulfils the contract of its kind; a method's preset has the class of its file. Raises UserError."""
     if kind == "methods" and ":" in name:

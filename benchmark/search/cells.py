@@ -106,17 +106,9 @@ def _names(suite: Suite, kind: Kind) -> list[str]:
     where = f"suite {suite.name}"
     if kind != "methods":
         return [known(what, name, found, where) for name in dict.fromkeys(chosen)]
-    return list(dict.fromkeys(one for name in chosen for one in _presets(name, known(what, name.partition(":")[0], found, where))))
-
-
-def _presets(name: str, file: str) -> list[str]:
-    """``name``, or the names of all presets of the method's file where it is "<method>:all". Raises UserError where there are none."""
-    if name != f"{file}:all":
-        return [name]
-    presets = plugins.plugin("methods", file).presets
-    if not presets:
-        raise UserError(f"method {file}: it has no presets; leave {name} out")
-    return [f"{file}:{preset}" for preset in presets]
+    for name in chosen:
+        known(what, name.partition(":")[0], found, where)
+    return list(dict.fromkeys(one for name in chosen for one in plugins.spelled_out(name)))
 
 
 @lru_cache(maxsize=64)
