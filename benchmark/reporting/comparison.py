@@ -72,7 +72,7 @@ def _board(label: str, board: Sequence[Group], control: str, format: Format, met
 
 def _beside_auc(board: Sequence[Group]) -> list[tuple[str, Table]]:
     return [
-        ("Cost over that of single embedding of the same width", costs(board)),
+        ("Cost over that of single embedding of the same width, as the machine was while training", costs(board)),
         ("Spearman's ρ between a spectral metric and test AUC, over the methods of a cell", correlations(board)),
     ]
 
