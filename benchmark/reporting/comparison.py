@@ -102,7 +102,8 @@ def differences(board: Sequence[Group], control: str, metric: str = AUC) -> Tabl
                 found[_method(group)][group.conditions] = difference
     ordered = sorted(found, key=lambda m: -fmean(d.mean for d in found[m].values()))
     texts = {method: {place: _difference(d) for place, d in found[method].items()} for method in ordered}
-    return _oriented(texts, places, "win/tie/loss", {m: "/".join(map(str, outcomes(found[m].values()))) for m in ordered})
+    summary = "win/tie/loss" if metric == AUC else "above/level/below"  # of another metric more need not be better
+    return _oriented(texts, places, summary, {m: "/".join(map(str, outcomes(found[m].values()))) for m in ordered})
 
 
 def _oriented(
