@@ -100,6 +100,7 @@ def differences(board: Sequence[Group], control: str, metric: str = AUC) -> Tabl
             difference = paired_difference(_metric(group, metric), _metric(controls[group.conditions], metric))
             if difference is not None:
                 found[_method(group)][group.conditions] = difference
+    places = {place: name for place, name in places.items() if any(place in cells for cells in found.values())}
     ordered = sorted(found, key=lambda m: -fmean(d.mean for d in found[m].values()))
     texts = {method: {place: _difference(d) for place, d in found[method].items()} for method in ordered}
     summary = "win/tie/loss" if metric == AUC else "above/level/below"  # of another metric more need not be better
