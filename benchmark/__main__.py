@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import commandline, plugins
-from benchmark.config import SUITES, Suite, cache_folder, read_suite
+from benchmark.config import CONTROL, SUITES, Suite, cache_folder, read_suite
 from benchmark.contracts import Incompatible, UserError
 from benchmark.records import Record, Store
 
@@ -298,7 +298,7 @@ def speed(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> in
     device = choose_device(parsed.device)
     named = [one for name in parsed.methods or () for one in plugins.spelled_out(name)]
     if parsed.what == "step":
-        several = [dataclasses.replace(work, method=method) for work in works for method in named or ["single_embedding"]]
+        several = [dataclasses.replace(work, method=method) for work in works for method in named or [CONTROL]]
         print(step(several, device, parsed.rounds, parsed.compile))
         return 0
     if parsed.what == "methods":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmark import plugins
-from benchmark.config import Precision, Training, from_text
+from benchmark.config import CONTROL, Precision, Training, from_text
 from benchmark.contracts import UserError
 
 Knobs = dict[str, Any]  # what the user set; the rest keeps its default
@@ -87,9 +87,7 @@ def parser() -> Parser:
     _results(board)
 
     against = command("compare", "print differences with intervals, ranks over cells, costs, and how spectra go with AUC")
-    against.add_argument(
-        "--to", default="single_embedding", metavar="METHOD", help="what differences are taken to (default single_embedding)"
-    )
+    against.add_argument("--to", default=CONTROL, metavar="METHOD", help=f"what differences are taken to (default {CONTROL})")
     against.add_argument(
         "--metric",
         default="test/auc",

@@ -22,6 +22,7 @@ from benchmark.contracts import UserError
 
 T = TypeVar("T")
 NO_BACKBONE = "none"  # in a sanity row's cell
+CONTROL = "single_embedding"  # the method that others are compared with
 
 
 Precision = Literal["fp32", "tf32", "bf16"]

@@ -51,11 +51,9 @@ def preset(name: str) -> Mapping[str, Any]:
 
     Raises UserError.
     """
-    file, colon, variant = name.partition(":")
-    if not colon:
-        return {}
-    presets: Mapping[str, Mapping[str, Any]] = plugin("methods", file).presets
-    return presets[known("preset", variant, presets, f"method {file}")]
+    _, colon, variant = name.partition(":")
+    presets: Mapping[str, Mapping[str, Any]] = plugin("methods", name).presets
+    return presets[variant] if colon else {}
 
 
 def spelled_out(name: str) -> list[str]:
@@ -71,9 +69,11 @@ def spelled_out(name: str) -> list[str]:
 
 def plugin(kind: Kind, name: str) -> type[Any]:
     """The one class of the file that fulfils the contract of its kind; a method's preset has the class of its file. Raises UserError."""
-    if kind == "methods" and ":" in name:
-        preset(name)
-        name = name.partition(":")[0]
+    file, colon, variant = name.partition(":")
+    if kind == "methods" and colon:
+        owner = plugin(kind, file)
+        known("preset", variant, owner.presets, f"method {file}")
+        return owner
     known(kind[:-1].replace("dataset", "data set"), name, names(kind), "plug-ins")
     places = [folder for folder in folders(kind) if any(module.name == name for module in pkgutil.iter_modules([folder]))]
     if len(places) > 1:

@@ -28,6 +28,7 @@ from torch.nn import functional
 
 from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema, UserError
 from benchmark.nn.embedding import ParallelSets
+from benchmark.nn.precise import float32, widened
 
 SHORTEST = 0.1  # of ê'_i when its length is restored: what is left of a row after α = 1 may be rounding noise
 
@@ -72,8 +73,8 @@ class DirectSpecModel(CTRModel):
     def forward(self, ids: Tensor) -> Output:
         x = self.inner.embedding(ids)
         if self.training and self.spread.alpha > 0:
-            with torch.autocast(x.device.type, enabled=False):
-                x = self.spread(x.float() if x.dtype == torch.bfloat16 else x, ids).to(x.dtype)
+            with float32(x.device.type):
+                x = self.spread(widened(x), ids).to(x.dtype)
         return self.inner.from_embedding(x)
 
 
@@ -86,16 +87,18 @@ class Filter(nn.Module):
 
     def forward(self, x: Tensor, ids: Tensor) -> Tensor:
         """x (B, F, D), ids (B, F) -> (B, F, D)"""
-        return torch.stack([self._field(x[:, f], ids[:, f]) for f in range(x.shape[1])], 1)
+        values, place = torch.unique(ids, return_inverse=True)  # ascending, and a field's ids are neighbours: field after field
+        entries = torch.arange(ids.numel(), device=ids.device)
+        entry = torch.empty_like(values, dtype=torch.long).scatter_(0, place.flatten(), entries)  # any one of x that has the value
+        counts = torch.bincount(entry % ids.shape[1], minlength=ids.shape[1]).tolist()
+        rows = x.flatten(0, 1).index_select(0, entry)
+        spread = torch.cat([self._some_filtered(part) for part in torch.split(rows, counts)])
+        return spread.index_select(0, place.flatten()).view_as(x)
 
-    def _field(self, x: Tensor, ids: Tensor) -> Tensor:
-        """(B, D), (B,) -> (B, D)"""
-        values, place = torch.unique(ids, return_inverse=True)
-        sample = torch.empty_like(values, dtype=torch.long).scatter_(0, place, torch.arange(len(ids), device=ids.device))
-        rows = x.index_select(0, sample)  # (n, D), of any one sample that has the value
-        drawn = torch.randperm(len(values), device=ids.device)[: self.rows]
-        rows = rows.index_copy(0, drawn, self.filtered(rows.index_select(0, drawn)))
-        return rows.index_select(0, place)
+    def _some_filtered(self, rows: Tensor) -> Tensor:
+        """The different rows of a field (n, D), no more than ``rows`` of them filtered -> (n, D)"""
+        drawn = torch.randperm(len(rows), device=rows.device)[: self.rows]
+        return rows.index_copy(0, drawn, self.filtered(rows.index_select(0, drawn)))
 
     def filtered(self, rows: Tensor) -> Tensor:
         """E (n, D) -> E' (n, D)"""

@@ -3,8 +3,8 @@
     L = weight · Σ over layers and pairs of fields (i, j) of ‖I − W_ij W_ijᵀ‖²_F,  W_ij (D×D) from field j to field i
 
 Guo et al., ICML 2024, and a class of the authors' code: the sum, weight 1e-4. It raises information abundance and does not help AUC at
-scale. Their runs use a variant with a free scale for each pair, W_ij W_ijᵀ drawn to λ_ij I, and weight 1e-5: the preset ``free_scale``,
-where λ_ij is taken at its best, tr(W_ij W_ijᵀ)/D, instead of learned. The sum with λ_ij = 1 starts near F²·L·D, as cross layers start with
+scale. Their runs use a variant with a free scale for each pair, W_ij W_ijᵀ drawn to λ_ij I, and weight 1e-5: the preset
+``scaled_identity``, where λ_ij is taken at its best, tr(W_ij W_ijᵀ)/D, instead of learned. The sum with λ_ij = 1 starts near F²·L·D, as cross layers start with
 small blocks: with D = 40, F = 10, L = 4 the default weight makes 1.6 of it, more than the logloss.
 
 O(L·F²·D³) a batch, whatever B is; no parameters. A layer takes part when it has ``field_blocks`` (benchmark/nn/cross.py); a backbone
@@ -36,10 +36,10 @@ class OrthogonalReg(Method):
     source: ClassVar[str] = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024, appendix"
     space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-6, 1e-2, log=True)}
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"free_scale": {"scale": "free", "weight": 1e-5}}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"scaled_identity": {"target": "scaled_identity", "weight": 1e-5}}
 
     weight: float = 1e-4
-    scale: Literal["unit", "free"] = "unit"  # λ_ij: 1, or the one nearest to the block
+    target: Literal["identity", "scaled_identity"] = "identity"  # λ_ij I with λ_ij = 1, or with the λ_ij nearest to W_ij W_ijᵀ
 
     def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
         inner = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
@@ -47,15 +47,15 @@ class OrthogonalReg(Method):
         if not layers:
             name = type(backbone).__module__.rpartition(".")[2]
             raise Incompatible(f"{name}: its interaction weights are no d x d blocks between fields, which orthogonal_reg needs")
-        return Penalised(inner, self.weight, partial(skewness, layers, self.scale == "free"))
+        return Penalised(inner, self.weight, partial(skewness, layers, self.target == "scaled_identity"))
 
 
-def skewness(layers: Sequence[FieldBlocks], free: bool, ids: Tensor, output: Output) -> Tensor:
+def skewness(layers: Sequence[FieldBlocks], scaled: bool, ids: Tensor, output: Output) -> Tensor:
     terms = []
     for layer in layers:
         blocks = layer.field_blocks().flatten(0, 2)  # (S·F·F, D, D)
         identity = torch.eye(blocks.shape[2], dtype=blocks.dtype, device=blocks.device)
         products = blocks @ blocks.mT
-        scale = products.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] if free else 1.0
+        scale = products.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] if scaled else 1.0
         terms.append((scale * identity - products).square().sum())
     return torch.stack(terms).sum()

@@ -30,6 +30,7 @@ from torch.nn import functional
 from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema, UserError, no_penalty
 from benchmark.nn import hsic
 from benchmark.nn.embedding import EmbeddingTable, join, layout_of_sets, mean_of_sets, split
+from benchmark.nn.precise import float32, widened
 from benchmark.nn.rebalance import RankOneRebalance, before
 from benchmark.nn.routing import route
 from benchmark.nn.switches import on
@@ -181,8 +182,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Power iteration, orthogonality and HSIC want float32: where training runs in bfloat16, the block does not."""
-        with torch.autocast(x.device.type, enabled=False):
-            sets, penalty = self._forward(x.to(self.rebalance.gram.dtype))
+        with float32(x.device.type):
+            sets, penalty = self._forward(widened(x))
         return sets.to(x.dtype), penalty
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from benchmark.contracts import Backbone, Layout
 from benchmark.nn.cross import CrossTerm
 from benchmark.nn.linear import SetMLP, Tower
+from benchmark.nn.rows import LastState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class DCNv2(Backbone):
     def readout(self, layout: Layout) -> nn.Module:
         width = layout.fields * layout.dimension
         first = SetMLP(layout.sets, width, self.hidden[:1], self.dropout, self.batch_norm)
-        return StackedReadout(first) if self.structure == "stacked" else ParallelReadout(first)
+        return LastState(first) if self.structure == "stacked" else ParallelReadout(first)
 
     def head(self, layout: Layout) -> nn.Module:
         width = layout.fields * layout.dimension
@@ -50,18 +51,6 @@ class DCNv2(Backbone):
         if self.structure == "stacked":
             return Tower(mlp_width, self.hidden[1:], self.dropout, self.batch_norm)
         return ParallelHead(width, mlp_width, self.hidden[1:], self.dropout, self.batch_norm)
-
-
-class StackedReadout(nn.Module):
-    """The first MLP layer on the last cross state."""
-
-    def __init__(self, first: SetMLP) -> None:
-        super().__init__()
-        self.first = first
-
-    def forward(self, states: Sequence[Tensor]) -> Tensor:
-        features: Tensor = self.first(states[-1].flatten(2))
-        return features
 
 
 class ParallelReadout(nn.Module):

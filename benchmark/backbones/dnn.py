@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import nn
 
 from benchmark.contracts import Backbone, Layout
-from benchmark.nn.linear import SetMLP, Tower
+from benchmark.nn.linear import Tower
 from benchmark.nn.rows import HiddenRows, LastState, rows_of
 
 
@@ -33,7 +33,7 @@ class DNN(Backbone):
         return True
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
-        rows = rows_of(self.units, layout.dimension, "dnn")
+        rows = rows_of("dnn: units", self.units, layout.dimension)
         return ((layout.fields, layout.dimension), *((rows, layout.dimension),) * self.depth)
 
     def layer(self, index: int, layout: Layout) -> nn.Module:
@@ -41,7 +41,7 @@ class DNN(Backbone):
         return HiddenRows(layout.sets, inputs, self.units, layout.dimension, self.dropout, self.batch_norm)
 
     def readout(self, layout: Layout) -> nn.Module:
-        return LastState(SetMLP(layout.sets, self.units, (), self.dropout, self.batch_norm))
+        return LastState()
 
     def head(self, layout: Layout) -> nn.Module:
         return Tower(self.units, self.hidden, self.dropout, self.batch_norm)

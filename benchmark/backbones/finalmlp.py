@@ -10,9 +10,10 @@ import torch
 from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Incompatible, Layout
+from benchmark.contracts import Backbone, Layout
 from benchmark.nn.bilinear import BilinearFusion
 from benchmark.nn.linear import SetMLP
+from benchmark.nn.rows import LastState, rows_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +34,7 @@ class FinalMLP(Backbone):
         return True
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
-        for name, units in (("units1", self.units1), ("units2", self.units2)):
-            if units % layout.dimension:
-                raise Incompatible(f"finalmlp: {name} = {units} does not divide into rows of {layout.dimension}")
-        rows = (self.units1 + self.units2) // layout.dimension
+        rows = sum(rows_of(f"finalmlp: {name}", getattr(self, name), layout.dimension) for name in ("units1", "units2"))
         return ((layout.fields, layout.dimension), *((rows, layout.dimension),) * self.depth)
 
     def layer(self, index: int, layout: Layout) -> nn.Module:
@@ -68,13 +66,6 @@ class StreamLayer(nn.Module):
             inputs = flat.split_with_sizes((self.boundary, flat.shape[2] - self.boundary), dim=2)
         units = torch.cat((self.stream1(inputs[0]), self.stream2(inputs[1])), 2)
         return units.view(*units.shape[:2], -1, self.dimension)
-
-
-class LastState(nn.Module):
-    """The streams' last hidden layers: they come after a non-linearity already, so the readout adds no layer."""
-
-    def forward(self, states: Sequence[Tensor]) -> Tensor:
-        return states[-1].flatten(2)
 
 
 class Head(nn.Module):

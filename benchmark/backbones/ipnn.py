@@ -38,7 +38,7 @@ class IPNN(Backbone):
         return True
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
-        rows = rows_of(self.units, layout.dimension, "ipnn")
+        rows = rows_of("ipnn: units", self.units, layout.dimension)
         return ((layout.fields, layout.dimension), *((rows, layout.dimension),) * self.depth)
 
     def layer(self, index: int, layout: Layout) -> nn.Module:
@@ -48,7 +48,7 @@ class IPNN(Backbone):
         return ProductLayer(SetMLP(layout.sets, inputs, (self.units,), self.dropout, self.batch_norm), *layout[1:])
 
     def readout(self, layout: Layout) -> nn.Module:
-        return LastState(SetMLP(layout.sets, self.units, (), self.dropout, self.batch_norm))
+        return LastState()
 
     def head(self, layout: Layout) -> nn.Module:
         return Tower(self.units, self.hidden, self.dropout, self.batch_norm)

@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from benchmark.contracts import Backbone, CTRModel, Layout, Output, Schema, UserError, no_penalty
+from benchmark.nn.precise import float32, widened
 from benchmark.nn.switches import on
 
 
@@ -105,8 +106,8 @@ class ParallelSets(CTRModel):
     def from_embedding(self, x: Tensor) -> Output:
         """The model behind its table: x (B, F, D)"""
         if self.transform is not None:
-            with torch.autocast(x.device.type, enabled=False):
-                x = self.transform(x.float() if x.dtype == torch.bfloat16 else x).to(x.dtype)
+            with float32(x.device.type):
+                x = self.transform(widened(x)).to(x.dtype)
         x0 = split(x, self.sets).contiguous()  # one copy, or every layer reads it in leaps
         states = states_of(self.layers, x0, self.residual)
         logits = self.head(mean_of_sets(self.readout(states)))

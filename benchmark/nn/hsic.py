@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from benchmark.nn.moments import off_diagonal
+
 Kernel = Literal["rbf", "linear"]
 TINY = 1e-30
 
@@ -52,8 +54,7 @@ def biased_hsic(z: Tensor, kernel: Kernel) -> Tensor:
 def unbiased_hsic(z: Tensor, kernel: Kernel) -> Tensor:
     """[tr(K̃L̃) + 1ᵀK̃1·1ᵀL̃1/((m−1)(m−2)) − 2/(m−2)·1ᵀK̃L̃1]/(m(m−3)), K̃ with zero diagonal; needs m ≥ 4."""
     m = z.shape[0]
-    matrices = kernel_matrices(z, kernel)
-    matrices = matrices - torch.diag_embed(matrices.diagonal(dim1=2, dim2=3))
+    matrices = off_diagonal(kernel_matrices(z, kernel))
     flat = matrices.flatten(2)
     rows = matrices.sum(3)  # (N, K, m)
     totals = rows.sum(2)

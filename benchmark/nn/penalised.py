@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import CTRModel, Output
+from benchmark.nn.precise import float32, widened
 
 
 class Penalised(CTRModel):
@@ -31,9 +32,8 @@ class Penalised(CTRModel):
         output: Output = self.inner(ids)
         if not self.training or self.weight == 0:
             return output
-        with torch.autocast(ids.device.type, enabled=False):
-            states = tuple(state.float() if state.dtype == torch.bfloat16 else state for state in output.states)
-            value = self.criterion(ids, output._replace(states=states))
+        with float32(ids.device.type):
+            value = self.criterion(ids, output._replace(states=tuple(map(widened, output.states))))
         self.value = value.detach()
         return output._replace(penalty=output.penalty + self.weight * value)
 

@@ -13,10 +13,11 @@ from benchmark.contracts import Incompatible
 from benchmark.nn.linear import SetLinear, SetMLP
 
 
-def rows_of(units: int, dimension: int, backbone: str) -> int:
-    """The rows of ``dimension`` that a hidden layer of ``units`` is handed on as. Raises Incompatible where they do not divide."""
+def rows_of(setting: str, units: int, dimension: int) -> int:
+    """The rows of ``dimension`` that a hidden layer of ``units`` is handed on as. Raises Incompatible, naming the ``setting``, where they
+    do not divide."""
     if units % dimension:
-        raise Incompatible(f"{backbone}: units = {units} does not divide into rows of {dimension}")
+        raise Incompatible(f"{setting} = {units} does not divide into rows of {dimension}")
     return units // dimension
 
 
@@ -37,12 +38,12 @@ class HiddenRows(nn.Module):
 class LastState(nn.Module):
     """The readout of stacked forms: the first MLP layer on the last state's rows, side by side or (``pooled``) their mean.
 
-    An MLP without layers leaves the state as it is: for states that come after a non-linearity already.
+    Without a layer it is the state itself: for states that come after a non-linearity already.
     """
 
-    def __init__(self, first: SetMLP, pooled: bool = False) -> None:
+    def __init__(self, first: SetMLP | None = None, pooled: bool = False) -> None:
         super().__init__()
-        self.first, self.pooled = first, pooled
+        self.first, self.pooled = nn.Identity() if first is None else first, pooled
 
     def forward(self, states: Sequence[Tensor]) -> Tensor:
         state = states[-1]

@@ -9,12 +9,11 @@ from typing import Literal
 
 from tabulate import tabulate
 
-from benchmark.config import NO_BACKBONE, known
+from benchmark.config import CONTROL, NO_BACKBONE, known
 from benchmark.contracts import UserError
 from benchmark.metrics.statistics import Difference, average_ranks, mean_sd, outcomes, paired_difference, rank_correlation, wilcoxon_holm
 from benchmark.records import Record
 from benchmark.reporting.groups import Group, by_conditions, groups
-from benchmark.reporting.leaderboard import CONTROL
 
 Format = Literal["table", "markdown"]
 Table = tuple[list[str], list[list[str]]]  # headers, rows
@@ -180,12 +179,12 @@ def correlations(board: Sequence[Group]) -> Table:
     places = {place: _place(found[0], board) for place, found in members.items() if len(found) >= FEWEST}
     rows = []
     for metric in SPECTRA:
-        values = []
+        shown = []
         for place in places:
             pairs = [(fmean(x.values()), fmean(g.metric(AUC).values())) for g in members[place] if (x := _metric(g, metric))]
             rho = rank_correlation([x for x, _ in pairs], [y for _, y in pairs])
-            values.append("-" if rho is None else f"{rho:+.2f} ({len(pairs)})")
-        rows.append([metric, *values])
+            shown.append("-" if rho is None else f"{rho:+.2f} ({len(pairs)})")
+        rows.append([metric, *shown])
     return ["metric", *(f"{place}: ρ (methods)" for place in places.values())], rows if places else []
 
 

@@ -12,14 +12,13 @@ from typing import Literal
 import pandas
 from tabulate import tabulate
 
-from benchmark.config import NO_BACKBONE, canonical, known
+from benchmark.config import CONTROL, NO_BACKBONE, canonical, known
 from benchmark.contracts import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.records import Record, Status, Store
 from benchmark.reporting.groups import Group, by_conditions, groups
 
 Format = Literal["table", "markdown", "csv", "json"]
-CONTROL = "single_embedding"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,11 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from benchmark.config import NO_BACKBONE
+from benchmark.config import CONTROL, NO_BACKBONE
 from benchmark.metrics.statistics import mean_sd, rank_correlation
 from benchmark.records import Record
 from benchmark.reporting.groups import Group, groups
-from benchmark.reporting.leaderboard import CONTROL
 
 Place = tuple[str, int]  # backbone, depth
 Filling = Literal["full", "none", "left", "top"]

@@ -13,7 +13,7 @@ import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
-from benchmark.config import Precision, known
+from benchmark.config import CONTROL, Precision, known
 from benchmark.contracts import Incompatible
 from benchmark.nn.switches import NAMES
 from benchmark.speed.contestants import Contestant, Ours, Peer, SetBySet
@@ -31,7 +31,6 @@ MODELS: Mapping[str, dict[str, Any]] = MappingProxyType(
         "finalmlp": {"depth": 2, "units1": 400, "units2": 400},
     }
 )
-CONTROL = "single_embedding"
 OURS: tuple[Precision, ...] = ("fp32", "bf16")  # as which this suite meets the peers
 
 

@@ -62,7 +62,8 @@ def spectra(
     for index, layer in enumerate(layers):
         eligible = learned if index == 0 or backbone.field_rows else None
         found |= {f"spectral/layer{index}/{name}": value for name, value in layer_metrics(layer, eligible).items()}
-        if index > 0 and backbone.residual and layer.shape == layers[index - 1].shape:  # hetero_me's state 0 has more sets than the next
+        # A model may have fewer sets of the cell's backbone than of the table: its state 0 is then no state that a layer added to.
+        if index > 0 and backbone.residual and layer.shape == layers[index - 1].shape:
             added = layer_metrics(layer - layers[index - 1], eligible)
             found |= {f"spectral/layer{index}/term/{name}": value for name, value in added.items() if name.startswith("batch")}
     return found

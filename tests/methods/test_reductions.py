@@ -211,3 +211,23 @@ def test_the_block_residual_keeps_the_path_that_was_not_rebalanced(name: str, ki
         torch.nn.init.zeros_(parameter)
     states = model(batch()[0]).states
     assert all(torch.equal(a, b) for a, b in pairwise(states)) == kept
+
+
+@pytest.mark.parametrize("components", [2, 3, 6])
+def test_gates_start_equally_near_one_hot_for_every_number_of_components(components: int) -> None:
+    model = built("roblock", backbone("dcnv2"), 3, components=components, gates="static", gate_sharpness=4.0)
+    gates = model.blocks[0].router.gates(torch.zeros(1, 3, 12), None)  # type: ignore[union-attr, index]
+    own = gates[0, :, torch.arange(3), torch.arange(3) % components]
+    torch.testing.assert_close(own, torch.sigmoid(torch.tensor(4.0)).expand(3, 3))
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "linear"])
+def test_a_field_that_is_constant_in_evaluation_does_not_blow_up_the_reported_dependence(kernel: str) -> None:
+    model = built("roblock", backbone("dcnv2"), 3, hsic_kernel=kernel)
+    step(model, 0)
+    ids, _ = batch(300)
+    ids[:, 1] = 8
+    model.eval()(ids)
+    found = model.diagnostics()
+    for layer in range(4):
+        assert -0.5 < found[f"layer{layer}/nhsic_unbiased"] < 1.5

@@ -15,7 +15,7 @@ from pairs import incompatible
 
 from benchmark import plugins
 from benchmark.config import Suite, Trial
-from benchmark.contracts import UserError
+from benchmark.contracts import CTRModel, UserError
 from benchmark.data.resolve import resolve
 from benchmark.data.store import Prepared
 from benchmark.records import Record, record_from_json
@@ -118,6 +118,24 @@ def test_a_tuning_trial_never_meets_the_test_data(monkeypatch: pytest.MonkeyPatc
 def test_seeds_repeat_and_differ() -> None:
     one, same, other = (trained(trial("roblock", seed=seed)).metrics for seed in (1, 1, 2))
     assert one == same and one["test/auc"] != other["test/auc"]
+
+
+def test_methods_of_one_width_and_seed_start_from_the_same_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a difference paired by seed would pair nothing but the order of batches."""
+    tables: dict[tuple[str, int], torch.Tensor] = {}
+
+    def stop(model: CTRModel, *rest: Any) -> None:
+        table = model.table()
+        assert table is not None
+        tables[key] = table.detach().clone()
+        raise RuntimeError("seen")
+
+    monkeypatch.setattr("benchmark.training.trial.fit", stop)
+    for key in (("single_embedding", 0), ("multi_embedding", 0), ("roblock", 0), ("roblock", 1)):
+        assert trained(trial(key[0], seed=key[1])).reason == "RuntimeError: seen"
+    first = tables["single_embedding", 0]
+    assert torch.equal(first, tables["multi_embedding", 0]) and torch.equal(first, tables["roblock", 0])
+    assert not torch.equal(first, tables["roblock", 1]) and float(first.std()) == pytest.approx(0.01, rel=0.1)
 
 
 def test_divergence_is_a_status() -> None:
