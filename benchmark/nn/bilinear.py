@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import UserError
+from benchmark.nn.products import bmm
 
 
 class BilinearFusion(nn.Module):
@@ -30,6 +31,6 @@ class BilinearFusion(nn.Module):
         """(B, width1), (B, width2) -> logits (B,)"""
         chunks1 = o1.reshape(len(o1), self.heads, -1).transpose(0, 1)
         chunks2 = o2.reshape(len(o2), self.heads, -1).transpose(0, 1)
-        bilinear = (torch.bmm(chunks1, self.weight) * chunks2).sum((0, 2))
+        bilinear = (bmm(chunks1, self.weight) * chunks2).sum((0, 2))
         linear: Tensor = self.linear1(o1) + self.linear2(o2)
         return linear.squeeze(1) + bilinear

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from benchmark.nn.products import bfloat16_units, bmm, plain_bmm
 from benchmark.nn.switches import on
 from benchmark.nn.threads import side_by_side
 
@@ -28,10 +29,11 @@ class CINLayer(nn.Module):
         batch, sets, _, dimension = x.shape
         # With rows outermost, one long product per set replaces B·S small ones.
         rows, rows0 = (t.permute(1, 2, 0, 3).reshape(sets, -1, batch * dimension) for t in (x, x0))
-        if x.device.type == "cpu" and x.dtype != torch.bfloat16 and on("cin"):  # bfloat16 halves the memory; blocks only cost there
+        # bfloat16 halves the memory; with units for it blocks only cost.
+        if x.device.type == "cpu" and not (x.dtype == torch.bfloat16 and bfloat16_units()) and on("cin"):
             maps: Tensor = _Compressed.apply(rows, rows0, self.weight)  # type: ignore[no-untyped-call]
         else:
-            maps = torch.bmm(self.weight, _products(rows, rows0))
+            maps = bmm(self.weight, _products(rows, rows0))
         return maps.view(sets, -1, batch, dimension).permute(2, 0, 1, 3)
 
 
@@ -47,13 +49,14 @@ class _Compressed(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, rows0: Tensor, weight: Tensor) -> Tensor:
+        ctx.type, weight = weight.dtype, weight.to(rows.dtype)
         ctx.save_for_backward(rows, rows0, weight)
         out = rows.new_empty(*weight.shape[:2], rows.shape[2])
         parts = _blocks(rows, rows0)
 
         def compress(block: int) -> Tensor:
             part = parts[block]
-            out[..., part] = torch.bmm(weight, _products(rows[..., part], rows0[..., part]))
+            out[..., part] = plain_bmm(weight, _products(rows[..., part], rows0[..., part]))
             return out
 
         for _ in side_by_side(compress, len(parts)):
@@ -64,17 +67,17 @@ class _Compressed(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         rows, rows0, weight = ctx.saved_tensors
-        d_rows, d_rows0, d_weight = torch.empty_like(rows), torch.empty_like(rows0), torch.zeros_like(weight)
+        d_rows, d_rows0, d_weight = torch.empty_like(rows), torch.empty_like(rows0), torch.zeros_like(weight, dtype=ctx.type)
         parts = _blocks(rows, rows0)
 
         def differentiate(block: int) -> Tensor:
             """The block's part of the gradient of the weight."""
             part = parts[block]
             left, right, d = rows[..., part], rows0[..., part], grad[..., part].contiguous()
-            d_products = torch.bmm(weight.mT, d).view(len(d), rows.shape[1], rows0.shape[1], -1)
+            d_products = plain_bmm(weight.mT, d).view(len(d), rows.shape[1], rows0.shape[1], -1)
             d_rows[..., part] = (d_products * right.unsqueeze(1)).sum(2)
             d_rows0[..., part] = d_products.mul_(left.unsqueeze(2)).sum(1)
-            return torch.bmm(d, _products(left, right).mT)
+            return plain_bmm(d, _products(left, right).mT)
 
         for d_part in side_by_side(differentiate, len(parts)):
             d_weight += d_part
