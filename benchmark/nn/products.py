@@ -1,4 +1,4 @@
-"""Products: of every set with its own weights, samples outermost, without a copy of its own; and bfloat16 where a CPU has no units for it."""
+"""Products of every set with its own weights, samples outermost, without copies; and bfloat16 where a CPU has no units for it."""
 
 from __future__ import annotations
 
