@@ -7,12 +7,14 @@ package is written against these types, so a new plug-in is one file (see README
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from torch import Tensor, nn
 
@@ -29,10 +31,15 @@ class Incompatible(Exception):
 
 
 class Field(NamedTuple):
-    """One categorical input. ``cardinality`` counts the rows of its table, the two special ids included (see data/encode)."""
+    """One input. ``cardinality`` counts the rows of its table, special ids included (see data/vocabulary).
+
+    ``factors`` is 0 for a categorical field. A scaled field has one row of the table and ``factors`` ids: the embedding of an id is that
+    row times the id's factor.
+    """
 
     name: str
     cardinality: int
+    factors: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,11 +48,17 @@ class Schema:
 
     fields: tuple[Field, ...]
     positive_rate: float  # of the training part
+    factors: NDArray[np.float32] | None = field(default=None, compare=False)  # of the scaled fields' ids, field after field
 
     @property
     def values(self) -> int:
         """Rows of the embedding table: the sum of the cardinalities."""
         return sum(f.cardinality for f in self.fields)
+
+    @property
+    def ids(self) -> int:
+        """How many ids there are: rows of the table, or where a field is scaled its factors."""
+        return sum(f.factors or f.cardinality for f in self.fields)
 
 
 class Layout(NamedTuple):
@@ -70,11 +83,11 @@ class Output(NamedTuple):
 
 
 class CTRModel(nn.Module, ABC):
-    """A click-through-rate model over global ids (see ``Schema.values``)."""
+    """A click-through-rate model over global ids: 0 … ``Schema.ids`` − 1, field after field."""
 
     @abstractmethod
     def forward(self, ids: Tensor) -> Output:
-        """ids: (B, F) integer rows of the embedding table, field offsets already added."""
+        """ids: (B, F) integer global ids, field offsets already added; ``nn.embedding.EmbeddingTable`` knows their rows of the table."""
 
     @abstractmethod
     def table(self) -> nn.Parameter | None:
@@ -157,19 +170,32 @@ class Method(ABC):
 
 
 class Column(NamedTuple):
+    """An input column. categorical: a row of the table for each value. numeric: put into equally frequent buckets, a row for each.
+    scaled: one row, times the number (0 where it is missing).
+    """
+
     name: str
-    kind: Literal["categorical", "numeric"] = "categorical"
+    kind: Literal["categorical", "numeric", "scaled"] = "categorical"
+
+
+class Division(NamedTuple):
+    """How the rows of one frame are divided."""
+
+    part_of: Callable[[int, polars.Series | None], NDArray[np.uint8]]  # number of rows, ``column`` as text -> 0 train, 1 valid, 2 test
+    column: str | None = None  # that the division goes by
 
 
 @dataclass(frozen=True)
 class Source:
     """What a data set plug-in hands to the encoder."""
 
-    parts: Mapping[str, polars.LazyFrame]  # "train", "valid", "test", in this order
+    parts: Mapping[str, polars.LazyFrame]  # "train", "valid", "test", in this order; with a division one frame under any name
     label: str  # column with 0 and 1
     columns: tuple[Column, ...]
     min_count: int = 1  # rarer training values become out-of-vocabulary
     buckets: int = 32  # of equal training frequency, for each numeric column
+    division: Division | None = None
+    places: Mapping[str, str] = field(default_factory=dict)  # what messages call a part; its name if it is not there
     notes: tuple[str, ...] = ()  # said by every record and every board, e.g. a checksum that differs
     known: Mapping[str, float] = field(default_factory=dict)  # metrics known in advance, e.g. {"test/bayes_auc": 0.8}
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from benchmark.config import known
-from benchmark.contracts import Column, DataSet, Source, UserError
-from benchmark.data.tables import Table, check_labels, check_numbers, find_part, read_table
+from benchmark.contracts import Column, DataSet, Division, Source, UserError
+from benchmark.data.files import PACKED, find_part, packed
+from benchmark.data.tables import Table, read_table
 
 PARTS = ("train", "valid", "test")
 SPELLINGS = {"train": ("train",), "valid": ("valid", "val", "validation", "dev"), "test": ("test",)}  # of files and split-column cells
@@ -74,75 +76,82 @@ class Csv(DataSet):
     def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
         if origin is None:
             raise UserError("data set csv: name the file, or the folder with train, valid and test files, by --from PATH")
-        if origin.is_dir():
-            if self.split or self.split_column or self.by_time:
-                raise UserError(f"{origin}: a folder already holds the three parts; drop split, split_column and by_time")
-            tables = {part: read_table(find_part(origin, names), self.separator) for part, names in SPELLINGS.items()}
-            columns = self._columns(tables["train"])
-            for table in tables.values():
-                self._check(table, columns)
-            parts = {part: table.frame for part, table in tables.items()}
-        else:
-            table = read_table(origin, self.separator)
-            columns = self._columns(table)
-            self._check(table, columns)
-            parts = self._by_column(table) if self.split_column else self._drawn(table)
-        return Source(parts=parts, label=self.label, columns=columns, min_count=self.min_count, buckets=self.buckets)
+        tables = self._tables(origin)
+        columns = self._columns(next(iter(tables.values())))
+        return Source(
+            parts={part: table.frame for part, table in tables.items()},
+            places={part: str(table.file) for part, table in tables.items()},
+            label=self.label,
+            columns=columns,
+            min_count=self.min_count,
+            buckets=self.buckets,
+            division=self._division(tables["rows"]) if "rows" in tables else None,
+        )
+
+    def _tables(self, origin: Path) -> dict[str, Table]:
+        """train, valid and test; or one called rows, to be divided."""
+        archived = packed(origin) if origin.is_file() and origin.suffix == ".zip" else []
+        if not origin.is_dir() and len(archived) < 2:
+            if origin.suffix == ".zip" and not archived:
+                raise UserError(f"{origin}: there is no table in it; looked for files that end in {', '.join(PACKED)}")
+            return {"rows": read_table(archived[0] if archived else origin, self.separator)}
+        if self.split or self.split_column or self.by_time:
+            raise UserError(f"{origin}: it already holds the three parts; drop split, split_column and by_time")
+        return {part: read_table(find_part(origin, names), self.separator) for part, names in SPELLINGS.items()}
 
     def _columns(self, table: Table) -> tuple[Column, ...]:
         """The fields, in the order of the file."""
         special = (self.label, self.split_column, self.by_time)
         for name in (*filter(None, special), *self.categorical, *self.numeric):
-            known("column", name, table.columns, str(table.path))
+            known("column", name, table.columns, str(table.file))
         categorical = self.categorical or tuple(c for c in table.columns if c not in (*special, *self.numeric))
         chosen = (*categorical, *self.numeric)
         if not chosen:
-            raise UserError(f"{table.path}: there is no column besides the label; a data set needs fields")
+            raise UserError(f"{table.file}: there is no column besides the label; a data set needs fields")
         return tuple(Column(c, "numeric" if c in self.numeric else "categorical") for c in table.columns if c in chosen)
 
-    def _check(self, table: Table, columns: tuple[Column, ...]) -> None:
-        """Labels and numbers, while the file's own row numbers are known."""
-        for name in (self.label, *(column.name for column in columns)):
-            known("column", name, table.columns, str(table.path))
-        check_labels(table.frame, self.label, str(table.path))
-        check_numbers(table.frame, self.numeric, str(table.path))
+    def _division(self, table: Table) -> Division:
+        if self.split_column:
+            return Division(partial(self._by_column, str(table.file)), self.split_column)
+        if self.by_time:
+            return Division(partial(self._by_age, str(table.file)), self.by_time)
+        return Division(lambda rows, _: self._shared_out(str(table.file), np.random.default_rng(self.seed).permutation(rows)))
 
-    def _by_column(self, table: Table) -> dict[str, pl.LazyFrame]:
-        cell = pl.col(self.split_column)
-        spellings = [spelling for part in PARTS for spelling in SPELLINGS[part]]
-        unknown = table.frame.select(cell).with_row_index("row", offset=1).filter(~cell.is_in(spellings).fill_null(False)).head(1).collect()
+    def _by_column(self, where: str, rows: int, cells: pl.Series | None) -> NDArray[np.uint8]:
+        assert cells is not None
+        part_of = np.full(rows, len(PARTS), np.uint8)
+        for number, part in enumerate(PARTS):
+            part_of[cells.is_in(SPELLINGS[part]).to_numpy()] = number
+        unknown = np.flatnonzero(part_of == len(PARTS))
         if len(unknown):
-            row, value = unknown.row(0)
-            raise UserError(
-                f"{table.path}: row {row}, column {self.split_column!r}: {value or ''!r} names no part; use {', '.join(spellings)}"
-            )
-        parts = {part: table.frame.filter(cell.is_in(SPELLINGS[part])) for part in PARTS}
-        for part, frame in parts.items():
-            if not frame.head(1).collect().height:
-                raise UserError(f"{table.path}: no row has {part!r} in the column {self.split_column!r}; every part needs rows")
-        return parts
+            spellings = ", ".join(spelling for part in PARTS for spelling in SPELLINGS[part])
+            value = cells[int(unknown[0])]
+            raise UserError(f"{where}: row {unknown[0] + 1}, column {self.split_column!r}: {value!r} names no part; use {spellings}")
+        for number, part in enumerate(PARTS):
+            if not (part_of == number).any():
+                raise UserError(f"{where}: no row has {part!r} in the column {self.split_column!r}; every part needs rows")
+        return part_of
 
-    def _drawn(self, table: Table) -> dict[str, pl.LazyFrame]:
-        order = self._by_age(table) if self.by_time else np.random.default_rng(self.seed).permutation(table.rows)
-        train, valid, _ = self.shares()
-        ends = (round(train * table.rows), round((train + valid) * table.rows), table.rows)
-        part_of = np.empty(table.rows, np.uint8)
-        start = 0
-        for number, end in enumerate(ends):
-            if end == start:
-                raise UserError(f"{table.path}: {table.rows} rows, split {self.split or '8:1:1'}: {PARTS[number]} would be empty")
-            part_of[order[start:end]] = number
-            start = end
-        return {part: table.frame.filter(pl.Series(part_of == number)) for number, part in enumerate(PARTS)}
-
-    def _by_age(self, table: Table) -> NDArray[np.int64]:
-        """Row numbers from the oldest to the youngest."""
-        times = table.frame.select(self.by_time).collect()[self.by_time]
-        missing = (times.fill_null("") == "").arg_true()
+    def _by_age(self, where: str, rows: int, times: pl.Series | None) -> NDArray[np.uint8]:
+        assert times is not None
+        missing = (times == "").arg_true()
         if len(missing):
             raise UserError(
-                f"{table.path}: row {missing[0] + 1}, column {self.by_time!r}: an empty cell; every row needs a time to split by time"
+                f"{where}: row {missing[0] + 1}, column {self.by_time!r}: an empty cell; every row needs a time to split by time"
             )
         numbers = times.cast(pl.Float64, strict=False)
-        aged = pl.DataFrame({"time": times if numbers.null_count() else numbers, "row": np.arange(table.rows)}).sort("time", "row")
-        return cast(NDArray[np.int64], aged["row"].to_numpy())
+        aged = pl.DataFrame({"time": times if numbers.null_count() else numbers, "row": np.arange(rows)}).sort("time", "row")
+        return self._shared_out(where, aged["row"].to_numpy())
+
+    def _shared_out(self, where: str, order: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The part of each row when train, valid and test take their shares of ``order`` one after another."""
+        rows = len(order)
+        train, valid, _ = self.shares()
+        part_of = np.empty(rows, np.uint8)
+        start = 0
+        for number, end in enumerate((round(train * rows), round((train + valid) * rows), rows)):
+            if end == start:
+                raise UserError(f"{where}: {rows} rows, split {self.split or '8:1:1'}: {PARTS[number]} would be empty")
+            part_of[order[start:end]] = number
+            start = end
+        return part_of

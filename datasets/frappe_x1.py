@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from benchmark.contracts import Column, DataSet, Source, UserError
-from benchmark.data.tables import content_md5, find_part, read_table
+from benchmark.data.files import content_md5, find_part
+from benchmark.data.tables import read_table
 
 MD5 = {  # of the uncompressed files
     "train": "ba7306e6c4fc19dd2cd84f2f0596d158",

@@ -58,7 +58,7 @@ class HeterogeneousSets(CTRModel):
     def __init__(self, schema: Schema, recipes: Sequence[Backbone], layout: Layout) -> None:
         super().__init__()
         self.sets = layout.sets
-        self.embedding = EmbeddingTable(schema.values, layout.sets * layout.dimension)
+        self.embedding = EmbeddingTable(schema, layout.sets * layout.dimension)
         numbers = [len(range(k, layout.sets, len(recipes))) for k in range(len(recipes))]
         self.kinds = nn.ModuleList(Kind(recipe, layout._replace(sets=n)) for recipe, n in zip(recipes, numbers, strict=True))
 

@@ -32,7 +32,7 @@ class LogisticRegressionModel(CTRModel):
 
     def __init__(self, schema: Schema) -> None:
         super().__init__()
-        self.embedding = EmbeddingTable(schema.values, 1)
+        self.embedding = EmbeddingTable(schema, 1)
         self.intercept = nn.Parameter(torch.tensor(math.log(schema.positive_rate / (1 - schema.positive_rate))))
 
     def table(self) -> nn.Parameter:

@@ -42,7 +42,7 @@ class SharedSets(CTRModel):
         one = layout._replace(sets=1)
         self.sets = layout.sets
         self.residual = backbone.residual
-        self.embedding = EmbeddingTable(schema.values, layout.sets * layout.dimension)
+        self.embedding = EmbeddingTable(schema, layout.sets * layout.dimension)
         self.layers = nn.ModuleList(backbone.layer(index, one) for index in range(len(backbone.shapes(one)) - 1))
         self.readout = backbone.readout(one)
         self.head = backbone.head(one)

@@ -123,7 +123,7 @@ class RoBlockModel(CTRModel):
         shapes = backbone.shapes(layout)
         self.sets, self.residual = layout.sets, backbone.residual
         self.block_residual = method.block_residual == "always" or (method.block_residual == "backbone" and backbone.residual)
-        self.embedding = EmbeddingTable(schema.values, layout.sets * layout.dimension)
+        self.embedding = EmbeddingTable(schema, layout.sets * layout.dimension)
         self.blocks = nn.ModuleList(
             Block(method, rows, layout.sets, d, components) for rows, d in shapes[: 1 if method.blocks == "first" else -1]
         )

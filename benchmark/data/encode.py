@@ -2,11 +2,13 @@
 
     {train,valid,test}.ids.npy     int32 (n, F), local ids (see vocabulary)
     {train,valid,test}.labels.npy  uint8 (n,)
-    counts.npy                     int64 (V,), training occurrences of every id, field after field
+    counts.npy                     int64 (V,), training occurrences of every row of the table, field after field
+    factors.npy                    float32, only with scaled fields: what each local id of each of them multiplies its row by
     schema.json                    fields, rows, positive rates, notes, known metrics, identity, encoder version, fingerprint
 
-The same input gives the same bytes. Every frame is run once, streaming, into a temporary Parquet file; from there one column at a time
-(vocabulary) and then one block of rows at a time (ids) is in memory.
+The same input gives the same bytes. Every frame is run once, streaming. On the way each distinct text of a column gets a code in the
+order in which threads come upon it; the codes, 4 bytes a cell, go to a temporary file. When the training part's counts are known, codes
+become ids. In memory are some blocks of rows, the distinct texts, and one column of numbers at a time.
 """
 
 from __future__ import annotations
@@ -15,21 +17,27 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from benchmark.config import canonical, known
-from benchmark.contracts import Source, UserError
-from benchmark.data.store import VERSION
-from benchmark.data.tables import check_labels, check_numbers
-from benchmark.data.vocabulary import Buckets, Categories, Vocabulary
+from benchmark.contracts import Column, Source, UserError
+from benchmark.data.ahead import side_by_side
+from benchmark.data.store import PARTS, VERSION
+from benchmark.data.vocabulary import Buckets, Categories, Scaled, Vocabulary
 
-BLOCK = 1 << 19  # rows encoded at once
+BLOCK = 1 << 17  # rows handled at once
+TURNED = 1 << 13  # rows turned from columns at once
+LABELS = ("0", "1", "0.0", "1.0")
 
 
 def encode(source: Source, folder: Path, identity: Mapping[str, Any]) -> None:
@@ -42,11 +50,8 @@ def encode(source: Source, folder: Path, identity: Mapping[str, Any]) -> None:
     shutil.rmtree(building, ignore_errors=True)  # of a process that was killed
     building.mkdir(parents=True)
     try:
-        staged = _stage(source, building)
-        _check(source, staged)
-        _write(source, staged, building, identity)
-        for path in staged.values():
-            path.unlink()
+        with ThreadPoolExecutor(max(2, len(os.sched_getaffinity(0)))) as pool:
+            _Encoder(source, building, pool).run(identity)
         for path in building.iterdir():
             _sync(path)
         _sync(building)
@@ -55,91 +60,287 @@ def encode(source: Source, folder: Path, identity: Mapping[str, Any]) -> None:
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _stage(source: Source, building: Path) -> dict[str, Path]:
-    """Each part's label and columns as text, in a Parquet file: part -> file."""
-    wanted = (source.label, *(column.name for column in source.columns))
-    staged = {}
-    for part, frame in source.parts.items():
-        staged[part] = building / f"{part}.parquet"
-        try:
+class Texts:
+    """A code for each distinct text of one column; 0… without gaps, in no particular order."""
+
+    def __init__(self) -> None:
+        self._categories = pl.Categories.random()
+        self._type = pl.Categorical(self._categories)
+        self._held = pl.Series([""], dtype=self._type)  # Polars forgets the codes when no series of that type is left
+
+    def codes(self, texts: pl.Series) -> NDArray[np.uint32]:
+        """(n,) texts without nulls -> (n,) codes. Threads may call it at the same time."""
+        return texts.cast(self._type).to_physical().to_numpy()
+
+    def distinct(self) -> pl.Series:
+        """The texts, by code."""
+        return self._categories.to_series()
+
+
+class _Block(NamedTuple):
+    """Rows on their way, a column after the other."""
+
+    codes: NDArray[np.int32]  # (text columns, n)
+    numbers: NDArray[np.float64]  # (numeric and scaled columns, n), NaN where missing
+    labels: NDArray[np.uint8]  # (n,)
+    by: NDArray[np.uint32]  # (n,) codes of the division's column, or (0,)
+
+
+@dataclass
+class _Staged:
+    """The rows of one frame in temporary files, block by block."""
+
+    starts: list[int]  # the first row of each block; at the end, the number of rows
+    codes: NDArray[np.int32]  # of each block (text columns, n), flat
+    numbers: NDArray[np.float64]  # of each block (numeric and scaled columns, n), flat
+    labels: NDArray[np.uint8]  # (rows,)
+    part: NDArray[np.uint8] | int  # of each row, or of all
+
+    def rows(self, block: int) -> slice:
+        return slice(self.starts[block], self.starts[block + 1])
+
+    def column(self, block: int, text: bool, place: int) -> NDArray[Any]:
+        """(n,) codes or numbers of one column."""
+        cells = self.codes if text else self.numbers
+        rows = self.rows(block)
+        columns = len(cells) // len(self.labels)
+        column: NDArray[Any] = cells[columns * rows.start : columns * rows.stop].reshape(columns, -1)[place]
+        return column
+
+    def of_part(self, block: int, part: int) -> NDArray[np.bool_] | slice:
+        """Which rows of the block belong to the part."""
+        if isinstance(self.part, np.ndarray):
+            mine: NDArray[np.bool_] = self.part[self.rows(block)] == part
+            return mine
+        return slice(None) if self.part == part else slice(0)
+
+    def blocks(self) -> range:
+        return range(len(self.starts) - 1)
+
+
+class _Encoder:
+    def __init__(self, source: Source, building: Path, pool: ThreadPoolExecutor) -> None:
+        self.source, self.building, self.pool = source, building, pool
+        self.texts = {column.name: Texts() for column in source.columns if column.kind == "categorical"}
+        self.numbers = [column.name for column in source.columns if column.kind != "categorical"]
+        self.places = {name: place for names in (self.texts, self.numbers) for place, name in enumerate(names)}
+        self.by = Texts()
+
+    def run(self, identity: Mapping[str, Any]) -> None:
+        temporary = self.building / "rows"
+        temporary.mkdir()
+        staged = [self._stage(part, frame, temporary / part) for part, frame in self.source.parts.items()]
+        self._check_parts(staged)
+        vocabularies = self._learn(staged)
+        rows, rates = self._write(staged, vocabularies)
+        shutil.rmtree(temporary)
+        self._describe(rows, rates, vocabularies, identity)
+
+    def _stage(self, part: str, frame: pl.LazyFrame, stem: Path) -> _Staged:
+        """Run the frame once: its cells to codes and numbers, checked. Raises UserError at the first bad cell."""
+        source, division = self.source, self.source.division
+        where = source.places.get(part, part)
+        wanted = (source.label, *(column.name for column in source.columns))
+        by = division.column if division else None
+        division_codes: list[NDArray[np.uint32]] = []
+        starts = [0]
+
+        def batches() -> Iterator[tuple[int, pl.DataFrame]]:
+            start = 0
             columns = frame.collect_schema().names()
-            for name in wanted:
-                known("column", name, columns, part)
-            frame.select(pl.col(name).cast(pl.String) for name in wanted).sink_parquet(staged[part], row_group_size=BLOCK)
+            for name in (*wanted, *((by,) if by else ())):
+                known("column", name, columns, where)
+            chosen = frame.select(pl.col(name).cast(pl.String) for name in dict.fromkeys((*wanted, *((by,) if by else ()))))
+            for batch in chosen.collect_batches(chunk_size=BLOCK, maintain_order=True):
+                yield start, batch
+                start += len(batch)
+
+        def coded(numbered: tuple[int, pl.DataFrame]) -> _Block:
+            return self._coded(where, *numbered, by)
+
+        try:
+            with (
+                (stem.with_suffix(".codes")).open("wb") as codes,
+                (stem.with_suffix(".numbers")).open("wb") as numbers,
+                (stem.with_suffix(".labels")).open("wb") as labels,
+                tqdm(desc=f"reading {part}", unit=" rows", unit_scale=True, leave=False, disable=not sys.stderr.isatty()) as bar,
+            ):
+                for block in side_by_side(self.pool, coded, batches(), depth=self.pool._max_workers + 1):
+                    codes.write(block.codes.data)
+                    numbers.write(block.numbers.data)
+                    labels.write(block.labels.data)
+                    division_codes.append(block.by)
+                    starts.append(starts[-1] + len(block.labels))
+                    bar.update(len(block.labels))
         except (UserError, OSError, MemoryError):
             raise
         except Exception as error:  # a plug-in's frame may call its functions, which raise what they like
             raise UserError(f"{part}: the rows cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
-    return staged
+        rows = starts[-1]
+        if not rows:
+            raise UserError(f"{where}: the part is empty; every part needs rows")
+        return _Staged(
+            starts,
+            _mapped(stem.with_suffix(".codes"), np.int32, rows * len(self.texts)),
+            _mapped(stem.with_suffix(".numbers"), np.float64, rows * len(self.numbers)),
+            _mapped(stem.with_suffix(".labels"), np.uint8, rows),
+            PARTS.index(part)
+            if division is None
+            else division.part_of(rows, self.by.distinct().gather(np.concatenate(division_codes)) if by else None),
+        )
+
+    def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None) -> _Block:
+        rows = len(batch)
+        labels = batch[self.source.label]
+        _refuse(
+            ~labels.is_in(LABELS).fill_null(False), labels, where, start, "is no label; a label is 0 or 1 (make it from other values first)"
+        )
+        codes = np.empty((len(self.texts), rows), np.int32)
+        for place, (name, texts) in enumerate(self.texts.items()):
+            codes[place] = texts.codes(_filled(batch[name]))
+        numbers = np.empty((len(self.numbers), rows))
+        for place, name in enumerate(self.numbers):
+            cells = batch[name]
+            column = cells.cast(pl.Float64, strict=False)
+            bad = (_filled(cells) != "") & ~column.is_finite().fill_null(False)
+            _refuse(bad, cells, where, start, "is not a number, but the field is numeric (leave the cell empty if it is missing)")
+            numbers[place] = column.fill_null(float("nan")).to_numpy()
+        ones = labels.is_in(LABELS[1::2]).cast(pl.UInt8).to_numpy()
+        return _Block(codes, numbers, ones, self.by.codes(_filled(batch[by])) if by else np.empty(0, np.uint32))
+
+    def _check_parts(self, staged: list[_Staged]) -> None:
+        """Raises UserError for a part that is empty or of one class."""
+        for number, part in enumerate(PARTS):
+            where = self.source.places.get(part, part)
+            labels = np.zeros(2, np.int64)
+            for s in staged:
+                for block in s.blocks():
+                    labels += np.bincount(s.labels[s.rows(block)][s.of_part(block, number)], minlength=2)
+            if not labels.sum():
+                raise UserError(f"{where}: the part is empty; every part needs rows")
+            if not labels.all():
+                raise UserError(f"{where}: every label is {labels.argmax()}; training and AUC need rows of both classes in every part")
+
+    def _learn(self, staged: list[_Staged]) -> list[Vocabulary]:
+        """Fields in the order of the source's columns; from the training rows alone."""
+
+        def cells(text: bool, place: int, part: int | None) -> Iterator[NDArray[Any]]:
+            for s in staged:
+                for block in s.blocks():
+                    column = s.column(block, text, place)
+                    yield column if part is None else column[s.of_part(block, part)]
+
+        def learn(column: Column) -> Vocabulary:
+            if column.kind == "categorical":
+                texts = self.texts[column.name].distinct()
+                counts = np.zeros(len(texts), np.int64)
+                for codes in cells(True, self.places[column.name], 0):
+                    found = np.bincount(codes)
+                    counts[: len(found)] += found
+                return Categories.learn(texts, counts, self.source.min_count)
+            training = np.concatenate(list(cells(False, self.places[column.name], 0)))
+            if column.kind == "scaled":
+                return Scaled.learn(np.concatenate(list(cells(False, self.places[column.name], None))), training)
+            return Buckets.learn(training, self.source.buckets)
+
+        return list(side_by_side(self.pool, learn, self.source.columns, depth=self.pool._max_workers))
+
+    def _write(self, staged: list[_Staged], vocabularies: list[Vocabulary]) -> tuple[dict[str, int], dict[str, float]]:
+        """The parts' ids and labels, rows in the order of the frames. Returns rows and positive rate of each part."""
+        rows = {part: sum(_count(s, number) for s in staged) for number, part in enumerate(PARTS)}
+        arrays = [
+            (
+                np.lib.format.open_memmap(self.building / f"{part}.ids.npy", "w+", np.int32, (total, len(vocabularies))),
+                np.lib.format.open_memmap(self.building / f"{part}.labels.npy", "w+", np.uint8, (total,)),
+            )
+            for part, total in rows.items()
+        ]
+        ends = dict.fromkeys(range(len(PARTS)), 0)
+
+        def translated(task: tuple[_Staged, int]) -> list[tuple[int, NDArray[np.int32], NDArray[np.uint8]]]:
+            s, block = task
+            ids = self._ids(s, block, vocabularies)
+            labels = s.labels[s.rows(block)]
+            chosen = ((number, s.of_part(block, number)) for number in range(len(PARTS)))
+            return [(number, ids[mine], labels[mine]) for number, mine in chosen]
+
+        tasks = ((s, block) for s in staged for block in s.blocks())
+        with tqdm(
+            desc="encoding", total=sum(rows.values()), unit=" rows", unit_scale=True, leave=False, disable=not sys.stderr.isatty()
+        ) as bar:
+            for found in side_by_side(self.pool, translated, tasks, depth=self.pool._max_workers + 1):
+                for number, ids, labels in found:
+                    place = slice(ends[number], ends[number] + len(labels))
+                    arrays[number][0][place], arrays[number][1][place] = ids, labels
+                    ends[number] = place.stop
+                    bar.update(len(labels))
+        for ids, labels in arrays:
+            ids.flush()
+            labels.flush()
+        return rows, {part: float(labels.mean()) for part, (_, labels) in zip(PARTS, arrays, strict=True)}
+
+    def _ids(self, staged: _Staged, block: int, vocabularies: list[Vocabulary]) -> NDArray[np.int32]:
+        """(n, F): so few rows at a time that turning columns into rows stays in the cache"""
+        rows = staged.rows(block)
+        ids = np.empty((rows.stop - rows.start, len(vocabularies)), np.int32)
+        for start in range(0, len(ids), TURNED):
+            some = slice(start, start + TURNED)
+            for field, (column, vocabulary) in enumerate(zip(self.source.columns, vocabularies, strict=True)):
+                cells = staged.column(block, column.kind == "categorical", self.places[column.name])
+                ids[some, field] = vocabulary.ids(cells[some])
+        return ids
+
+    def _describe(self, rows: dict[str, int], rates: dict[str, float], vocabularies: list[Vocabulary], identity: Mapping[str, Any]) -> None:
+        """counts.npy, factors.npy and schema.json."""
+        names = [column.name for column in self.source.columns]
+        content = hashlib.sha256(canonical(names).encode())
+        for part in PARTS:
+            for what in ("ids", "labels"):
+                array = np.load(self.building / f"{part}.{what}.npy", mmap_mode="r")
+                for start in range(0, len(array), BLOCK):
+                    content.update(np.ascontiguousarray(array[start : start + BLOCK]).data)
+        np.save(self.building / "counts.npy", np.concatenate([v.counts for v in vocabularies]))
+        factors = [v.factors for v in vocabularies if isinstance(v, Scaled)]
+        if factors:
+            np.save(self.building / "factors.npy", np.concatenate(factors))
+            content.update(np.concatenate(factors).data)
+        schema = {
+            "version": VERSION,
+            "fingerprint": content.hexdigest()[:12],
+            "identity": identity,
+            "fields": names,
+            "cardinalities": [len(v.counts) for v in vocabularies],
+            "factors": [len(v.factors) if isinstance(v, Scaled) else 0 for v in vocabularies],
+            "rows": rows,
+            "positive_rates": rates,
+            "notes": self.source.notes,
+            "known": self.source.known,
+        }
+        (self.building / "schema.json").write_text(json.dumps(schema, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _check(source: Source, staged: Mapping[str, Path]) -> None:
-    numeric = tuple(column.name for column in source.columns if column.kind == "numeric")
-    for part, path in staged.items():
-        frame = pl.scan_parquet(path)
-        if not frame.select(pl.len()).collect().item():
-            raise UserError(f"{part}: the part is empty; every part needs rows")
-        check_labels(frame, source.label, part)
-        check_numbers(frame, numeric, part)
-        labels = frame.select(pl.col(source.label).cast(pl.Float64).unique()).collect().to_series()
-        if len(labels) < 2:
-            raise UserError(f"{part}: every label is {labels[0]:.0f}; training and AUC need rows of both classes in every part")
+def _count(staged: _Staged, part: int) -> int:
+    if isinstance(staged.part, np.ndarray):
+        return int(np.count_nonzero(staged.part == part))
+    return len(staged.labels) if staged.part == part else 0
 
 
-def _write(source: Source, staged: Mapping[str, Path], building: Path, identity: Mapping[str, Any]) -> None:
-    training = pl.scan_parquet(staged["train"])
-    vocabularies: list[Vocabulary] = [
-        Buckets.learn(training, c.name, source.buckets) if c.kind == "numeric" else Categories.learn(training, c.name, source.min_count)
-        for c in source.columns
-    ]
-    names = [column.name for column in source.columns]
-    content = hashlib.sha256(canonical(names).encode())
-    rows, rates = {}, {}
-    for part, path in staged.items():
-        ids, labels = _arrays(path, source.label, names, vocabularies, building / part)
-        rows[part], rates[part] = len(ids), float(labels.mean())
-        for block in (*_blocks(ids), *_blocks(labels)):
-            content.update(np.ascontiguousarray(block).data)
-        if part == "train":
-            counts = [np.zeros(v.cardinality, np.int64) for v in vocabularies]
-            for block in _blocks(ids):
-                for field, count in enumerate(counts):
-                    count += np.bincount(block[:, field], minlength=len(count))
-            np.save(building / "counts.npy", np.concatenate(counts))
-    schema = {
-        "version": VERSION,
-        "fingerprint": content.hexdigest()[:12],
-        "identity": identity,
-        "fields": names,
-        "cardinalities": [v.cardinality for v in vocabularies],
-        "rows": rows,
-        "positive_rates": rates,
-        "notes": source.notes,
-        "known": source.known,
-    }
-    (building / "schema.json").write_text(json.dumps(schema, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+def _filled(cells: pl.Series) -> pl.Series:
+    """Missing is the empty text."""
+    return cells.fill_null("") if cells.null_count() else cells
 
 
-def _arrays(
-    staged: Path, label: str, names: list[str], vocabularies: list[Vocabulary], stem: Path
-) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Fill ``stem``.ids.npy and ``stem``.labels.npy from the staged rows, block by block."""
-    frame = pl.scan_parquet(staged)
-    n = frame.select(pl.len()).collect().item()
-    ids = np.lib.format.open_memmap(f"{stem}.ids.npy", "w+", np.int32, (n, len(names)))
-    labels = np.lib.format.open_memmap(f"{stem}.labels.npy", "w+", np.uint8, (n,))
-    for start in range(0, n, BLOCK):
-        block = frame.slice(start, BLOCK).collect()
-        for field, (name, vocabulary) in enumerate(zip(names, vocabularies, strict=True)):
-            ids[start : start + BLOCK, field] = vocabulary.ids(block[name])
-        labels[start : start + BLOCK] = block[label].cast(pl.Float64).to_numpy()
-    ids.flush()
-    labels.flush()
-    return ids, labels
+def _refuse(bad: pl.Series, cells: pl.Series, where: str, start: int, complaint: str) -> None:
+    """Raises UserError at the first bad cell; ``start`` rows came before."""
+    if bad.any():
+        place = int(bad.arg_true()[0])
+        value = cells[place]
+        shown = "an empty cell" if value in (None, "") else repr(value if len(value) <= 40 else value[:40] + "…")
+        raise UserError(f"{where}: row {start + place + 1}, column {cells.name!r}: {shown} {complaint}")
 
 
-def _blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    return (array[start : start + BLOCK] for start in range(0, len(array), BLOCK))
+def _mapped(path: Path, dtype: type[Any], size: int) -> NDArray[Any]:
+    return np.memmap(path, dtype, "r", shape=(size,)) if size else np.empty(0, dtype)
 
 
 def _replace(folder: Path, building: Path) -> None:

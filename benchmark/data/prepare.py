@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from polars import LazyFrame
 
 from benchmark import plugins
 from benchmark.config import canonical, typed
-from benchmark.contracts import Column, DataSet, Source, UserError
+from benchmark.contracts import Column, DataSet, Division, Source, UserError
 from benchmark.data.encode import encode
 from benchmark.data.store import PARTS, VERSION, Prepared, folder_of, identity_of, open_prepared
 
@@ -75,16 +75,22 @@ def _loaded(name: str, dataset: DataSet, origin: Path | None, allow_checksum_mis
         raise
     except (Exception, SystemExit) as error:
         raise UserError(f"data set {name}: loading it failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
-    if not isinstance(source, Source) or tuple(source.parts) != PARTS or not all(isinstance(f, LazyFrame) for f in source.parts.values()):
-        raise UserError(f"data set {name}: load() must return a Source with the parts train, valid and test, each a LazyFrame")
-    if not source.columns or not all(isinstance(c, Column) and c.kind in ("categorical", "numeric") for c in source.columns):
-        raise UserError(f"data set {name}: the columns of its Source must be one or more Column, categorical or numeric")
+    if not isinstance(source, Source) or not all(isinstance(frame, LazyFrame) for frame in source.parts.values()) or not _divided(source):
+        what = "the parts train, valid and test, each a LazyFrame, or one LazyFrame and a division"
+        raise UserError(f"data set {name}: load() must return a Source with {what}")
+    kinds = get_args(get_type_hints(Column)["kind"])
+    if not source.columns or not all(isinstance(column, Column) and column.kind in kinds for column in source.columns):
+        raise UserError(f"data set {name}: the columns of its Source must be one or more Column, {', '.join(kinds)}")
     named = [source.label, *(column.name for column in source.columns)]
     if len(set(named)) < len(named):
         raise UserError(f"data set {name}: label and columns of its Source name a column twice: {', '.join(map(str, named))}")
     typed(tuple[str, ...], source.notes, f"data set {name}: notes of its Source")
     typed(Mapping[str, float], source.known, f"data set {name}: known of its Source")
     return source
+
+
+def _divided(source: Source) -> bool:
+    return tuple(source.parts) == PARTS if source.division is None else isinstance(source.division, Division) and len(source.parts) == 1
 
 
 def _whole(folder: Path, identity: Mapping[str, Any], loose: bool) -> Prepared | None:

@@ -17,7 +17,7 @@ from benchmark.config import cache_folder, digest, from_dict
 from benchmark.contracts import Field, Schema, UserError
 from benchmark.data.batches import Rows
 
-VERSION = 1  # of the encoder: a folder written by another version is not opened
+VERSION = 2  # of the encoder: a folder written by another version is not opened
 PARTS = ("train", "valid", "test")
 AGAIN = "prepare the data set again"
 
@@ -31,6 +31,7 @@ class Content:
     identity: Mapping[str, Any]
     fields: tuple[str, ...]
     cardinalities: tuple[int, ...]
+    factors: tuple[int, ...]
     rows: Mapping[str, int]
     positive_rates: Mapping[str, float]
     notes: tuple[str, ...]
@@ -40,8 +41,10 @@ class Content:
         texts = all(isinstance(self.identity.get(key), str) for key in ("name", "dataset"))
         if not texts or not isinstance(self.identity.get("options"), Mapping):
             raise UserError("identity is incomplete")
-        if len(self.fields) != len(self.cardinalities) or not self.fields or min(self.cardinalities) < 1:
-            raise UserError("fields and cardinalities do not fit")
+        if not len(self.fields) == len(self.cardinalities) == len(self.factors) or not self.fields or min(self.cardinalities) < 1:
+            raise UserError("fields, cardinalities and factors do not fit")
+        if any(factors < 0 or (factors and size != 1) for factors, size in zip(self.factors, self.cardinalities, strict=True)):
+            raise UserError("a scaled field has one row")
         if not set(PARTS) <= self.rows.keys() or not 0 < self.positive_rates.get("train", 0) < 1:
             raise UserError("rows or positive_rates is incomplete")
 
@@ -68,7 +71,7 @@ class Prepared:
     training: Mapping[str, Any]  # the plug-in's defaults of `Training`
 
     def value_counts(self) -> list[NDArray[np.int64]]:
-        """For each field the training occurrences of every local id, (cardinality,)."""
+        """For each field the training occurrences of every row of its table, (cardinality,)."""
         ends = np.cumsum([field.cardinality for field in self.schema.fields])
         return np.split(np.load(self.folder / "counts.npy"), ends[:-1])
 
@@ -79,10 +82,13 @@ class Prepared:
     def test(self, device: torch.device, resident: bool | None = None) -> Rows:
         return self._rows("test", device, resident)
 
+    def arrays(self, part: str) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        """Local ids (n, F) and labels (n,) of a part, memory-mapped."""
+        return _mapped(self.folder, part, self.rows[part], len(self.schema.fields))
+
     def _rows(self, part: str, device: torch.device, resident: bool | None) -> Rows:
-        cardinalities = [field.cardinality for field in self.schema.fields]
-        offsets = np.cumsum([0, *cardinalities[:-1]])
-        return Rows(*_mapped(self.folder, part, self.rows[part], len(cardinalities)), offsets, device, resident)
+        offsets = np.cumsum([0, *(field.factors or field.cardinality for field in self.schema.fields[:-1])])
+        return Rows(*self.arrays(part), offsets, device, resident)
 
 
 def folder_of(name: str, options: Mapping[str, Any]) -> Path:
@@ -94,14 +100,15 @@ def open_prepared(folder: Path) -> Prepared:
     """Reads schema.json and maps the arrays; no row is copied. Raises UserError for another encoder's or a damaged folder."""
     content = _schema(folder)
     identity = content.identity
-    fields = tuple(Field(name, size) for name, size in zip(content.fields, content.cardinalities, strict=True))
+    fields = tuple(map(Field, content.fields, content.cardinalities, content.factors))
     for part in PARTS:
         _mapped(folder, part, content.rows[part], len(fields))
     _array(folder, "counts", np.int64, (sum(content.cardinalities),))
+    factors = _array(folder, "factors", np.float32, (sum(content.factors),)) if any(content.factors) else None
     return Prepared(
         name=identity["name"],
         folder=folder,
-        schema=Schema(fields, content.positive_rates["train"]),
+        schema=Schema(fields, content.positive_rates["train"], factors),
         fingerprint=content.fingerprint,
         notes=content.notes,
         known=content.known,

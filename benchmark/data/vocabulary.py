@@ -1,9 +1,8 @@
-"""What the training values of a field become. Local ids: 0 = missing (null or empty), 1 = unseen or too rare, 2… = values."""
+"""What the training values of a field become. Local ids: 0 = missing (null or empty), 1 = unseen or too rare, 2… = values; but see Scaled."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -12,37 +11,26 @@ from numpy.typing import NDArray
 MISSING, UNSEEN, FIRST = 0, 1, 2
 
 
-class Vocabulary(Protocol):
-    """Learned from the training part; ``ids`` maps any part's cells (text, n) to local ids (n,) below ``cardinality``."""
-
-    @property
-    def cardinality(self) -> int: ...
-
-    def ids(self, cells: pl.Series) -> NDArray[np.int32]: ...
-
-
 @dataclass(frozen=True)
 class Categories:
     """One id for each distinct text, in the order of the text's UTF-8 bytes."""
 
-    values: pl.Series  # distinct, sorted
+    ids_of: NDArray[np.int32]  # the id of each code (see encode.Texts)
+    counts: NDArray[np.int64]  # (cardinality,) training occurrences of each id
 
     @classmethod
-    def learn(cls, training: pl.LazyFrame, column: str, min_count: int) -> Categories:
-        """``training`` has the column as text. Values seen fewer than ``min_count`` times are left out."""
-        counts = training.group_by(pl.col(column).alias("value")).agg(pl.len().alias("count"))
-        kept = counts.filter((pl.col("value").fill_null("") != "") & (pl.col("count") >= min_count)).select("value")
-        return cls(kept.collect(engine="streaming")["value"].sort())
+    def learn(cls, texts: pl.Series, counts: NDArray[np.int64], min_count: int) -> Categories:
+        """texts: the distinct texts of all parts, by code; counts: training occurrences of each. Fewer than ``min_count``: left out."""
+        missing = (texts == "").to_numpy()
+        kept = np.flatnonzero((counts >= max(min_count, 1)) & ~missing)
+        ids_of = np.full(len(texts), UNSEEN, np.int32)
+        ids_of[missing] = MISSING
+        ids_of[kept[texts.gather(kept).arg_sort().to_numpy()]] = np.arange(FIRST, FIRST + len(kept), dtype=np.int32)
+        return cls(ids_of, np.bincount(ids_of, weights=counts, minlength=FIRST + len(kept)).astype(np.int64))
 
-    @property
-    def cardinality(self) -> int:
-        return len(self.values) + FIRST
-
-    def ids(self, cells: pl.Series) -> NDArray[np.int32]:
-        known = cells.cast(pl.Enum(self.values), strict=False).to_physical().cast(pl.Int32) + FIRST
-        ids = known.fill_null(UNSEEN).to_numpy().copy()
-        ids[(cells.is_null() | (cells == "").fill_null(False)).to_numpy()] = MISSING
-        return ids
+    def ids(self, codes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """(n,) codes -> (n,) local ids"""
+        return self.ids_of.take(codes)
 
 
 @dataclass(frozen=True)
@@ -55,22 +43,45 @@ class Buckets:
     """
 
     edges: NDArray[np.float64]  # ascending
+    counts: NDArray[np.int64]  # (cardinality,) training occurrences of each id
 
     @classmethod
-    def learn(cls, training: pl.LazyFrame, column: str, buckets: int) -> Buckets:
-        numbers = training.select(pl.col(column).cast(pl.Float64, strict=False)).drop_nulls().collect()[column].to_numpy()
-        if not len(numbers):
-            return cls(np.empty(0))
-        quantiles = np.quantile(numbers, np.arange(1, buckets) / buckets, method="inverted_cdf")
-        edges = np.unique(quantiles)
-        return cls(edges[edges < numbers.max()])
+    def learn(cls, training: NDArray[np.float64], buckets: int) -> Buckets:
+        """training: (n,), NaN where missing"""
+        numbers = np.sort(training[~np.isnan(training)])
+        edges = np.empty(0)
+        if len(numbers):
+            edges = np.unique(np.quantile(numbers, np.arange(1, buckets) / buckets, method="inverted_cdf"))
+            edges = edges[edges < numbers[-1]]
+        below = np.concatenate([np.zeros(1, np.int64), np.searchsorted(numbers, edges, side="right"), np.full(1, len(numbers))])
+        return cls(edges, np.concatenate([[len(training) - len(numbers), 0], np.diff(below)]).astype(np.int64))
 
-    @property
-    def cardinality(self) -> int:
-        return len(self.edges) + 1 + FIRST
+    def ids(self, numbers: NDArray[np.float64]) -> NDArray[np.int32]:
+        """(n,) numbers, NaN where missing -> (n,) local ids"""
+        return np.where(np.isnan(numbers), MISSING, np.searchsorted(self.edges, numbers) + FIRST).astype(np.int32)
 
-    def ids(self, cells: pl.Series) -> NDArray[np.int32]:
-        numbers = cells.cast(pl.Float64, strict=False)
-        ids = np.searchsorted(self.edges, numbers.fill_null(0.0).to_numpy()).astype(np.int32) + FIRST
-        ids[numbers.is_null().to_numpy()] = MISSING
-        return ids.astype(np.int32)
+
+@dataclass(frozen=True)
+class Scaled:
+    """The number itself, for one row of the table that it scales. Local id k stands for ``factors[k]``; 0 is missing, factor 0.
+
+    The factors are the distinct numbers of all parts: nothing is learned from them, they only say what an id stands for.
+    """
+
+    factors: NDArray[np.float32]  # 0, then ascending
+    counts: NDArray[np.int64]  # (1,) training occurrences of the one row: numbers that are not missing
+
+    @classmethod
+    def learn(cls, numbers: NDArray[np.float64], training: NDArray[np.float64]) -> Scaled:
+        """numbers: of all parts, (n,), NaN where missing; training: of the training part"""
+        distinct = np.unique(numbers.astype(np.float32))
+        factors = np.concatenate([np.zeros(1, np.float32), distinct[~np.isnan(distinct)]])
+        return cls(factors, np.array([np.count_nonzero(~np.isnan(training))], np.int64))
+
+    def ids(self, numbers: NDArray[np.float64]) -> NDArray[np.int32]:
+        """(n,) numbers, NaN where missing -> (n,) local ids"""
+        places = np.searchsorted(self.factors[1:], numbers.astype(np.float32)) + 1
+        return np.where(np.isnan(numbers), MISSING, places).astype(np.int32)
+
+
+Vocabulary = Categories | Buckets | Scaled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -47,20 +48,48 @@ def states_of(layers: nn.ModuleList, x0: Tensor, residual: bool) -> list[Tensor]
 
 
 class EmbeddingTable(nn.Module):
-    """One table (V, D) for all fields: one gather a batch. Training draws the initial values (``Training.embedding_std``)."""
+    """One table (V, D) for all fields: one gather a batch. Training draws the initial values (``Training.embedding_std``).
 
-    def __init__(self, rows: int, width: int) -> None:
+    The embedding of a scaled field is its one row times the number, as FuxiCTR has it for numeric features (a linear layer of one input
+    without bias); missing is 0.
+    """
+
+    row_of: Tensor
+    factor: Tensor
+
+    def __init__(self, schema: Schema, width: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(rows, width))
+        self.weight = nn.Parameter(torch.zeros(schema.values, width))
+        self.scaled = schema.factors is not None
+        if self.scaled:
+            row_of, factor = _rows_and_factors(schema)
+            self.register_buffer("row_of", row_of, persistent=False)
+            self.register_buffer("factor", factor, persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
         """(B, F) global ids -> (B, F, D); of autocast's type where it is on, so that all activations after it are"""
         device = ids.device.type
+        places = self.row_of[ids] if self.scaled else ids
         if device == "cpu" and on("embedding"):
-            rows: Tensor = _Gather.apply(ids, self.weight)  # type: ignore[no-untyped-call]
+            rows: Tensor = _Gather.apply(places, self.weight)  # type: ignore[no-untyped-call]
         else:
-            rows = functional.embedding(ids, self.weight)
+            rows = functional.embedding(places, self.weight)
+        if self.scaled:
+            rows = rows * self.factor[ids].unsqueeze(2)
         return rows.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else rows
+
+
+def _rows_and_factors(schema: Schema) -> tuple[Tensor, Tensor]:
+    """For each global id its row of the table, int32, and what that row is multiplied by, float32."""
+    assert schema.factors is not None
+    row_of, factor = np.empty(schema.ids, np.int32), np.ones(schema.ids, np.float32)
+    row = start = taken = 0
+    for field in schema.fields:
+        size = field.factors or field.cardinality
+        row_of[start : start + size] = row if field.factors else np.arange(row, row + size)
+        factor[start : start + field.factors] = schema.factors[taken : taken + field.factors]
+        row, start, taken = row + field.cardinality, start + size, taken + field.factors
+    return torch.tensor(row_of), torch.tensor(factor)
 
 
 class _Gather(torch.autograd.Function):
@@ -91,7 +120,7 @@ class ParallelSets(CTRModel):
         super().__init__()
         self.sets = layout.sets
         self.residual = backbone.residual
-        self.embedding = EmbeddingTable(schema.values, layout.sets * layout.dimension)
+        self.embedding = EmbeddingTable(schema, layout.sets * layout.dimension)
         self.transform = transform
         self.layers = nn.ModuleList(backbone.layer(index, layout) for index in range(len(backbone.shapes(layout)) - 1))
         self.readout = backbone.readout(layout)

@@ -77,7 +77,7 @@ class SetBySet(CTRModel):
         recipe = plugins.make("backbones", work.backbone, dict(work.options))
         layout = Layout(1, len(work.cardinalities), work.dimension)
         self.residual = recipe.residual
-        self.embedding = EmbeddingTable(work.schema.values, work.scale * work.dimension)
+        self.embedding = EmbeddingTable(work.schema, work.scale * work.dimension)
         depth = range(len(recipe.shapes(layout)) - 1)
         self.layers = nn.ModuleList(nn.ModuleList(recipe.layer(index, layout) for index in depth) for _ in range(work.scale))
         self.readouts = nn.ModuleList(recipe.readout(layout) for _ in range(work.scale))

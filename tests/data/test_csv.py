@@ -23,7 +23,13 @@ def write(path: Path, rows: list[str], header: str = "click,a,b,t") -> Path:
 
 
 def column(source: Source, part: str, name: str) -> list[str]:
-    return source.parts[part].select(name).collect().to_series().to_list()
+    """That part's cells of a column, as the encoder divides the rows."""
+    if source.division is None:
+        return source.parts[part].select(name).collect().to_series().to_list()
+    rows = source.parts["rows"].collect()
+    by = rows[source.division.column].fill_null("") if source.division.column else None
+    mine = source.division.part_of(len(rows), by) == ("train", "valid", "test").index(part)
+    return rows.filter(pl.Series(mine))[name].to_list()
 
 
 @pytest.fixture
@@ -70,12 +76,12 @@ def test_a_split_column_says_the_part(tmp_path: Path) -> None:
     assert [column(source, part, "a") for part in ("train", "valid", "test")] == [["x", "w"], ["y"], ["z"]]
     assert [c.name for c in source.columns] == ["a", "b"]
     with pytest.raises(UserError, match="row 2, column 't': 'dive' names no part"):
-        load(write(tmp_path / "rows.csv", ["0,x,1,train", "1,y,1,dive"]), split_column="t")
+        column(load(write(tmp_path / "rows.csv", ["0,x,1,train", "1,y,1,dive"]), split_column="t"), "train", "a")
     with pytest.raises(UserError, match="no row has 'test'"):
-        load(write(tmp_path / "rows.csv", rows[:2]), split_column="t")
+        column(load(write(tmp_path / "rows.csv", rows[:2]), split_column="t"), "train", "a")
 
 
-def test_a_folder_of_three_files(tmp_path: Path) -> None:
+def test_a_folder_of_three_files(cache: Path, tmp_path: Path) -> None:
     for name in ("train", "val", "test"):
         write(tmp_path / f"{name}.csv", [f"0,{name},1,1", "1,x,1,1"])
     source = load(tmp_path)
@@ -84,7 +90,7 @@ def test_a_folder_of_three_files(tmp_path: Path) -> None:
         load(tmp_path, split="8:1:1")
     write(tmp_path / "val.csv", ["0,1"], header="click,a")
     with pytest.raises(UserError, match=r"val\.csv: unknown column 'b'"):
-        load(tmp_path)
+        prepare("csv", {"label": "click"}, tmp_path, alias="mine")
     (tmp_path / "test.csv").unlink()
     with pytest.raises(UserError, match="there is no test file"):
         load(tmp_path)
@@ -112,10 +118,11 @@ def test_parquet_and_tsv_give_the_same_rows(file: Path, tmp_path: Path) -> None:
         (["0,x,1,1", "1,y,2,"], {"by_time": "t"}, "row 2, column 't': an empty cell"),
     ],
 )
-def test_bad_input_is_one_line_with_its_place(tmp_path: Path, rows: list[str], options: dict[str, Any], said: str) -> None:
+def test_bad_input_is_one_line_with_its_place(cache: Path, tmp_path: Path, rows: list[str], options: dict[str, Any], said: str) -> None:
     path = write(tmp_path / "rows.csv", rows)
     with pytest.raises(UserError) as caught:
-        load(path, **options)
+        prepare("csv", {"label": "click", **options}, path, alias="mine")
+    assert [entry.name for entry in (cache / "datasets").iterdir()] == [".mine.lock"]
     assert str(path) in str(caught.value)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -40,7 +40,7 @@ def test_ids_are_missing_unseen_then_values_in_text_order(tmp_path: Path) -> Non
     assert [i for [i] in local(tmp_path / "toy")] == [3, 2, 0, 0, 4, 5]  # "01" < "1" < "1e1" < "9"
     assert [i for [i] in local(tmp_path / "toy", "valid")] == [1, 5, 0, 3]
     prepared = open_prepared(tmp_path / "toy")
-    assert prepared.schema.fields == (("a", 6),)
+    assert prepared.schema.fields == (("a", 6, 0),)
     assert prepared.rows == {"train": 6, "valid": 4, "test": 6}
     assert prepared.schema.positive_rate == 0.5
     [counts] = prepared.value_counts()

@@ -36,7 +36,7 @@ def test_bfloat16_products_are_the_exact_ones_rounded_once(units: bool, monkeypa
     with torch.autocast("cpu", torch.bfloat16):
         batched = bmm(a, b)
         found = [product(x, weight), input_gradient(grad, weight), weight_gradient(x, grad), batched]
-    batched.backward(torch.ones_like(batched))
+    torch.autograd.backward(batched, torch.ones_like(batched))
     assert a.grad is not None and b.grad is not None and a.grad.dtype == torch.float32
     wide_a, wide_b = a.detach().bfloat16().double(), b.detach().bfloat16().double()
     expected = [

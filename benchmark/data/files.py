@@ -1,0 +1,138 @@
+"""Files of rows as they come: plain, gzip, or inside a zip archive that is read where it lies."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Never, cast
+
+from tqdm import tqdm
+
+from benchmark.contracts import UserError
+
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+PACKED = tuple(suffix for suffix in SUFFIXES if suffix != ".parquet")  # what an archive may hold
+
+
+@dataclass(frozen=True)
+class File:
+    """A file, or ``member`` of the zip archive ``path``. As text it is what messages call it."""
+
+    path: Path
+    member: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.member}" if self.member else str(self.path)
+
+    @property
+    def name(self) -> str:
+        """Its own name, without folders: train.csv"""
+        return PurePosixPath(self.member).name if self.member else self.path.name
+
+    @contextmanager
+    def opened(self, bar: bool = False) -> Iterator[IO[bytes]]:
+        """Its uncompressed bytes; ``bar`` shows how far they are read, on a terminal.
+
+        Raises UserError for a damaged file, also while it is read.
+        """
+        with (
+            damage_named(self),
+            tqdm(
+                desc=self.name, unit="B", unit_scale=True, unit_divisor=1024, leave=False, disable=not (bar and sys.stderr.isatty())
+            ) as shown,
+        ):
+            if self.member:
+                with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as unpacked:
+                    yield _counted(unpacked, shown, archive.getinfo(self.member).file_size)
+                return
+            with self.path.open("rb") as raw:
+                counted = _counted(raw, shown, self.path.stat().st_size)
+                if self.path.suffix == ".gz":
+                    with gzip.GzipFile(fileobj=counted) as unpacked:
+                        yield cast(IO[bytes], unpacked)
+                else:
+                    yield counted
+
+
+def _counted(file: IO[bytes], bar: tqdm[Never], size: int) -> IO[bytes]:
+    """``file``, moving the bar as it is read; itself where there is no bar."""
+    if bar.disable:
+        return file
+    bar.reset(total=size)
+    return cast(IO[bytes], _Reader(file, bar))
+
+
+class _Reader:
+    """Passes reads on and counts them."""
+
+    def __init__(self, file: IO[bytes], bar: tqdm[Never]) -> None:
+        self._file, self._bar = file, bar
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._bar.update(len(data))
+        return data
+
+
+def find_part(place: Path, names: tuple[str, ...], suffixes: tuple[str, ...] = SUFFIXES) -> File:
+    """The one file called <one of names><one of suffixes> in a folder, in a zip archive, or in the zip archives of a folder.
+
+    Raises UserError for none or several, and for an archive that is damaged or has names that point outside it.
+    """
+    if place.is_file() and place.suffix == ".zip":
+        found = [file for file in packed(place) if file.name in {name + suffix for name in names for suffix in suffixes}]
+    elif place.is_dir():
+        found = [File(path) for name in names for suffix in suffixes if (path := place / f"{name}{suffix}").is_file()]
+        archives = () if found else sorted(path for path in place.glob("*.zip") if path.is_file())
+        for archive in archives:
+            found += [file for file in packed(archive) if file.name in {name + suffix for name in names for suffix in suffixes}]
+    else:
+        raise UserError(f"{place}: no such folder or zip archive; it must hold the files train, valid and test")
+    if not found:
+        wanted = ", ".join(names[0] + suffix for suffix in suffixes)
+        raise UserError(f"{place}: there is no {names[0]} file; looked for {wanted}, and in zip archives")
+    if len(found) > 1:
+        raise UserError(f"{place}: {' and '.join(file.member or file.name for file in found)} are both there; keep one of them")
+    return found[0]
+
+
+def packed(archive: Path) -> list[File]:
+    """The tables in a zip archive, in its order. Raises UserError for a damaged archive and for names that point outside it."""
+    found = []
+    with damage_named(File(archive)), zipfile.ZipFile(archive) as opened:
+        for name in opened.namelist():
+            place = PurePosixPath(name.replace("\\", "/"))
+            if place.is_absolute() or ".." in place.parts or name[1:2] == ":":
+                raise UserError(f"{archive}: holds {name!r}, a path outside the archive; do not trust it, and get it anew")
+            if place.name.endswith(PACKED) and "__MACOSX" not in place.parts:
+                found.append(File(archive, name))
+    return found
+
+
+def content_md5(file: File) -> str:
+    """MD5 of the uncompressed bytes, 32 hexadecimal digits: what data publishers state."""
+    with file.opened(bar=True) as stream:
+        digest = hashlib.md5(usedforsecurity=False)
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def damage_named(file: File) -> Iterator[None]:
+    """Turns what reading a damaged file raises into a UserError."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+        raise UserError(f"{file}: damaged or truncated: {' '.join(str(error).split())[:200]}") from None
+    except (NotImplementedError, RuntimeError) as error:  # of zipfile: a compression that is not built in; a password
+        raise UserError(f"{file}: cannot be unpacked ({' '.join(str(error).split())[:200]}); unpack it yourself") from None
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror or error}") from None
