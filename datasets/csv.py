@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from benchmark.config import known
 from benchmark.contracts import Column, DataSet, Division, Source, UserError
+from benchmark.data.division import at_random, parsed_shares, shared_out
 from benchmark.data.files import PACKED, find_part, packed
+from benchmark.data.store import PARTS
 from benchmark.data.tables import Table, read_table
 
-PARTS = ("train", "valid", "test")
+DEFAULT = "8:1:1"
 SPELLINGS = {"train": ("train",), "valid": ("valid", "val", "validation", "dev"), "test": ("test",)}  # of files and split-column cells
 
 
@@ -60,18 +62,7 @@ class Csv(DataSet):
             raise UserError(f"dataset csv: seed = {self.seed}; it must be at least 0")
         if self.split_column and (self.split or self.by_time):
             raise UserError("dataset csv: split_column already says the part of each row; drop split and by_time")
-        self.shares()
-
-    def shares(self) -> tuple[float, float, float]:
-        """train, valid, test; they sum to 1."""
-        try:
-            numbers = [float(text) for text in (self.split or "8:1:1").split(":")]
-        except ValueError:
-            numbers = []
-        if len(numbers) != 3 or not all(0 < number < float("inf") for number in numbers):
-            raise UserError(f"dataset csv: split = {self.split!r}; it must be three numbers greater than 0 like 8:1:1 (train:valid:test)")
-        train, valid, test = (number / sum(numbers) for number in numbers)
-        return train, valid, test
+        parsed_shares(self.split or DEFAULT)
 
     def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
         if origin is None:
@@ -115,7 +106,7 @@ class Csv(DataSet):
             return Division(partial(self._by_column, str(table.file)), self.split_column)
         if self.by_time:
             return Division(partial(self._by_age, str(table.file)), self.by_time)
-        return Division(lambda rows, _: self._shared_out(str(table.file), np.random.default_rng(self.seed).permutation(rows)))
+        return at_random(str(table.file), self.split or DEFAULT, self.seed)
 
     def _by_column(self, where: str, rows: int, cells: pl.Series | None) -> NDArray[np.uint8]:
         assert cells is not None
@@ -141,17 +132,4 @@ class Csv(DataSet):
             )
         numbers = times.cast(pl.Float64, strict=False)
         aged = pl.DataFrame({"time": times if numbers.null_count() else numbers, "row": np.arange(rows)}).sort("time", "row")
-        return self._shared_out(where, aged["row"].to_numpy())
-
-    def _shared_out(self, where: str, order: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The part of each row when train, valid and test take their shares of ``order`` one after another."""
-        rows = len(order)
-        train, valid, _ = self.shares()
-        part_of = np.empty(rows, np.uint8)
-        start = 0
-        for number, end in enumerate((round(train * rows), round((train + valid) * rows), rows)):
-            if end == start:
-                raise UserError(f"{where}: {rows} rows, split {self.split or '8:1:1'}: {PARTS[number]} would be empty")
-            part_of[order[start:end]] = number
-            start = end
-        return part_of
+        return shared_out(where, self.split or DEFAULT, aged["row"].to_numpy())

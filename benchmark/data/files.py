@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from benchmark.contracts import UserError
 
-SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".gz", ".parquet")
 PACKED = tuple(suffix for suffix in SUFFIXES if suffix != ".parquet")  # what an archive may hold
 
 
@@ -47,18 +47,24 @@ class File:
             tqdm(
                 desc=self.name, unit="B", unit_scale=True, unit_divisor=1024, leave=False, disable=not (bar and sys.stderr.isatty())
             ) as shown,
+            self._raw() as (raw, size),
         ):
-            if self.member:
-                with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as unpacked:
-                    yield _counted(unpacked, shown, archive.getinfo(self.member).file_size)
-                return
-            with self.path.open("rb") as raw:
-                counted = _counted(raw, shown, self.path.stat().st_size)
-                if self.path.suffix == ".gz":
-                    with gzip.GzipFile(fileobj=counted) as unpacked:
-                        yield cast(IO[bytes], unpacked)
-                else:
-                    yield counted
+            counted = _counted(raw, shown, size)
+            if self.name.endswith(".gz"):
+                with gzip.GzipFile(fileobj=counted) as unpacked:
+                    yield cast(IO[bytes], unpacked)
+            else:
+                yield counted
+
+    @contextmanager
+    def _raw(self) -> Iterator[tuple[IO[bytes], int]]:
+        """The bytes as they lie on the disk or in the archive, and how many."""
+        if self.member:
+            with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as unpacked:
+                yield unpacked, archive.getinfo(self.member).file_size
+        else:
+            with self.path.open("rb") as file:
+                yield file, self.path.stat().st_size
 
 
 def _counted(file: IO[bytes], bar: tqdm[Never], size: int) -> IO[bytes]:

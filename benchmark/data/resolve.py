@@ -26,4 +26,6 @@ def resolve(name: str, options: Mapping[str, Any]) -> Prepared:
         return open_prepared(folder)
     known("data set", name, {*plug_ins, *prepared_names()}, "data sets")
     which = f" with the options {dict(options)}" if options else ""
-    raise UserError(f"data set {name} is not prepared{which}: run `python -m benchmark prepare {name} --from FOLDER`")
+    raise UserError(
+        f"data set {name} is not prepared{which}: run `python -m benchmark prepare {name}`, with --from FOLDER if you have its files"
+    )

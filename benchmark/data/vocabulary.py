@@ -1,4 +1,4 @@
-"""What the training values of a field become. Local ids: 0 = missing (null or empty), 1 = unseen or too rare, 2… = values; but see Scaled."""
+"""What the training values of a field become. Local ids: 0 = missing, 1 = unseen or too rare, 2… = values; but see Scaled."""
 
 from __future__ import annotations
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import gc
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from benchmark.data import batches
 from benchmark.data.batches import Rows, free_memory
 from benchmark.data.resolve import resolve
 
@@ -55,6 +58,38 @@ def test_a_shuffle_has_every_row_once_with_its_label() -> None:
     assert not torch.equal(*epochs)
     again = torch.cat([i for i, _ in part.shuffled(64, seeded(0))])
     assert torch.equal(again, epochs[0][:, :2])
+
+
+@pytest.mark.parametrize("n", [2000, 2003])  # a short last strip makes its window shorter
+@pytest.mark.parametrize("resident", [True, False])
+def test_many_rows_are_shuffled_in_windows_of_strips(monkeypatch: pytest.MonkeyPatch, resident: bool, n: int) -> None:
+    """Every row once, batches whole across windows, neighbours together in a window, other windows in the next epoch."""
+    monkeypatch.setattr(batches, "WINDOW", 256)
+    monkeypatch.setattr(batches, "STRIP", 8)
+    part, generator = rows(n, resident=resident), seeded(0)
+    epochs = []
+    for _ in range(2):
+        found = list(part.shuffled(100, generator))
+        assert [len(y) for _, y in found] == [100] * 20 + [3] * (n > 2000)
+        numbers = torch.cat([ids[:, 1] for ids, _ in found]) - 3
+        assert sorted(numbers.tolist()) == list(range(n))
+        assert torch.equal(torch.cat([y for _, y in found]).int(), numbers.int() % 2)
+        if n == 2000:
+            windows = [{place // 256 for place in (numbers // 8 == strip).nonzero().flatten().tolist()} for strip in range(250)]
+            assert max(map(len, windows)) == 1
+        assert (numbers[:256].diff() == 1).sum() < 20  # permuted within the window
+        epochs.append(numbers)
+    assert not torch.equal(*epochs)
+    other = torch.cat([ids[:, 1] for ids, _ in rows(n, resident=not resident).shuffled(100, seeded(0))]) - 3
+    assert torch.equal(epochs[0], other)
+
+
+def test_a_reader_that_stops_early_leaves_no_thread() -> None:
+    before = threading.active_count()
+    for _ in rows(1000, resident=False).shuffled(10, seeded(0)):
+        break
+    gc.collect()
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize(

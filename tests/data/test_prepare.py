@@ -92,7 +92,7 @@ def test_unknown_and_unprepared_names(cache: Path, tmp_path: Path) -> None:
         resolve("sinthetic", {})
     with pytest.raises(UserError, match="did you mean 'household'"):
         resolve("housohold", {})
-    with pytest.raises(UserError, match=r"frappe_x1 is not prepared: run `python -m benchmark prepare frappe_x1 --from FOLDER`"):
+    with pytest.raises(UserError, match=r"frappe_x1 is not prepared: run `python -m benchmark prepare frappe_x1`, with --from FOLDER"):
         resolve("frappe_x1", {})
     with pytest.raises(UserError, match="unknown key 'row'"):
         resolve("synthetic", {"row": 5})

@@ -1,0 +1,68 @@
+"""Data sets whose split is published: three files with known checksums, in an archive on the Hugging Face hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import polars as pl
+
+from benchmark.contracts import Column, DataSet, Source, UserError
+from benchmark.data.download import fetch
+from benchmark.data.files import content_md5, find_part
+from benchmark.data.tables import Table, read_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published(DataSet):
+    """A data set of BARS (github.com/reczoo/BARS): ``<archive>.zip`` of the hub's data set repository reczoo/<archive>.
+
+    A plug-in says what stands in the files, and may turn their rows into others (``rows``). It has no options: the split is the data set.
+    """
+
+    archive: ClassVar[str]
+    md5: ClassVar[Mapping[str, str]]  # part -> of the uncompressed file
+    label: ClassVar[str] = "label"
+    columns: ClassVar[tuple[Column, ...]]
+    min_count: ClassVar[int] = 1
+    remarks: ClassVar[tuple[str, ...]] = ()  # what every board must say of it
+
+    def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
+        """From a folder or zip archive that the user has, or downloaded. Raises UserError for a file that is not the published one."""
+        name = self.archive.lower()
+        place = origin or fetch(f"reczoo/{self.archive}", f"{self.archive}.zip")
+        tables: dict[str, Table] = {}
+        notes = [f"{name}: {remark}" for remark in self.remarks]
+        for part, published in self.md5.items():
+            file = find_part(place, (part,), (".csv", ".csv.gz"))
+            found = content_md5(file)
+            if found != published:
+                what = f"{part} differs from the official file (md5 {found} instead of {published})"
+                if not allow_checksum_mismatch:
+                    again = f"; if it was cut off, delete {place} and run the command again" if origin is None else ""
+                    raise UserError(
+                        f"{file}: {what}{again}; to use it all the same, and have every board say so, add --allow-checksum-mismatch"
+                    )
+                notes.append(f"{name}: {what}")
+            tables[part] = read_table(file)
+            for column in (self.label, *self.needed()):
+                if column not in tables[part].columns:
+                    raise UserError(f"{file}: the column {column!r} is missing; this is not a {self.archive} file")
+        return Source(
+            parts={part: self.rows(table.frame) for part, table in tables.items()},
+            places={part: str(table.file) for part, table in tables.items()},
+            label=self.label,
+            columns=self.columns,
+            min_count=self.min_count,
+            notes=tuple(notes),
+        )
+
+    def needed(self) -> tuple[str, ...]:
+        """Columns of the files that ``rows`` reads."""
+        return tuple(column.name for column in self.columns)
+
+    def rows(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """The files' rows, all columns text, as the encoder takes them."""
+        return frame

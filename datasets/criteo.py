@@ -1,0 +1,60 @@
+"""Criteo as the multi-embedding paper prepares it: Kaggle's train.txt, 45,840,617 rows, 39 fields, random 8:1:1.
+
+Integers v > 2 become floor(ln(v)^2), others v - 2; missing is a value of its own. Values of fewer than 10 rows are out of the vocabulary
+(Guo et al., ICML 2024, whose code is pytorch-fm's). That code counts over all rows before it splits; here the training rows alone count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from benchmark.contracts import Column, DataSet, Source, UserError
+from benchmark.data.division import at_random
+from benchmark.data.files import File, find_part
+from benchmark.data.tables import read_table
+from benchmark.data.transforms import log_square
+
+INTEGERS = tuple(f"I{n}" for n in range(1, 14))
+FIELDS = (*INTEGERS, *(f"C{n}" for n in range(1, 27)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criteo(DataSet):
+    """``seed`` draws the split; ``min_count`` is the multi-embedding paper's threshold."""
+
+    summary: ClassVar[str] = (
+        "display advertising, 39 fields, 45,840,617 rows: Kaggle's train.txt, the multi-embedding paper's own preprocessing"
+    )
+    source: ClassVar[str] = "Criteo Labs, Kaggle 2014; preprocessing of Guo et al., ICML 2024"
+    training: ClassVar[Mapping[str, Any]] = {"batch_size": 2048}  # Guo et al., ICML 2024
+
+    min_count: int = field(default=10, metadata={"help": "rarer training values become out-of-vocabulary"})
+    seed: int = field(default=0, metadata={"help": "of the random split 8:1:1"})
+
+    def __post_init__(self) -> None:
+        for name, least in (("min_count", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise UserError(f"dataset criteo: {name} = {getattr(self, name)}; it must be at least {least}")
+
+    def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
+        if origin is None:
+            raise UserError(
+                "data set criteo: Kaggle gives train.txt only to those who accept its terms; name the file or its folder by --from PATH"
+            )
+        file = (
+            File(origin)
+            if origin.is_file() and origin.suffix != ".zip"
+            else find_part(origin, ("train",), (".txt", ".txt.gz", ".tsv", ".tsv.gz"))
+        )
+        table = read_table(file, "\t", ("label", *FIELDS))
+        return Source(
+            parts={"rows": table.frame.with_columns(log_square(name, 2) for name in INTEGERS)},
+            places={"rows": str(file)},
+            label="label",
+            columns=tuple(Column(name) for name in FIELDS),
+            min_count=self.min_count,
+            division=at_random(str(file), "8:1:1", self.seed),
+        )

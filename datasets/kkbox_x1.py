@@ -1,0 +1,49 @@
+"""KKBox_x1: whether a listener plays a song again within a month, 13 fields, 5,901,932 / 737,743 / 737,743 rows, random 8:1:1.
+
+BARS reads genre_ids and artist_name as sequences of up to three values and adds their embeddings up. This suite has one value in a cell:
+it takes the first of each, and every board says so. isrc becomes its country (two letters), bd an age group of ten years; values of fewer
+than 10 training rows are out of the vocabulary (FuxiCTR's extract_country_code and bucketize_age).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import polars as pl
+
+from benchmark.contracts import Column
+from benchmark.data.published import Published
+
+FIELDS = (
+    *("msno", "song_id", "source_system_tab", "source_screen_name", "source_type", "city", "gender", "registered_via", "language"),
+    *("genre_ids", "artist_name", "isrc", "bd"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KKBoxX1(Published):
+    summary: ClassVar[str] = "songs played again, 13 fields, 7,377,418 rows (BARS split)"
+    source: ClassVar[str] = "KKBOX, WSDM Cup 2018 (Kaggle); BARS KKBox_x1"
+    # BARS, tuned KKBox_x1 DCN
+    training: ClassVar[Mapping[str, Any]] = {"embedding_l2": 5e-4, "embedding_std": 1e-4, "batch_size": 10_000}
+
+    archive: ClassVar[str] = "KKBox_x1"
+    md5: ClassVar[Mapping[str, str]] = {
+        "train": "195b1ae8fc2d9267d7c8656c07ea1304",
+        "valid": "398e97ac139611a09bd61a58e4240a3e",
+        "test": "8c5f7add05a6f5258b6b3bcc00ba640b",
+    }
+    columns: ClassVar[tuple[Column, ...]] = tuple(Column(name) for name in FIELDS)
+    min_count: ClassVar[int] = 10
+    remarks: ClassVar[tuple[str, ...]] = ("of the sequences genre_ids and artist_name only the first value is used",)
+
+    def rows(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        age = pl.col("bd").cast(pl.Float64, strict=False)
+        group = pl.min_horizontal((age / 10).ceil(), 7).cast(pl.Int8).cast(pl.String)
+        return frame.with_columns(
+            *(pl.col(name).str.split(" ").list.first().alias(name) for name in ("genre_ids", "artist_name")),
+            pl.col("isrc").str.slice(0, 2),
+            bd=pl.when(age.is_between(1, 95)).then(group),
+        )
