@@ -36,6 +36,7 @@ def main(arguments: Sequence[str]) -> int:
             "status": status,
             "list": list_plugins,
             "prepare": prepare,
+            "describe": describe,
             "train": train,
             "speed": speed,
         }[parsed.command](parsed, knobs)
@@ -238,6 +239,14 @@ def prepare(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> 
         *(f"note: {note}" for note in prepared.notes),
         f"train on it: {sys.executable} -m benchmark run quick --datasets {prepared.name}",
     )
+    return 0
+
+
+def describe(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
+    from benchmark.data.resolve import resolve
+    from benchmark.reporting.describe import describe as described
+
+    print(described(resolve(parsed.dataset, {}), parsed.format))
     return 0
 
 

@@ -150,6 +150,12 @@ def parser() -> Parser:
     )
     prepare.add_argument("--force", action="store_true", help="encode again even if it is there")
 
+    described = command(
+        "describe", "print what is in a prepared data set: rows, fields, how often values occur, what validation has not seen"
+    )
+    described.add_argument("dataset", metavar="DATASET")
+    described.add_argument("--format", choices=("table", "markdown", "csv", "json"), default="table")
+
     train = command(
         "train",
         "train and test one trial in this process and print its record as JSON",

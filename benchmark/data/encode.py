@@ -20,9 +20,10 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -91,8 +92,9 @@ class _Staged:
     """The rows of one frame in temporary files, block by block."""
 
     starts: list[int]  # the first row of each block; at the end, the number of rows
-    codes: NDArray[np.int32]  # of each block (text columns, n), flat
-    numbers: NDArray[np.float64]  # of each block (numeric and scaled columns, n), flat
+    codes: Path  # of each block (text columns, n)
+    numbers: Path  # of each block (numeric and scaled columns, n)
+    columns: tuple[int, int]  # how many of each
     labels: NDArray[np.uint8]  # (rows,)
     part: NDArray[np.uint8] | int  # of each row, or of all
 
@@ -101,11 +103,11 @@ class _Staged:
 
     def column(self, block: int, text: bool, place: int) -> NDArray[Any]:
         """(n,) codes or numbers of one column."""
-        cells = self.codes if text else self.numbers
+        path, columns, dtype = (self.codes, self.columns[0], np.int32) if text else (self.numbers, self.columns[1], np.float64)
         rows = self.rows(block)
-        columns = len(cells) // len(self.labels)
-        column: NDArray[Any] = cells[columns * rows.start : columns * rows.stop].reshape(columns, -1)[place]
-        return column
+        count = rows.stop - rows.start
+        # Read, not mapped: pages of a map count as this process's memory for as long as the system finds no other use for them.
+        return np.fromfile(path, dtype, count, offset=np.dtype(dtype).itemsize * (columns * rows.start + place * count))
 
     def of_part(self, block: int, part: int) -> NDArray[np.bool_] | slice:
         """Which rows of the block belong to the part."""
@@ -181,9 +183,10 @@ class _Encoder:
             raise UserError(f"{where}: the part is empty; every part needs rows")
         return _Staged(
             starts,
-            _mapped(stem.with_suffix(".codes"), np.int32, rows * len(self.texts)),
-            _mapped(stem.with_suffix(".numbers"), np.float64, rows * len(self.numbers)),
-            _mapped(stem.with_suffix(".labels"), np.uint8, rows),
+            stem.with_suffix(".codes"),
+            stem.with_suffix(".numbers"),
+            (len(self.texts), len(self.numbers)),
+            np.fromfile(stem.with_suffix(".labels"), np.uint8),
             PARTS.index(part)
             if division is None
             else division.part_of(rows, self.by.distinct().gather(np.concatenate(division_codes)) if by else None),
@@ -248,14 +251,7 @@ class _Encoder:
     def _write(self, staged: list[_Staged], vocabularies: list[Vocabulary]) -> tuple[dict[str, int], dict[str, float]]:
         """The parts' ids and labels, rows in the order of the frames. Returns rows and positive rate of each part."""
         rows = {part: sum(_count(s, number) for s in staged) for number, part in enumerate(PARTS)}
-        arrays = [
-            (
-                np.lib.format.open_memmap(self.building / f"{part}.ids.npy", "w+", np.int32, (total, len(vocabularies))),
-                np.lib.format.open_memmap(self.building / f"{part}.labels.npy", "w+", np.uint8, (total,)),
-            )
-            for part, total in rows.items()
-        ]
-        ends = dict.fromkeys(range(len(PARTS)), 0)
+        positives = dict.fromkeys(PARTS, 0)
 
         def translated(task: tuple[_Staged, int]) -> list[tuple[int, NDArray[np.int32], NDArray[np.uint8]]]:
             s, block = task
@@ -265,29 +261,36 @@ class _Encoder:
             return [(number, ids[mine], labels[mine]) for number, mine in chosen]
 
         tasks = ((s, block) for s in staged for block in s.blocks())
-        with tqdm(
-            desc="encoding", total=sum(rows.values()), unit=" rows", unit_scale=True, leave=False, disable=not sys.stderr.isatty()
-        ) as bar:
+        with (
+            ExitStack() as files,
+            tqdm(
+                desc="encoding", total=sum(rows.values()), unit=" rows", unit_scale=True, leave=False, disable=not sys.stderr.isatty()
+            ) as bar,
+        ):
+            into = [
+                (
+                    files.enter_context(_started(self.building / f"{part}.ids.npy", np.int32, (total, len(vocabularies)))),
+                    files.enter_context(_started(self.building / f"{part}.labels.npy", np.uint8, (total,))),
+                )
+                for part, total in rows.items()
+            ]
             for found in side_by_side(self.pool, translated, tasks, depth=self.pool._max_workers + 1):
                 for number, ids, labels in found:
-                    place = slice(ends[number], ends[number] + len(labels))
-                    arrays[number][0][place], arrays[number][1][place] = ids, labels
-                    ends[number] = place.stop
+                    into[number][0].write(np.ascontiguousarray(ids).data)
+                    into[number][1].write(np.ascontiguousarray(labels).data)
+                    positives[PARTS[number]] += int(labels.sum())
                     bar.update(len(labels))
-        for ids, labels in arrays:
-            ids.flush()
-            labels.flush()
-        return rows, {part: float(labels.mean()) for part, (_, labels) in zip(PARTS, arrays, strict=True)}
+        return rows, {part: positives[part] / rows[part] for part in PARTS}
 
     def _ids(self, staged: _Staged, block: int, vocabularies: list[Vocabulary]) -> NDArray[np.int32]:
         """(n, F): so few rows at a time that turning columns into rows stays in the cache"""
         rows = staged.rows(block)
+        cells = [staged.column(block, column.kind == "categorical", self.places[column.name]) for column in self.source.columns]
         ids = np.empty((rows.stop - rows.start, len(vocabularies)), np.int32)
         for start in range(0, len(ids), TURNED):
             some = slice(start, start + TURNED)
-            for field, (column, vocabulary) in enumerate(zip(self.source.columns, vocabularies, strict=True)):
-                cells = staged.column(block, column.kind == "categorical", self.places[column.name])
-                ids[some, field] = vocabulary.ids(cells[some])
+            for field, vocabulary in enumerate(vocabularies):
+                ids[some, field] = vocabulary.ids(cells[field][some])
         return ids
 
     def _describe(self, rows: dict[str, int], rates: dict[str, float], vocabularies: list[Vocabulary], identity: Mapping[str, Any]) -> None:
@@ -296,9 +299,11 @@ class _Encoder:
         content = hashlib.sha256(canonical(names).encode())
         for part in PARTS:
             for what in ("ids", "labels"):
-                array = np.load(self.building / f"{part}.{what}.npy", mmap_mode="r")
-                for start in range(0, len(array), BLOCK):
-                    content.update(np.ascontiguousarray(array[start : start + BLOCK]).data)
+                with (self.building / f"{part}.{what}.npy").open("rb") as file:
+                    np.lib.format.read_magic(file)
+                    np.lib.format.read_array_header_1_0(file)
+                    while data := file.read(1 << 20):
+                        content.update(data)
         np.save(self.building / "counts.npy", np.concatenate([v.counts for v in vocabularies]))
         factors = [v.factors for v in vocabularies if isinstance(v, Scaled)]
         if factors:
@@ -339,8 +344,12 @@ def _refuse(bad: pl.Series, cells: pl.Series, where: str, start: int, complaint:
         raise UserError(f"{where}: row {start + place + 1}, column {cells.name!r}: {shown} {complaint}")
 
 
-def _mapped(path: Path, dtype: type[Any], size: int) -> NDArray[Any]:
-    return np.memmap(path, dtype, "r", shape=(size,)) if size else np.empty(0, dtype)
+@contextmanager
+def _started(path: Path, dtype: type[Any], shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
+    """A .npy file of that array up to its content, which the caller writes."""
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape})
+        yield file
 
 
 def _replace(folder: Path, building: Path) -> None:
