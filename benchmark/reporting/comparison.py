@@ -155,19 +155,25 @@ def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
 
 
 def costs(board: Sequence[Group]) -> Table:
-    """Dense parameters, FLOPs of a forward pass, seconds per epoch and seconds in all, each over single embedding's: means over seeds."""
+    """Dense parameters, FLOPs of a forward pass, seconds per epoch and seconds in all, each over single embedding's: means over seeds.
+
+    Seconds are compared only where both were trained on the same kinds of machine.
+    """
     controls = by_conditions(board, CONTROL)
     rows = []
     for group in sorted(board, key=lambda g: (g.conditions, g.cell.method)):
         base = controls.get(group.conditions)
         if base is None or base is group:
             continue
-        ratios = [_ratio(_epoch(group), _epoch(base))]
-        ratios += [
-            _ratio(group.cost(name), base.cost(name)) for name in ("fit_seconds", "flops_per_sample", "parameters_dense", "peak_memory_mb")
-        ]
+        timed = _machines(group) == _machines(base)
+        ratios = [_ratio(_epoch(group), _epoch(base)), _ratio(group.cost("fit_seconds"), base.cost("fit_seconds"))] if timed else ["-", "-"]
+        ratios += [_ratio(group.cost(name), base.cost(name)) for name in ("flops_per_sample", "parameters_dense", "peak_memory_mb")]
         rows.append([_method(group), _place(group, board), *ratios])
     return ["method", "cell", "epoch", "training", "FLOPs", "dense", "memory"], rows
+
+
+def _machines(group: Group) -> set[tuple[str | None, ...]]:
+    return {tuple(record.environment.get(key) for key in ("device", "cpu", "cores", "threads")) for record in group.finished}
 
 
 def correlations(board: Sequence[Group]) -> Table:

@@ -9,6 +9,7 @@ import resource
 import socket
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -181,11 +182,22 @@ def environment(device: torch.device) -> dict[str, str]:
         "torch": torch.__version__,
         "numpy": numpy.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "cpu": processor(),
         "threads": str(torch.get_num_threads()),
         "cores": str(os.cpu_count()),
         "host": socket.gethostname(),
         "without": ",".join(without()),  # optimisations that were switched off
     }
+
+
+def processor() -> str:
+    """The CPU's name and the instructions that torch uses of it: times of different ones do not compare."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def fingerprints(trial: Trial, prepared: Prepared) -> dict[str, str]:

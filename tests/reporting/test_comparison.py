@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from standin_records import record
 
@@ -122,3 +124,15 @@ def test_nothing_to_compare_with_is_said() -> None:
 def test_the_whole_text(format: str) -> None:
     text = compare([*case(), record("constant", cell={"backbone": "none", "depth": 0}, auc=0.5)], "single_embedding", "toy", format)  # type: ignore[arg-type]
     assert "toy: 7 finished cells" in text and "Friedman" in text and "Cost over" in text
+
+
+def test_seconds_of_different_processors_are_not_compared() -> None:
+    def trained(method: str, seed: int, cpu: str) -> Record:
+        cost = {"fit_seconds": 2.0, "parameters_dense": 6.0}
+        return replace(record(method, seed, 0.5, cost=cost), environment={"device": "cpu", "cpu": cpu})
+
+    found = [trained(method, seed, cpu) for seed in (0, 1) for method, cpu in (("single_embedding", "a"), ("same", "a"), ("other", "b"))]
+    headers, rows = costs(groups(found))
+    by_method = {row[0]: dict(zip(headers, row, strict=True)) for row in rows}
+    assert by_method["same"]["training"] == "1.00" and by_method["other"]["training"] == "-"
+    assert by_method["same"]["dense"] == by_method["other"]["dense"] == "1.00"
