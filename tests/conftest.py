@@ -1,5 +1,11 @@
-"""One torch thread: the tests' tensors are tiny, and on a busy machine a second thread makes them ten times slower."""
+"""One torch thread: the tests' tensors are tiny, and on a busy machine a second thread makes them ten times slower.
+
+No network, and no file that this machine's user has downloaded: tests of the download name a hub of their own (data/hub_server.py).
+"""
+
+import os
 
 import torch
 
 torch.set_num_threads(1)
+os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": os.devnull}  # before anything imports huggingface_hub, which reads them then

@@ -232,7 +232,7 @@ def test_a_ray_run_is_recorded_tracked_and_resumed(tiny: Path, tmp_path: Path) -
         (["train", "--epochs", "0"], "epochs = 0; it must be greater than 0"),
         (["train", "--method.strength", "1"], "unrecognized arguments: --method.strength"),
         (["prepare", "no_such.csv", "--label", "y"], "no_such.csv: no such file"),
-        (["prepare", "frappe_x1"], "name the folder"),
+        (["prepare", "frappe_x1"], "HF_HUB_OFFLINE forbids downloading it; unset it, or name a folder"),
         (["prepare", "frappe_x1", "--from", "/no/such/folder"], "/no/such/folder: no such file or folder"),
         (["leaderboard", "--results", "/no/such/folder"], "no finished records"),
         (["ui", "--results", "/no/such/folder"], "no mlflow.db there yet"),
