@@ -23,6 +23,7 @@ from benchmark.data.store import PARTS
 from benchmark.data.tables import Table, read_table
 
 DEFAULT = "8:1:1"
+MOST = 1 << 20  # buckets
 SPELLINGS = {"train": ("train",), "valid": ("valid", "val", "validation", "dev"), "test": ("test",)}  # of files and split-column cells
 
 
@@ -56,8 +57,8 @@ class Csv(DataSet):
                 raise UserError(f"dataset csv: the column {name!r} is named {times} times; each column has one use")
         if self.min_count < 1:
             raise UserError(f"dataset csv: min_count = {self.min_count}; it must be at least 1")
-        if self.buckets < 2:
-            raise UserError(f"dataset csv: buckets = {self.buckets}; it must be at least 2")
+        if not 2 <= self.buckets <= MOST:
+            raise UserError(f"dataset csv: buckets = {self.buckets}; it must lie between 2 and {MOST}")
         if self.seed < 0:
             raise UserError(f"dataset csv: seed = {self.seed}; it must be at least 0")
         if self.split_column and (self.split or self.by_time):
@@ -92,6 +93,8 @@ class Csv(DataSet):
 
     def _columns(self, table: Table) -> tuple[Column, ...]:
         """The fields, in the order of the file."""
+        if len(table.columns) == 1 and table.columns != (self.label,) and table.file.name.endswith(PACKED):
+            raise UserError(f"{table.file}: it has one column, {table.columns[0][:80]!r}; name what separates its columns by --separator")
         special = (self.label, self.split_column, self.by_time)
         for name in (*filter(None, special), *self.categorical, *self.numeric):
             known("column", name, table.columns, str(table.file))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,8 +26,8 @@ class Rows:
     free memory; otherwise ``ids`` is None, and a thread reads the memory map ahead of training, which trials on one machine share. The
     batches are the same either way. ``labels``: float32 (n,), always resident.
 
-    Up to WINDOW rows are shuffled by one permutation. More are cut into strips of STRIP neighbours; up to 512 strips drawn at random are
-    read one after the other and make up a window, whose rows are permuted. A batch has rows from everywhere in the file, each order of a
+    Up to WINDOW rows are shuffled by one permutation. More are cut into strips of STRIP neighbours; up to 512 strips drawn at random
+    make up a window, whose rows are permuted. A batch has rows from everywhere in the file, each order of a
     window's rows is equally likely, and every epoch has other windows; but neighbours in the file meet in the same window, hence in the
     same batch of b rows with probability b / WINDOW instead of b / n.
     """
@@ -70,65 +70,64 @@ class Rows:
         sizes = [size] * (len(self) // size) + [len(self) % size] * (len(self) % size > 0)
         if len(sizes) > 1 < size and sizes[-1] == 1:
             sizes[-2:] = [size + 1]
+        drawn = self._drawn(sizes, self._windows(generator) if self.ids is not None else ahead(self._windows(generator), 1))
         if self.ids is not None:
-            for numbers, ids in self._drawn(sizes, self._windows(generator)):
-                yield ids, self.labels.index_select(0, numbers)
-            return
-        for numbers, ids in ahead(self._drawn(sizes, ahead(self._windows(generator), 1))):
-            yield self._moved(ids), self.labels.index_select(0, self._moved(numbers))
+            yield from ((ids, self.labels.index_select(0, numbers)) for numbers, ids in drawn)
+        else:
+            yield from ((self._moved(ids), self.labels.index_select(0, self._moved(numbers))) for numbers, ids in ahead(drawn))
 
-    def _drawn(self, sizes: list[int], windows: Iterator[_Window]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _drawn(self, sizes: list[int], windows: Iterator[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """(row numbers (b,), ids (b, F)) for each size b, from one window after the other."""
         wanted = iter(sizes)
-        parts: list[tuple[Tensor, Tensor]] = []
+        parts: list[Tensor] = []
         missing = next(wanted, 0)
         for window in windows:
             start = 0
-            while start < len(window.order):
-                chosen = window.order[start : start + missing]
-                parts.append(
-                    (chosen if window.numbers is None else window.numbers.index_select(0, chosen), window.ids.index_select(0, chosen))
-                )
-                start += len(chosen)
-                missing -= len(chosen)
+            while start < len(window):
+                parts.append(window[start : start + missing])
+                start += len(parts[-1])
+                missing -= len(parts[-1])
                 if not missing:
-                    yield parts[0] if len(parts) == 1 else (torch.cat([n for n, _ in parts]), torch.cat([ids for _, ids in parts]))
+                    numbers = parts[0] if len(parts) == 1 else torch.cat(parts)
+                    yield numbers, self._read(numbers.numpy()) if self.ids is None else self.ids.index_select(0, numbers)
                     parts, missing = [], next(wanted, 0)
 
-    def _windows(self, generator: torch.Generator) -> Iterator[_Window]:
-        """Draws from ``generator``, and reads what is not resident."""
+    def _windows(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Row numbers, int32, of one window after the other in the order in which they are taken. Tells the system what will be read."""
         place = "cpu" if self.ids is None else self.device
 
         def permutation(count: int) -> Tensor:
             return torch.randperm(count, generator=generator, device=generator.device, dtype=torch.int32).to(place)
 
         if len(self) <= WINDOW:
-            yield _Window(None, self._read(slice(None)) if self.ids is None else self.ids, permutation(len(self)))
+            self._expect(0, len(self))
+            yield permutation(len(self))
             return
         for strips in permutation(-(-len(self) // STRIP)).chunk(-(-len(self) // WINDOW)):
-            rows = [slice(STRIP * strip, min(STRIP * (strip + 1), len(self))) for strip in strips.tolist()]
-            numbers = torch.cat([torch.arange(strip.start, strip.stop, dtype=torch.int32, device=place) for strip in rows])
-            order = permutation(len(numbers))
-            if self.ids is None:
-                yield _Window(numbers, torch.cat([self._read(strip) for strip in rows]), order)
-            else:
-                yield _Window(None, self.ids, numbers.index_select(0, order))
+            ranges = [(STRIP * strip, min(STRIP * (strip + 1), len(self))) for strip in strips.tolist()]
+            for start, end in ranges:
+                self._expect(start, end)
+            numbers = torch.cat([torch.arange(start, end, dtype=torch.int32, device=place) for start, end in ranges])
+            yield numbers.index_select(0, permutation(len(numbers)))
+
+    def _expect(self, start: int, end: int) -> None:
+        """Have the system read these rows of the map while others are at work: rows that are drawn one by one would wait for the disk."""
+        if self.ids is None and isinstance(self._local, np.memmap):
+            size = self._local.itemsize * self._local.shape[1]
+            first = self._local.offset % mmap.ALLOCATIONGRANULARITY + start * size
+            aligned = first - first % mmap.PAGESIZE
+            self._local._mmap.madvise(  # type: ignore[attr-defined]
+                mmap.MADV_WILLNEED, aligned, first + (end - start) * size - aligned
+            )
 
     def _moved(self, tensor: Tensor) -> Tensor:
         """On the device; from pinned memory a copy to a GPU does not wait."""
         return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
 
-    def _read(self, rows: slice) -> Tensor:
-        """Global ids of neighbouring rows."""
-        return torch.from_numpy(self._local[rows] + self._offsets)
-
-
-class _Window(NamedTuple):
-    """Rows that are shuffled together."""
-
-    numbers: Tensor | None  # int32, of each row of ``ids`` its number in the part; None: 0, 1, …
-    ids: Tensor  # (…, F)
-    order: Tensor  # (w,) int32, rows of ``ids`` in the order in which they are taken
+    def _read(self, rows: slice | NDArray[np.int32]) -> Tensor:
+        """Global ids (b, F) of those rows."""
+        ids = np.asarray(self._local)[rows] if isinstance(rows, slice) else np.take(np.asarray(self._local), rows, axis=0, mode="clip")
+        return torch.from_numpy(ids + self._offsets)
 
 
 def free_memory(device: torch.device) -> int:

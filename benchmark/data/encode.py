@@ -125,6 +125,7 @@ class _Encoder:
         self.source, self.building, self.pool = source, building, pool
         self.texts = {column.name: Texts() for column in source.columns if column.kind == "categorical"}
         self.numbers = [column.name for column in source.columns if column.kind != "categorical"]
+        self.scaled = {column.name for column in source.columns if column.kind == "scaled"}  # their numbers are kept in float32
         self.places = {name: place for names in (self.texts, self.numbers) for place, name in enumerate(names)}
         self.by = Texts()
 
@@ -177,7 +178,7 @@ class _Encoder:
         except (UserError, OSError, MemoryError):
             raise
         except Exception as error:  # a plug-in's frame may call its functions, which raise what they like
-            raise UserError(f"{part}: the rows cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
+            raise UserError(f"{where}: the rows cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
         rows = starts[-1]
         if not rows:
             raise UserError(f"{where}: the part is empty; every part needs rows")
@@ -205,7 +206,8 @@ class _Encoder:
         for place, name in enumerate(self.numbers):
             cells = batch[name]
             column = cells.cast(pl.Float64, strict=False)
-            bad = (_filled(cells) != "") & ~column.is_finite().fill_null(False)
+            kept = column.cast(pl.Float32, strict=False) if name in self.scaled else column
+            bad = (_filled(cells) != "") & ~kept.is_finite().fill_null(False)
             _refuse(bad, cells, where, start, "is not a number, but the field is numeric (leave the cell empty if it is missing)")
             numbers[place] = column.fill_null(float("nan")).to_numpy()
         ones = labels.is_in(LABELS[1::2]).cast(pl.UInt8).to_numpy()
@@ -214,7 +216,7 @@ class _Encoder:
     def _check_parts(self, staged: list[_Staged]) -> None:
         """Raises UserError for a part that is empty or of one class."""
         for number, part in enumerate(PARTS):
-            where = self.source.places.get(part, part)
+            where = ": ".join((*self.source.places.values(), part)) if self.source.division else self.source.places.get(part, part)
             labels = np.zeros(2, np.int64)
             for s in staged:
                 for block in s.blocks():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import lzma
 import sys
 import zipfile
 import zlib
@@ -101,6 +102,9 @@ def find_part(place: Path, names: tuple[str, ...], suffixes: tuple[str, ...] = S
             found += [file for file in packed(archive) if file.name in {name + suffix for name in names for suffix in suffixes}]
     else:
         raise UserError(f"{place}: no such folder or zip archive; it must hold the files train, valid and test")
+    if not found and place.is_file():
+        held = ", ".join(file.member for file in packed(place)[:9]) or "none"
+        raise UserError(f"{place}: there is no {names[0]} file among its tables ({held}); pack one table, or train, valid and test")
     if not found:
         wanted = ", ".join(names[0] + suffix for suffix in suffixes)
         raise UserError(f"{place}: there is no {names[0]} file; looked for {wanted}, and in zip archives")
@@ -117,7 +121,7 @@ def packed(archive: Path) -> list[File]:
             place = PurePosixPath(name.replace("\\", "/"))
             if place.is_absolute() or ".." in place.parts or name[1:2] == ":":
                 raise UserError(f"{archive}: holds {name!r}, a path outside the archive; do not trust it, and get it anew")
-            if place.name.endswith(PACKED) and "__MACOSX" not in place.parts:
+            if place.name.endswith(PACKED) and not name.endswith("/") and not place.name.startswith(".") and "__MACOSX" not in place.parts:
                 found.append(File(archive, name))
     return found
 
@@ -136,7 +140,7 @@ def damage_named(file: File) -> Iterator[None]:
     """Turns what reading a damaged file raises into a UserError."""
     try:
         yield
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
         raise UserError(f"{file}: damaged or truncated: {' '.join(str(error).split())[:200]}") from None
     except (NotImplementedError, RuntimeError) as error:  # of zipfile: a compression that is not built in; a password
         raise UserError(f"{file}: cannot be unpacked ({' '.join(str(error).split())[:200]}); unpack it yourself") from None

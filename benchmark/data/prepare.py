@@ -106,11 +106,14 @@ def _whole(folder: Path, identity: Mapping[str, Any], loose: bool) -> Prepared |
 
 def _checksums(origin: Path) -> dict[str, str]:
     """File name -> SHA-256, of the file or of the folder's visible files."""
-    if not origin.exists():
-        raise UserError(f"{origin}: no such file or folder")
-    if not origin.is_file() and not origin.is_dir():
-        raise UserError(f"{origin}: neither a file nor a folder")
-    files = [origin] if origin.is_file() else sorted(p for p in origin.iterdir() if p.is_file() and not p.name.startswith("."))
+    try:
+        if not origin.exists():
+            raise UserError(f"{origin}: no such file or folder")
+        if not origin.is_file() and not origin.is_dir():
+            raise UserError(f"{origin}: neither a file nor a folder")
+        files = [origin] if origin.is_file() else sorted(p for p in origin.iterdir() if p.is_file() and not p.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"{origin}: cannot be read ({error.strerror})") from None
     checksums = {}
     for path in files:
         try:

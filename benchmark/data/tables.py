@@ -1,8 +1,8 @@
 """A table file as a Polars LazyFrame in which every column is text, checked as it is read: the first bad line is named.
 
 One pass, in blocks of whole rows: a thread reads and counts separators, Polars parses. Polars fills short lines with nulls and does not
-say which line is too long; so a block whose separators do not fit its rows, or that it cannot parse, is gone through line by line. Text,
-because ids may look like numbers ("1e5", "01") and must not become them.
+say which line is too long; so a block whose separators do not fit its rows, that has odd quotation marks or that it cannot parse, is gone
+through line by line. Text, because ids may look like numbers ("1e5", "01") and must not become them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from benchmark.data.ahead import ahead
 from benchmark.data.files import SUFFIXES, File
 
 BLOCK = 1 << 23  # bytes parsed at once; no row may be longer
+MARK = b"\xef\xbb\xbf"  # that some editors put before UTF-8
+csv.field_size_limit(max(BLOCK, csv.field_size_limit()))  # a cell may be as long as a row
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ def read_table(file: File | Path, separator: str = "", columns: tuple[str, ...] 
         return _parquet(file)
     separator = separator or ("\t" if file.name.removesuffix(".gz").endswith(".tsv") else ",")
     if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
-        raise UserError(f"separator {separator!r}: it must be one ASCII character other than a quotation mark or a line end")
+        raise UserError(
+            f"separator {separator!r}: it must be one ASCII character (a tab: $'\\t') other than a quotation mark or a line end"
+        )
     header = _header(file, separator) if not columns else _Header(columns, 0, 0)
 
     def read(chosen: list[str] | None, predicate: pl.Expr | None, limit: int | None, hint: int | None) -> Iterator[pl.DataFrame]:
@@ -77,7 +81,7 @@ class _Piece(NamedTuple):
 
     line: int  # number of its first line, from 1
     data: bytes
-    separators: int
+    separators: int  # outside quotation marks; -1 where one of these stands oddly, or a NUL byte is in the data
     quoted: bool  # whether there is a quotation mark
 
 
@@ -85,10 +89,10 @@ def _frames(file: File, separator: str, header: _Header) -> Iterator[pl.DataFram
     schema = dict.fromkeys(header.columns, pl.String())
     width, rows = len(header.columns), 0
     for piece in ahead(_pieces(file, separator, header)):
-        sound = not piece.quoted and width > 1
+        data = MARK + piece.data if piece.line > 1 and piece.data.startswith(MARK) else piece.data  # Polars drops the first
         try:
-            frame = pl.read_csv(piece.data, has_header=False, schema=schema, separator=separator, quote_char='"' if piece.quoted else None)
-            sound = sound and piece.separators == len(frame) * (width - 1)  # Polars refuses longer rows, so none is shorter
+            frame = pl.read_csv(data, has_header=False, schema=schema, separator=separator, quote_char='"' if piece.quoted else None)
+            sound = width > 1 and piece.separators == len(frame) * (width - 1)  # Polars refuses longer rows, so none is shorter
         except pl.exceptions.PolarsError as error:
             _check_rows(file, separator, width, piece)
             raise UserError(f"{file}: from line {piece.line} on: cannot be parsed: {_line(error)}") from None
@@ -102,7 +106,6 @@ def _frames(file: File, separator: str, header: _Header) -> Iterator[pl.DataFram
 
 def _pieces(file: File, separator: str, header: _Header) -> Iterator[_Piece]:
     """The rows below the header, in blocks. Raises UserError for a row longer than BLOCK."""
-    mark = separator.encode()
     line, rest, skipped = header.lines + 1, b"", header.size
     with file.opened(bar=True) as stream:
         while block := stream.read(BLOCK):
@@ -111,20 +114,38 @@ def _pieces(file: File, separator: str, header: _Header) -> Iterator[_Piece]:
             quoted = b'"' in data
             first, last = _ends(data, quoted)
             if first > BLOCK:
-                raise _too_long(file, line, data[:first], header, mark)
+                raise _too_long(file, line, data[:first], separator, header.columns)
             if len(data) - last > BLOCK:
-                raise _too_long(file, line + data.count(b"\n", 0, last), data[last:], header, mark)
+                raise _too_long(file, line + data.count(b"\n", 0, last), data[last:], separator, header.columns)
             if last:
-                yield _Piece(line, data[:last], _occurrences(data, mark, last), quoted)
+                rows = data[:last]
+                yield _Piece(line, rows, _separators(rows, separator), quoted)
                 line += _occurrences(data, b"\n", last)
             rest = data[last:]
     if rest:
-        yield _Piece(line, rest, rest.count(mark), b'"' in rest)
+        yield _Piece(line, rest, _separators(rest, separator), b'"' in rest)
 
 
 def _occurrences(data: bytes, mark: bytes, end: int) -> int:
     """``data.count(mark, 0, end)`` of one byte; where it is frequent, this takes half the time."""
     return int(np.count_nonzero(np.frombuffer(data, np.uint8, end) == ord(mark)))
+
+
+def _separators(rows: bytes, separator: str) -> int:
+    """How many stand outside quotation marks. -1 unless these open and close whole cells and are doubled within; and for a NUL byte."""
+    if b"\0" in rows:
+        return -1
+    if b'"' not in rows:
+        return _occurrences(rows, separator.encode(), len(rows))
+    around = np.frombuffer(b"\n" + rows + b"\n\n", np.uint8)
+    is_mark = around == ord('"')
+    marks = np.flatnonzero(is_mark)
+    ends = np.array([ord(separator), ord("\n"), ord('"')], np.uint8)  # what stands before an opening mark and behind a closing one
+    behind, next_but_one = around[marks[1::2] + 1], around[marks[1::2] + 2]
+    closed = np.isin(behind, ends) | ((behind == ord("\r")) & (next_but_one == ord("\n")))
+    if len(marks) % 2 or not np.isin(around[marks[::2] - 1], ends).all() or not closed.all():
+        return -1
+    return int(np.count_nonzero((around == ord(separator)) & ~np.logical_xor.accumulate(is_mark)))
 
 
 def _ends(data: bytes, quoted: bool) -> tuple[int, int]:
@@ -137,10 +158,11 @@ def _ends(data: bytes, quoted: bool) -> tuple[int, int]:
     return (int(ends[0]) + 1, int(ends[-1]) + 1) if len(ends) else (0, 0)
 
 
-def _too_long(file: File, line: int, row: bytes, header: _Header, mark: bytes) -> UserError:
-    cells = [len(cell) for cell in row.split(mark)]
-    place = cells.index(max(cells))
-    where = f", column {header.columns[place]!r}" if place < len(header.columns) else ""
+def _too_long(file: File, line: int, row: bytes, separator: str, columns: tuple[str, ...]) -> UserError:
+    array = np.frombuffer(row, np.uint8)
+    places = np.flatnonzero((array == ord(separator)) & ~np.logical_xor.accumulate(array == ord('"')))
+    longest = int(np.diff(places, prepend=-1, append=len(row)).argmax())
+    where = f", column {columns[longest]!r}" if longest < len(columns) else ""
     return UserError(
         f"{file}: line {line}{where}: a row of more than {BLOCK >> 20} MiB; is a quotation mark never closed, or a line end missing?"
     )
@@ -151,7 +173,7 @@ def _parquet(file: File) -> Table:
         frame = pl.scan_parquet(file.path)
         schema = frame.collect_schema()
         rows = frame.select(pl.len()).collect().item()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise UserError(f"{file}: not a readable Parquet file: {_line(error)}") from None
     if not rows:
         raise UserError(f"{file}: there are no data rows")
@@ -167,7 +189,20 @@ def _parquet(file: File) -> Table:
         elif dtype == pl.Binary:
             raise UserError(f"{file}: column {name!r} holds raw bytes; make it text first")
         texts.append(column.cast(pl.String))
-    return Table(file, tuple(schema.names()), frame.select(texts))
+
+    def read(chosen: list[str] | None, predicate: pl.Expr | None, limit: int | None, hint: int | None) -> Iterator[pl.DataFrame]:
+        found, wanted = 0, rows if limit is None else min(limit, rows)
+        cells = frame.select(texts) if chosen is None else frame.select(texts).select(chosen)
+        try:
+            for some in cells.head(wanted).collect_batches(maintain_order=True):
+                found += len(some)
+                yield some if predicate is None else some.filter(predicate)
+        except pl.exceptions.PolarsError as error:
+            raise UserError(f"{file}: not a readable Parquet file: {_line(error)}") from None
+        if found < wanted:  # where damage makes a thread of Polars panic, the batches just end
+            raise UserError(f"{file}: damaged: {found} of its {rows} rows can be read")
+
+    return Table(file, tuple(schema.names()), register_io_source(read, schema=dict.fromkeys(schema.names(), pl.String())))
 
 
 def _header(file: File, separator: str) -> _Header:
@@ -176,15 +211,19 @@ def _header(file: File, separator: str) -> _Header:
     if not start:
         raise UserError(f"{file}: the file is empty; the first line must name the columns")
     end, _ = _ends(start, b'"' in start)
+    if not end and len(start) == BLOCK:
+        raise _too_long(file, 1, start, separator, ())
     record = start[: end or len(start)]
-    names = _cells(record.removeprefix(b"\xef\xbb\xbf"), separator, file, 1)
+    names = _cells(record.removeprefix(MARK), separator, file, 1)
     if not any(names):
         raise UserError(f"{file}: line 1 is blank; it must name the columns")
+    seen = set()
     for place, name in enumerate(names, start=1):
         if not name:
             raise UserError(f"{file}: line 1: column {place} has no name")
-        if name in names[: place - 1]:
+        if name in seen:
             raise UserError(f"{file}: line 1: the column {name!r} is named twice")
+        seen.add(name)
     return _Header(tuple(names), record.count(b"\n"), len(record))
 
 
@@ -197,7 +236,7 @@ def _check_rows(file: File, separator: str, width: int, piece: _Piece) -> None:
                 record.decode()
             except UnicodeDecodeError as error:
                 raise _not_utf8(file, line, record, error) from None
-        cells = len(_cells(record, separator, file, line)) if b'"' in record else record.count(delimiter) + 1
+        cells = len(_cells(record, separator, file, line)) if b'"' in record or b"\0" in record else record.count(delimiter) + 1
         if cells != width:
             blank = " (the line is blank)" if not record.strip() else ""
             raise UserError(f"{file}: line {line}: {cells} cells{blank}, but the header has {width} columns")
@@ -214,19 +253,37 @@ def _records(file: File, piece: _Piece) -> Iterator[tuple[int, bytes]]:
             yield number - len(lines) + 1, b"".join(lines)
             lines, quotes = [], 0
     if lines:
-        raise UserError(f"{file}: line {number - len(lines) + 1}: a quotation mark is opened and never closed")
+        raise _unclosed(file, number - len(lines) + 1)
 
 
 def _cells(record: bytes, separator: str, file: File, line: int) -> list[str]:
+    if b"\0" in record:
+        raise UserError(f"{file}: line {line}: a NUL byte; is the file damaged, or UTF-16? Convert it to UTF-8")
+    if record.count(b'"') % 2:
+        raise _unclosed(file, line)
+    if record.endswith(b"\r\r\n"):  # Python's csv takes it, Polars does not
+        raise _alone(file, line)
     try:
         rows = list(csv.reader(io.StringIO(record.decode(), newline="\n"), delimiter=separator, strict=True))
     except UnicodeDecodeError as error:
         raise _not_utf8(file, line, record, error) from None
     except csv.Error as error:
-        raise UserError(f"{file}: line {line}: {error}") from None
+        raise (_alone if "new-line" in str(error) else _inside)(file, line) from None
     if len(rows) > 1:
-        raise UserError(f"{file}: line {line}: a quotation mark stands inside a cell; quote the whole cell and double the mark")
+        raise _inside(file, line)
     return rows[0] if rows else []
+
+
+def _unclosed(file: File, line: int) -> UserError:
+    return UserError(f"{file}: line {line}: a quotation mark is opened and never closed")
+
+
+def _alone(file: File, line: int) -> UserError:
+    return UserError(f"{file}: line {line}: a carriage return stands alone; end lines with LF or CR LF")
+
+
+def _inside(file: File, line: int) -> UserError:
+    return UserError(f"{file}: line {line}: a quotation mark stands inside a cell; quote the whole cell and double the mark")
 
 
 def _not_utf8(file: File, line: int, record: bytes, error: UnicodeDecodeError) -> UserError:

@@ -51,7 +51,7 @@ class Buckets:
         numbers = np.sort(training[~np.isnan(training)])
         edges = np.empty(0)
         if len(numbers):
-            edges = np.unique(np.quantile(numbers, np.arange(1, buckets) / buckets, method="inverted_cdf"))
+            edges = np.unique(numbers[-(-np.arange(1, buckets) * len(numbers) // buckets) - 1])  # the ⌈i n / buckets⌉-th, exactly
             edges = edges[edges < numbers[-1]]
         below = np.concatenate([np.zeros(1, np.int64), np.searchsorted(numbers, edges, side="right"), np.full(1, len(numbers))])
         return cls(edges, np.concatenate([[len(training) - len(numbers), 0], np.diff(below)]).astype(np.int64))

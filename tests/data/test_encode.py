@@ -151,3 +151,21 @@ def test_counts_are_the_training_occurrences(tmp_path: Path) -> None:
         assert len(counts) == prepared.schema.fields[field].cardinality
         assert counts.tolist() == [int((ids[:, field] == value).sum()) for value in range(len(counts))]
         assert (counts[2:] >= (1 if field == 4 else 2)).all()
+
+
+def test_edges_are_exact_order_statistics(tmp_path: Path) -> None:
+    """25 distinct numbers in 25 buckets: one each. Quantiles at i/25 in floating point would skip one."""
+    train = {"y": [n % 2 for n in range(25)], "x": [str(n) for n in range(25)]}
+    encode(dataclasses.replace(source(train, numeric=("x",)), buckets=25), tmp_path / "toy", IDENTITY)
+    assert [i for [i] in local(tmp_path / "toy")] == list(range(2, 27))
+
+
+def test_a_scaled_number_must_fit_float32(tmp_path: Path) -> None:
+    rows = {"y": [0, 1, 1], "x": ["0.5", None, "-3"]}
+    scaled = dataclasses.replace(source(rows), columns=(Column("x", "scaled"),))
+    encode(scaled, tmp_path / "toy", IDENTITY)
+    prepared = open_prepared(tmp_path / "toy")
+    assert local(tmp_path / "toy") == [[2], [0], [1]] and prepared.schema.factors is not None
+    assert prepared.schema.factors.tolist() == [0.0, -3.0, 0.5] and [c.tolist() for c in prepared.value_counts()] == [[2]]
+    with pytest.raises(UserError, match="row 3, column 'x': '1e39' is not a number"):
+        encode(dataclasses.replace(scaled, parts=source({**rows, "x": ["0.5", None, "1e39"]}).parts), tmp_path / "other", IDENTITY)
