@@ -287,10 +287,18 @@ def speed(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> in
 
     for name, kinds in commandline.SPEED_ONLY.items():
         if getattr(parsed, name) and parsed.what not in kinds:
-            raise UserError(f"speed {parsed.what}: --{name} is for {', '.join(kinds)} only; leave it out")
+            flag = name.replace("_", "-")
+            raise UserError(f"speed {parsed.what}: --{flag} is for {', '.join(kinds)} only; leave it out")
     for name in ("scale", "batch", "batches", "threads", "rounds"):
         if getattr(parsed, name) is not None and getattr(parsed, name) < 1:
             raise UserError(f"speed: --{name} {getattr(parsed, name)}; it must be at least 1")
+    if parsed.what == "data":
+        from benchmark.speed.data import measure
+        from benchmark.speed.peers import environment
+
+        peer = None if parsed.no_peers else environment()
+        print(measure(parsed.rows or [1_000_000], parsed.threads, parsed.rounds, peer))
+        return 0
     base = Work(
         batch=parsed.batch,
         batches=parsed.batches,

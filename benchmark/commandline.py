@@ -23,6 +23,8 @@ SPEED_ONLY = {
     "scale": ("step", "methods", "scale"),
     "precision": ("step", "methods", "scale"),
     "out": ("scale",),
+    "rows": ("data",),
+    "no_peers": ("data",),
 }
 DESCRIPTION = "Compares mitigations of embedding collapse in recommendation (CTR) models under one protocol."
 
@@ -113,13 +115,14 @@ def parser() -> Parser:
 
     speed = command(
         "speed",
-        "measure training throughput",
+        "measure throughput of training and of data",
         "\npeers: this suite, FuxiCTR and DeepCTR-Torch on the same work, in turns on the CPU; sets up the peers' environment on first use."
         "\nstep:  this suite's training step, with each optimisation switched off in turn, and in other precisions."
         "\nmethods: a training step of each method over single embedding's of the same width."
-        "\nscale: how the cost grows with scale, depth, batch, table, rows and sets; a table and a figure.",
+        "\nscale: how the cost grows with scale, depth, batch, table, rows and sets; a table and a figure."
+        "\ndata:  encoding a made-up table like Criteo's, beside FuxiCTR's preprocessing; opening it; batches.",
     )
-    speed.add_argument("what", choices=("peers", "step", "methods", "scale"))
+    speed.add_argument("what", choices=("peers", "step", "methods", "scale", "data"))
     speed.add_argument("--backbones", nargs="+", metavar="NAME", help="default: dcnv2, xdeepfm and finalmlp; of methods and scale: dcnv2")
     speed.add_argument(
         "--methods", nargs="+", metavar="NAME", help="of step: default single_embedding; of methods: default every one that has a backbone"
@@ -133,6 +136,8 @@ def parser() -> Parser:
     speed.add_argument("--compile", action="store_true", help="step: also through torch.compile")
     speed.add_argument("--threads", type=int, default=2, metavar="N", help="torch threads of every contestant (default 2)")
     speed.add_argument("--rounds", type=int, default=5, metavar="R", help="turns of each contestant (default 5)")
+    speed.add_argument("--rows", nargs="+", type=int, metavar="N", help="data: sizes of the table (default 1000000)")
+    speed.add_argument("--no-peers", action="store_true", help="data: without FuxiCTR, whose environment takes minutes to set up")
     speed.add_argument("--out", type=Path, metavar="DIR", help="scale: where the PNG files go (default results/figures)")
     _device(speed)
 

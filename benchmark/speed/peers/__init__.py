@@ -19,6 +19,7 @@ REQUIREMENTS = HERE / "requirements.txt"
 SCRIPTS: Mapping[str, Path] = MappingProxyType(
     {"FuxiCTR": HERE / "fuxictr_training.py", "DeepCTR-Torch": HERE / "deepctr_training.py"},
 )
+PREPROCESSING = HERE / "fuxictr_preprocessing.py"
 HAVE: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"FuxiCTR": ("dcnv2", "xdeepfm", "finalmlp"), "DeepCTR-Torch": ("dcnv2", "xdeepfm")},
 )

@@ -1,0 +1,489 @@
+"""How fast data are prepared, opened and handed out, and in how much memory: of made-up tables like Criteo's, of several sizes.
+
+Whatever is measured has a process of its own: for this suite `python -m benchmark.speed.data TASK …`, for FuxiCTR a script of
+``benchmark/speed/peers``. Both do the same: texts of 39 columns become whole numbers, and every value of the training part is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from tabulate import tabulate
+from tqdm import tqdm
+
+from benchmark import plugins
+from benchmark.contracts import Source, UserError
+from benchmark.data.store import open_prepared
+from benchmark.speed.work import SHAPES
+
+# How many values the columns have: counts I1…, made up like the rest, and the categorical fields C1… of the shape "criteo".
+COUNTS = (600, 5_000, 3_000, 200, 30_000, 6_000, 1_500, 200, 3_000, 10, 100, 400, 800)
+CATEGORIES = tuple(size for size in SHAPES["criteo"] if size > 1)
+SIZES = np.array(COUNTS + CATEGORIES)
+FIELDS = (*(f"I{n + 1}" for n in range(len(COUNTS))), *(f"C{n + 1}" for n in range(len(CATEGORIES))))
+MISSING = np.resize([0.0, 0.45, 0.03, 0.0, 0.2], len(SIZES))  # share of empty cells of each column
+POSITIVE = 0.26
+BLOCK = 1 << 17  # rows drawn at once
+LEAST = 1000  # rows; of fewer a part may lack one of the labels
+BATCH = 8192
+OPENED = 5  # times
+PASSED = 2_000_000  # rows that a turn of batches hands out at least: a pass over a small set is too short to time
+BEAT = 0.1  # seconds between two looks at the memory of what runs
+# Bytes on disk for each row, at most: the table and what the encoder writes; what FuxiCTR and Ray write besides.
+ROOM, ROOM_PEER = 800, 2000
+CHILD = (sys.executable, "-m", "benchmark.speed.data")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the measured processes run and write, and on which cores."""
+
+    folder: Path
+    cores: frozenset[int]
+
+    @property
+    def prepared(self) -> Path:
+        return self.folder / "cache" / "datasets" / "speed"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {"BENCHMARK_CACHE": str(self.folder / "cache"), "RAY_TMPDIR": str(self.folder), "RAY_USAGE_STATS_ENABLED": "0"}
+        return {**os.environ, **own, "OMP_NUM_THREADS": str(len(self.cores)), "PYTHONWARNINGS": "ignore"}
+
+
+@dataclass(frozen=True)
+class Contestant:
+    name: str
+    command: Sequence[str]
+    writes: Path | None = None  # a folder, removed before each turn
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One run of a contestant's process. Memory in bytes."""
+
+    seconds: float  # from its start to its end
+    peak: int  # resident in this process alone, mapped files included
+    private: int  # of it and its descendants together, without mapped files: see ``_watch``
+    told: Mapping[str, float]  # what it says itself
+
+
+def measure(sizes: Sequence[int], threads: int, rounds: int, peer: Path | None) -> str:
+    """The tables, with a line or two for each number of rows. ``peer``: the Python that has FuxiCTR; None leaves it out.
+
+    Raises UserError, before anything is written, when the disk has too little room. Temporary files are removed however this ends.
+    """
+    for rows in sizes:
+        if rows < LEAST:
+            raise UserError(f"speed data: --rows {rows}; it must be at least {LEAST:,}")
+    _check_room(max(sizes), peer is not None)
+    encoded, raced, opened, handed = [], [], [], []
+    turns = len(sizes) * (rounds * (3 if peer is None else 5) + OPENED)
+    with (
+        _interrupted_when_terminated(),
+        tempfile.TemporaryDirectory(prefix="benchmark-speed-") as folder,
+        tqdm(total=turns, unit="turn", disable=not sys.stderr.isatty()) as bar,
+    ):
+        place = Place(Path(folder), frozenset(sorted(os.sched_getaffinity(0))[:threads]))
+        for rows in sizes:
+            table = place.folder / "table.csv"
+            ends = write_table(table, rows)
+            encoded.append(_encoding(place, table, rows, rounds, bar))
+            if peer is not None:
+                raced += _race(place, cut(table, ends), rows, rounds, peer, bar)
+            opened.append(_opening(place, rows, bar))
+            handed += _handing_out(place, rows, rounds, bar)
+            for path in place.folder.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return _report(encoded, raced, opened, handed, len(place.cores))
+
+
+def _check_room(rows: int, peer: bool) -> None:
+    folder = tempfile.gettempdir()
+    needed, free = rows * (ROOM + ROOM_PEER * peer), shutil.disk_usage(folder).free
+    if free < needed:
+        less = "fewer --rows, or --no-peers" if peer else "fewer --rows"
+        raise UserError(
+            f"speed data: {folder} has {_size(free)} free, {rows:,} rows may take {_size(needed)}; "
+            f"name another folder by TMPDIR, or give {less}"
+        )
+
+
+@contextlib.contextmanager
+def _interrupted_when_terminated() -> Iterator[None]:
+    """Being terminated (as by `timeout`) ends the command as Ctrl-C does: files are removed, processes ended."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def write_table(path: Path, rows: int, seed: int = 0) -> tuple[int, int]:
+    """A CSV file with a header: label, counts, and texts like 32-bit hashes; some cells are empty. Returns where in the file the first
+    eight, and the first nine, tenths of the rows end.
+
+    Values are as skewed as ``work.Work.ids``. The rows of a smaller table are the first ones of a larger one.
+    """
+    texts = [pl.Series([*map(str, range(size)), None]) for size in COUNTS]
+    texts += [pl.Series([*(f"{value:08x}" for value in _hashed(n, size).tolist()), None]) for n, size in enumerate(CATEGORIES)]
+    random = np.random.default_rng(seed)
+    cuts = rows - rows // 10 * 2, rows - rows // 10
+    ends = sorted({*range(BLOCK, rows, BLOCK), *cuts, rows})
+    places = {}
+    with (
+        path.open("wb") as file,
+        tqdm(desc="writing the table", total=rows, unit=" rows", unit_scale=True, leave=False, disable=not sys.stderr.isatty()) as bar,
+    ):
+        file.write(f"{','.join(('label', *FIELDS))}\n".encode())
+        for start, end in zip([0, *ends], ends, strict=False):
+            drawn = random.random((end - start, 2 * len(SIZES) + 1))  # row after row, so the blocks' bounds do not matter
+            values = np.minimum((SIZES + 1) ** drawn[:, : len(SIZES)] - 1, SIZES - 1).astype(np.int64)
+            values[drawn[:, len(SIZES) : -1] < MISSING] = -1  # the None at the end
+            columns = {name: text.gather(values[:, n] % len(text)) for n, (name, text) in enumerate(zip(FIELDS, texts, strict=True))}
+            labels = pl.Series((drawn[:, -1] < POSITIVE).astype(np.uint8))
+            pl.DataFrame({"label": labels, **columns}).write_csv(file, include_header=False)
+            places[end] = file.tell()
+            bar.update(end - start)
+    return places[cuts[0]], places[cuts[1]]
+
+
+def _hashed(column: int, size: int) -> NDArray[np.uint32]:
+    """(size,) numbers that look drawn at random but are distinct: each step can be undone."""
+    mixed = np.arange(size, dtype=np.uint32) + np.uint32(column << 24)
+    for factor in (0x85EBCA6B, 0xC2B2AE35):
+        mixed = (mixed ^ (mixed >> np.uint32(15))) * np.uint32(factor)
+    return mixed ^ (mixed >> np.uint32(16))
+
+
+def cut(table: Path, ends: tuple[int, int]) -> Path:
+    """The table as a folder with train.csv, valid.csv and test.csv, 8:1:1 in its order. It becomes the first: most is not copied."""
+    folder = table.with_name("parts")
+    folder.mkdir()
+    with table.open("r+b") as file:
+        header = file.readline()
+        for part, end in (("test", ends[1]), ("valid", ends[0])):
+            with (folder / f"{part}.csv").open("wb") as target:
+                target.write(header)
+                file.seek(end)
+                shutil.copyfileobj(file, target, 1 << 20)
+            file.truncate(end)
+    table.rename(folder / "train.csv")
+    return folder
+
+
+def _ours(place: Place, source: Path) -> Contestant:
+    return Contestant("this suite", (*CHILD, "prepare", str(source), place.prepared.name), place.prepared.parents[1])
+
+
+def _fuxictr(place: Place, source: Path, python: Path) -> Contestant:
+    from benchmark.speed.peers import PREPROCESSING
+
+    out = place.folder / "fuxictr"
+    told = {"source": str(source), "out": str(out), "fields": FIELDS}
+    return Contestant("FuxiCTR", (str(python), str(PREPROCESSING), json.dumps(told)), out)
+
+
+def _encoding(place: Place, table: Path, rows: int, rounds: int, bar: tqdm[Any]) -> list[str]:
+    """One file, which the encoder divides itself."""
+    contestant = _ours(place, table)
+    turns = [_turn(place, contestant, bar) for _ in range(rounds)]
+    return [
+        f"{rows:,}",
+        _size(table.stat().st_size),
+        f"{open_prepared(place.prepared).schema.values:,}",
+        *_times([turn.seconds for turn in turns], rows),
+        *_times([turn.told["alone"] for turn in turns], rows),
+        *_memory(turns),
+        _size(_on_disk(place.prepared)),
+    ]
+
+
+def _race(place: Place, parts: Path, rows: int, rounds: int, peer: Path, bar: tqdm[Any]) -> list[list[str]]:
+    """Three files, for this suite and FuxiCTR in turns. Where the latter fails, its line says why."""
+    ours, theirs = _ours(place, parts), _fuxictr(place, parts, peer)
+    mine: list[Turn] = []
+    others: list[Turn] = []
+    reason = ""
+    for _ in range(rounds):
+        mine.append(_turn(place, ours, bar))
+        if not reason:
+            try:
+                others.append(_turn(place, theirs, bar))
+            except UserError as error:
+                reason = str(error)
+    values, written = open_prepared(place.prepared).schema.values, _on_disk(place.prepared)
+    lines = [_raced(ours, rows, mine, mine, values, written)]
+    if reason:
+        return [*lines, [f"{rows:,}", theirs.name, *["-"] * 7, reason]]
+    assert theirs.writes is not None
+    return [*lines, _raced(theirs, rows, mine, others, int(others[-1].told["values"]), _on_disk(theirs.writes))]
+
+
+def _raced(contestant: Contestant, rows: int, ours: Sequence[Turn], turns: Sequence[Turn], values: int, written: int) -> list[str]:
+    def speeds(of: Sequence[Turn]) -> tuple[list[float], list[float]]:
+        return [rows / turn.seconds for turn in of], [rows / turn.told["alone"] for turn in of]
+
+    line = [f"{rows:,}", contestant.name]
+    for first, other in zip(speeds(ours), speeds(turns), strict=True):
+        line += [_spread([rows / speed for speed in other], ".1f"), _ratio(first, other)]
+    return [*line, *_memory(turns), _size(written), f"{values:,}"]
+
+
+def _opening(place: Place, rows: int, bar: tqdm[Any]) -> list[str]:
+    """The set that was prepared last; files are in the page cache, as after any use."""
+    contestant = Contestant("open", (*CHILD, "open", str(place.prepared)))
+    turns = [_turn(place, contestant, bar) for _ in range(OPENED)]
+    return [f"{rows:,}", _size(_on_disk(place.prepared)), _spread([1000 * turn.told["alone"] for turn in turns], ".1f")]
+
+
+def _handing_out(place: Place, rows: int, rounds: int, bar: tqdm[Any]) -> list[list[str]]:
+    """Batches of the set that was prepared last."""
+    names = ("resident", "mapped")
+    contestants = [Contestant(name, (*CHILD, "batches", str(place.prepared), name)) for name in names]
+    turns: dict[str, list[Turn]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for contestant in contestants:
+            turns[contestant.name].append(_turn(place, contestant, bar))
+    speeds = {name: [turn.told["speed"] for turn in of] for name, of in turns.items()}
+    number = open_prepared(place.prepared).rows["train"]
+    return [
+        [
+            f"{number:,}",
+            name,
+            _spread(speeds[name], ",.0f"),
+            _ratio(speeds[names[0]], speeds[name]),
+            _size(max(turn.private for turn in turns[name])),
+        ]
+        for name in names
+    ]
+
+
+def _turn(place: Place, contestant: Contestant, bar: tqdm[Any]) -> Turn:
+    """Run a contestant's process to its end. Raises UserError when it fails."""
+    bar.set_description(contestant.name)
+    if contestant.writes is not None:
+        shutil.rmtree(contestant.writes, ignore_errors=True)
+    os.sync()  # what the one before has written must not slow this one down
+    with (place.folder / "stdout").open("w+") as said, (place.folder / "stderr").open("w+") as errors:
+        with _on(place.cores):
+            started = time.perf_counter()
+            process = subprocess.Popen(
+                contestant.command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=errors,
+                env=place.environment,
+                start_new_session=True,  # Ctrl-C is for this process, which then ends that one
+            )
+        try:
+            private = _watch(process.pid)
+            seconds = time.perf_counter() - started
+        finally:
+            _end(process)
+        said.seek(0)
+        errors.seek(0)
+        answers = [line for line in said if line.startswith("SPEED ")]
+        if process.returncode or not answers:
+            ended = f"was killed by signal {-process.returncode}" if process.returncode < 0 else "failed"
+            short = " (9: perhaps for want of memory)" if process.returncode == -signal.SIGKILL else ""
+            raise UserError(f"{contestant.name}: {ended}{short}: {' '.join(errors.read().split())[-300:]}")
+    shutil.rmtree(place.folder / "ray", ignore_errors=True)
+    bar.update()
+    told = json.loads(answers[-1].removeprefix("SPEED "))
+    return Turn(seconds, told["peak"], private, told)
+
+
+@contextlib.contextmanager
+def _on(cores: frozenset[int]) -> Iterator[None]:
+    """What is started meanwhile has these cores only."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _watch(process: int) -> int:
+    """Wait for the end of a process. Returns the most memory that was seen, without mapped files, which the system can take back: what
+    it and its descendants had each alone, and of the memory that they share the most that one of them had.
+    """
+    ended = os.pidfd_open(process)
+    try:
+        most, looks, all_of_them = 0, 0, [process]
+        while not select.select([ended], [], [], BEAT)[0]:
+            if looks % 10 == 0:  # going through all processes takes longer than a look at a few
+                all_of_them = _family(process)
+            looks += 1
+            seen = [status(one) for one in all_of_them]
+            most = max(most, sum(one.get("RssAnon", 0) for one in seen) + max(one.get("RssShmem", 0) for one in seen))
+        return most
+    finally:
+        os.close(ended)
+
+
+def _family(process: int) -> list[int]:
+    """A process and its descendants."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            parent = (path / "stat").read_bytes().rpartition(b")")[2].split()[1]
+            children.setdefault(int(parent), []).append(int(path.name))
+    found = [process]
+    for one in found:
+        found += children.get(one, [])
+    return found
+
+
+def status(process: int | str = "self") -> dict[str, int]:
+    """The sizes in /proc/PID/status, in bytes; empty for a process that has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return {}
+    return {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines) if rest.endswith(" kB")}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """With all its descendants, if it runs still."""
+    if process.poll() is None:
+        for one in _family(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+    process.wait()
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    return f"{statistics.median(values):{form}} ({min(values):{form}} … {max(values):{form}})"
+
+
+def _times(seconds: Sequence[float], rows: int) -> list[str]:
+    return [_spread(seconds, ".1f"), f"{rows / statistics.median(seconds):,.0f}"]
+
+
+def _ratio(first: Sequence[float], other: Sequence[float]) -> str:
+    from benchmark.speed.compare import Timed, ratio  # not at the top: it takes time and memory that are not the measured processes'
+
+    middle, low, high = ratio(Timed("", tuple(first)), Timed("", tuple(other)))
+    return f"{middle:.2f} ({low:.2f} … {high:.2f})"
+
+
+def _memory(turns: Sequence[Turn]) -> list[str]:
+    return [_size(max(turn.peak for turn in turns)), _size(max(turn.private for turn in turns))]
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e6:,.0f} MB"
+
+
+def _on_disk(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _report(
+    encoded: Sequence[list[str]], raced: Sequence[list[str]], opened: Sequence[list[str]], handed: Sequence[list[str]], cores: int
+) -> str:
+    """The tables, each with what was measured and with what."""
+    time, over = "median\n(least … most)", "time over\nthis suite's"
+    memory = ["peak memory\nresident", "without\nmapped files"]
+    figures = [["rows", "CSV", "values", f"seconds, {time}", "rows/s", f"encode() alone, {time}", "rows/s", *memory, "on disk"], *encoded]
+    tables = [
+        f"""Encoding one file as `python -m benchmark prepare TABLE --label label --name NAME --force` does, split 8:1:1 at random.
+{_tabulated(figures)}
+Seconds: of the whole process, imports and the file's checksum included; encode() is the rest. On {cores} of {os.cpu_count()} cores, Polars {pl.__version__}.
+The table: {len(COUNTS)} counts and {len(CATEGORIES)} columns of hashes, all taken as categorical, with skewed values; some cells are empty. Values: rows of the
+embedding table, two in each field for what is missing and unseen. The file was just written: where memory allows, no disk is read.
+Peak memory: the most of any turn. Resident counts mapped files too, which the system can take back; without them it was looked at
+every {BEAT:g} s."""
+    ]
+    if raced:
+        figures = [["rows", "contestant", f"seconds, {time}", over, f"work alone, {time}", over, *memory, "on disk", "values"], *raced]
+        tables.append(f"""Preprocessing the same train, valid and test files (8:1:1 of that table), in turns.
+{_tabulated(figures, 2)}
+Both make a number of each text and keep every value of the training file. FuxiCTR: build_dataset with its defaults, in an environment of
+its own (benchmark/speed/peers/requirements.txt); it has {max(1, (os.cpu_count() or 1) // 2)} Ray task(s) for turning texts into numbers: half of the machine's cores, rounded down.
+Work alone: encode(), and build_dataset with the start of Ray; without imports. Peak memory: resident, of the process that was started;
+without mapped files, of its descendants too. Ratios are taken round by round.""")
+    figures = [["rows", "on disk", f"milliseconds, {time}"], *opened]
+    tables.append(f"""Opening the prepared set: open_prepared() in {OPENED} fresh processes, after imports.
+{_tabulated(figures)}""")
+    figures = [["training rows", "rows are", f"rows/s, {time}", "resident /\nthese rows'", "peak memory\nwithout mapped files"], *handed]
+    tables.append(f"""Handing out shuffled batches of {BATCH:,} rows on the CPU: Rows.shuffled over the training part, no model, in turns.
+{_tabulated(figures, 2)}
+Whole passes of {PASSED:,} rows or more in all, after a first pass that does not count: it brings the mapped files into the page cache, so
+this is no reading from a disk. Ratios are of rows/s, round by round. Peak memory: of the whole process, libraries included.""")
+    return "\n\n".join(tables)
+
+
+def _tabulated(lines: Sequence[Sequence[str]], texts: int = 1) -> str:
+    """The first line is the header; the first column is a number, those after it up to ``texts`` are texts."""
+    align = ["right", *["left"] * (texts - 1), *["right"] * (len(lines[0]) - texts)]
+    return tabulate(lines[1:], headers=lines[0], disable_numparse=True, colalign=align)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The measured process: do the task, and say how long it took alone and the most memory that this process had."""
+    task, *words = arguments
+    told = {"prepare": _prepare, "open": _open, "batches": _pass}[task](words)
+    # Not getrusage's ru_maxrss: that starts from the size of the process which started this one.
+    print("\nSPEED", json.dumps({**told, "peak": status()["VmHWM"]}), flush=True)
+
+
+def _prepare(words: list[str]) -> dict[str, float]:
+    """What the command does; "alone" is the encoder's time, without imports and checksums of the files."""
+    from benchmark.data import prepare
+
+    names = vars(prepare)
+    encode, seconds = names["encode"], []
+
+    def timed(source: Source, folder: Path, identity: Mapping[str, Any]) -> None:
+        started = time.perf_counter()
+        encode(source, folder, identity)
+        seconds.append(time.perf_counter() - started)
+
+    names["encode"] = timed
+    prepare.prepare("csv", {"label": "label"}, Path(words[0]), alias=words[1], force=True)
+    return {"alone": seconds[0]}
+
+
+def _open(words: list[str]) -> dict[str, float]:
+    plugins.plugin("datasets", "csv")  # imports
+    started = time.perf_counter()
+    open_prepared(Path(words[0]))
+    return {"alone": time.perf_counter() - started}
+
+
+def _pass(words: list[str]) -> dict[str, float]:
+    """Whole passes, after one that does not count: it brings mapped rows into the page cache."""
+    rows = open_prepared(Path(words[0])).fold(torch.device("cpu"), resident=words[1] == "resident").train
+    generator = torch.Generator().manual_seed(0)
+    passes = -(-PASSED // len(rows))
+    for counted in (1, passes):
+        started = time.perf_counter()
+        for _ in range(counted):
+            for _batch in rows.shuffled(BATCH, generator):
+                pass
+    return {"speed": passes * len(rows) / (time.perf_counter() - started)}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
