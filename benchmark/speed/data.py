@@ -409,18 +409,20 @@ def _report(
     tables = [
         f"""Encoding one file as `python -m benchmark prepare TABLE --label label --name NAME --force` does, split 8:1:1 at random.
 {_tabulated(figures)}
-Seconds: of the whole process, imports and the file's checksum included; encode() is the rest. On {cores} of {os.cpu_count()} cores, Polars {pl.__version__}.
-The table: {len(COUNTS)} counts and {len(CATEGORIES)} columns of hashes, all taken as categorical, with skewed values; some cells are empty. Values: rows of the
-embedding table, two in each field for what is missing and unseen. The file was just written: where memory allows, no disk is read.
-Peak memory: the most of any turn. Resident counts mapped files too, which the system can take back; without them it was looked at
-every {BEAT:g} s."""
+Seconds: of the whole process, imports and the file's checksum included; encode() is the rest. On {cores} of {os.cpu_count()} cores,
+Polars {pl.__version__}. The table: {len(COUNTS)} counts and {len(CATEGORIES)} columns of hashes, all taken as categorical,
+with skewed values; some cells are empty. Values: rows of the embedding table, two in each field for what is missing and unseen.
+The file was just written: where memory allows, no disk is read. Peak memory: the most of any turn. Resident counts mapped files
+too, which the system can take back; without them it was looked at every {BEAT:g} s."""
     ]
     if raced:
+        tasks = max(1, (os.cpu_count() or 1) // 2)
         figures = [["rows", "contestant", f"seconds, {time}", over, f"work alone, {time}", over, *memory, "on disk", "values"], *raced]
         tables.append(f"""Preprocessing the same train, valid and test files (8:1:1 of that table), in turns.
 {_tabulated(figures, 2)}
 Both make a number of each text and keep every value of the training file. FuxiCTR: build_dataset with its defaults, in an environment of
-its own (benchmark/speed/peers/requirements.txt); it has {max(1, (os.cpu_count() or 1) // 2)} Ray task(s) for turning texts into numbers: half of the machine's cores, rounded down.
+its own (benchmark/speed/peers/requirements.txt); it has {tasks} Ray task(s) for turning texts into numbers: half of the machine's
+cores, rounded down.
 Work alone: encode(), and build_dataset with the start of Ray; without imports. Peak memory: resident, of the process that was started;
 without mapped files, of its descendants too. Ratios are taken round by round.""")
     figures = [["rows", "on disk", f"milliseconds, {time}"], *opened]
