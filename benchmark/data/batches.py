@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,7 +43,10 @@ class Rows:
     ) -> None:
         self.device = device
         self._local = local
-        self._offsets = offsets.astype(np.int32)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the map cannot be written to; nothing here does
+            self._mapped = torch.from_numpy(np.asarray(local))
+        self._offsets = torch.from_numpy(offsets.astype(np.int32))
         self.labels = torch.tensor(labels, device=device).float()
         self.ids: Tensor | None = None
         if local.nbytes < SHARE * free_memory(device) if resident is None else resident:
@@ -89,7 +93,7 @@ class Rows:
                 missing -= len(parts[-1])
                 if not missing:
                     numbers = parts[0] if len(parts) == 1 else torch.cat(parts)
-                    yield numbers, self._read(numbers.numpy()) if self.ids is None else self.ids.index_select(0, numbers)
+                    yield numbers, self._read(numbers) if self.ids is None else self.ids.index_select(0, numbers)
                     parts, missing = [], next(wanted, 0)
 
     def _windows(self, generator: torch.Generator) -> Iterator[Tensor]:
@@ -124,10 +128,11 @@ class Rows:
         """On the device; from pinned memory a copy to a GPU does not wait."""
         return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
 
-    def _read(self, rows: slice | NDArray[np.int32]) -> Tensor:
+    def _read(self, rows: slice | Tensor) -> Tensor:
         """Global ids (b, F) of those rows."""
-        ids = np.asarray(self._local)[rows] if isinstance(rows, slice) else np.take(np.asarray(self._local), rows, axis=0, mode="clip")
-        return torch.from_numpy(ids + self._offsets)
+        if isinstance(rows, slice):
+            return self._mapped[rows] + self._offsets
+        return self._mapped.index_select(0, rows).add_(self._offsets)
 
 
 def free_memory(device: torch.device) -> int:

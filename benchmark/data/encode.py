@@ -68,10 +68,12 @@ class Texts:
         self._categories = pl.Categories.random()
         self._type = pl.Categorical(self._categories)
         self._held = pl.Series([""], dtype=self._type)  # Polars forgets the codes when no series of that type is left
+        self._missing: int = self._held.to_physical()[0]
 
     def codes(self, texts: pl.Series) -> NDArray[np.uint32]:
-        """(n,) texts without nulls -> (n,) codes. Threads may call it at the same time."""
-        return texts.cast(self._type).to_physical().to_numpy()
+        """(n,) texts -> (n,) codes. Null is the empty text. Threads may call it at the same time."""
+        codes = texts.cast(self._type).to_physical()
+        return (codes.fill_null(self._missing) if codes.null_count() else codes).to_numpy()
 
     def distinct(self) -> pl.Series:
         """The texts, by code."""
@@ -201,7 +203,7 @@ class _Encoder:
         )
         codes = np.empty((len(self.texts), rows), np.int32)
         for place, (name, texts) in enumerate(self.texts.items()):
-            codes[place] = texts.codes(_filled(batch[name]))
+            codes[place] = texts.codes(batch[name])
         numbers = np.empty((len(self.numbers), rows))
         for place, name in enumerate(self.numbers):
             cells = batch[name]
@@ -211,7 +213,7 @@ class _Encoder:
             _refuse(bad, cells, where, start, "is not a number, but the field is numeric (leave the cell empty if it is missing)")
             numbers[place] = column.fill_null(float("nan")).to_numpy()
         ones = labels.is_in(LABELS[1::2]).cast(pl.UInt8).to_numpy()
-        return _Block(codes, numbers, ones, self.by.codes(_filled(batch[by])) if by else np.empty(0, np.uint32))
+        return _Block(codes, numbers, ones, self.by.codes(batch[by]) if by else np.empty(0, np.uint32))
 
     def _check_parts(self, staged: list[_Staged]) -> None:
         """Raises UserError for a part that is empty or of one class."""
