@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import mmap
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.data.ahead import ahead
+from benchmark.data.ahead import ahead, side_by_side
 
 BLOCK = 1 << 20  # rows moved at once
 SHARE = 0.4  # of the free memory that one part may take
@@ -24,7 +25,7 @@ class Rows:
     """n rows of F fields for one device.
 
     ``ids``: int32 (n, F), global: local ids + the field's offset. They are resident on the device when they take less than SHARE of its
-    free memory; otherwise ``ids`` is None, and a thread reads the memory map ahead of training, which trials on one machine share. The
+    free memory; otherwise ``ids`` is None, and threads read the memory map, which trials on one machine share, ahead of training. The
     batches are the same either way. ``labels``: float32 (n,), always resident.
 
     Up to WINDOW rows are shuffled by one permutation. More are cut into strips of STRIP neighbours; up to 512 strips drawn at random
@@ -43,10 +44,7 @@ class Rows:
     ) -> None:
         self.device = device
         self._local = local
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # the map cannot be written to; nothing here does
-            self._mapped = torch.from_numpy(np.asarray(local))
-        self._offsets = torch.from_numpy(offsets.astype(np.int32))
+        self._offsets = offsets.astype(np.int32)
         self.labels = torch.tensor(labels, device=device).float()
         self.ids: Tensor | None = None
         if local.nbytes < SHARE * free_memory(device) if resident is None else resident:
@@ -63,8 +61,8 @@ class Rows:
         if self.ids is not None:
             yield from ((self.ids[block], self.labels[block]) for block in blocks)
             return
-        for block, ids in zip(blocks, ahead(map(self._read, blocks)), strict=True):
-            yield self._moved(ids), self.labels[block]
+        for block, ids in zip(blocks, self._read_ahead(blocks), strict=True):
+            yield ids.to(self.device, non_blocking=True), self.labels[block]
 
     def shuffled(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Every row once, in an order drawn from ``generator`` (on its device); as ``batches``.
@@ -74,27 +72,20 @@ class Rows:
         sizes = [size] * (len(self) // size) + [len(self) % size] * (len(self) % size > 0)
         if len(sizes) > 1 < size and sizes[-1] == 1:
             sizes[-2:] = [size + 1]
-        drawn = self._drawn(sizes, self._windows(generator) if self.ids is not None else ahead(self._windows(generator), 1))
         if self.ids is not None:
-            yield from ((ids, self.labels.index_select(0, numbers)) for numbers, ids in drawn)
-        else:
-            yield from ((self._moved(ids), self.labels.index_select(0, self._moved(numbers))) for numbers, ids in ahead(drawn))
+            drawn = _cut(self._windows(generator), sizes)
+            yield from ((self.ids.index_select(0, numbers), self.labels.index_select(0, numbers)) for numbers in drawn)
+            return
+        drawn, again = itertools.tee(_cut(ahead(self._windows(generator), 1), sizes))
+        for numbers, ids in zip(again, self._read_ahead(drawn), strict=True):
+            there = self._pinned(numbers).to(self.device, non_blocking=True)
+            yield ids.to(self.device, non_blocking=True), self.labels.index_select(0, there)
 
-    def _drawn(self, sizes: list[int], windows: Iterator[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """(row numbers (b,), ids (b, F)) for each size b, from one window after the other."""
-        wanted = iter(sizes)
-        parts: list[Tensor] = []
-        missing = next(wanted, 0)
-        for window in windows:
-            start = 0
-            while start < len(window):
-                parts.append(window[start : start + missing])
-                start += len(parts[-1])
-                missing -= len(parts[-1])
-                if not missing:
-                    numbers = parts[0] if len(parts) == 1 else torch.cat(parts)
-                    yield numbers, self._read(numbers) if self.ids is None else self.ids.index_select(0, numbers)
-                    parts, missing = [], next(wanted, 0)
+    def _read_ahead(self, wanted: Iterable[slice | Tensor]) -> Iterator[Tensor]:
+        """``_read`` of each, by as many threads as PyTorch's operations have here, while the taker trains."""
+        threads = torch.get_num_threads()
+        with ThreadPoolExecutor(threads) as pool:
+            yield from side_by_side(pool, lambda rows: self._pinned(self._read(rows)), wanted, depth=threads + 1)
 
     def _windows(self, generator: torch.Generator) -> Iterator[Tensor]:
         """Row numbers, int32, of one window after the other in the order in which they are taken. Tells the system what will be read."""
@@ -124,15 +115,31 @@ class Rows:
                 mmap.MADV_WILLNEED, aligned, first + (end - start) * size - aligned
             )
 
-    def _moved(self, tensor: Tensor) -> Tensor:
-        """On the device; from pinned memory a copy to a GPU does not wait."""
-        return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
+    def _pinned(self, tensor: Tensor) -> Tensor:
+        """For a GPU in memory from which a copy does not wait."""
+        return tensor.pin_memory() if self.device.type == "cuda" else tensor
 
     def _read(self, rows: slice | Tensor) -> Tensor:
         """Global ids (b, F) of those rows."""
-        if isinstance(rows, slice):
-            return self._mapped[rows] + self._offsets
-        return self._mapped.index_select(0, rows).add_(self._offsets)
+        local = np.asarray(self._local)
+        # Not torch.index_select: its threads and those of the model's operations would wait for each other.
+        return torch.from_numpy((local[rows] if isinstance(rows, slice) else np.take(local, rows.numpy(), axis=0)) + self._offsets)
+
+
+def _cut(windows: Iterable[Tensor], sizes: Iterable[int]) -> Iterator[Tensor]:
+    """The windows' row numbers, in pieces of these sizes."""
+    wanted = iter(sizes)
+    parts: list[Tensor] = []
+    missing = next(wanted, 0)
+    for window in windows:
+        start = 0
+        while start < len(window):
+            parts.append(window[start : start + missing])
+            start += len(parts[-1])
+            missing -= len(parts[-1])
+            if not missing:
+                yield parts[0] if len(parts) == 1 else torch.cat(parts)
+                parts, missing = [], next(wanted, 0)
 
 
 def free_memory(device: torch.device) -> int:
