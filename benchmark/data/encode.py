@@ -139,7 +139,10 @@ class _Encoder:
         vocabularies = self._learn(staged)
         rows, rates = self._write(staged, vocabularies)
         shutil.rmtree(temporary)
+        on_disk = [self.pool.submit(_sync, path) for path in self.building.iterdir()]  # begun now: takes as long as the checksum does
         self._describe(rows, rates, vocabularies, identity)
+        for file in on_disk:
+            file.result()
 
     def _stage(self, part: str, frame: pl.LazyFrame, stem: Path) -> _Staged:
         """Run the frame once: its cells to codes and numbers, checked. Raises UserError at the first bad cell."""
