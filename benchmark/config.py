@@ -23,6 +23,7 @@ from benchmark.contracts import UserError
 T = TypeVar("T")
 NO_BACKBONE = "none"  # in a sanity row's cell
 CONTROL = "single_embedding"  # the method that others are compared with
+LISTED = 40  # names in an error message at most: a file may have thousands of columns
 
 
 Precision = Literal["fp32", "tf32", "bf16"]
@@ -201,7 +202,8 @@ def known(what: str, name: str, names: Iterable[str], where: str) -> str:
     if name in choices:
         return name
     near = difflib.get_close_matches(name, choices, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices) or 'none'}"
+    more = f" and {len(choices) - LISTED} more" if len(choices) > LISTED else ""
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices[:LISTED]) or 'none'}{more}"
     raise UserError(f"{where}: unknown {what} {name!r}; {hint}")
 
 

@@ -99,6 +99,12 @@ def test_known_lists_the_choices_when_nothing_is_near() -> None:
         known("thing", "zzz", ["two", "one"], "here")
 
 
+def test_known_lists_not_thousands_of_choices() -> None:
+    with pytest.raises(UserError, match=r"known: 0000.* and 1960 more") as caught:
+        known("column", "zzzz", [f"{number:04}" for number in range(2000)], "here")
+    assert len(str(caught.value)) < 400
+
+
 @pytest.mark.parametrize(
     ("hint", "text", "value"),
     [

@@ -240,8 +240,8 @@ def _table(headers: list[str], rows: list[list[str]], left: Sequence[str], outpu
 
 
 def _name(text: str, output: Format) -> str:
-    """A user's column may be called anything: in one line, and without what ends a cell of a markdown table."""
-    line = " ".join(text.split())
+    """A user's column may be called anything: in one line, without what moves a terminal's cursor or ends a cell of a markdown table."""
+    line = "".join(mark if mark.isprintable() else "\ufffd" for mark in " ".join(text.split()))
     return line.replace("|", "\\|") if output == "markdown" else line
 
 

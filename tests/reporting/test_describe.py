@@ -277,10 +277,10 @@ def shown_headers(text: str) -> list[str]:
 
 
 def test_odd_names_and_notes(tmp_path: Path) -> None:
-    found = toy(tmp_path, {"a|b": list("xy"), "two\nlines": list("xx")}, notes=("its checksum differs",))
-    assert [row["field"] for row in shown(found, "table")] == ["a|b", "two lines"]
-    assert [row["field"] for row in shown(found, "markdown")] == [r"a\|b", "two lines"]
-    assert [row["field"] for row in csv.DictReader(io.StringIO(describe(found, "csv")))] == ["a|b", "two\nlines"]
+    found = toy(tmp_path, {"a|b": list("xy"), "two\nlines": list("xx"), "\x1b[2J": list("xx")}, notes=("its checksum differs",))
+    assert [row["field"] for row in shown(found, "table")] == ["a|b", "two lines", "\ufffd[2J"]
+    assert [row["field"] for row in shown(found, "markdown")] == [r"a\|b", "two lines", "\ufffd[2J"]
+    assert [row["field"] for row in csv.DictReader(io.StringIO(describe(found, "csv")))] == ["a|b", "two\nlines", "\x1b[2J"]
     assert "\nnote: its checksum differs\n" in describe(found)
     assert "\n- note: its checksum differs\n" in describe(found, "markdown")
     assert json.loads(describe(found, "json"))["notes"] == ["its checksum differs"]
