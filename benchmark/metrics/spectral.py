@@ -9,9 +9,9 @@ The matrix of zeros uses no dimension: its ranks and its information abundance a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from statistics import fmean
 from types import MappingProxyType
 
 import numpy as np
@@ -211,8 +211,9 @@ def table_metrics(table: Tensor, sets: int, names: Sequence[str], counts: Sequen
             if learned >= columns:
                 averaged[matrix].append(keyed)
     for matrix, fields in averaged.items():
-        if fields:
-            result |= {f"{matrix}{key}": math.fsum(f[key] for f in fields) / len(fields) for key in fields[0]}
+        # One learned value, centred, is 0, and so is its Gaussian's: that field has no such ratio.
+        for key in dict.fromkeys(key for field in fields for key in field):
+            result[f"{matrix}{key}"] = fmean(field[key] for field in fields if key in field)
     result["table/fields_averaged"] = float(len(averaged["table"]))
     return result
 

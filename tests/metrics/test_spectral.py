@@ -322,6 +322,18 @@ def test_no_eligible_field_no_mean() -> None:
     assert "table/weekday/effective_rank" in found and "table/effective_rank" not in found
 
 
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_a_field_with_one_value_in_a_table_of_width_one(order: slice) -> None:
+    """Logistic regression's table: such a field has no spread to divide by, the mean of that ratio is over the others."""
+    counts = [np.array([0, 0, 9]), np.array([0, 1, 4, 4])][order]
+    found = table_metrics(torch.randn(7, 1), 1, ["constant", "other"][order], counts)
+    assert found["table/fields_averaged"] == 2
+    for metric in METRICS:
+        assert f"table/{metric}_over_gaussian" in found
+    ratio = "participation_ratio_over_gaussian"
+    assert f"table/constant/{ratio}" not in found and found[f"table/{ratio}"] == found[f"table/other/{ratio}"]
+
+
 def test_table_that_does_not_fit_is_refused() -> None:
     for sets, names, counts in ((1, ["a"], [np.ones(4)]), (4, ["a"], [np.ones(5)]), (1, ["a", "b"], [np.ones(5)])):
         with pytest.raises(ValueError, match="does not fit"):
