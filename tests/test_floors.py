@@ -28,7 +28,7 @@ ONLY_HERE = {
     "matplotlib": ["benchmark/reporting", "benchmark/speed/scaling.py"],
     "tabulate": ["benchmark/reporting", "benchmark/speed"],
     "pandas": ["benchmark/reporting"],
-    "polars": ["benchmark/contracts.py", "benchmark/data", "benchmark/speed/data.py", "datasets"],
+    "polars": ["benchmark/contracts.py", "benchmark/data", "benchmark/speed/table.py", "datasets"],
 }
 
 

@@ -1,4 +1,4 @@
-"""How fast a training is: against its own switches, against other libraries, against the machine.
+"""How fast a training is: against its own switches, against other libraries, against the machine. And how fast its data are made ready.
 
 work         what is trained: sizes, and rows drawn for them
 contestants  who trains it: this suite in this process, a peer in a process and environment of its own
@@ -7,4 +7,7 @@ counting     what a step has to do for a sample: arithmetic and bytes
 machine      what the machine can do at most: products and copies
 compare      contestants in turns, and the table of medians, spreads and ratios
 scaling      how the cost of a training step grows with scale, depth, batch, table, rows and sets: a table and a figure
+data         a table prepared, opened and handed out in batches; beside FuxiCTR's preprocessing
+table        the table made up for that
+turns        processes measured whole: seconds, and memory with and without mapped files
 """

@@ -9,82 +9,35 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import shutil
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import numpy as np
-import polars as pl
 import torch
-from numpy.typing import NDArray
 from tabulate import tabulate
 from tqdm import tqdm
 
 from benchmark import plugins
 from benchmark.contracts import Source, UserError
 from benchmark.data.store import open_prepared
-from benchmark.speed.work import SHAPES
+from benchmark.speed.table import CATEGORIES, COUNTS, FIELDS, cut, write_table
+from benchmark.speed.turns import BEAT, Contestant, Place, Turn, status, take_turn
 
-# How many values the columns have: counts I1…, made up like the rest, and the categorical fields C1… of the shape "criteo".
-COUNTS = (600, 5_000, 3_000, 200, 30_000, 6_000, 1_500, 200, 3_000, 10, 100, 400, 800)
-CATEGORIES = tuple(size for size in SHAPES["criteo"] if size > 1)
-SIZES = np.array(COUNTS + CATEGORIES)
-FIELDS = (*(f"I{n + 1}" for n in range(len(COUNTS))), *(f"C{n + 1}" for n in range(len(CATEGORIES))))
-MISSING = np.resize([0.0, 0.45, 0.03, 0.0, 0.2], len(SIZES))  # share of empty cells of each column
-POSITIVE = 0.26
-BLOCK = 1 << 17  # rows drawn at once
 LEAST = 1000  # rows; of fewer a part may lack one of the labels
 BATCH = 8192
 OPENED = 5  # times
 PASSED = 2_000_000  # rows that a turn of batches hands out at least: a pass over a small set is too short to time
-BEAT = 0.1  # seconds between two looks at the memory of what runs
 # Bytes on disk for each row, at most: the table and what the encoder writes; what FuxiCTR and Ray write besides.
 ROOM, ROOM_PEER = 800, 2000
 CHILD = (sys.executable, "-m", "benchmark.speed.data")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the measured processes run and write, and on which cores."""
-
-    folder: Path
-    cores: frozenset[int]
-
-    @property
-    def prepared(self) -> Path:
-        return self.folder / "cache" / "datasets" / "speed"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        own = {"BENCHMARK_CACHE": str(self.folder / "cache"), "RAY_TMPDIR": str(self.folder), "RAY_USAGE_STATS_ENABLED": "0"}
-        return {**os.environ, **own, "OMP_NUM_THREADS": str(len(self.cores)), "PYTHONWARNINGS": "ignore"}
-
-
-@dataclass(frozen=True)
-class Contestant:
-    name: str
-    command: Sequence[str]
-    writes: Path | None = None  # a folder, removed before each turn
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One run of a contestant's process. Memory in bytes."""
-
-    seconds: float  # from its start to its end
-    peak: int  # resident in this process alone, mapped files included
-    private: int  # of it and its descendants together, without mapped files: see ``_watch``
-    told: Mapping[str, float]  # what it says itself
 
 
 def measure(sizes: Sequence[int], threads: int, rounds: int, peer: Path | None) -> str:
@@ -138,59 +91,6 @@ def _interrupted_when_terminated() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def write_table(path: Path, rows: int, seed: int = 0) -> tuple[int, int]:
-    """A CSV file with a header: label, counts, and texts like 32-bit hashes; some cells are empty. Returns where in the file the first
-    eight, and the first nine, tenths of the rows end.
-
-    Values are as skewed as ``work.Work.ids``. The rows of a smaller table are the first ones of a larger one.
-    """
-    texts = [pl.Series([*map(str, range(size)), None]) for size in COUNTS]
-    texts += [pl.Series([*(f"{value:08x}" for value in _hashed(n, size).tolist()), None]) for n, size in enumerate(CATEGORIES)]
-    random = np.random.default_rng(seed)
-    cuts = rows - rows // 10 * 2, rows - rows // 10
-    ends = sorted({*range(BLOCK, rows, BLOCK), *cuts, rows})
-    places = {}
-    with (
-        path.open("wb") as file,
-        tqdm(desc="writing the table", total=rows, unit=" rows", unit_scale=True, leave=False, disable=not sys.stderr.isatty()) as bar,
-    ):
-        file.write(f"{','.join(('label', *FIELDS))}\n".encode())
-        for start, end in zip([0, *ends], ends, strict=False):
-            drawn = random.random((end - start, 2 * len(SIZES) + 1))  # row after row, so the blocks' bounds do not matter
-            values = np.minimum((SIZES + 1) ** drawn[:, : len(SIZES)] - 1, SIZES - 1).astype(np.int64)
-            values[drawn[:, len(SIZES) : -1] < MISSING] = -1  # the None at the end
-            columns = {name: text.gather(values[:, n] % len(text)) for n, (name, text) in enumerate(zip(FIELDS, texts, strict=True))}
-            labels = pl.Series((drawn[:, -1] < POSITIVE).astype(np.uint8))
-            pl.DataFrame({"label": labels, **columns}).write_csv(file, include_header=False)
-            places[end] = file.tell()
-            bar.update(end - start)
-    return places[cuts[0]], places[cuts[1]]
-
-
-def _hashed(column: int, size: int) -> NDArray[np.uint32]:
-    """(size,) numbers that look drawn at random but are distinct: each step can be undone."""
-    mixed = np.arange(size, dtype=np.uint32) + np.uint32(column << 24)
-    for factor in (0x85EBCA6B, 0xC2B2AE35):
-        mixed = (mixed ^ (mixed >> np.uint32(15))) * np.uint32(factor)
-    return mixed ^ (mixed >> np.uint32(16))
-
-
-def cut(table: Path, ends: tuple[int, int]) -> Path:
-    """The table as a folder with train.csv, valid.csv and test.csv, 8:1:1 in its order. It becomes the first: most is not copied."""
-    folder = table.with_name("parts")
-    folder.mkdir()
-    with table.open("r+b") as file:
-        header = file.readline()
-        for part, end in (("test", ends[1]), ("valid", ends[0])):
-            with (folder / f"{part}.csv").open("wb") as target:
-                target.write(header)
-                file.seek(end)
-                shutil.copyfileobj(file, target, 1 << 20)
-            file.truncate(end)
-    table.rename(folder / "train.csv")
-    return folder
-
-
 def _ours(place: Place, source: Path) -> Contestant:
     return Contestant("this suite", (*CHILD, "prepare", str(source), place.prepared.name), place.prepared.parents[1])
 
@@ -206,7 +106,7 @@ def _fuxictr(place: Place, source: Path, python: Path) -> Contestant:
 def _encoding(place: Place, table: Path, rows: int, rounds: int, bar: tqdm[Any]) -> list[str]:
     """One file, which the encoder divides itself."""
     contestant = _ours(place, table)
-    turns = [_turn(place, contestant, bar) for _ in range(rounds)]
+    turns = [take_turn(place, contestant, bar) for _ in range(rounds)]
     return [
         f"{rows:,}",
         _size(table.stat().st_size),
@@ -225,10 +125,10 @@ def _race(place: Place, parts: Path, rows: int, rounds: int, peer: Path, bar: tq
     others: list[Turn] = []
     reason = ""
     for _ in range(rounds):
-        mine.append(_turn(place, ours, bar))
+        mine.append(take_turn(place, ours, bar))
         if not reason:
             try:
-                others.append(_turn(place, theirs, bar))
+                others.append(take_turn(place, theirs, bar))
             except UserError as error:
                 reason = str(error)
     values, written = open_prepared(place.prepared).schema.values, _on_disk(place.prepared)
@@ -252,7 +152,7 @@ def _raced(contestant: Contestant, rows: int, ours: Sequence[Turn], turns: Seque
 def _opening(place: Place, rows: int, bar: tqdm[Any]) -> list[str]:
     """The set that was prepared last; files are in the page cache, as after any use."""
     contestant = Contestant("open", (*CHILD, "open", str(place.prepared)))
-    turns = [_turn(place, contestant, bar) for _ in range(OPENED)]
+    turns = [take_turn(place, contestant, bar) for _ in range(OPENED)]
     return [f"{rows:,}", _size(_on_disk(place.prepared)), _spread([1000 * turn.told["alone"] for turn in turns], ".1f")]
 
 
@@ -263,7 +163,7 @@ def _handing_out(place: Place, rows: int, rounds: int, bar: tqdm[Any]) -> list[l
     turns: dict[str, list[Turn]] = {name: [] for name in names}
     for _ in range(rounds):
         for contestant in contestants:
-            turns[contestant.name].append(_turn(place, contestant, bar))
+            turns[contestant.name].append(take_turn(place, contestant, bar))
     speeds = {name: [turn.told["speed"] for turn in of] for name, of in turns.items()}
     number = open_prepared(place.prepared).rows["train"]
     return [
@@ -276,101 +176,6 @@ def _handing_out(place: Place, rows: int, rounds: int, bar: tqdm[Any]) -> list[l
         ]
         for name in names
     ]
-
-
-def _turn(place: Place, contestant: Contestant, bar: tqdm[Any]) -> Turn:
-    """Run a contestant's process to its end. Raises UserError when it fails."""
-    bar.set_description(contestant.name)
-    if contestant.writes is not None:
-        shutil.rmtree(contestant.writes, ignore_errors=True)
-    os.sync()  # what the one before has written must not slow this one down
-    with (place.folder / "stdout").open("w+") as said, (place.folder / "stderr").open("w+") as errors:
-        with _on(place.cores):
-            started = time.perf_counter()
-            process = subprocess.Popen(
-                contestant.command,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=errors,
-                env=place.environment,
-                start_new_session=True,  # Ctrl-C is for this process, which then ends that one
-            )
-        try:
-            private = _watch(process.pid)
-            seconds = time.perf_counter() - started
-        finally:
-            _end(process)
-        said.seek(0)
-        errors.seek(0)
-        answers = [line for line in said if line.startswith("SPEED ")]
-        if process.returncode or not answers:
-            ended = f"was killed by signal {-process.returncode}" if process.returncode < 0 else "failed"
-            short = " (9: perhaps for want of memory)" if process.returncode == -signal.SIGKILL else ""
-            raise UserError(f"{contestant.name}: {ended}{short}: {' '.join(errors.read().split())[-300:]}")
-    shutil.rmtree(place.folder / "ray", ignore_errors=True)
-    bar.update()
-    told = json.loads(answers[-1].removeprefix("SPEED "))
-    return Turn(seconds, told["peak"], private, told)
-
-
-@contextlib.contextmanager
-def _on(cores: frozenset[int]) -> Iterator[None]:
-    """What is started meanwhile has these cores only."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-def _watch(process: int) -> int:
-    """Wait for the end of a process. Returns the most memory that was seen, without mapped files, which the system can take back: what
-    it and its descendants had each alone, and of the memory that they share the most that one of them had.
-    """
-    ended = os.pidfd_open(process)
-    try:
-        most, looks, all_of_them = 0, 0, [process]
-        while not select.select([ended], [], [], BEAT)[0]:
-            if looks % 10 == 0:  # going through all processes takes longer than a look at a few
-                all_of_them = _family(process)
-            looks += 1
-            seen = [status(one) for one in all_of_them]
-            most = max(most, sum(one.get("RssAnon", 0) for one in seen) + max(one.get("RssShmem", 0) for one in seen))
-        return most
-    finally:
-        os.close(ended)
-
-
-def _family(process: int) -> list[int]:
-    """A process and its descendants."""
-    children: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            parent = (path / "stat").read_bytes().rpartition(b")")[2].split()[1]
-            children.setdefault(int(parent), []).append(int(path.name))
-    found = [process]
-    for one in found:
-        found += children.get(one, [])
-    return found
-
-
-def status(process: int | str = "self") -> dict[str, int]:
-    """The sizes in /proc/PID/status, in bytes; empty for a process that has ended."""
-    try:
-        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return {}
-    return {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines) if rest.endswith(" kB")}
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """With all its descendants, if it runs still."""
-    if process.poll() is None:
-        for one in _family(process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(one, signal.SIGKILL)
-    process.wait()
 
 
 def _spread(values: Sequence[float], form: str) -> str:
@@ -411,7 +216,7 @@ def _report(
         f"""Encoding one file as `python -m benchmark prepare TABLE --label label --name NAME --force` does, split 8:1:1 at random.
 {_tabulated(figures)}
 Seconds: of the whole process, imports and the file's checksum included; encode() is the rest. On {cores} of {os.cpu_count()} cores,
-Polars {pl.__version__}. The table: {len(COUNTS)} counts and {len(CATEGORIES)} columns of hashes, all taken as categorical,
+Polars {version("polars")}. The table: {len(COUNTS)} counts and {len(CATEGORIES)} columns of hashes, all taken as categorical,
 with skewed values; some cells are empty. Values: rows of the embedding table, two in each field for what is missing and unseen.
 The file was just written: where memory allows, no disk is read. Peak memory: the most of any turn. Resident counts mapped files
 too, which the system can take back; without them it was looked at every {BEAT:g} s."""

@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 from benchmark.__main__ import main
-from benchmark.speed import data
-from benchmark.speed.data import FIELDS, cut, write_table
+from benchmark.speed import data, table
+from benchmark.speed.table import FIELDS, cut, write_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +40,7 @@ def test_the_table_is_as_promised(tmp_path: Path) -> None:
 
 
 def test_texts_of_a_column_are_distinct() -> None:
-    assert len(set(data._hashed(0, 100_000).tolist())) == 100_000
+    assert len(set(table._hashed(0, 100_000).tolist())) == 100_000
 
 
 def test_the_command_has_its_tables_and_leaves_nothing(
