@@ -223,6 +223,7 @@ def list_plugins(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]
 
 def prepare(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
     from benchmark.data.prepare import prepare as encode
+    from benchmark.data.store import folder_of, identity_of
 
     name = commandline.dataset_plugin(parsed.dataset)
     origin, alias = parsed.origin, parsed.name
@@ -230,16 +231,33 @@ def prepare(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> 
         if origin is None and parsed.dataset == "csv":
             raise UserError("prepare csv: name your file, as in `python -m benchmark prepare FILE --label COLUMN`")
         origin = origin or Path(parsed.dataset)
-        alias = alias or origin.name.split(".")[0]
+        alias = alias or _plain(origin.name)
+    before = None if alias is None or parsed.force else identity_of(folder_of(alias, {}))
     prepared = encode(name, knobs["dataset"], origin, parsed.allow_checksum_mismatch, alias, parsed.force)
     parts = ", ".join(f"{part} {rows:,}" for part, rows in prepared.rows.items())
     schema = prepared.schema
+    gone = []
+    if before is not None and before["files"] != (identity_of(prepared.folder) or before)["files"]:
+        gone = [f"note: it replaces {prepared.name} as made from {', '.join(before['files'])}; another --name would keep both"]
     _say(
         f"{prepared.name}: {parts} rows, {len(schema.fields)} fields, {schema.values:,} values, fingerprint {prepared.fingerprint}",
         *(f"note: {note}" for note in prepared.notes),
-        f"train on it: {sys.executable} -m benchmark run quick --datasets {prepared.name}",
+        *gone,
+        f"train on it: {sys.executable} -m benchmark run quick --datasets {prepared.name}"
+        if not prepared.options
+        else f"train on it: a suite file with these settings under [options.datasets.{prepared.name}], or give it a --name of its own",
     )
     return 0
+
+
+def _plain(name: str) -> str:
+    """A file's name without what says its type."""
+    from benchmark.data.files import SUFFIXES
+
+    endings = sorted((*SUFFIXES, ".zip"), key=len, reverse=True)
+    while ending := next((ending for ending in endings if name.endswith(ending) and name != ending), ""):
+        name = name.removesuffix(ending)
+    return name
 
 
 def describe(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:

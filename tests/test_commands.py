@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -155,6 +156,20 @@ def test_a_users_table_from_file_to_board(tmp_path: Path, capsys: pytest.Capture
     assert [(row["dataset"], row["status"]) for row in board(tmp_path / "results", capsys)] == [("my_clicks", "finished")]
     assert main(["status", "--results", str(tmp_path / "results")]) == 0
     assert "my_clicks" in capsys.readouterr().out
+
+
+def test_a_files_name_names_the_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [f"{n % 2},{n % 7}" for n in range(100)]
+    names = "2024.01.clicks.csv", "2024.02.clicks.csv.gz", "2024.01.clicks.tsv", "2024.01.clicks.tsv"
+    replaced = [False, False, True, False]
+    for name, gone in zip(names, replaced, strict=True):
+        text = "\n".join(["click,ad", *lines]) + "\n"
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+        assert main(["prepare", str(path), "--label", "click", "--separator", ","]) == 0
+        shown = capsys.readouterr().out
+        assert shown.startswith(f"{name[:14]}: train 8")
+        assert ("note: it replaces 2024.01.clicks as made from 2024.01.clicks.csv; another --name would keep both" in shown) == gone
 
 
 def test_the_quick_suite_is_what_it_is_said_to_be() -> None:

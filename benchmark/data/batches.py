@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import mmap
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,8 +14,10 @@ from torch import Tensor
 
 from benchmark.data.ahead import ahead, side_by_side
 
+Wanted = TypeVar("Wanted", slice, Tensor)
 BLOCK = 1 << 20  # rows moved at once
-SHARE = 0.4  # of the free memory that one part may take
+SHARE = 0.4  # of a GPU's free memory that one part may take
+SMALL = 1 << 28  # bytes that one part may take on the CPU: every trial has its own, while mapped rows are all trials'
 WINDOW = 1 << 21  # rows shuffled together
 STRIP = 1 << 12  # neighbouring rows that a window takes together
 
@@ -24,14 +25,14 @@ STRIP = 1 << 12  # neighbouring rows that a window takes together
 class Rows:
     """n rows of F fields for one device.
 
-    ``ids``: int32 (n, F), global: local ids + the field's offset. They are resident on the device when they take less than SHARE of its
-    free memory; otherwise ``ids`` is None, and threads read the memory map, which trials on one machine share, ahead of training. The
-    batches are the same either way. ``labels``: float32 (n,), always resident.
+    ``ids``: int32 (n, F), global: local ids + the field's offset. They are resident on a GPU when they take less than SHARE of its free
+    memory, on the CPU when they are SMALL; otherwise ``ids`` is None, and threads read the memory map, which trials on one machine share,
+    ahead of training. The batches are the same either way. ``labels``: float32 (n,), always resident.
 
     Up to WINDOW rows are shuffled by one permutation. More are cut into strips of STRIP neighbours; up to 512 strips drawn at random
-    make up a window, whose rows are permuted. A batch has rows from everywhere in the file, each order of a
+    make up a window of w rows (at least WINDOW / 2), which are permuted. A batch has rows from everywhere in the file, each order of a
     window's rows is equally likely, and every epoch has other windows; but neighbours in the file meet in the same window, hence in the
-    same batch of b rows with probability b / WINDOW instead of b / n.
+    same batch of b rows with probability b / w instead of b / n.
     """
 
     def __init__(
@@ -40,14 +41,15 @@ class Rows:
         labels: NDArray[np.uint8],  # (n,), memory-mapped
         offsets: NDArray[np.int64],  # (F,)
         device: torch.device,
-        resident: bool | None = None,  # None: decided from the free memory
+        resident: bool | None = None,  # None: decided from their size
     ) -> None:
         self.device = device
         self._local = local
         self._offsets = offsets.astype(np.int32)
         self.labels = torch.tensor(labels, device=device).float()
         self.ids: Tensor | None = None
-        if local.nbytes < SHARE * free_memory(device) if resident is None else resident:
+        room = SMALL if device.type == "cpu" else SHARE * torch.cuda.mem_get_info(device)[0]
+        if local.nbytes < room if resident is None else resident:
             self.ids = torch.empty(local.shape, dtype=torch.int32, device=device)
             for start in range(0, len(local), BLOCK):
                 self.ids[start : start + BLOCK] = self._read(slice(start, start + BLOCK)).to(device)
@@ -61,11 +63,12 @@ class Rows:
         if self.ids is not None:
             yield from ((self.ids[block], self.labels[block]) for block in blocks)
             return
-        for block, ids in zip(blocks, self._read_ahead(blocks), strict=True):
+        for block, ids in self._read_ahead(blocks):
             yield ids.to(self.device, non_blocking=True), self.labels[block]
 
     def shuffled(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every row once, in an order drawn from ``generator`` (on its device); as ``batches``.
+        """Every row once, in an order drawn from ``generator`` (on its device); as ``batches``. Mapped rows are drawn ahead: after an
+        epoch that is broken off the generator has gone on by an unknown amount.
 
         Batch normalisation cannot train on one row: a single row that would be left for the last batch joins the one before it.
         """
@@ -76,16 +79,19 @@ class Rows:
             drawn = _cut(self._windows(generator), sizes)
             yield from ((self.ids.index_select(0, numbers), self.labels.index_select(0, numbers)) for numbers in drawn)
             return
-        drawn, again = itertools.tee(_cut(ahead(self._windows(generator), 1), sizes))
-        for numbers, ids in zip(again, self._read_ahead(drawn), strict=True):
-            there = self._pinned(numbers).to(self.device, non_blocking=True)
+        for numbers, ids in self._read_ahead(_cut(ahead(self._windows(generator), 1), sizes)):
+            there = numbers.to(self.device, non_blocking=True)
             yield ids.to(self.device, non_blocking=True), self.labels.index_select(0, there)
 
-    def _read_ahead(self, wanted: Iterable[slice | Tensor]) -> Iterator[Tensor]:
-        """``_read`` of each, by as many threads as PyTorch's operations have here, while the taker trains."""
+    def _read_ahead(self, wanted: Iterable[Wanted]) -> Iterator[tuple[Wanted, Tensor]]:
+        """Each with its ids, read by as many threads as PyTorch's operations have here, while the taker trains."""
+
+        def read(rows: Wanted) -> tuple[Wanted, Tensor]:
+            return self._pinned(rows), self._pinned(self._read(rows))
+
         threads = torch.get_num_threads()
         with ThreadPoolExecutor(threads) as pool:
-            yield from side_by_side(pool, lambda rows: self._pinned(self._read(rows)), wanted, depth=threads + 1)
+            yield from side_by_side(pool, read, wanted, depth=threads + 1)
 
     def _windows(self, generator: torch.Generator) -> Iterator[Tensor]:
         """Row numbers, int32, of one window after the other in the order in which they are taken. Tells the system what will be read."""
@@ -115,9 +121,9 @@ class Rows:
                 mmap.MADV_WILLNEED, aligned, first + (end - start) * size - aligned
             )
 
-    def _pinned(self, tensor: Tensor) -> Tensor:
+    def _pinned(self, rows: Wanted) -> Wanted:
         """For a GPU in memory from which a copy does not wait."""
-        return tensor.pin_memory() if self.device.type == "cuda" else tensor
+        return rows.pin_memory() if isinstance(rows, Tensor) and self.device.type == "cuda" else rows
 
     def _read(self, rows: slice | Tensor) -> Tensor:
         """Global ids (b, F) of those rows."""
@@ -140,14 +146,3 @@ def _cut(windows: Iterable[Tensor], sizes: Iterable[int]) -> Iterator[Tensor]:
             if not missing:
                 yield parts[0] if len(parts) == 1 else torch.cat(parts)
                 parts, missing = [], next(wanted, 0)
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that can be allocated on the device without pushing others out. 0 where it is not known."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), 0)

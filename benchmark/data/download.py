@@ -79,6 +79,8 @@ def _download(what: str, repo: str, file: str, cache: Path) -> Path:
                 raise UserError(
                     f"{what}: arrived damaged, its checksum is not the one {constants.ENDPOINT} states; download it again, {INSTEAD}"
                 )
+            with partial.open("rb") as whole:
+                os.fsync(whole.fileno())  # a blob that is there is taken for complete
             os.replace(partial, blob)
     return Path(_persist(what, lambda: hf_hub_download(repo, file, repo_type="dataset")))
 

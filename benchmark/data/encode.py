@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -240,6 +241,8 @@ class _Encoder:
                     column = s.column(block, text, place)
                     yield column if part is None else column[s.of_part(block, part)]
 
+        one_at_a_time = Lock()  # a column of numbers takes 8 bytes a row, however many cores there are
+
         def learn(column: Column) -> Vocabulary:
             if column.kind == "categorical":
                 texts = self.texts[column.name].distinct()
@@ -248,10 +251,11 @@ class _Encoder:
                     found = np.bincount(codes)
                     counts[: len(found)] += found
                 return Categories.learn(texts, counts, self.source.min_count)
-            training = np.concatenate(list(cells(False, self.places[column.name], 0)))
-            if column.kind == "scaled":
-                return Scaled.learn(np.concatenate(list(cells(False, self.places[column.name], None))), training)
-            return Buckets.learn(training, self.source.buckets)
+            with one_at_a_time:
+                training = np.concatenate(list(cells(False, self.places[column.name], 0)))
+                if column.kind == "scaled":
+                    return Scaled.learn(np.concatenate(list(cells(False, self.places[column.name], None))), training)
+                return Buckets.learn(training, self.source.buckets)
 
         return list(side_by_side(self.pool, learn, self.source.columns, depth=self.pool._max_workers))
 

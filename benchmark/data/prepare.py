@@ -19,6 +19,8 @@ from benchmark.contracts import Column, DataSet, Division, Source, UserError
 from benchmark.data.encode import encode
 from benchmark.data.store import PARTS, VERSION, Prepared, folder_of, identity_of, open_prepared
 
+MISMATCH = "allow_checksum_mismatch"  # in a folder's identity: whether it was made with that
+
 
 def prepare(
     name: str,
@@ -31,7 +33,8 @@ def prepare(
     """Encode what plug-in ``name`` loads from ``origin``, unless the cache already has it from the same options and files.
 
     ``alias`` is the name under which a user's own file is resolved later. ``force`` encodes in any case. Without ``origin``, whatever
-    files the cache's copy was made from are taken for the same. A second process waits and finds it done. A damaged copy is made again.
+    files the cache's copy was made from are taken for the same. A second process waits and finds it done. A damaged copy is made again,
+    and so is one that was made with ``allow_checksum_mismatch`` when that is not given now.
     Raises UserError.
     """
     dataset: DataSet = plugins.make("datasets", name, dict(options))
@@ -47,6 +50,7 @@ def prepare(
                 "options": dict(options),
                 "files": {} if origin is None else _checksums(origin),
                 "plugin": plugins.source_digest("datasets", name),
+                MISMATCH: allow_checksum_mismatch,
             }
         )
     )
@@ -62,9 +66,12 @@ def prepare(
                 encode(_loaded(name, dataset, origin, allow_checksum_mismatch), folder, identity)
             return there or open_prepared(folder)
     except OSError as error:
-        raise UserError(f"data set {alias or name}: cannot be prepared in {folder.parent} ({error})") from None
+        where = f"cannot be prepared in {folder.parent} ({error})"
+        raise UserError(f"data set {alias or name}: {where}; free some space there, or set BENCHMARK_CACHE to another folder") from None
     except MemoryError as error:
-        raise UserError(f"data set {alias or name}: there is not enough memory to prepare it ({error})") from None
+        raise UserError(
+            f"data set {alias or name}: there is not enough memory to prepare it ({error}); end other programs, or use another machine"
+        ) from None
 
 
 def _loaded(name: str, dataset: DataSet, origin: Path | None, allow_checksum_mismatch: bool) -> Source:
@@ -96,7 +103,9 @@ def _divided(source: Source) -> bool:
 def _whole(folder: Path, identity: Mapping[str, Any], loose: bool) -> Prepared | None:
     """The folder's data if it was made from ``identity`` and is not damaged; loose: whatever the files and the plug-in's code were."""
     found = identity_of(folder)
-    if found is None or any(found.get(key) != identity[key] for key in identity if not (loose and key in ("files", "plugin"))):
+    if found is None or (found.get(MISMATCH) and not identity[MISMATCH]):
+        return None
+    if any(found.get(key) != identity[key] for key in identity.keys() - {MISMATCH} - ({"files", "plugin"} if loose else set())):
         return None
     try:
         return open_prepared(folder)

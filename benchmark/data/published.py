@@ -41,7 +41,7 @@ class Published(DataSet):
             if found != published:
                 what = f"{part} differs from the official file (md5 {found} instead of {published})"
                 if not allow_checksum_mismatch:
-                    again = f"; if it was cut off, delete {place} and run the command again" if origin is None else ""
+                    again = f"; if it was cut off, delete {place.resolve()} and run the command again" if origin is None else ""
                     raise UserError(
                         f"{file}: {what}{again}; to use it all the same, and have every board say so, add --allow-checksum-mismatch"
                     )

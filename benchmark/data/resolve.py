@@ -25,7 +25,12 @@ def resolve(name: str, options: Mapping[str, Any]) -> Prepared:
     if (folder / "schema.json").exists():
         return open_prepared(folder)
     known("data set", name, {*plug_ins, *prepared_names()}, "data sets")
+    flags = "".join(f" --{option.replace('_', '-')} {_shown(value)}" for option, value in options.items())
     which = f" with the options {dict(options)}" if options else ""
     raise UserError(
-        f"data set {name} is not prepared{which}: run `python -m benchmark prepare {name}`, with --from FOLDER if you have its files"
+        f"data set {name} is not prepared{which}: run `python -m benchmark prepare {name}{flags}`, with --from FOLDER if you have its files"
     )
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -73,7 +73,9 @@ class Prepared:
     def value_counts(self) -> list[NDArray[np.int64]]:
         """For each field the training occurrences of every row of its table, (cardinality,)."""
         ends = np.cumsum([field.cardinality for field in self.schema.fields])
-        return np.split(np.load(self.folder / "counts.npy"), ends[:-1])
+        counts = np.load(self.folder / "counts.npy")
+        self._check_unchanged()
+        return np.split(counts, ends[:-1])
 
     def fold(self, device: torch.device, resident: bool | None = None) -> Fold:
         """``resident``: see Rows."""
@@ -83,8 +85,15 @@ class Prepared:
         return self._rows("test", device, resident)
 
     def arrays(self, part: str) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-        """Local ids (n, F) and labels (n,) of a part, memory-mapped."""
-        return _mapped(self.folder, part, self.rows[part], len(self.schema.fields))
+        """Local ids (n, F) and labels (n,) of a part, memory-mapped. Raises UserError when the folder is not what it was when opened."""
+        mapped = _mapped(self.folder, part, self.rows[part], len(self.schema.fields))
+        self._check_unchanged()
+        return mapped
+
+    def _check_unchanged(self) -> None:
+        """After a file was opened: a training that takes hours must not be scored on another division of the rows."""
+        if _schema(self.folder).fingerprint != self.fingerprint:
+            raise UserError(f"{self.folder}: the data set was prepared anew while it was in use; start the run again")
 
     def _rows(self, part: str, device: torch.device, resident: bool | None) -> Rows:
         offsets = np.cumsum([0, *(field.factors or field.cardinality for field in self.schema.fields[:-1])])

@@ -86,6 +86,20 @@ def test_a_second_call_does_nothing_and_a_changed_input_encodes_again(cache: Pat
     assert sorted(p.name for p in (cache / "datasets").iterdir()) == [".mine.lock", "mine"]
 
 
+def test_a_set_that_is_prepared_anew_while_it_is_in_use(cache: Path, tmp_path: Path) -> None:
+    """The new division has test rows that the old one trained on, and as many: only the fingerprint tells them apart."""
+    path = table(tmp_path / "mine.csv")
+    before = prepare("csv", {"label": "click"}, path, alias="mine")
+    mapped, _ = before.arrays("test")
+    old = mapped.copy()
+    after = prepare("csv", {"label": "click", "seed": 1}, path, alias="mine")
+    assert after.rows == before.rows and after.fingerprint != before.fingerprint
+    assert np.array_equal(mapped, old)
+    for use in (lambda: before.arrays("test"), lambda: before.test(torch.device("cpu")), before.value_counts):
+        with pytest.raises(UserError, match="prepared anew while it was in use; start the run again"):
+            use()
+
+
 def test_unknown_and_unprepared_names(cache: Path, tmp_path: Path) -> None:
     prepare("csv", {"label": "click"}, table(tmp_path / "mine.csv"), alias="household")
     with pytest.raises(UserError, match="did you mean 'synthetic'"):
@@ -94,6 +108,8 @@ def test_unknown_and_unprepared_names(cache: Path, tmp_path: Path) -> None:
         resolve("housohold", {})
     with pytest.raises(UserError, match=r"frappe_x1 is not prepared: run `python -m benchmark prepare frappe_x1`, with --from FOLDER"):
         resolve("frappe_x1", {})
+    with pytest.raises(UserError, match=r"prepare criteo --min-count 5`, with --from FOLDER"):
+        resolve("criteo", {"min_count": 5})
     with pytest.raises(UserError, match="unknown key 'row'"):
         resolve("synthetic", {"row": 5})
 
