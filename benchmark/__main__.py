@@ -237,8 +237,9 @@ def prepare(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> 
     parts = ", ".join(f"{part} {rows:,}" for part, rows in prepared.rows.items())
     schema = prepared.schema
     gone = []
-    if before is not None and before["files"] != (identity_of(prepared.folder) or before)["files"]:
-        gone = [f"note: it replaces {prepared.name} as made from {', '.join(before['files'])}; another --name would keep both"]
+    made_from = (before or {}).get("files")
+    if isinstance(made_from, dict) and made_from != (identity_of(prepared.folder) or {}).get("files"):
+        gone = [f"note: it replaces {prepared.name} as made from {', '.join(made_from)}; another --name would keep both"]
     _say(
         f"{prepared.name}: {parts} rows, {len(schema.fields)} fields, {schema.values:,} values, fingerprint {prepared.fingerprint}",
         *(f"note: {note}" for note in prepared.notes),
