@@ -222,6 +222,7 @@ def list_plugins(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]
 
 
 def prepare(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
+    from benchmark.data.files import plain_name
     from benchmark.data.prepare import prepare as encode
     from benchmark.data.store import folder_of, identity_of
 
@@ -231,7 +232,7 @@ def prepare(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> 
         if origin is None and parsed.dataset == "csv":
             raise UserError("prepare csv: name your file, as in `python -m benchmark prepare FILE --label COLUMN`")
         origin = origin or Path(parsed.dataset)
-        alias = alias or _plain(origin.name)
+        alias = alias or plain_name(origin)
     before = None if alias is None or parsed.force else identity_of(folder_of(alias, {}))
     prepared = encode(name, knobs["dataset"], origin, parsed.allow_checksum_mismatch, alias, parsed.force)
     parts = ", ".join(f"{part} {rows:,}" for part, rows in prepared.rows.items())
@@ -249,16 +250,6 @@ def prepare(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> 
         else f"train on it: a suite file with these settings under [options.datasets.{prepared.name}], or give it a --name of its own",
     )
     return 0
-
-
-def _plain(name: str) -> str:
-    """A file's name without what says its type."""
-    from benchmark.data.files import SUFFIXES
-
-    endings = sorted((*SUFFIXES, ".zip"), key=len, reverse=True)
-    while ending := next((ending for ending in endings if name.endswith(ending) and name != ending), ""):
-        name = name.removesuffix(ending)
-    return name
 
 
 def describe(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmark import plugins
-from benchmark.config import CONTROL, Precision, Training, from_text
+from benchmark.config import CONTROL, Precision, Training, from_text, to_text
 from benchmark.contracts import UserError
 
 Knobs = dict[str, Any]  # what the user set; the rest keeps its default
@@ -266,7 +266,7 @@ def add_knobs(command: argparse.ArgumentParser, prefix: str, title: str, owner: 
     for field in dataclasses.fields(owner):
         if (prefix, field.name) == ("backbone.", "depth"):
             continue  # --depth
-        shown = _shown(instead.get(field.name, field.default))
+        shown = to_text(instead.get(field.name, field.default))  # nothing: the field's own help says what that stands for
         default = "required" if _required(field) else f"default {shown}" if shown else ""
         choices = typing.get_args(hints[field.name]) if typing.get_origin(hints[field.name]) is typing.Literal else ()
         words = "; ".join(part for part in (field.metadata.get("help", ""), ", ".join(choices), default) if part)
@@ -295,8 +295,3 @@ def _required(field: dataclasses.Field[Any]) -> bool:
 
 def _flag(prefix: str, name: str) -> str:
     return f"--{prefix}{name}" if prefix else f"--{name.replace('_', '-')}"
-
-
-def _shown(value: Any) -> str:
-    """Nothing for an empty text or tuple: the field's own help says what that stands for."""
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

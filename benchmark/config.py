@@ -307,6 +307,11 @@ def _finite(value: float, where: str) -> float:
     raise UserError(f"{where} = {str(value)[:40]}; it must be a finite number")
 
 
+def to_text(value: Any) -> str:
+    """A setting as ``from_text`` reads it: "400,400"; nothing for an empty text or tuple."""
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
 def from_text(hint: Any, text: str, where: str) -> Any:
     """A setting as it is typed on a command line: "none", "true", "400,400", "1e-3". Raises UserError."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)

@@ -172,6 +172,11 @@ def test_a_files_name_names_the_data_set(tmp_path: Path, capsys: pytest.CaptureF
         assert ("note: it replaces 2024.01.clicks as made from 2024.01.clicks.csv; another --name would keep both" in shown) == gone
 
 
+def test_prepare_says_how_to_train_on_a_set_with_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prepare", "synthetic", "--rows", "1000"]) == 0
+    assert "under [options.datasets.synthetic]" in capsys.readouterr().out.splitlines()[-1]
+
+
 def test_the_quick_suite_is_what_it_is_said_to_be() -> None:
     suite = read_suite("quick")
     assert suite.datasets == ("synthetic",) and set(suite.scales) == {1, 4} and (suite.seeds, suite.trials) == (1, 1)

@@ -48,8 +48,7 @@ class Rows:
         self._offsets = offsets.astype(np.int32)
         self.labels = torch.tensor(labels, device=device).float()
         self.ids: Tensor | None = None
-        room = SMALL if device.type == "cpu" else SHARE * torch.cuda.mem_get_info(device)[0]
-        if local.nbytes < room if resident is None else resident:
+        if local.nbytes < room(device) if resident is None else resident:
             self.ids = torch.empty(local.shape, dtype=torch.int32, device=device)
             for start in range(0, len(local), BLOCK):
                 self.ids[start : start + BLOCK] = self._read(slice(start, start + BLOCK)).to(device)
@@ -130,6 +129,11 @@ class Rows:
         local = np.asarray(self._local)
         # Not torch.index_select: its threads and those of the model's operations would wait for each other.
         return torch.from_numpy((local[rows] if isinstance(rows, slice) else np.take(local, rows.numpy(), axis=0)) + self._offsets)
+
+
+def room(device: torch.device) -> float:
+    """Bytes that one part may take on the device."""
+    return SMALL if device.type == "cpu" else SHARE * torch.cuda.mem_get_info(device)[0]
 
 
 def _cut(windows: Iterable[Tensor], sizes: Iterable[int]) -> Iterator[Tensor]:

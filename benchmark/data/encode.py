@@ -213,7 +213,7 @@ class _Encoder:
             cells = batch[name]
             column = cells.cast(pl.Float64, strict=False)
             kept = column.cast(pl.Float32, strict=False) if name in self.scaled else column
-            bad = (_filled(cells) != "") & ~kept.is_finite().fill_null(False)
+            bad = (cells != "").fill_null(False) & ~kept.is_finite().fill_null(False)
             _refuse(bad, cells, where, start, "is not a number, but the field is numeric (leave the cell empty if it is missing)")
             numbers[place] = column.fill_null(float("nan")).to_numpy()
         ones = labels.is_in(LABELS[1::2]).cast(pl.UInt8).to_numpy()
@@ -339,11 +339,6 @@ def _count(staged: _Staged, part: int) -> int:
     if isinstance(staged.part, np.ndarray):
         return int(np.count_nonzero(staged.part == part))
     return len(staged.labels) if staged.part == part else 0
-
-
-def _filled(cells: pl.Series) -> pl.Series:
-    """Missing is the empty text."""
-    return cells.fill_null("") if cells.null_count() else cells
 
 
 def _refuse(bad: pl.Series, cells: pl.Series, where: str, start: int, complaint: str) -> None:

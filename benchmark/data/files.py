@@ -126,6 +126,14 @@ def packed(archive: Path) -> list[File]:
     return found
 
 
+def plain_name(path: Path) -> str:
+    """A file's name without what says its type: 2024.01.clicks of 2024.01.clicks.csv.zip"""
+    name = path.name
+    while ending := next((ending for ending in (*SUFFIXES, ".zip") if name.endswith(ending) and name != ending), ""):
+        name = name.removesuffix(ending)
+    return name
+
+
 def content_md5(file: File) -> str:
     """MD5 of the uncompressed bytes, 32 hexadecimal digits: what data publishers state."""
     with file.opened(bar=True) as stream:

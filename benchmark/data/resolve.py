@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmark import plugins
-from benchmark.config import known
+from benchmark.config import known, to_text
 from benchmark.contracts import UserError
 from benchmark.data.store import Prepared, folder_of, open_prepared, prepared_names
 
@@ -25,12 +25,8 @@ def resolve(name: str, options: Mapping[str, Any]) -> Prepared:
     if (folder / "schema.json").exists():
         return open_prepared(folder)
     known("data set", name, {*plug_ins, *prepared_names()}, "data sets")
-    flags = "".join(f" --{option.replace('_', '-')} {_shown(value)}" for option, value in options.items())
+    flags = "".join(f" --{option.replace('_', '-')} {to_text(value)}" for option, value in options.items())
     which = f" with the options {dict(options)}" if options else ""
     raise UserError(
         f"data set {name} is not prepared{which}: run `python -m benchmark prepare {name}{flags}`, with --from FOLDER if you have its files"
     )
-
-
-def _shown(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

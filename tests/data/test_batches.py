@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmark.data import batches
-from benchmark.data.batches import Rows
+from benchmark.data.batches import Rows, room
 from benchmark.data.resolve import resolve
 
 CPU = torch.device("cpu")
@@ -105,6 +105,11 @@ def test_on_the_cpu_only_small_parts_are_copied(monkeypatch: pytest.MonkeyPatch)
     assert rows(1000).ids is not None
     monkeypatch.setattr("benchmark.data.batches.SMALL", 8_000)
     assert rows(1000).ids is None
+
+
+def test_on_a_gpu_a_part_may_take_a_share_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 9000))
+    assert room(torch.device("cuda")) == 400
 
 
 def test_offsets_put_the_fields_side_by_side(cache: Path) -> None:
