@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import mmap
+import contextlib
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -100,25 +101,26 @@ class Rows:
             return torch.randperm(count, generator=generator, device=generator.device, dtype=torch.int32).to(place)
 
         if len(self) <= WINDOW:
-            self._expect(0, len(self))
+            self._expect([(0, len(self))])
             yield permutation(len(self))
             return
         for strips in permutation(-(-len(self) // STRIP)).chunk(-(-len(self) // WINDOW)):
             ranges = [(STRIP * strip, min(STRIP * (strip + 1), len(self))) for strip in strips.tolist()]
-            for start, end in ranges:
-                self._expect(start, end)
+            self._expect(ranges)
             numbers = torch.cat([torch.arange(start, end, dtype=torch.int32, device=place) for start, end in ranges])
             yield numbers.index_select(0, permutation(len(numbers)))
 
-    def _expect(self, start: int, end: int) -> None:
-        """Have the system read these rows of the map while others are at work: rows that are drawn one by one would wait for the disk."""
+    def _expect(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Have the system read these rows of the map while others are at work: rows that are drawn one by one would wait for the disk.
+
+        Not the map's madvise: Python would hold its lock meanwhile, and all threads wait.
+        """
         if self.ids is None and isinstance(self._local, np.memmap):
             size = self._local.itemsize * self._local.shape[1]
-            first = self._local.offset % mmap.ALLOCATIONGRANULARITY + start * size
-            aligned = first - first % mmap.PAGESIZE
-            self._local._mmap.madvise(  # type: ignore[attr-defined]
-                mmap.MADV_WILLNEED, aligned, first + (end - start) * size - aligned
-            )
+            # Where another file took this one's place meanwhile, the system reads ahead in vain, and nothing else comes of it.
+            with contextlib.suppress(OSError), open(str(self._local.filename), "rb") as file:
+                for start, end in ranges:
+                    os.posix_fadvise(file.fileno(), self._local.offset + start * size, (end - start) * size, os.POSIX_FADV_WILLNEED)
 
     def _pinned(self, rows: Wanted) -> Wanted:
         """For a GPU in memory from which a copy does not wait."""
@@ -128,7 +130,9 @@ class Rows:
         """Global ids (b, F) of those rows."""
         local = np.asarray(self._local)
         # Not torch.index_select: its threads and those of the model's operations would wait for each other.
-        return torch.from_numpy((local[rows] if isinstance(rows, slice) else np.take(local, rows.numpy(), axis=0)) + self._offsets)
+        ids = local[rows].copy() if isinstance(rows, slice) else np.take(local, rows.numpy(), axis=0)
+        ids += self._offsets  # in place: new memory for a sum costs more time than adding
+        return torch.from_numpy(ids)
 
 
 def room(device: torch.device) -> float:

@@ -34,7 +34,7 @@ from benchmark.speed.turns import BEAT, Contestant, Place, Turn, status, take_tu
 LEAST = 1000  # rows; of fewer a part may lack one of the labels
 BATCH = 8192
 OPENED = 5  # times
-PASSED = 2_000_000  # rows that a turn of batches hands out at least: a pass over a small set is too short to time
+PASSED = 1.0  # seconds that a turn of batches takes at least: a pass over a small set is too short to time
 # Bytes on disk for each row, at most: the table and what the encoder writes; what FuxiCTR and Ray write besides.
 ROOM, ROOM_PEER = 800, 2000
 CHILD = (sys.executable, "-m", "benchmark.speed.data")
@@ -237,7 +237,7 @@ without mapped files, of its descendants too. Ratios are taken round by round.""
     figures = [["training rows", "rows are", f"rows/s, {time}", "resident /\nthese rows'", "peak memory\nwithout mapped files"], *handed]
     tables.append(f"""Handing out shuffled batches of {BATCH:,} rows on the CPU: Rows.shuffled over the training part, no model, in turns.
 {_tabulated(figures, 2)}
-Whole passes of {PASSED:,} rows or more in all, after a first pass that does not count: it brings the mapped files into the page cache, so
+Whole passes for {PASSED:g} s or more in all, after a first pass that does not count: it brings the mapped files into the page cache, so
 this is no reading from a disk. Ratios are of rows/s, round by round. Peak memory: of the whole process, libraries included.""")
     return "\n\n".join(tables)
 
@@ -284,13 +284,12 @@ def _pass(words: list[str]) -> dict[str, float]:
     """Whole passes, after one that does not count: it brings mapped rows into the page cache."""
     rows = open_prepared(Path(words[0])).fold(torch.device("cpu"), resident=words[1] == "resident").train
     generator = torch.Generator().manual_seed(0)
-    passes = -(-PASSED // len(rows))
-    for counted in (1, passes):
-        started = time.perf_counter()
-        for _ in range(counted):
-            for _batch in rows.shuffled(BATCH, generator):
-                pass
-    return {"speed": passes * len(rows) / (time.perf_counter() - started)}
+    for least in (0, PASSED):
+        passed, started = 0, time.perf_counter()
+        while not passed or time.perf_counter() - started < least:
+            for _ids, labels in rows.shuffled(BATCH, generator):
+                passed += len(labels)
+    return {"speed": passed / (time.perf_counter() - started)}
 
 
 if __name__ == "__main__":
