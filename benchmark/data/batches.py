@@ -20,7 +20,8 @@ BLOCK = 1 << 20  # rows moved at once
 SHARE = 0.4  # of a GPU's free memory that one part may take
 SMALL = 1 << 28  # bytes that one part may take on the CPU: every trial has its own, while mapped rows are all trials'
 WINDOW = 1 << 21  # rows shuffled together
-STRIP = 1 << 12  # neighbouring rows that a window takes together
+BITS = 12  # a window takes strips of 2^12 = 4,096 neighbouring rows
+PIECE = 1 << 15  # row numbers computed at once
 
 
 class Rows:
@@ -30,7 +31,7 @@ class Rows:
     memory, on the CPU when they are SMALL; otherwise ``ids`` is None, and threads read the memory map, which trials on one machine share,
     ahead of training. The batches are the same either way. ``labels``: float32 (n,), always resident.
 
-    Up to WINDOW rows are shuffled by one permutation. More are cut into strips of STRIP neighbours; up to 512 strips drawn at random
+    Up to WINDOW rows are shuffled by one permutation. More are cut into strips of 4,096 neighbours; up to 512 strips drawn at random
     make up a window of w rows (at least WINDOW / 2), which are permuted. A batch has rows from everywhere in the file, each order of a
     window's rows is equally likely, and every epoch has other windows; but neighbours in the file meet in the same window, hence in the
     same batch of b rows with probability b / w instead of b / n.
@@ -51,8 +52,9 @@ class Rows:
         self.ids: Tensor | None = None
         if local.nbytes < room(device) if resident is None else resident:
             self.ids = torch.empty(local.shape, dtype=torch.int32, device=device)
+            same = np.broadcast_to(self._offsets, (BLOCK, len(offsets)))
             for start in range(0, len(local), BLOCK):
-                self.ids[start : start + BLOCK] = self._read(slice(start, start + BLOCK)).to(device)
+                self.ids[start : start + BLOCK] = self._read(slice(start, start + BLOCK), same).to(device)
 
     def __len__(self) -> int:
         return len(self._local)
@@ -63,7 +65,7 @@ class Rows:
         if self.ids is not None:
             yield from ((self.ids[block], self.labels[block]) for block in blocks)
             return
-        for block, ids in self._read_ahead(blocks):
+        for block, ids in self._read_ahead(blocks, size):
             yield ids.to(self.device, non_blocking=True), self.labels[block]
 
     def shuffled(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
@@ -79,15 +81,16 @@ class Rows:
             drawn = _cut(self._windows(generator), sizes)
             yield from ((self.ids.index_select(0, numbers), self.labels.index_select(0, numbers)) for numbers in drawn)
             return
-        for numbers, ids in self._read_ahead(_cut(ahead(self._windows(generator), 1), sizes)):
+        for numbers, ids in self._read_ahead(_cut(ahead(self._windows(generator), 1), sizes), size + 1):
             there = numbers.to(self.device, non_blocking=True)
             yield ids.to(self.device, non_blocking=True), self.labels.index_select(0, there)
 
-    def _read_ahead(self, wanted: Iterable[Wanted]) -> Iterator[tuple[Wanted, Tensor]]:
-        """Each with its ids, read by as many threads as PyTorch's operations have here, while the taker trains."""
+    def _read_ahead(self, wanted: Iterable[Wanted], size: int) -> Iterator[tuple[Wanted, Tensor]]:
+        """Each, of up to ``size`` rows, with its ids, read by as many threads as PyTorch's operations have here, while the taker trains."""
+        offsets = np.tile(self._offsets, (min(size, len(self)), 1))  # adding like arrays is faster than a row to each row
 
         def read(rows: Wanted) -> tuple[Wanted, Tensor]:
-            return self._pinned(rows), self._pinned(self._read(rows))
+            return self._pinned(rows), self._pinned(self._read(rows, offsets))
 
         threads = torch.get_num_threads()
         with ThreadPoolExecutor(threads) as pool:
@@ -104,11 +107,17 @@ class Rows:
             self._expect([(0, len(self))])
             yield permutation(len(self))
             return
-        for strips in permutation(-(-len(self) // STRIP)).chunk(-(-len(self) // WINDOW)):
-            ranges = [(STRIP * strip, min(STRIP * (strip + 1), len(self))) for strip in strips.tolist()]
+        strip = 1 << BITS
+        for strips in permutation(-(-len(self) // strip)).chunk(-(-len(self) // WINDOW)):
+            starts = strip * strips.sort().values  # in the file's order: the last strip of all, which may be shorter, comes last
+            ranges = [(start, min(start + strip, len(self))) for start in starts.tolist()]
             self._expect(ranges)
-            numbers = torch.cat([torch.arange(start, end, dtype=torch.int32, device=place) for start, end in ranges])
-            yield numbers.index_select(0, permutation(len(numbers)))
+            numbers = permutation(sum(end - start for start, end in ranges))
+            for done in range(0, len(numbers), PIECE):  # in place: new memory for 2 million numbers costs more time than the sums
+                piece = numbers[done : done + PIECE]
+                first = starts.index_select(0, piece >> BITS)
+                piece.bitwise_and_(strip - 1).add_(first)
+            yield numbers
 
     def _expect(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Have the system read these rows of the map while others are at work: rows that are drawn one by one would wait for the disk.
@@ -126,12 +135,12 @@ class Rows:
         """For a GPU in memory from which a copy does not wait."""
         return rows.pin_memory() if isinstance(rows, Tensor) and self.device.type == "cuda" else rows
 
-    def _read(self, rows: slice | Tensor) -> Tensor:
-        """Global ids (b, F) of those rows."""
+    def _read(self, rows: slice | Tensor, offsets: NDArray[np.int32]) -> Tensor:
+        """Global ids (b, F) of those rows; ``offsets`` (at least b, F)."""
         local = np.asarray(self._local)
         # Not torch.index_select: its threads and those of the model's operations would wait for each other.
         ids = local[rows].copy() if isinstance(rows, slice) else np.take(local, rows.numpy(), axis=0)
-        ids += self._offsets  # in place: new memory for a sum costs more time than adding
+        ids += offsets[: len(ids)]  # in place: see _windows
         return torch.from_numpy(ids)
 
 

@@ -65,7 +65,8 @@ def test_a_shuffle_has_every_row_once_with_its_label() -> None:
 def test_many_rows_are_shuffled_in_windows_of_strips(monkeypatch: pytest.MonkeyPatch, resident: bool, n: int) -> None:
     """Every row once, batches whole across windows, neighbours together in a window, other windows in the next epoch."""
     monkeypatch.setattr(batches, "WINDOW", 256)
-    monkeypatch.setattr(batches, "STRIP", 8)
+    monkeypatch.setattr(batches, "BITS", 3)  # strips of 8 rows
+    monkeypatch.setattr(batches, "PIECE", 50)
     part, generator = rows(n, resident=resident), seeded(0)
     epochs = []
     for _ in range(2):
