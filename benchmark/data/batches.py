@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import numpy as np
 import torch
@@ -128,8 +128,9 @@ class Rows:
             size = self._local.itemsize * self._local.shape[1]
             # Where another file took this one's place meanwhile, the system reads ahead in vain, and nothing else comes of it.
             with contextlib.suppress(OSError), open(str(self._local.filename), "rb") as file:
-                for start, end in ranges:
-                    os.posix_fadvise(file.fileno(), self._local.offset + start * size, (end - start) * size, os.POSIX_FADV_WILLNEED)
+                for first, end in ((self._local.offset + size * start, self._local.offset + size * end) for start, end in ranges):
+                    if not (_in_memory(file, first) and _in_memory(file, end - 1)):
+                        os.posix_fadvise(file.fileno(), first, end - first, os.POSIX_FADV_WILLNEED)
 
     def _pinned(self, rows: Wanted) -> Wanted:
         """For a GPU in memory from which a copy does not wait."""
@@ -142,6 +143,14 @@ class Rows:
         ids = local[rows].copy() if isinstance(rows, slice) else np.take(local, rows.numpy(), axis=0)
         ids += offsets[: len(ids)]  # in place: see _windows
         return torch.from_numpy(ids)
+
+
+def _in_memory(file: IO[bytes], place: int) -> bool:
+    """Whether the system has this byte: asking for what it has would take longer, as it looks at every page."""
+    try:
+        return os.preadv(file.fileno(), [bytearray(1)], place, os.RWF_NOWAIT) == 1
+    except OSError:  # it would have to wait; or this file system cannot say
+        return False
 
 
 def room(device: torch.device) -> float:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from pathlib import Path
 
@@ -83,6 +84,22 @@ def test_many_rows_are_shuffled_in_windows_of_strips(monkeypatch: pytest.MonkeyP
     assert not torch.equal(*epochs)
     other = torch.cat([ids[:, 1] for ids, _ in rows(n, resident=not resident).shuffled(100, seeded(0))]) - 3
     assert torch.equal(epochs[0], other)
+
+
+@pytest.mark.parametrize("n", [100, 2003])  # one window; many
+@pytest.mark.parametrize("there", [True, False])
+def test_the_system_is_told_to_read_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n: int, there: bool) -> None:
+    """Every byte of the rows once, and none of what it has."""
+    monkeypatch.setattr(batches, "WINDOW", 256)
+    monkeypatch.setattr(batches, "BITS", 3)
+    monkeypatch.setattr(batches, "_in_memory", lambda file, place: there)
+    asked: list[int] = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda file, start, length, advice: asked.extend(range(start, start + length)))
+    np.save(tmp_path / "ids.npy", np.zeros((n, 2), np.int32))
+    mapped = np.lib.format.open_memmap(tmp_path / "ids.npy", mode="r")
+    list(Rows(mapped, np.zeros(n, np.uint8), np.zeros(2, np.int64), CPU, resident=False).shuffled(64, seeded(0)))
+    whole = (tmp_path / "ids.npy").stat().st_size
+    assert sorted(asked) == ([] if there else list(range(whole - 8 * n, whole)))
 
 
 def test_a_reader_that_stops_early_leaves_no_thread() -> None:
