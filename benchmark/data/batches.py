@@ -103,24 +103,25 @@ class Rows:
         def permutation(count: int) -> Tensor:
             return torch.randperm(count, generator=generator, device=generator.device, dtype=torch.int32).to(place)
 
+        strip = 1 << BITS
         if len(self) <= WINDOW:
-            self._expect([(0, len(self))])
+            self._expect(range(0, len(self), strip))
             yield permutation(len(self))
             return
-        strip = 1 << BITS
         for strips in permutation(-(-len(self) // strip)).chunk(-(-len(self) // WINDOW)):
             starts = strip * strips.sort().values  # in the file's order: the last strip of all, which may be shorter, comes last
-            ranges = [(start, min(start + strip, len(self))) for start in starts.tolist()]
-            self._expect(ranges)
-            numbers = permutation(sum(end - start for start, end in ranges))
+            places = starts.tolist()
+            self._expect(places)
+            numbers = permutation(strip * len(places) - max(0, places[-1] + strip - len(self)))
             for done in range(0, len(numbers), PIECE):  # in place: new memory for 2 million numbers costs more time than the sums
                 piece = numbers[done : done + PIECE]
                 first = starts.index_select(0, piece >> BITS)
                 piece.bitwise_and_(strip - 1).add_(first)
             yield numbers
 
-    def _expect(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Have the system read these rows of the map while others are at work: rows that are drawn one by one would wait for the disk.
+    def _expect(self, starts: Iterable[int]) -> None:
+        """Have the system read the strips of the map that start at these rows while others are at work: rows that are drawn one by one
+        would wait for the disk.
 
         Not the map's madvise: Python would hold its lock meanwhile, and all threads wait.
         """
@@ -128,7 +129,9 @@ class Rows:
             size = self._local.itemsize * self._local.shape[1]
             # Where another file took this one's place meanwhile, the system reads ahead in vain, and nothing else comes of it.
             with contextlib.suppress(OSError), open(str(self._local.filename), "rb") as file:
-                for first, end in ((self._local.offset + size * start, self._local.offset + size * end) for start, end in ranges):
+                for start in starts:
+                    first = self._local.offset + size * start
+                    end = self._local.offset + size * min(start + (1 << BITS), len(self))
                     if not (_in_memory(file, first) and _in_memory(file, end - 1)):
                         os.posix_fadvise(file.fileno(), first, end - first, os.POSIX_FADV_WILLNEED)
 
