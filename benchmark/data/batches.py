@@ -20,7 +20,7 @@ BLOCK = 1 << 20  # rows moved at once
 SHARE = 0.4  # of a GPU's free memory that one part may take
 SMALL = 1 << 28  # bytes that one part may take on the CPU: every trial has its own, while mapped rows are all trials'
 WINDOW = 1 << 21  # rows shuffled together
-BITS = 12  # a window takes strips of 2^12 = 4,096 neighbouring rows
+STRIP_BITS = 12  # 2^12 = 4,096 neighbouring rows make a strip, which a window takes together
 PIECE = 1 << 15  # row numbers computed at once
 
 
@@ -31,7 +31,7 @@ class Rows:
     memory, on the CPU when they are SMALL; otherwise ``ids`` is None, and threads read the memory map, which trials on one machine share,
     ahead of training. The batches are the same either way. ``labels``: float32 (n,), always resident.
 
-    Up to WINDOW rows are shuffled by one permutation. More are cut into strips of 4,096 neighbours; up to 512 strips drawn at random
+    Up to WINDOW rows are shuffled by one permutation. More are cut into strips of 2^STRIP_BITS neighbours; up to 512 strips drawn at random
     make up a window of w rows (at least WINDOW / 2), which are permuted. A batch has rows from everywhere in the file, each order of a
     window's rows is equally likely, and every epoch has other windows; but neighbours in the file meet in the same window, hence in the
     same batch of b rows with probability b / w instead of b / n.
@@ -103,7 +103,7 @@ class Rows:
         def permutation(count: int) -> Tensor:
             return torch.randperm(count, generator=generator, device=generator.device, dtype=torch.int32).to(place)
 
-        strip = 1 << BITS
+        strip = 1 << STRIP_BITS
         if len(self) <= WINDOW:
             self._expect(range(0, len(self), strip))
             yield permutation(len(self))
@@ -115,7 +115,7 @@ class Rows:
             numbers = permutation(strip * len(places) - max(0, places[-1] + strip - len(self)))
             for done in range(0, len(numbers), PIECE):  # in place: new memory for 2 million numbers costs more time than the sums
                 piece = numbers[done : done + PIECE]
-                first = starts.index_select(0, piece >> BITS)
+                first = starts.index_select(0, piece >> STRIP_BITS)
                 piece.bitwise_and_(strip - 1).add_(first)
             yield numbers
 
@@ -131,7 +131,7 @@ class Rows:
             with contextlib.suppress(OSError), open(str(self._local.filename), "rb") as file:
                 for start in starts:
                     first = self._local.offset + size * start
-                    end = self._local.offset + size * min(start + (1 << BITS), len(self))
+                    end = self._local.offset + size * min(start + (1 << STRIP_BITS), len(self))
                     if not (_in_memory(file, first) and _in_memory(file, end - 1)):
                         os.posix_fadvise(file.fileno(), first, end - first, os.POSIX_FADV_WILLNEED)
 
@@ -144,7 +144,7 @@ class Rows:
         local = np.asarray(self._local)
         # Not torch.index_select: its threads and those of the model's operations would wait for each other.
         ids = local[rows].copy() if isinstance(rows, slice) else np.take(local, rows.numpy(), axis=0)
-        ids += offsets[: len(ids)]  # in place: see _windows
+        ids += offsets[: len(ids)]  # in place, for the reason in _windows
         return torch.from_numpy(ids)
 
 

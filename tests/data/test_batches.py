@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import threading
@@ -66,7 +67,7 @@ def test_a_shuffle_has_every_row_once_with_its_label() -> None:
 def test_many_rows_are_shuffled_in_windows_of_strips(monkeypatch: pytest.MonkeyPatch, resident: bool, n: int) -> None:
     """Every row once, batches whole across windows, neighbours together in a window, other windows in the next epoch."""
     monkeypatch.setattr(batches, "WINDOW", 256)
-    monkeypatch.setattr(batches, "BITS", 3)  # strips of 8 rows
+    monkeypatch.setattr(batches, "STRIP_BITS", 3)  # strips of 8 rows
     monkeypatch.setattr(batches, "PIECE", 50)
     part, generator = rows(n, resident=resident), seeded(0)
     epochs = []
@@ -91,7 +92,7 @@ def test_many_rows_are_shuffled_in_windows_of_strips(monkeypatch: pytest.MonkeyP
 def test_the_system_is_told_to_read_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n: int, there: bool) -> None:
     """Every byte of the rows once, and none of what it has."""
     monkeypatch.setattr(batches, "WINDOW", 256)
-    monkeypatch.setattr(batches, "BITS", 3)
+    monkeypatch.setattr(batches, "STRIP_BITS", 3)
     monkeypatch.setattr(batches, "_in_memory", lambda file, place: there)
     asked: list[int] = []
     monkeypatch.setattr(os, "posix_fadvise", lambda file, start, length, advice: asked.extend(range(start, start + length)))
@@ -100,6 +101,26 @@ def test_the_system_is_told_to_read_what_it_lacks(tmp_path: Path, monkeypatch: p
     list(Rows(mapped, np.zeros(n, np.uint8), np.zeros(2, np.int64), CPU, resident=False).shuffled(64, seeded(0)))
     whole = (tmp_path / "ids.npy").stat().st_size
     assert sorted(asked) == ([] if there else list(range(whole - 8 * n, whole)))
+
+
+@pytest.mark.parametrize(
+    ("answer", "there"),
+    [(1, True), (0, False), (BlockingIOError(errno.EAGAIN, "not there"), False), (OSError(errno.EOPNOTSUPP, "cannot say"), False)],
+    ids=["there", "past the end", "not there", "cannot say"],
+)
+def test_only_a_byte_that_can_be_read_at_once_is_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: int | OSError, there: bool
+) -> None:
+    def preadv(file: int, buffers: list[bytearray], place: int, flags: int) -> int:
+        assert (len(buffers[0]), place, flags) == (1, 7, os.RWF_NOWAIT)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    (tmp_path / "x").write_bytes(b"0123456789")
+    with (tmp_path / "x").open("rb") as file:
+        assert batches._in_memory(file, 7) == there
 
 
 def test_a_reader_that_stops_early_leaves_no_thread() -> None:

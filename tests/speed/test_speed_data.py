@@ -49,7 +49,6 @@ def test_the_command_has_its_tables_and_leaves_nothing(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setattr(data, "OPENED", 1)
-    monkeypatch.setattr(data, "PASSED", 0.01)
     assert main(["speed", "data", "--rows", "2000", "--rounds", "1", "--threads", "1", "--no-peers"]) == 0
     said = capsys.readouterr().out
     for words in ("Encoding one file", "Opening the prepared set", "Handing out shuffled batches", "resident", "mapped", "2,000"):
