@@ -13,7 +13,7 @@ from benchmark.config import CONTROL, NO_BACKBONE, known
 from benchmark.contracts import UserError
 from benchmark.metrics.statistics import Difference, average_ranks, mean_sd, outcomes, paired_difference, rank_correlation, wilcoxon_holm
 from benchmark.records import Record
-from benchmark.reporting.groups import Group, by_conditions, groups
+from benchmark.reporting.groups import FEWEST, Group, by_conditions, groups
 
 Format = Literal["table", "markdown"]
 Table = tuple[list[str], list[list[str]]]  # headers, rows
@@ -26,7 +26,6 @@ SPECTRA = (
     f"spectral/layer{LAST}/batch/effective_rank_over_gaussian",
     f"spectral/layer{LAST}/flat/effective_rank_over_gaussian",
 )  # over a Gaussian matrix's: hetero_me's layers are narrower than the table
-FEWEST = 5  # methods under one condition that a rank correlation is taken over; presets of one file are one method
 
 
 def compare(records: Iterable[Record], control: str, dataset: str | None, format: Format, metric: str = AUC) -> str:
@@ -127,7 +126,7 @@ def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
         if (
             group.conditions in scores
             and group.cell.backbone != NO_BACKBONE
-            and (_is_whole_method(group) or group is places[group.conditions])
+            and (group.is_whole_method or group is places[group.conditions])
         ):
             scores[group.conditions][_method(group)] = fmean(group.metric(AUC).values())
     everywhere = set.intersection(*(set(cell) for cell in scores.values())) if scores else set()
@@ -180,7 +179,7 @@ def correlations(board: Sequence[Group]) -> Table:
     """A row a spectral metric, a column the conditions with at least ``FEWEST`` methods, sanity rows left out."""
     members: dict[str, list[Group]] = defaultdict(list)
     for group in board:
-        if group.layers and _is_whole_method(group):
+        if group.layers and group.is_whole_method:
             members[group.conditions].append(group)
     places = {place: _place(found[0], board) for place, found in members.items() if len(found) >= FEWEST}
     rows = []
@@ -197,11 +196,6 @@ def correlations(board: Sequence[Group]) -> Table:
 def _method(group: Group) -> str:
     options = ", ".join(f"{key}={value}" for key, value in sorted(group.cell.method_options.items()))
     return f"{group.cell.method} ({options})" if options else group.cell.method
-
-
-def _is_whole_method(group: Group) -> bool:
-    """Neither a preset nor with options: variants of one method would count as so many methods."""
-    return ":" not in group.cell.method and not group.cell.method_options
 
 
 def _places(board: Sequence[Group], controls: Mapping[str, Group]) -> dict[str, str]:

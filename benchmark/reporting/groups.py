@@ -13,6 +13,7 @@ from benchmark.config import Cell, Trial, canonical, digest, to_dict
 from benchmark.records import Record, Status
 
 SEVERITY: tuple[Status, ...] = ("finished", "incompatible", "diverged", "failed")
+FEWEST = 5  # methods under one condition that a rank correlation is taken over; presets of one file are one method
 LAYER = re.compile(r"spectral/layer(\d+)/batch/effective_rank")
 
 
@@ -63,6 +64,11 @@ class Group:
         content = {**dataclasses.asdict(self.cell), "budget": self.budget}
         del content["method"], content["method_options"]
         return canonical(content)
+
+    @property
+    def is_whole_method(self) -> bool:
+        """Neither a preset nor with options: variants of one method would count as so many methods."""
+        return ":" not in self.cell.method and not self.cell.method_options
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -20,16 +21,16 @@ from matplotlib.lines import Line2D
 from benchmark.config import CONTROL, NO_BACKBONE
 from benchmark.metrics.statistics import mean_sd, rank_correlation
 from benchmark.records import Record
-from benchmark.reporting.groups import Group, groups
+from benchmark.reporting.groups import FEWEST, Group, groups
 
 Place = tuple[str, int]  # backbone, depth
-Filling = Literal["full", "none", "left", "top"]
+Filling = Literal["full", "none", "left", "top", "right", "bottom"]
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; black is the control's, yellow is too light for a line.
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 CONTROL_COLOUR = "#000000"
 DASHES = ("-", "--", ":", "-.")  # with more methods than colours, a colour comes again with another dash and filling
-FILLINGS: tuple[Filling, ...] = ("full", "none", "left", "top")
+FILLINGS: tuple[Filling, ...] = ("full", "none", "left", "top", "right", "bottom")
 SCALE_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DPI = 150
 PANEL = (3.6, 2.8)  # inches
@@ -168,7 +169,7 @@ def _against_layer(board: Sequence[Group], styles: Mapping[str, Style], matrix: 
 def auc_against_rank(label: str, board: Sequence[Group], styles: Mapping[str, Style]) -> Figure | None:
     """Both views at once: test AUC over the effective rank of the last layer; colour is the method, shape the scale.
 
-    ρ is Spearman's rank correlation over the points of a panel at one scale, averaged over scales where it exists.
+    ρ is Spearman's rank correlation over the methods at one scale, presets left out, where there are at least ``FEWEST``, as in `compare`.
     """
     measured = [g for g in board if g.layers and _over_gaussian(g, g.layers[-1])]
     if not measured:
@@ -191,14 +192,12 @@ def auc_against_rank(label: str, board: Sequence[Group], styles: Mapping[str, St
                 capsize=2.5,
                 linewidth=1,
             )
-        correlations = [c for c in (_correlation([g for g in here if g.cell.scale == scale]) for scale in scales) if c is not None]
-        correlation = f" · ρ = {fmean(correlations):+.2f}" if correlations else ""
-        _caption(axis, _title(place) + correlation, "effective rank / Gaussian, last layer", "test AUC")
+        _caption(axis, " · ".join((_title(place), *_correlations(here))), "effective rank / Gaussian, last layer", "test AUC")
     methods = sorted({g.cell.method for g in measured}, key=_order)
     handles = [Line2D([], [], color=styles[m].colour, fillstyle=styles[m].filling, marker="o", linestyle="", label=m) for m in methods]
     shapes = [Line2D([], [], color="#777777", marker=_scale_marker(scales, s), linestyle="", label=f"scale {s}") for s in scales]
     figure.legend(handles=shapes, loc="outside right center", fontsize=8, frameon=False)
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)), fontsize=8, frameon=False)
+    _legend_below(figure, handles, methods)
     return figure
 
 
@@ -206,8 +205,8 @@ def _styles(methods: Iterable[str]) -> dict[str, Style]:
     """Method -> style. The control is black; the others take the colours in the order of their names."""
     found = {CONTROL: Style(CONTROL_COLOUR, DASHES[0], FILLINGS[0])}
     for index, method in enumerate(sorted(set(methods) - {CONTROL})):
-        turn = index // len(COLOURS) % len(DASHES)
-        found[method] = Style(COLOURS[index % len(COLOURS)], DASHES[turn], FILLINGS[turn])
+        turn = index // len(COLOURS)
+        found[method] = Style(COLOURS[index % len(COLOURS)], DASHES[turn % len(DASHES)], FILLINGS[turn % len(FILLINGS)])
     return found
 
 
@@ -249,8 +248,18 @@ def _last(group: Group) -> float:
     return fmean(_over_gaussian(group, group.layers[-1]).values())
 
 
-def _correlation(points: Sequence[Group]) -> float | None:
-    return rank_correlation([_last(g) for g in points], [fmean(g.metric("test/auc").values()) for g in points])
+def _correlations(here: Sequence[Group]) -> list[str]:
+    """One a scale, budget and protocol: between them AUC differs for other reasons."""
+    members: dict[str, list[Group]] = defaultdict(list)
+    for group in here:
+        if group.is_whole_method:
+            members[group.conditions].append(group)
+    found = []
+    for points in members.values():
+        rho = rank_correlation([_last(g) for g in points], [fmean(g.metric("test/auc").values()) for g in points])
+        if len(points) >= FEWEST and rho is not None:
+            found.append(f"ρ = {rho:+.2f} at {points[0].cell.scale}×")
+    return found
 
 
 def _scale_marker(scales: Sequence[int], scale: int) -> str:
@@ -301,4 +310,12 @@ def _caption(axis: Axes, title: str, x: str, y: str) -> None:
 def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
     """One legend for all panels, under them; each series once."""
     found = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=min(5, len(found)), fontsize=8, frameon=False)
+    _legend_below(figure, list(found.values()), list(found))
+
+
+def _legend_below(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+    """In as many columns as the figure is wide enough for, up to five. Rows that ``_panels`` left no room for make the figure taller."""
+    column = 0.6 + 0.06 * max(len(label) for label in labels)  # inches: the sign, and letters of 8 points
+    columns = min(5, len(labels), max(1, int(figure.get_figwidth() / column)))
+    figure.set_figheight(figure.get_figheight() + 0.19 * max(0, ceil(len(labels) / columns) - 5))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)

@@ -10,8 +10,8 @@ from standin_records import record
 from benchmark.contracts import UserError
 from benchmark.metrics.statistics import rank_correlation
 from benchmark.records import Record
-from benchmark.reporting.comparison import FEWEST, compare, correlations, costs, differences
-from benchmark.reporting.groups import groups
+from benchmark.reporting.comparison import compare, correlations, costs, differences
+from benchmark.reporting.groups import FEWEST, groups
 
 
 def case() -> list[Record]:

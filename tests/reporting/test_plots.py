@@ -108,10 +108,25 @@ def test_error_bars_need_two_seeds(seeds: int, bars: bool) -> None:
 
 
 def test_joint_view_names_the_rank_correlation() -> None:
-    board = [g for g in groups(case(("single_embedding", "a", "b"))) if g.cell.backbone != "none"]
-    figure = plots.auc_against_rank("toy", board, plots._styles({"a", "b"}))
-    assert figure is not None  # the made-up AUC grows with the index of the method, the rank falls
-    assert all("ρ = -1.00" in axis.get_title() for axis in figure.axes)
+    """The made-up AUC grows with the index of the method, the rank falls; a preset is no method of its own."""
+    five = ("single_embedding", "a", "b", "c", "d")
+    for methods, shown in ((five, True), (five[:4], False), ((*five[:4], "a:preset"), False)):
+        board = [g for g in groups(case(methods)) if g.cell.backbone != "none"]
+        figure = plots.auc_against_rank("toy", board, plots._styles(methods))
+        assert figure is not None
+        assert all(axis.get_title().endswith(" · ρ = -1.00 at 1× · ρ = -1.00 at 4×") is shown for axis in figure.axes)
+        assert all(("ρ" in axis.get_title()) is shown for axis in figure.axes)
+
+
+def test_the_legend_stays_inside_a_narrow_figure() -> None:
+    methods = ("single_embedding", *(f"a_method_with_a_long_name_{i}" for i in range(9)))
+    records = [r for r in case(methods) if r.trial.cell.backbone == "dcnv2"]
+    figure = plots.rank_against_layer("toy", groups(records), plots._styles(methods))
+    assert figure is not None
+    figure.draw_without_rendering()
+    [legend] = figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
 
 
 def test_unfinished_cells_are_not_drawn(tmp_path: Path) -> None:
@@ -119,9 +134,9 @@ def test_unfinished_cells_are_not_drawn(tmp_path: Path) -> None:
     assert plots.figures([record("constant", cell={"backbone": "none"})], tmp_path) == []
 
 
-def test_styles_tell_two_dozen_methods_apart() -> None:
-    styles = plots._styles({f"m{i}" for i in range(24)})
-    assert len(set(styles.values())) == 25
+def test_styles_tell_three_dozen_methods_apart() -> None:
+    styles = plots._styles({f"m{i}" for i in range(36)})
+    assert len(set(styles.values())) == 37
     assert styles["single_embedding"].colour not in {s.colour for name, s in styles.items() if name != "single_embedding"}
 
 
