@@ -13,7 +13,7 @@ from benchmark.config import CONTROL, NO_BACKBONE, known
 from benchmark.contracts import UserError
 from benchmark.metrics.statistics import Difference, average_ranks, mean_sd, outcomes, paired_difference, rank_correlation, wilcoxon_holm
 from benchmark.records import Record
-from benchmark.reporting.groups import FEWEST, Group, by_conditions, groups
+from benchmark.reporting.groups import Group, by_conditions, groups, whole_methods
 
 Format = Literal["table", "markdown"]
 Table = tuple[list[str], list[list[str]]]  # headers, rows
@@ -177,11 +177,8 @@ def _machines(group: Group) -> set[tuple[str | None, ...]]:
 
 def correlations(board: Sequence[Group]) -> Table:
     """A row a spectral metric, a column the conditions with at least ``FEWEST`` methods, sanity rows left out."""
-    members: dict[str, list[Group]] = defaultdict(list)
-    for group in board:
-        if group.layers and group.is_whole_method:
-            members[group.conditions].append(group)
-    places = {place: _place(found[0], board) for place, found in members.items() if len(found) >= FEWEST}
+    members = whole_methods(group for group in board if group.layers)
+    places = {conditions: _place(found[0], board) for conditions, found in members.items()}
     rows = []
     for metric in SPECTRA:
         shown = []

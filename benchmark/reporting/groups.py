@@ -123,6 +123,15 @@ def by_conditions(all_groups: Iterable[Group], method: str) -> dict[str, Group]:
     return found
 
 
+def whole_methods(all_groups: Iterable[Group]) -> dict[str, list[Group]]:
+    """Conditions -> their groups, presets left out, where there are at least ``FEWEST``: what a rank correlation is taken over."""
+    found: dict[str, list[Group]] = defaultdict(list)
+    for group in all_groups:
+        if group.is_whole_method:
+            found[group.conditions].append(group)
+    return {conditions: members for conditions, members in found.items() if len(members) >= FEWEST}
+
+
 def _one_configuration(records: list[Record]) -> tuple[Record, ...]:
     """The seeds of one set of hyper-parameters: a cell tuned twice must not count a seed twice, nor mix two winners.
 

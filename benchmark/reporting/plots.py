@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from benchmark.config import CONTROL, NO_BACKBONE
 from benchmark.metrics.statistics import mean_sd, rank_correlation
 from benchmark.records import Record
-from benchmark.reporting.groups import FEWEST, Group, groups
+from benchmark.reporting.groups import Group, groups, whole_methods
 
 Place = tuple[str, int]  # backbone, depth
 Filling = Literal["full", "none", "left", "top", "right", "bottom"]
@@ -29,7 +29,7 @@ Filling = Literal["full", "none", "left", "top", "right", "bottom"]
 # Okabe and Ito's colours, told apart by colour-blind readers too; black is the control's, yellow is too light for a line.
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 CONTROL_COLOUR = "#000000"
-DASHES = ("-", "--", ":", "-.")  # with more methods than colours, a colour comes again with another dash and filling
+DASHES = ("-", "--", ":", "-.")  # with more methods than colours, a colour comes again with another dash, filling or both
 FILLINGS: tuple[Filling, ...] = ("full", "none", "left", "top", "right", "bottom")
 SCALE_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DPI = 150
@@ -169,7 +169,7 @@ def _against_layer(board: Sequence[Group], styles: Mapping[str, Style], matrix: 
 def auc_against_rank(label: str, board: Sequence[Group], styles: Mapping[str, Style]) -> Figure | None:
     """Both views at once: test AUC over the effective rank of the last layer; colour is the method, shape the scale.
 
-    ρ is Spearman's rank correlation over the methods at one scale, presets left out, where there are at least ``FEWEST``, as in `compare`.
+    ρ is Spearman's rank correlation over the methods at one scale, as in `compare`: presets left out, and few methods.
     """
     measured = [g for g in board if g.layers and _over_gaussian(g, g.layers[-1])]
     if not measured:
@@ -250,14 +250,10 @@ def _last(group: Group) -> float:
 
 def _correlations(here: Sequence[Group]) -> list[str]:
     """One a scale, budget and protocol: between them AUC differs for other reasons."""
-    members: dict[str, list[Group]] = defaultdict(list)
-    for group in here:
-        if group.is_whole_method:
-            members[group.conditions].append(group)
     found = []
-    for points in members.values():
+    for points in whole_methods(here).values():
         rho = rank_correlation([_last(g) for g in points], [fmean(g.metric("test/auc").values()) for g in points])
-        if len(points) >= FEWEST and rho is not None:
+        if rho is not None:
             found.append(f"ρ = {rho:+.2f} at {points[0].cell.scale}×")
     return found
 
