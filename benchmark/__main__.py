@@ -9,13 +9,14 @@ import io
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmark import commandline, plugins
 from benchmark.config import CONTROL, SUITES, Suite, cache_folder, read_suite
-from benchmark.contracts import Incompatible, UserError
+from benchmark.discovery import Kind
+from benchmark.errors import Incompatible, UserError
 from benchmark.records import Record, Store
 
 
@@ -201,7 +202,7 @@ def list_plugins(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]
     from benchmark.data.store import prepared_names
 
     broken = []
-    kinds: tuple[plugins.Kind, ...] = ("methods", "backbones", "datasets")
+    kinds: tuple[Kind, ...] = ("methods", "backbones", "datasets")
     for kind in kinds:
         print(f"{kind.replace('datasets', 'data sets')}")
         for name in plugins.names(kind):
@@ -283,11 +284,22 @@ def train(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> in
     with contextlib.redirect_stdout(sys.stderr):  # standard output is the record, whatever a plug-in prints
         [cell] = expand(suite)
         trial = default_trial(cell, "final", parsed.seed, 1)
-        record = run_trial(trial, lambda metrics: None, parsed.device, parsed.threads, progress=sys.stderr.isatty())
+        report = _nothing if sys.stderr.isatty() else _say_epoch  # a terminal has a bar
+        record = run_trial(trial, report, parsed.device, parsed.threads, interactive=True)
     if store is not None:
         store.write(record)
     _say(record.to_json().rstrip())
     return 0 if record.status == "finished" else 1
+
+
+def _nothing(metrics: Mapping[str, float]) -> None:
+    """Reports nothing."""
+
+
+def _say_epoch(metrics: Mapping[str, float]) -> None:
+    """A line for each epoch, where no bar can be drawn."""
+    shown = f"epoch {metrics['epoch']:.0f}: loss {metrics['train/loss']:.5f}, valid AUC {metrics['valid/auc']:.5f}"
+    print(f"{shown}, {metrics['samples_per_second']:,.0f} samples/s", file=sys.stderr, flush=True)
 
 
 def speed(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:

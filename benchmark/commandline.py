@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmark import plugins
-from benchmark.config import CONTROL, Precision, Training, from_text, to_text
-from benchmark.contracts import UserError
+from benchmark.config import CONTROL, Precision, Training
+from benchmark.errors import UserError
+from benchmark.settings import setting_of
+from benchmark.values import from_text, to_text
 
 Knobs = dict[str, Any]  # what the user set; the rest keeps its default
 THREADS = 4096  # more than any machine has
@@ -269,10 +271,10 @@ def add_knobs(command: argparse.ArgumentParser, prefix: str, title: str, owner: 
         shown = to_text(instead.get(field.name, field.default))  # nothing: the field's own help says what that stands for
         default = "required" if _required(field) else f"default {shown}" if shown else ""
         choices = typing.get_args(hints[field.name]) if typing.get_origin(hints[field.name]) is typing.Literal else ()
-        words = "; ".join(part for part in (field.metadata.get("help", ""), ", ".join(choices), default) if part)
+        said = setting_of(field)
+        words = "; ".join(part for part in (said.help, ", ".join(choices), default) if part)
         # argparse fills in what stands after a % sign.
-        metavar = field.metadata.get("metavar", "V")
-        group.add_argument(_flag(prefix, field.name), dest=f"{prefix}{field.name}", metavar=metavar, help=words.replace("%", "%%"))
+        group.add_argument(_flag(prefix, field.name), dest=f"{prefix}{field.name}", metavar=said.metavar, help=words.replace("%", "%%"))
 
 
 def read_knobs(parsed: argparse.Namespace, prefix: str, owner: type) -> Knobs:
@@ -284,8 +286,7 @@ def read_knobs(parsed: argparse.Namespace, prefix: str, owner: type) -> Knobs:
         if text is not None:
             given[field.name] = from_text(hints[field.name], text, flag)
         elif _required(field) and (prefix, field.name) != ("backbone.", "depth"):
-            metavar = field.metadata.get("metavar", "V")
-            raise UserError(f"python -m benchmark {parsed.command}: {flag} is missing; add {flag} {metavar}")
+            raise UserError(f"python -m benchmark {parsed.command}: {flag} is missing; add {flag} {setting_of(field).metavar}")
     return given
 
 

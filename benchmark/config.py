@@ -3,64 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import hashlib
-import json
-import math
 import os
 import tomllib
-import types
-import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from benchmark.errors import UserError
+from benchmark.settings import Configured, setting, tuned
+from benchmark.values import digest, from_dict, known, to_dict
 
-from benchmark.contracts import UserError
-
-T = TypeVar("T")
 NO_BACKBONE = "none"  # in a sanity row's cell
 CONTROL = "single_embedding"  # the method that others are compared with
-LISTED = 40  # names in an error message at most: a file may have thousands of columns
-
-
 Precision = Literal["fp32", "tf32", "bf16"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
-    """How a model is fitted. The part of ``space`` is searched for every method alike (docs/mathematics.md §5).
+class Training(Configured):
+    """How a model is fitted. What is tuned of it is searched for every method alike (docs/mathematics.md §5).
 
-    Learning-rate drop and early stopping follow the BARS configurations (github.com/reczoo/BARS): the rate is multiplied by
-    ``plateau_factor`` after each epoch without a better validation AUC, and training stops after ``patience`` such epochs in a row.
+    Learning-rate drop and early stopping follow the BARS configurations (github.com/reczoo/BARS).
     """
 
-    learning_rate: float = 1e-3
-    embedding_l2: float = 1e-5  # λ of (λ/2)‖E‖² over the whole table, every step (BARS)
-    batch_size: int = 4096
-    epochs: int = 30  # at most
-    patience: int = 2
-    plateau_factor: float = 0.1
-    gradient_clip: float = 0.0  # largest norm of the gradient; 0: off
-    embedding_std: float = 1e-2  # the table starts as N(0, embedding_std²)
-    precision: Precision = "fp32"  # of training's forward and backward passes (benchmark/training/fit.py)
+    KIND = "training"
 
-    space: ClassVar[Mapping[str, BaseDistribution]] = {
-        "learning_rate": FloatDistribution(3e-4, 3e-3, log=True),
-        "embedding_l2": CategoricalDistribution((0.0, 1e-5, 1e-4, 1e-3, 1e-2, 5e-2)),
-    }
-
-    def __post_init__(self) -> None:
-        for name in ("learning_rate", "batch_size", "epochs", "patience", "embedding_std"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"training: {name} = {getattr(self, name)}; it must be greater than 0")
-        for name in ("embedding_l2", "gradient_clip"):
-            if not getattr(self, name) >= 0:
-                raise UserError(f"training: {name} = {getattr(self, name)}; it must not be negative")
-        if not 0 < self.plateau_factor <= 1:
-            raise UserError(f"training: plateau_factor = {self.plateau_factor}; it must lie in (0, 1]")
+    learning_rate: float = tuned(1e-3, low=3e-4, high=3e-3, log=True, above=0, help="of Adam")
+    embedding_l2: float = tuned(
+        1e-5, choices=(0.0, 1e-5, 1e-4, 1e-3, 1e-2, 5e-2), at_least=0, help="λ of (λ/2)‖E‖² over the whole table, every step (BARS)"
+    )
+    batch_size: int = setting(4096, above=0)
+    epochs: int = setting(30, above=0, help="at most")
+    patience: int = setting(2, above=0, help="epochs in a row without a better validation AUC before training stops")
+    plateau_factor: float = setting(0.1, above=0, at_most=1, help="of the learning rate after an epoch without a better validation AUC")
+    gradient_clip: float = setting(0.0, at_least=0, help="largest norm of the gradient; 0: off")
+    embedding_std: float = setting(1e-2, above=0, help="the table starts as N(0, embedding_std²)")
+    precision: Precision = setting("fp32", help="of training's forward and backward passes (benchmark/training/fit.py)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,139 +172,3 @@ def read_suite(reference: str) -> Suite:
 def cache_folder() -> Path:
     """Where prepared data sets live: BENCHMARK_CACHE, or .cache in the current directory."""
     return Path(os.environ.get("BENCHMARK_CACHE") or ".cache").absolute()
-
-
-def known(what: str, name: str, names: Iterable[str], where: str) -> str:
-    """``name`` if it is one of ``names``; otherwise a UserError with the nearest one."""
-    choices = sorted(names)
-    if name in choices:
-        return name
-    near = difflib.get_close_matches(name, choices, n=1, cutoff=0.4)
-    more = f" and {len(choices) - LISTED} more" if len(choices) > LISTED else ""
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices[:LISTED]) or 'none'}{more}"
-    raise UserError(f"{where}: unknown {what} {name!r}; {hint}")
-
-
-def canonical(value: Any) -> str:
-    """JSON with one spelling for each value: the text that digests are taken of."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
-def digest(value: Any) -> str:
-    """The first 12 hexadecimal digits of the SHA-256 of the canonical JSON of ``value``."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()[:12]
-
-
-def to_dict(value: Any) -> dict[str, Any]:
-    """A dataclass as JSON types (tuples become lists)."""
-    return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(value))))
-
-
-def from_dict(cls: type[T], content: Mapping[str, Any], where: str) -> T:
-    """``cls(**content)`` with every key and type checked. Raises UserError naming ``where``."""
-    hints = typing.get_type_hints(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    for key in content:
-        known("key", key, fields, where)
-    missing = [
-        name
-        for name, f in fields.items()
-        if name not in content and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise UserError(f"{where}: {', '.join(missing)} missing")
-    return cls(**{key: typed(hints[key], value, f"{where}: {key}") for key, value in content.items()})
-
-
-def typed(hint: Any, value: Any, where: str) -> Any:
-    """``value`` as a setting of type ``hint``: lists become tuples, whole numbers floats where floats are wanted. Raises UserError."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return _plain(value, where)
-    if origin is Literal:
-        if value not in arguments:
-            raise UserError(f"{where} = {value!r}; it must be one of {', '.join(map(str, arguments))}")
-        return value
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        [only] = [a for a in arguments if a is not type(None)]
-        return typed(only, value, where)
-    if origin is tuple:
-        values = value if isinstance(value, (list, tuple)) else [value]
-        return tuple(typed(arguments[0], v, where) for v in values)
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(value, Mapping):
-            raise UserError(f"{where} = {value!r}; it must be a table of keys and values")
-        return {key: typed(arguments[1], v, f"{where}.{key}") for key, v in value.items()}
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise UserError(f"{where} = {value!r}; it must be a table of keys and values")
-        return from_dict(typing.cast(type, hint), value, where)
-    if hint is float and type(value) in (int, float):
-        return _finite(value, where)
-    if type(value) is not hint:
-        raise UserError(f"{where} = {value!r}; it must be of type {hint.__name__}")
-    return value
-
-
-def supported(hint: Any) -> bool:
-    """Whether a plug-in may have settings of that type: a suite file, a flag and a record can all hold them."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        return all(isinstance(choice, str) for choice in arguments)
-    if origin in (typing.Union, types.UnionType):
-        others = [a for a in arguments if a is not type(None)]
-        return len(others) == 1 and supported(others[0])
-    if origin is tuple:
-        return len(arguments) == 2 and arguments[1] is ... and supported(arguments[0])
-    return hint in (bool, int, float, str)
-
-
-def _plain(value: Any, where: str) -> Any:
-    """A value that JSON can hold, as the settings of a plug-in must be before it is known of which type."""
-    if isinstance(value, Mapping):
-        for key, entry in value.items():
-            _plain(entry, f"{where}.{key}")
-    elif isinstance(value, (list, tuple)):
-        for entry in value:
-            _plain(entry, where)
-    elif isinstance(value, float):
-        _finite(value, where)
-    elif value is not None and not isinstance(value, (bool, int, str)):
-        raise UserError(f"{where} = {value!r}; it must be a number, a text, true, false, or a list of these")
-    return value
-
-
-def _finite(value: float, where: str) -> float:
-    try:
-        if math.isfinite(number := float(value)):
-            return number
-    except OverflowError:  # of a whole number with hundreds of digits
-        pass
-    raise UserError(f"{where} = {str(value)[:40]}; it must be a finite number")
-
-
-def to_text(value: Any) -> str:
-    """A setting as ``from_text`` reads it: "400,400"; nothing for an empty text or tuple."""
-    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-
-
-def from_text(hint: Any, text: str, where: str) -> Any:
-    """A setting as it is typed on a command line: "none", "true", "400,400", "1e-3". Raises UserError."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        if text.lower() == "none":
-            return None
-        [only] = [a for a in arguments if a is not type(None)]
-        return from_text(only, text, where)
-    if origin is tuple:
-        return tuple(from_text(arguments[0], part.strip(), where) for part in text.split(",") if part.strip())
-    if hint is bool:
-        return {"true": True, "false": False}[known("value", text.lower(), ("true", "false"), where)]
-    if hint in (int, float):
-        try:
-            return typed(hint, hint(text), where)
-        except ValueError:
-            raise UserError(f"{where} = {text!r}; it must be {'a whole number' if hint is int else 'a number'}") from None
-    return typed(hint, text, where)

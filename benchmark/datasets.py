@@ -1,5 +1,5 @@
 """Mounts the plug-in folder ``datasets/`` as ``benchmark.datasets``: at the top level a package of that name would shadow another's."""
 
-from benchmark import plugins
+from benchmark.discovery import folders
 
-__path__ = plugins.folders("datasets")
+__path__ = folders("datasets")

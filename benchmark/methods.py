@@ -1,5 +1,5 @@
-"""Mounts the plug-in folder ``methods/`` as ``benchmark.methods`` (see benchmark/plugins.py for why it is no package)."""
+"""Mounts the plug-in folder ``methods/`` as ``benchmark.methods`` (see benchmark/discovery.py for why it is no package)."""
 
-from benchmark import plugins
+from benchmark.discovery import folders
 
-__path__ = plugins.folders("methods")
+__path__ = folders("methods")

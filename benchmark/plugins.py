@@ -1,49 +1,35 @@
-"""Discovery of plug-ins: a file in ``methods/``, ``datasets/`` or ``benchmark/backbones/`` is one plug-in, named after the file.
-
-``BENCHMARK_PLUGINS`` (folders, separated like PATH) adds private ones: each folder may hold ``methods/``, ``datasets/`` and ``backbones/``.
-Files whose name starts with ``_`` are not plug-ins. Nothing is imported before it is asked for by name.
-"""
+"""Plug-ins by name: the one class of a file, checked against its contract, and made with its settings."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import importlib
 import inspect
-import os
-import pkgutil
 import sys
 import typing
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NoReturn
 
-from benchmark.config import from_dict, known, supported, typed
-from benchmark.contracts import Backbone, DataSet, Method, UserError
+from benchmark.discovery import SINGULAR, Kind, file_of, folders
+from benchmark.discovery import names as names
+from benchmark.errors import UserError
+from benchmark.faults import line_in, place_of
+from benchmark.provenance import code_digest
+from benchmark.settings import Configured, unannotated
+from benchmark.sources import DataSet
+from benchmark.values import from_dict, known, supported, typed
 
-Kind = Literal["methods", "datasets", "backbones"]
-CONTRACT: dict[Kind, type] = {"methods": Method, "datasets": DataSet, "backbones": Backbone}
-HOME: dict[Kind, Path] = {
-    "methods": Path(__file__).parents[1] / "methods",
-    "datasets": Path(__file__).parents[1] / "datasets",
-    "backbones": Path(__file__).parent / "backbones",
-}
-
-
-def folders(kind: Kind) -> list[str]:
-    """Where plug-ins of a kind are looked for; the project's own folder first, so that a private file cannot shadow it."""
-    private = [Path(p) / kind for p in os.environ.get("BENCHMARK_PLUGINS", "").split(os.pathsep) if p]
-    once: dict[Path, str] = {}
-    for path in (HOME[kind], *private):
-        once.setdefault(path.resolve(), str(path))
-    return list(once.values())
+KEPT: set[type] = set()  # classes that were found to keep the contract
 
 
-def names(kind: Kind) -> list[str]:
-    """The names of all plug-ins of a kind, sorted. Imports none of them."""
-    found = (module.name for module in pkgutil.iter_modules(folders(kind)) if not module.name.startswith("_"))
-    return sorted(set(found))
+def contract_of(kind: Kind) -> type:
+    """What a plug-in of the kind is a subclass of. The contract of models imports torch, which preparing data does without."""
+    if kind == "datasets":
+        return DataSet
+    from benchmark.contracts import Backbone, Method
+
+    return Method if kind == "methods" else Backbone
 
 
 def preset(name: str) -> Mapping[str, Any]:
@@ -74,70 +60,84 @@ def plugin(kind: Kind, name: str) -> type[Any]:
         owner = plugin(kind, file)
         known("preset", variant, owner.presets, f"method {file}")
         return owner
-    known(kind[:-1].replace("dataset", "data set"), name, names(kind), "plug-ins")
-    places = [folder for folder in folders(kind) if any(module.name == name for module in pkgutil.iter_modules([folder]))]
-    if len(places) > 1:
-        raise UserError(f"{Path(places[1]) / name}: a plug-in in {places[0]} has this name already; rename the file")
+    known(SINGULAR[kind], name, names(kind), "plug-ins")
+    path = file_of(kind, name)
     try:
         package = importlib.import_module(f"benchmark.{kind}")
         package.__path__ = folders(kind)
         with contextlib.redirect_stdout(sys.stderr):  # what it may print is no part of a command's output
             module = importlib.import_module(f"benchmark.{kind}.{name}")
     except (Exception, SystemExit) as error:  # a plug-in is foreign code: whatever it raises is reported as its own fault
-        place = next((str(Path(f) / f"{name}.py") for f in folders(kind) if (Path(f) / f"{name}.py").exists()), name)
-        line = _line(error, place)
-        raise UserError(f"{place}{line}: the plug-in does not import: {type(error).__name__}: {' '.join(str(error).split())}") from error
-    contract = CONTRACT[kind]
+        line = line_in(error, str(path))
+        raise UserError(f"{path}{line}: the plug-in does not import: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    contract = contract_of(kind)
     classes: list[type[Any]] = [
         c
         for c in vars(module).values()
         if inspect.isclass(c) and issubclass(c, contract) and c.__module__ == module.__name__ and not inspect.isabstract(c)
     ]
     if len(classes) != 1:
-        raise UserError(f"{module.__file__}: a plug-in file defines exactly one {contract.__name__}; this one defines {len(classes)}")
-    if not ("__dataclass_params__" in vars(classes[0]) and vars(classes[0])["__dataclass_params__"].frozen):
-        raise UserError(f"{module.__file__}: {classes[0].__name__} must be a frozen dataclass: @dataclass(frozen=True, kw_only=True)")
-    try:
-        hints = typing.get_type_hints(classes[0])
-    except Exception as error:  # a name that stands in the annotation only
-        raise UserError(f"{module.__file__}: the types of its fields cannot be read: {error}") from None
-    for field in dataclasses.fields(classes[0]):
-        if not supported(hints[field.name]):
-            kinds = "bool, int, float, str, a Literal of texts, tuple[X, ...] or X | None"
-            raise UserError(f"{module.__file__}: {field.name} is of the type {field.type}; a setting must be of {kinds}")
-    for attribute in ("summary", "source"):
-        if not isinstance(getattr(classes[0], attribute, None), str):
-            raise UserError(f"{module.__file__}: {classes[0].__name__}.{attribute} must be a text of one line")
+        place = place_of(classes[1]) if classes else path
+        found = f"this one defines {len(classes)}{': ' if classes else ''}{', '.join(c.__name__ for c in classes)}"
+        raise UserError(f"{place}: a plug-in file defines exactly one {contract.__name__}; {found}")
+    if classes[0] not in KEPT:  # a class is loaded once, and asked for with every trial
+        keeps_the_contract(classes[0], contract)
+        KEPT.add(classes[0])
     return classes[0]
 
 
-def make(kind: Kind, name: str, options: dict[str, Any]) -> Any:
-    """The plug-in with its hyper-parameters set, ``options`` before its preset's. Raises UserError for an unknown key or a wrong type."""
-    owner, where = plugin(kind, name), f"{kind[:-1]} {name}"
+def keeps_the_contract(owner: type[Any], contract: type) -> None:
+    """What can be said of a plug-in's class before it is used. Raises UserError, one line that begins with file and line."""
+
+    def refuse(name: str, words: str) -> NoReturn:
+        raise UserError(f"{place_of(owner, name)}: {owner.__name__}{name and '.'}{name} {words}")
+
+    if not ("__dataclass_params__" in vars(owner) and vars(owner)["__dataclass_params__"].frozen):
+        refuse("", "must be a frozen dataclass: @dataclass(frozen=True, kw_only=True)")
+    if "space" in vars(owner):
+        refuse("space", "is the old form; a setting says its range itself: weight: float = tuned(1e-3, low=1e-5, high=1e-1, log=True)")
+    if owner.__post_init__ is not Configured.__post_init__:
+        refuse("__post_init__", "would take the place of the check of the settings' bounds; name it validate")
+    if contract.__name__ == "Method" and list(inspect.signature(owner.build).parameters) != ["self", "parts"]:
+        refuse("build", f"{inspect.signature(owner.build)} is the old form; write build(self, parts: Parts) -> CTRModel")
+    for name in unannotated(owner):
+        refuse(name, f"has no annotation, so it is no setting; write {name}: float = … (or int, bool, str)")
+    try:
+        hints = typing.get_type_hints(owner)
+    except Exception as error:  # a name that stands in the annotation only
+        refuse("", f"has settings whose types cannot be read: {error}")
+    for field in dataclasses.fields(owner):
+        if not supported(hints[field.name]):
+            kinds = "bool, int, float, str, a Literal of texts, tuple[X, ...] or X | None"
+            refuse(field.name, f"is of the type {field.type}; a setting must be of {kinds}")
+    for attribute in ("summary", "source"):
+        if not isinstance(getattr(owner, attribute, None), str):
+            refuse(attribute, "must be a text of one line")
+    settings = [field.name for field in dataclasses.fields(owner)]
+    for variant, chosen in getattr(owner, "presets", {}).items():
+        if unknown := sorted(set(chosen) - set(settings)):
+            known("setting", unknown[0], settings, f"{place_of(owner, 'presets')}: preset {variant}")
+
+
+def make(kind: Kind, name: str, options: Mapping[str, Any]) -> Any:
+    """The plug-in with its settings, ``options`` before its preset's. Raises UserError for an unknown key or a wrong type or value."""
+    owner, where = plugin(kind, name), f"{SINGULAR[kind].replace(' ', '')} {name}"
     try:
         made = from_dict(owner, {**(preset(name) if kind == "methods" else {}), **options}, where)
     except UserError:
         raise
-    except (Exception, SystemExit) as error:  # its own __post_init__
-        raise UserError(f"{where}: it refuses {options}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    except (Exception, SystemExit) as error:  # its own validate
+        line = line_in(error, str(file_of(kind, name)))
+        raise UserError(
+            f"{file_of(kind, name)}{line}: it refuses {dict(options)}: {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
     hints = typing.get_type_hints(owner)
     for field in dataclasses.fields(made):  # defaults too: a trial is written as JSON
         typed(hints[field.name], getattr(made, field.name), f"{where}: {field.name}")
     return made
 
 
-def source_digest(kind: Kind, name: str) -> str:
-    """SHA-256 of the plug-in's file: a record says with which version of the code it was made."""
-    return hashlib.sha256(Path(inspect.getfile(plugin(kind, name))).read_bytes()).hexdigest()
-
-
-def _line(error: BaseException, place: str) -> str:
-    if isinstance(error, SyntaxError) and error.lineno:
-        return f":{error.lineno}"
-    trace = error.__traceback__
-    line = ""
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == place:
-            line = f":{trace.tb_lineno}"
-        trace = trace.tb_next
-    return line
+def code_of(kind: Kind, name: str) -> str:
+    """The digest of a plug-in's code and of what it imports from this project. Raises UserError."""
+    owner = plugin(kind, name)
+    return code_digest(owner.__module__, file_of(kind, name))

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from benchmark.config import Trial, from_dict, to_dict
-from benchmark.contracts import UserError
+from benchmark.config import Trial
+from benchmark.errors import UserError
+from benchmark.values import from_dict, to_dict
 
 Status = Literal["finished", "diverged", "incompatible", "failed"]
 
@@ -24,6 +25,7 @@ class Record:
     trial: Trial
     status: Status
     reason: str = ""  # why, when not finished; in one line, since boards and progress show it in one
+    frames: tuple[str, ...] = ()  # of one that failed: the last places in plug-in and project, "file:line, in function", innermost last
     metrics: Mapping[str, float] = field(default_factory=dict)
     curve: tuple[Mapping[str, float], ...] = ()  # one entry per epoch
     cost: Mapping[str, float] = field(default_factory=dict)  # parameters_table, parameters_dense, flops_per_sample, samples_per_second, …

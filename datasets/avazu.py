@@ -7,14 +7,14 @@ ICML 2024, whose code is pytorch-fm's). That code counts over all rows before it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmark.contracts import Column, DataSet, Source, UserError
 from benchmark.data.division import at_random
 from benchmark.data.files import File, find_part
 from benchmark.data.tables import read_table
+from benchmark.sources import Column, DataSet, Source, UserError, setting
 
 FIELDS = (
     *("hour", "C1", "banner_pos", "site_id", "site_domain", "site_category", "app_id", "app_domain", "app_category", "device_id"),
@@ -26,19 +26,12 @@ FIELDS = (
 class Avazu(DataSet):
     """``seed`` draws the split; ``min_count`` is the multi-embedding paper's threshold."""
 
-    summary: ClassVar[str] = (
-        "mobile advertising, 22 fields, 40,428,967 rows: Kaggle's train.csv, the multi-embedding paper's own preprocessing"
-    )
-    source: ClassVar[str] = "Avazu, Kaggle 2014; preprocessing of Guo et al., ICML 2024"
+    summary = "mobile advertising, 22 fields, 40,428,967 rows: Kaggle's train.csv, the multi-embedding paper's own preprocessing"
+    source = "Avazu, Kaggle 2014; preprocessing of Guo et al., ICML 2024"
     training: ClassVar[Mapping[str, Any]] = {"batch_size": 2048}  # Guo et al., ICML 2024
 
-    min_count: int = field(default=4, metadata={"help": "rarer training values become out-of-vocabulary"})
-    seed: int = field(default=0, metadata={"help": "of the random split 8:1:1"})
-
-    def __post_init__(self) -> None:
-        for name, least in (("min_count", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise UserError(f"dataset avazu: {name} = {getattr(self, name)}; it must be at least {least}")
+    min_count: int = setting(4, at_least=1, help="rarer training values become out-of-vocabulary")
+    seed: int = setting(0, at_least=0, help="of the random split 8:1:1")
 
     def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
         if origin is None:

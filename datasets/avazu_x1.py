@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from benchmark.contracts import Column
 from benchmark.data.published import Published
+from benchmark.sources import Column
 
 
 @dataclass(frozen=True, kw_only=True)
 class AvazuX1(Published):
-    summary: ClassVar[str] = "mobile advertising, 22 fields, 40,428,967 rows (BARS split)"
-    source: ClassVar[str] = "Avazu, Kaggle 2014; split of Cheng et al., AFN, AAAI 2020 (BARS Avazu_x1)"
+    summary = "mobile advertising, 22 fields, 40,428,967 rows (BARS split)"
+    source = "Avazu, Kaggle 2014; split of Cheng et al., AFN, AAAI 2020 (BARS Avazu_x1)"
     # BARS, tuned Avazu_x1 DCNv2
     training: ClassVar[Mapping[str, Any]] = {"embedding_l2": 0.05, "embedding_std": 1e-4, "batch_size": 4096}
 

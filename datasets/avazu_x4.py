@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from benchmark.contracts import Column
 from benchmark.data.published import Published
+from benchmark.sources import Column
 
 FIELDS = (
     *("hour", "C1", "banner_pos", "site_id", "site_domain", "site_category", "app_id", "app_domain", "app_category", "device_id"),
@@ -23,8 +23,8 @@ FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class AvazuX4(Published):
-    summary: ClassVar[str] = "mobile advertising, 24 fields, 40,428,967 rows (BARS split)"
-    source: ClassVar[str] = "Avazu, Kaggle 2014; BARS Avazu_x4"
+    summary = "mobile advertising, 24 fields, 40,428,967 rows (BARS split)"
+    source = "Avazu, Kaggle 2014; BARS Avazu_x4"
     # BARS, tuned Avazu_x4 DCNv2
     training: ClassVar[Mapping[str, Any]] = {"embedding_l2": 1e-9, "embedding_std": 1e-4, "batch_size": 10_000}
 

@@ -7,15 +7,15 @@ Integers v > 2 become floor(ln(v)^2), others v - 2; missing is a value of its ow
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmark.contracts import Column, DataSet, Source, UserError
 from benchmark.data.division import at_random
 from benchmark.data.files import File, find_part
 from benchmark.data.tables import read_table
 from benchmark.data.transforms import log_square
+from benchmark.sources import Column, DataSet, Source, UserError, setting
 
 INTEGERS = tuple(f"I{n}" for n in range(1, 14))
 FIELDS = (*INTEGERS, *(f"C{n}" for n in range(1, 27)))
@@ -25,19 +25,12 @@ FIELDS = (*INTEGERS, *(f"C{n}" for n in range(1, 27)))
 class Criteo(DataSet):
     """``seed`` draws the split; ``min_count`` is the multi-embedding paper's threshold."""
 
-    summary: ClassVar[str] = (
-        "display advertising, 39 fields, 45,840,617 rows: Kaggle's train.txt, the multi-embedding paper's own preprocessing"
-    )
-    source: ClassVar[str] = "Criteo Labs, Kaggle 2014; preprocessing of Guo et al., ICML 2024"
+    summary = "display advertising, 39 fields, 45,840,617 rows: Kaggle's train.txt, the multi-embedding paper's own preprocessing"
+    source = "Criteo Labs, Kaggle 2014; preprocessing of Guo et al., ICML 2024"
     training: ClassVar[Mapping[str, Any]] = {"batch_size": 2048}  # Guo et al., ICML 2024
 
-    min_count: int = field(default=10, metadata={"help": "rarer training values become out-of-vocabulary"})
-    seed: int = field(default=0, metadata={"help": "of the random split 8:1:1"})
-
-    def __post_init__(self) -> None:
-        for name, least in (("min_count", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise UserError(f"dataset criteo: {name} = {getattr(self, name)}; it must be at least {least}")
+    min_count: int = setting(10, at_least=1, help="rarer training values become out-of-vocabulary")
+    seed: int = setting(0, at_least=0, help="of the random split 8:1:1")
 
     def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
         if origin is None:

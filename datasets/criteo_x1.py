@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from benchmark.contracts import Column
 from benchmark.data.published import Published
+from benchmark.sources import Column
 
 
 @dataclass(frozen=True, kw_only=True)
 class CriteoX1(Published):
-    summary: ClassVar[str] = "display advertising, 13 numbers and 26 categories, 45,840,617 rows (BARS split)"
-    source: ClassVar[str] = "Criteo Labs, Kaggle 2014; split of Cheng et al., AFN, AAAI 2020 (BARS Criteo_x1)"
+    summary = "display advertising, 13 numbers and 26 categories, 45,840,617 rows (BARS split)"
+    source = "Criteo Labs, Kaggle 2014; split of Cheng et al., AFN, AAAI 2020 (BARS Criteo_x1)"
     # BARS, tuned Criteo_x1 DCNv2
     training: ClassVar[Mapping[str, Any]] = {"embedding_l2": 1e-5, "embedding_std": 1e-4, "batch_size": 4096}
 

@@ -12,17 +12,17 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from benchmark.contracts import Column
 from benchmark.data.published import Published
 from benchmark.data.transforms import log_square, without
+from benchmark.sources import Column
 
 INTEGERS = tuple(f"I{n}" for n in range(1, 14))
 
 
 @dataclass(frozen=True, kw_only=True)
 class CriteoX4(Published):
-    summary: ClassVar[str] = "display advertising, 39 fields, 45,840,617 rows (BARS split)"
-    source: ClassVar[str] = "Criteo Labs, Kaggle 2014; BARS Criteo_x4"
+    summary = "display advertising, 39 fields, 45,840,617 rows (BARS split)"
+    source = "Criteo Labs, Kaggle 2014; BARS Criteo_x4"
     # BARS, tuned Criteo_x4 DCNv2
     training: ClassVar[Mapping[str, Any]] = {"embedding_l2": 1e-5, "embedding_std": 1e-4, "batch_size": 10_000}
 

@@ -6,21 +6,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from benchmark.config import known
-from benchmark.contracts import Column, DataSet, Division, Source, UserError
 from benchmark.data.division import at_random, parsed_shares, shared_out
 from benchmark.data.files import PACKED, find_part, packed
 from benchmark.data.store import PARTS
 from benchmark.data.tables import Table, read_table
+from benchmark.sources import Column, DataSet, Division, Source, UserError, setting
+from benchmark.values import known
 
 DEFAULT = "8:1:1"
 MOST = 1 << 20  # buckets
@@ -36,31 +35,25 @@ class Csv(DataSet):
     ``split_column`` says train, valid (val, validation, dev) or test in each row.
     """
 
-    summary: ClassVar[str] = "your own table: CSV, TSV or Parquet with a 0/1 label column"
-    source: ClassVar[str] = "a file, or a folder with train, valid and test files, named by --from"
+    summary = "your own table: CSV, TSV or Parquet with a 0/1 label column"
+    source = "a file, or a folder with train, valid and test files, named by --from"
 
-    label: str = field(metadata={"help": "column with 0 and 1", "metavar": "COLUMN"})
-    categorical: tuple[str, ...] = field(default=(), metadata={"help": "a,b,c; none given: every column that has no other use"})
-    numeric: tuple[str, ...] = field(default=(), metadata={"help": "columns of numbers a,b,c, which are put into buckets"})
-    min_count: int = field(default=1, metadata={"help": "rarer training values become out-of-vocabulary"})
-    buckets: int = field(default=32, metadata={"help": "of equal training frequency, for each numeric column"})
-    separator: str = field(default="", metadata={"help": "none given: tab for .tsv, comma for .csv"})
-    split: str = field(default="", metadata={"help": "train:valid:test of one file; none given: 8:1:1"})
-    seed: int = field(default=0, metadata={"help": "of the random split"})
-    split_column: str = field(default="", metadata={"help": "says train, valid or test in each row", "metavar": "COLUMN"})
-    by_time: str = field(default="", metadata={"help": "the youngest rows by this column are the test part", "metavar": "COLUMN"})
+    label: str = setting(help="column with 0 and 1", metavar="COLUMN")
+    categorical: tuple[str, ...] = setting((), help="a,b,c; none given: every column that has no other use")
+    numeric: tuple[str, ...] = setting((), help="columns of numbers a,b,c, which are put into buckets")
+    min_count: int = setting(1, at_least=1, help="rarer training values become out-of-vocabulary")
+    buckets: int = setting(32, at_least=2, at_most=MOST, help="of equal training frequency, for each numeric column")
+    separator: str = setting("", help="none given: tab for .tsv, comma for .csv")
+    split: str = setting("", help="train:valid:test of one file; none given: 8:1:1")
+    seed: int = setting(0, at_least=0, help="of the random split")
+    split_column: str = setting("", help="says train, valid or test in each row", metavar="COLUMN")
+    by_time: str = setting("", help="the youngest rows by this column are the test part", metavar="COLUMN")
 
-    def __post_init__(self) -> None:
+    def validate(self) -> None:
         named = [self.label, *self.categorical, *self.numeric, *filter(None, (self.split_column, self.by_time))]
         for name, times in Counter(named).items():
             if times > 1:
                 raise UserError(f"dataset csv: the column {name!r} is named {times} times; each column has one use")
-        if self.min_count < 1:
-            raise UserError(f"dataset csv: min_count = {self.min_count}; it must be at least 1")
-        if not 2 <= self.buckets <= MOST:
-            raise UserError(f"dataset csv: buckets = {self.buckets}; it must lie between 2 and {MOST}")
-        if self.seed < 0:
-            raise UserError(f"dataset csv: seed = {self.seed}; it must be at least 0")
         if self.split_column and (self.split or self.by_time):
             raise UserError("dataset csv: split_column already says the part of each row; drop split and by_time")
         parsed_shares(self.split or DEFAULT)

@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from benchmark.contracts import Column
 from benchmark.data.published import Published
+from benchmark.sources import Column
 
 FIELDS = ("user", "item", "daytime", "weekday", "isweekend", "homework", "cost", "weather", "country", "city")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frappe(Published):
-    summary: ClassVar[str] = "app usage in context, 10 fields, 288,609 rows (BARS split)"
-    source: ClassVar[str] = "Baltrunas et al., arXiv:1505.03014; split of He and Chua, SIGIR 2017 (BARS Frappe_x1)"
+    summary = "app usage in context, 10 fields, 288,609 rows (BARS split)"
+    source = "Baltrunas et al., arXiv:1505.03014; split of He and Chua, SIGIR 2017 (BARS Frappe_x1)"
     # BARS, tuned Frappe_x1 DCNv2
     training: ClassVar[Mapping[str, Any]] = {"embedding_l2": 0.05, "embedding_std": 1e-4, "batch_size": 4096}
 

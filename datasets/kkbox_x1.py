@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from benchmark.contracts import Column
 from benchmark.data.published import Published
+from benchmark.sources import Column
 
 FIELDS = (
     *("msno", "song_id", "source_system_tab", "source_screen_name", "source_type", "city", "gender", "registered_via", "language"),
@@ -24,8 +24,8 @@ FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class KKBoxX1(Published):
-    summary: ClassVar[str] = "songs played again, 13 fields, 7,377,418 rows (BARS split)"
-    source: ClassVar[str] = "KKBOX, WSDM Cup 2018 (Kaggle); BARS KKBox_x1"
+    summary = "songs played again, 13 fields, 7,377,418 rows (BARS split)"
+    source = "KKBOX, WSDM Cup 2018 (Kaggle); BARS KKBox_x1"
     # BARS, tuned KKBox_x1 DCN
     training: ClassVar[Mapping[str, Any]] = {"embedding_l2": 5e-4, "embedding_std": 1e-4, "batch_size": 10_000}
 

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from benchmark.contracts import Column
 from benchmark.data.published import Published
+from benchmark.sources import Column
 
 
 @dataclass(frozen=True, kw_only=True)
 class MovielensLatestX1(Published):
-    summary: ClassVar[str] = "tags of movies, 3 fields, 2,006,859 rows (BARS split)"
-    source: ClassVar[str] = "Harper and Konstan, ACM TiiS 2015; split of Cheng et al., AFN, AAAI 2020 (BARS MovielensLatest_x1)"
+    summary = "tags of movies, 3 fields, 2,006,859 rows (BARS split)"
+    source = "Harper and Konstan, ACM TiiS 2015; split of Cheng et al., AFN, AAAI 2020 (BARS MovielensLatest_x1)"
     # BARS, tuned MovielensLatest_x1 DCNv2
     training: ClassVar[Mapping[str, Any]] = {"embedding_l2": 0.01, "embedding_std": 1e-4, "batch_size": 4096}
 

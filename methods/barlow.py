@@ -12,32 +12,24 @@ none, and correlations with them as 0. The sum has D(D − 1) terms: one weight 
 O(F·B·D²) a batch; no parameters.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor
 
-from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema
-from benchmark.nn.embedding import ParallelSets
+from benchmark.contracts import CTRModel, Method, Output, tuned
 from benchmark.nn.moments import by_field, correlation, covariance, off_diagonal
-from benchmark.nn.penalised import Penalised
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Barlow(Method):
-    summary: ClassVar[str] = "penalty on the correlations between the dimensions of each field's embedding"
-    source: ClassVar[str] = "Zbontar et al., Barlow Twins: Self-Supervised Learning via Redundancy Reduction, ICML 2021"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-6, 1e-2, log=True)}
+    summary = "penalty on the correlations between the dimensions of each field's embedding"
+    source = "Zbontar et al., Barlow Twins: Self-Supervised Learning via Redundancy Reduction, ICML 2021"
 
-    weight: float = 1e-4
+    weight: float = tuned(1e-4, low=1e-6, high=1e-2, log=True, at_least=0, help="of the whole term")
 
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        inner = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
-        return Penalised(inner, self.weight, redundancy)
+    def build(self, parts: Parts) -> CTRModel:
+        return parts.model(penalty=(self.weight, redundancy))
 
 
 def redundancy(ids: Tensor, output: Output) -> Tensor:

@@ -9,41 +9,28 @@ The rate lies between ½ log(1 + D/ε²), one direction, and ½ D log(1 + 1/ε²
 O(F·(B·D² + D³)) a batch; no parameters. The matrix has no eigenvalue below 1, so the determinant needs no guard.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor
 from torch.nn import functional
 
-from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema, UserError
-from benchmark.nn.embedding import ParallelSets
+from benchmark.contracts import CTRModel, Method, Output, setting, tuned
 from benchmark.nn.moments import by_field
-from benchmark.nn.penalised import Penalised
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodingRate(Method):
-    summary: ClassVar[str] = "reward for the coding rate of each field's normalised embedding"
-    source: ClassVar[str] = "Yu et al., MCR², NeurIPS 2020; Chen et al., nCL, WSDM 2024"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-5, 1e-1, log=True)}
+    summary = "reward for the coding rate of each field's normalised embedding"
+    source = "Yu et al., MCR², NeurIPS 2020; Chen et al., nCL, WSDM 2024"
 
-    weight: float = 1e-3
-    distortion: float = 0.5  # ε²
+    weight: float = tuned(1e-3, low=1e-5, high=1e-1, log=True, at_least=0, help="of the whole term")
+    distortion: float = setting(0.5, above=0, help="ε² of the rate")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.distortion <= 0:
-            raise UserError(f"coding_rate: distortion = {self.distortion}; it must be positive")
-
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        inner = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
-        return Penalised(inner, self.weight, partial(negative_rate, self.distortion))
+    def build(self, parts: Parts) -> CTRModel:
+        return parts.model(penalty=(self.weight, partial(negative_rate, self.distortion)))
 
 
 def negative_rate(distortion: float, ids: Tensor, output: Output) -> Tensor:

@@ -1,25 +1,23 @@
 """Constant: predicts the training part's base rate for every row. A board on which its AUC is not 0.5 is wrong."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from benchmark.contracts import Backbone, CTRModel, Method, Output, Schema, no_penalty
+from benchmark.contracts import CTRModel, Method, Output, no_penalty
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Constant(Method):
-    summary: ClassVar[str] = "sanity row: predicts the base rate; AUC 0.5 by definition"
-    source: ClassVar[str] = "the ConstantPredictor of the AutoML benchmark (Gijsbers et al., JMLR 2024)"
-    uses_backbone: ClassVar[bool] = False
+    summary = "sanity row: predicts the base rate; AUC 0.5 by definition"
+    source = "the ConstantPredictor of the AutoML benchmark (Gijsbers et al., JMLR 2024)"
+    uses_backbone = False
 
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        return ConstantModel(schema.positive_rate)
+    def build(self, parts: Parts) -> CTRModel:
+        return ConstantModel(parts.schema.positive_rate)
 
 
 class ConstantModel(CTRModel):

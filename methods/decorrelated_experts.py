@@ -11,43 +11,30 @@ the readout, m = ``rows`` samples drawn from the batch, and ``weight``. Independ
 With one set (scale 1) the penalty is 0 and this is single embedding. O(S²·m·H²) a batch; no parameters.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor
 
-from benchmark.contracts import Backbone, CTRModel, Method, Output, Schema, UserError, no_penalty
-from benchmark.nn.embedding import ParallelSets, layout_of_sets
+from benchmark.contracts import CTRModel, Method, Output, no_penalty, setting, tuned
 from benchmark.nn.moments import standardised
-from benchmark.nn.penalised import Penalised
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecorrelatedExperts(Method):
     """Raises UserError when the width does not divide by the number of sets."""
 
-    summary: ClassVar[str] = "multi-embedding with a penalty on the correlation between the outputs of different sets"
-    source: ClassVar[str] = "Wang et al., Enhancing CTR Prediction with De-correlated Expert Networks, arXiv 2505.17925, 2025 (abstract)"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-4, 1.0, log=True)}
+    summary = "multi-embedding with a penalty on the correlation between the outputs of different sets"
+    source = "Wang et al., Enhancing CTR Prediction with De-correlated Expert Networks, arXiv 2505.17925, 2025 (abstract)"
 
-    weight: float = 1e-2
-    sets: int | None = None  # None: one per base dimension, S = scale
-    rows: int = 1024  # m, samples of the batch that correlations are taken on
+    weight: float = tuned(1e-2, low=1e-4, high=1.0, log=True, at_least=0, help="of the whole term")
+    sets: int | None = setting(None, at_least=1, help="S; none: one per base dimension, S = scale")
+    rows: int = setting(1024, at_least=2, help="m, samples of the batch that correlations are taken on")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.rows < 2:
-            raise UserError(f"decorrelated_experts: rows = {self.rows}; it must be at least 2")
-
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        layout = layout_of_sets("decorrelated_experts", self.sets, schema, scale, dimension)
-        return Penalised(ParallelSets(schema, backbone, layout), self.weight, partial(correlation, self.rows))
+    def build(self, parts: Parts) -> CTRModel:
+        return parts.model(sets=self.sets, penalty=(self.weight, partial(correlation, self.rows)))
 
 
 def correlation(rows: int, ids: Tensor, output: Output) -> Tensor:

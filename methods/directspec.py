@@ -15,77 +15,56 @@ products that are ranked, do not mind, but cross layers do. "filtered" gives ‖
 parameters, O(F·(B log B + rows²·D)) time in training, nothing in evaluation.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema, UserError
-from benchmark.nn.embedding import ParallelSets
+from benchmark.contracts import CTRModel, Method, setting, tuned
+from benchmark.nn.embedding import EmbeddingTable
 from benchmark.nn.precise import float32, widened
+from benchmark.parts import Parts
 
 SHORTEST = 0.1  # of ê'_i when its length is restored: what is left of a row after α = 1 may be rounding noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class DirectSpec(Method):
-    summary: ClassVar[str] = "every field's rows pushed apart by a softmax filter in training; evaluation on the table as it is"
-    source: ClassVar[str] = "Peng et al., Balancing Embedding Spectrum for Recommendation, 2024 (DirectSpec), and its code"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {
-        "alpha": FloatDistribution(0.1, 1.0, step=0.1),
-        "tau": FloatDistribution(1.0, 5.0, step=1.0),
-    }
+    summary = "every field's rows pushed apart by a softmax filter in training; evaluation on the table as it is"
+    source = "Peng et al., Balancing Embedding Spectrum for Recommendation, 2024 (DirectSpec), and its code"
 
-    alpha: float = 0.7
-    tau: float = 4.0
-    rows: int = 512  # of each field that are filtered, at most
+    alpha: float = tuned(0.7, low=0.1, high=1.0, step=0.1, at_least=0, at_most=1, help="α, how much of the filter is taken off; 0: off")
+    tau: float = tuned(4.0, low=1.0, high=5.0, step=1.0, at_least=0, help="τ, how sharply it tells rows apart")
+    rows: int = setting(512, at_least=1, help="of each field that are filtered, at most")
     # Validation AUC of DCNv2 at scale 4 on synthetic, one seed of four epochs: .8158 kept, .8031 filtered (logloss .481 and .683).
-    length: Literal["kept", "filtered"] = "kept"
+    length: Literal["kept", "filtered"] = setting("kept", help="of a row after the filter")
 
-    def __post_init__(self) -> None:
-        for name, sound, rule in (
-            ("alpha", 0 <= self.alpha <= 1, "lie in [0, 1]"),
-            ("tau", self.tau >= 0, "not be negative"),
-            ("rows", self.rows >= 1, "be at least 1"),
-        ):
-            if not sound:
-                raise UserError(f"directspec: {name} = {getattr(self, name)}; it must {rule}")
-
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        inner = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
-        return DirectSpecModel(inner, Filter(self.alpha, self.tau, self.rows, self.length == "kept"))
+    def build(self, parts: Parts) -> CTRModel:
+        return parts.model(table=FilteredTable(parts.table(), self))
 
 
-class DirectSpecModel(CTRModel):
-    def __init__(self, inner: ParallelSets, spread: Filter) -> None:
+class FilteredTable(nn.Module):
+    """The table with its rows filtered in training. Fields one after another: each has a number of rows of its own, and most have few."""
+
+    def __init__(self, table: EmbeddingTable, settings: DirectSpec) -> None:
         super().__init__()
-        self.inner, self.spread = inner, spread
+        self.table, self.settings = table, settings
 
-    def table(self) -> nn.Parameter:
-        return self.inner.table()
+    @property
+    def weight(self) -> nn.Parameter:
+        return self.table.weight
 
-    def forward(self, ids: Tensor) -> Output:
-        x = self.inner.embedding(ids)
-        if self.training and self.spread.alpha > 0:
-            with float32(x.device.type):
-                x = self.spread(widened(x), ids).to(x.dtype)
-        return self.inner.from_embedding(x)
+    def forward(self, ids: Tensor) -> Tensor:
+        """(B, F) -> (B, F, D)"""
+        x: Tensor = self.table(ids)
+        if not self.training or self.settings.alpha == 0:
+            return x
+        with float32(x.device.type):
+            return self.spread(widened(x), ids).to(x.dtype)
 
-
-class Filter(nn.Module):
-    """Fields one after another: each has a number of rows of its own, and most have few."""
-
-    def __init__(self, alpha: float, tau: float, rows: int, keep_length: bool) -> None:
-        super().__init__()
-        self.alpha, self.tau, self.rows, self.keep_length = alpha, tau, rows, keep_length
-
-    def forward(self, x: Tensor, ids: Tensor) -> Tensor:
+    def spread(self, x: Tensor, ids: Tensor) -> Tensor:
         """x (B, F, D), ids (B, F) -> (B, F, D)"""
         values, place = torch.unique(ids, return_inverse=True)  # ascending, and a field's ids are neighbours: field after field
         entries = torch.arange(ids.numel(), device=ids.device)
@@ -97,14 +76,14 @@ class Filter(nn.Module):
 
     def _some_filtered(self, rows: Tensor) -> Tensor:
         """The different rows of a field (n, D), no more than ``rows`` of them filtered -> (n, D)"""
-        drawn = torch.randperm(len(rows), device=rows.device)[: self.rows]
+        drawn = torch.randperm(len(rows), device=rows.device)[: self.settings.rows]
         return rows.index_copy(0, drawn, self.filtered(rows.index_select(0, drawn)))
 
     def filtered(self, rows: Tensor) -> Tensor:
         """E (n, D) -> E' (n, D)"""
         length: Tensor = rows.norm(dim=1, keepdim=True)
         unit = functional.normalize(rows, dim=1)
-        spread = unit - self.alpha * functional.softmax(self.tau * unit @ unit.T, dim=1) @ unit
-        if self.keep_length:
+        spread = unit - self.settings.alpha * functional.softmax(self.settings.tau * unit @ unit.T, dim=1) @ unit
+        if self.settings.length == "kept":
             spread = spread / spread.norm(dim=1, keepdim=True).clamp_min(SHORTEST)
         return length * spread

@@ -5,30 +5,19 @@
 Cost: no parameters, O(B·F·D) time and random numbers in training.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from optuna.distributions import BaseDistribution, FloatDistribution
-
-from benchmark.contracts import Backbone, CTRModel, Layout, Method, Schema, UserError
+from benchmark.contracts import CTRModel, Method, tuned
 from benchmark.nn.dropout import Dropout
-from benchmark.nn.embedding import ParallelSets
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingDropout(Method):
-    summary: ClassVar[str] = "control: dropout on the entries of the embedding"
-    source: ClassVar[str] = "Srivastava et al., JMLR 2014; embedding_dropout of the BARS configurations"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"rate": FloatDistribution(0.0, 0.5, step=0.1)}
+    summary = "control: dropout on the entries of the embedding"
+    source = "Srivastava et al., JMLR 2014; embedding_dropout of the BARS configurations"
 
-    rate: float = 0.1
+    rate: float = tuned(0.1, low=0.0, high=0.5, step=0.1, at_least=0, below=1, help="of the entries that are zeroed")
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.rate < 1:
-            raise UserError(f"embedding_dropout: rate = {self.rate}; it must lie in [0, 1)")
-
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        return ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension), Dropout(self.rate))
+    def build(self, parts: Parts) -> CTRModel:
+        return parts.model(transform=Dropout(self.rate))

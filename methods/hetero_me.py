@@ -15,73 +15,51 @@ State 0 is all sets' embedding (B, S, F, d); deeper states are those of the cell
 shapes and depths. So a layer's spectrum is of a narrower matrix than layer 0's: compare layers 1…L among themselves.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from benchmark import plugins
-from benchmark.contracts import Backbone, CTRModel, Incompatible, Layout, Method, Output, Schema, UserError, no_penalty
-from benchmark.nn.embedding import EmbeddingTable, layout_of_sets, mean_of_sets, split, states_of
+from benchmark.contracts import Backbone, CTRModel, Incompatible, Layout, Method, Output, UserError, no_penalty, setting
+from benchmark.nn.model import Interaction
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeteroME(Method):
     """Raises UserError when the width does not divide by the number of sets, Incompatible when it does not suit one of the kinds."""
 
-    summary: ClassVar[str] = "multi-embedding whose sets have different kinds of interaction, mean of the logits"
-    source: ClassVar[str] = "Pan et al., Ads Recommendation in a Collapsed and Entangled World, KDD 2024; its combination is ours"
+    summary = "multi-embedding whose sets have different kinds of interaction, mean of the logits"
+    source = "Pan et al., Ads Recommendation in a Collapsed and Entangled World, KDD 2024; its combination is ours"
 
-    sets: int | None = None  # S; None: one per base dimension, S = scale
-    kinds: tuple[str, ...] = ("dcnv2", "xdeepfm", "finalmlp")  # backbones beside the cell's own, in this order
+    sets: int | None = setting(None, at_least=1, help="S; none: one per base dimension, S = scale")
+    kinds: tuple[str, ...] = setting(("dcnv2", "xdeepfm", "finalmlp"), help="backbones beside the cell's own, in this order")
 
-    def __post_init__(self) -> None:
+    def validate(self) -> None:
         for kind in self.kinds:
             if kind not in plugins.names("backbones"):
                 raise UserError(f"hetero_me: kinds = {kind}; it must be one of {', '.join(plugins.names('backbones'))}")
 
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        layout = layout_of_sets("hetero_me", self.sets, schema, scale, dimension)
-        others = [kind for kind in dict.fromkeys(self.kinds) if not isinstance(backbone, plugins.plugin("backbones", kind))]
-        recipes = [backbone, *(plugins.make("backbones", kind, {}) for kind in others[: layout.sets - 1])]
+    def build(self, parts: Parts) -> CTRModel:
+        layout, own = parts.layout(self.sets), parts.backbone
+        others = [kind for kind in dict.fromkeys(self.kinds) if not isinstance(own, plugins.plugin("backbones", kind))]
+        recipes = [own, *(plugins.make("backbones", kind, {}) for kind in others[: layout.sets - 1])]
         try:
-            return HeterogeneousSets(schema, recipes, layout)
+            return parts.model(sets=self.sets, interaction=HeterogeneousSets(recipes, layout))
         except Incompatible as error:
             raise Incompatible(f"hetero_me: a set cannot have this kind: {error}") from error
 
 
-class HeterogeneousSets(CTRModel):
-    def __init__(self, schema: Schema, recipes: Sequence[Backbone], layout: Layout) -> None:
+class HeterogeneousSets(nn.Module):
+    def __init__(self, recipes: Sequence[Backbone], layout: Layout) -> None:
         super().__init__()
-        self.sets = layout.sets
-        self.embedding = EmbeddingTable(schema, layout.sets * layout.dimension)
         numbers = [len(range(k, layout.sets, len(recipes))) for k in range(len(recipes))]
-        self.kinds = nn.ModuleList(Kind(recipe, layout._replace(sets=n)) for recipe, n in zip(recipes, numbers, strict=True))
+        self.kinds = nn.ModuleList(Interaction(recipe, layout._replace(sets=n)) for recipe, n in zip(recipes, numbers, strict=True))
 
-    def table(self) -> nn.Parameter:
-        return self.embedding.weight
-
-    def forward(self, ids: Tensor) -> Output:
-        x = split(self.embedding(ids), self.sets)
-        logits, states = zip(*(kind(x[:, k :: len(self.kinds)].contiguous()) for k, kind in enumerate(self.kinds)), strict=True)
-        mean = torch.stack(logits).mean(0)
-        return Output(mean, (x, *states[0][1:]), no_penalty(mean))
-
-
-class Kind(nn.Module):
-    """A backbone's layers, readout and head: x0 (B, S, F, d) -> logits (B,) and states 0…L."""
-
-    def __init__(self, recipe: Backbone, layout: Layout) -> None:
-        super().__init__()
-        self.residual = recipe.residual
-        self.layers = nn.ModuleList(recipe.layer(index, layout) for index in range(len(recipe.shapes(layout)) - 1))
-        self.readout = recipe.readout(layout)
-        self.head = recipe.head(layout)
-
-    def forward(self, x0: Tensor) -> tuple[Tensor, list[Tensor]]:
-        states = states_of(self.layers, x0, self.residual)
-        return self.head(mean_of_sets(self.readout(states))), states
+    def forward(self, x0: Tensor) -> Output:
+        """x0: (B, S, F, d)"""
+        outputs: list[Output] = [kind(x0[:, k :: len(self.kinds)]) for k, kind in enumerate(self.kinds)]
+        logits = torch.stack([output.logits for output in outputs]).mean(0)
+        return Output(logits, (x0, *outputs[0].states[1:]), no_penalty(logits))

@@ -10,39 +10,22 @@ Ours: a group is a field; the running means are plain over the first batches, th
 T·F·D³) time.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from optuna.distributions import BaseDistribution, IntDistribution
-
-from benchmark.contracts import Backbone, CTRModel, Layout, Method, Schema, UserError
-from benchmark.nn.embedding import ParallelSets
+from benchmark.contracts import CTRModel, Method, setting, tuned
 from benchmark.nn.whitening import IterNorm
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class IterNormMethod(Method):
-    summary: ClassVar[str] = "every field's embedding whitened by Newton's iteration, running statistics in evaluation"
-    source: ClassVar[str] = "Huang et al., Iterative Normalization: Beyond Standardization towards Efficient Whitening, CVPR 2019"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"steps": IntDistribution(3, 7, step=2)}
+    summary = "every field's embedding whitened by Newton's iteration, running statistics in evaluation"
+    source = "Huang et al., Iterative Normalization: Beyond Standardization towards Efficient Whitening, CVPR 2019"
 
-    steps: int = 5  # T
-    eps: float = 1e-5
-    momentum: float = 0.1  # of a batch in the running means
+    # More iterations than 7 let rounding grow without bound where a field has collapsed.
+    steps: int = tuned(5, low=3, high=7, step=2, at_least=1, at_most=7, because="or rounding grows where a field has collapsed", help="T")
+    eps: float = setting(1e-5, above=0, help="added to every variance")
+    momentum: float = setting(0.1, above=0, at_most=1, help="of a batch in the running means")
 
-    def __post_init__(self) -> None:
-        for name, sound, rule in (
-            ("steps", 1 <= self.steps <= 7, "lie in [1, 7]: after more, rounding grows without bound where a field has collapsed"),
-            ("eps", self.eps > 0, "be positive"),
-            ("momentum", 0 < self.momentum <= 1, "lie in (0, 1]"),
-        ):
-            if not sound:
-                raise UserError(f"iternorm: {name} = {getattr(self, name)}; it must {rule}")
-
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        layout = Layout(1, len(schema.fields), scale * dimension)
-        whitening = IterNorm(layout.fields, layout.dimension, self.steps, self.eps, self.momentum)
-        return ParallelSets(schema, backbone, layout, whitening)
+    def build(self, parts: Parts) -> CTRModel:
+        return parts.model(transform=IterNorm(parts.fields, parts.width, self.steps, self.eps, self.momentum))

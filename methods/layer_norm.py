@@ -6,33 +6,25 @@ Source: Ba et al., 2016; γ_f and β_f (D,) for each field, as in MaskNet's LN_E
 Cost: 2·F·D parameters, O(B·F·D) time.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.contracts import Backbone, CTRModel, Layout, Method, Schema, UserError
-from benchmark.nn.embedding import ParallelSets
+from benchmark.contracts import CTRModel, Method, setting
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerNorm(Method):
-    summary: ClassVar[str] = "control: layer normalisation of each field's embedding, scale and shift per field"
-    source: ClassVar[str] = "Ba et al., Layer Normalization, 2016; on embeddings as in MaskNet, Wang et al., 2021"
+    summary = "control: layer normalisation of each field's embedding, scale and shift per field"
+    source = "Ba et al., Layer Normalization, 2016; on embeddings as in MaskNet, Wang et al., 2021"
 
-    eps: float = 1e-5
+    eps: float = setting(1e-5, above=0, help="added to the variance")
 
-    def __post_init__(self) -> None:
-        if self.eps <= 0:
-            raise UserError(f"layer_norm: eps = {self.eps}; it must be positive")
-
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        layout = Layout(1, len(schema.fields), scale * dimension)
-        return ParallelSets(schema, backbone, layout, FieldNorm(layout.fields, layout.dimension, self.eps))
+    def build(self, parts: Parts) -> CTRModel:
+        return parts.model(transform=FieldNorm(parts.fields, parts.width, self.eps))
 
 
 class FieldNorm(nn.Module):

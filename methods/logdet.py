@@ -10,35 +10,27 @@ deviation of 1. With the ridge a dead direction costs at most 9.2 and has no gra
 O(F·(B·D² + D³)) a batch; no parameters.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor
 
-from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema
-from benchmark.nn.embedding import ParallelSets
+from benchmark.contracts import CTRModel, Method, Output, tuned
 from benchmark.nn.moments import by_field, covariance
-from benchmark.nn.penalised import Penalised
+from benchmark.parts import Parts
 
 RIDGE = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogDet(Method):
-    summary: ClassVar[str] = "LogDet divergence of each field's covariance from the identity"
-    source: ClassVar[str] = "Zhang et al., Mitigating the Popularity Bias of Graph CF: A Dimensional Collapse Perspective, NeurIPS 2023"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-6, 1e-2, log=True)}
+    summary = "LogDet divergence of each field's covariance from the identity"
+    source = "Zhang et al., Mitigating the Popularity Bias of Graph CF: A Dimensional Collapse Perspective, NeurIPS 2023"
 
-    weight: float = 1e-4
+    weight: float = tuned(1e-4, low=1e-6, high=1e-2, log=True, at_least=0, help="of the whole term")
 
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        inner = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
-        return Penalised(inner, self.weight, divergence)
+    def build(self, parts: Parts) -> CTRModel:
+        return parts.model(penalty=(self.weight, divergence))
 
 
 def divergence(ids: Tensor, output: Output) -> Tensor:

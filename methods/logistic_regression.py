@@ -1,30 +1,29 @@
 """Logistic regression: one weight for each value of each field. A model with interactions that does not beat it has a defect."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, CTRModel, Method, Output, Schema, no_penalty
+from benchmark.contracts import CTRModel, Method, Output, no_penalty
 from benchmark.nn.embedding import EmbeddingTable
+from benchmark.parts import Parts
+from benchmark.schema import Schema
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogisticRegression(Method):
-    summary: ClassVar[str] = "sanity row: one weight for each value, no interaction"
-    source: ClassVar[str] = "Richardson et al., Predicting Clicks, WWW 2007; LR of BARS"
-    uses_backbone: ClassVar[bool] = False
+    summary = "sanity row: one weight for each value, no interaction"
+    source = "Richardson et al., Predicting Clicks, WWW 2007; LR of BARS"
+    uses_backbone = False
     # A data set's published L2 is tuned for embeddings of a deep model; weights of this one are the logits themselves, and 0.05 on
     # Frappe holds them at a validation AUC of .830 instead of .932.
-    training: ClassVar[Mapping[str, Any]] = {"embedding_l2": 1e-5}
+    training: ClassVar = {"embedding_l2": 1e-5}
 
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        return LogisticRegressionModel(schema)
+    def build(self, parts: Parts) -> CTRModel:
+        return LogisticRegressionModel(parts.schema)
 
 
 class LogisticRegressionModel(CTRModel):

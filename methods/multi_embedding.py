@@ -1,22 +1,19 @@
 """Multi-embedding (ME): S tables side by side, each with its own interaction layers; the mean of their readouts meets one head."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import ClassVar
 
-from benchmark.contracts import Backbone, CTRModel, Method, Schema
-from benchmark.nn.embedding import ParallelSets, layout_of_sets
+from benchmark.contracts import CTRModel, Method, setting
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class MultiEmbedding(Method):
     """Raises UserError when the width does not divide by the number of sets."""
 
-    summary: ClassVar[str] = "S embedding sets with their own interaction layers, mean of the readouts"
-    source: ClassVar[str] = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024"
+    summary = "S embedding sets with their own interaction layers, mean of the readouts"
+    source = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024"
 
-    sets: int | None = None  # None: one per base dimension, S = scale
+    sets: int | None = setting(None, at_least=1, help="S; none: one per base dimension, S = scale")
 
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        return ParallelSets(schema, backbone, layout_of_sets("multi_embedding", self.sets, schema, scale, dimension))
+    def build(self, parts: Parts) -> CTRModel:
+        return parts.model(sets=self.sets)

@@ -10,50 +10,41 @@ Ours: "interaction" takes in the readout, that is the first MLP layer, so that a
 folded into the batch, so the statistics of a batch normalisation in the readout are those of B · S rows.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema, no_penalty
-from benchmark.nn.embedding import EmbeddingTable, layout_of_sets, mean_of_sets, split, states_of
+from benchmark.contracts import CTRModel, Method, Output, no_penalty, setting
+from benchmark.nn.model import Interaction
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class MultiEmbeddingShared(Method):
     """Raises UserError when the width does not divide by the number of sets."""
 
-    summary: ClassVar[str] = "S embedding sets through one shared interaction: the control of multi-embedding"
-    source: ClassVar[str] = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024"
+    summary = "S embedding sets through one shared interaction: the control of multi-embedding"
+    source = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024"
 
-    sets: int | None = None  # None: one per base dimension, S = scale
+    sets: int | None = setting(None, at_least=1, help="S; none: one per base dimension, S = scale")
 
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        return SharedSets(schema, backbone, layout_of_sets("multi_embedding_shared", self.sets, schema, scale, dimension))
+    def build(self, parts: Parts) -> CTRModel:
+        layout = parts.layout(self.sets)
+        return parts.model(sets=self.sets, interaction=SharedInteraction(Interaction(parts.backbone, layout._replace(sets=1)), layout.sets))
 
 
-class SharedSets(CTRModel):
+class SharedInteraction(nn.Module):
     """Layers and readout are built for one set and see B · S rows of it."""
 
-    def __init__(self, schema: Schema, backbone: Backbone, layout: Layout) -> None:
+    def __init__(self, shared: Interaction, sets: int) -> None:
         super().__init__()
-        one = layout._replace(sets=1)
-        self.sets = layout.sets
-        self.residual = backbone.residual
-        self.embedding = EmbeddingTable(schema, layout.sets * layout.dimension)
-        self.layers = nn.ModuleList(backbone.layer(index, one) for index in range(len(backbone.shapes(one)) - 1))
-        self.readout = backbone.readout(one)
-        self.head = backbone.head(one)
+        self.shared, self.sets = shared, sets
 
-    def table(self) -> nn.Parameter:
-        return self.embedding.weight
-
-    def forward(self, ids: Tensor) -> Output:
-        folded = split(self.embedding(ids), self.sets).contiguous().flatten(0, 1).unsqueeze(1)  # (B·S, 1, F, d)
-        states = states_of(self.layers, folded, self.residual)
-        logits = self.head(mean_of_sets(self._unfolded(self.readout(states))))
+    def forward(self, x0: Tensor) -> Output:
+        """x0: (B, S, F, d)"""
+        folded = x0.contiguous().flatten(0, 1).unsqueeze(1)  # (B·S, 1, F, d)
+        states = self.shared.states(folded)
+        logits = self.shared.logits(self._unfolded(self.shared.readout(states)))
         return Output(logits, tuple(self._unfolded(state) for state in states), no_penalty(logits))
 
     def _unfolded(self, x: Tensor) -> Tensor:

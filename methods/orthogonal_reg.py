@@ -11,43 +11,37 @@ O(L·F²·D³) a batch, whatever B is; no parameters. A layer takes part when it
 without such a layer is incompatible.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor
 
-from benchmark.contracts import Backbone, CTRModel, Incompatible, Layout, Method, Output, Schema
+from benchmark.contracts import CTRModel, Incompatible, Method, Output, setting, tuned
 from benchmark.nn.cross import FieldBlocks
-from benchmark.nn.embedding import ParallelSets
-from benchmark.nn.penalised import Penalised
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class OrthogonalReg(Method):
     """Raises Incompatible for a backbone whose interaction weights are no d x d blocks."""
 
-    summary: ClassVar[str] = "penalty that draws the d x d blocks of the interaction weights towards orthogonal matrices"
-    source: ClassVar[str] = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024, appendix"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-6, 1e-2, log=True)}
+    summary = "penalty that draws the d x d blocks of the interaction weights towards orthogonal matrices"
+    source = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024, appendix"
+    presets: ClassVar = {"scaled_identity": {"target": "scaled_identity", "weight": 1e-5}}
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"scaled_identity": {"target": "scaled_identity", "weight": 1e-5}}
+    weight: float = tuned(1e-4, low=1e-6, high=1e-2, log=True, at_least=0, help="of the whole term")
+    target: Literal["identity", "scaled_identity"] = setting("identity", help="λ_ij I with λ_ij = 1, or the λ_ij nearest to W_ij W_ijᵀ")
 
-    weight: float = 1e-4
-    target: Literal["identity", "scaled_identity"] = "identity"  # λ_ij I with λ_ij = 1, or with the λ_ij nearest to W_ij W_ijᵀ
-
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        inner = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
-        layers = [layer for layer in inner.layers.modules() if isinstance(layer, FieldBlocks)]
+    def build(self, parts: Parts) -> CTRModel:
+        interaction = parts.interaction()
+        layers = [layer for layer in interaction.layers.modules() if isinstance(layer, FieldBlocks)]
         if not layers:
-            name = type(backbone).__module__.rpartition(".")[2]
+            name = parts.backbone_name
             raise Incompatible(f"{name}: its interaction weights are no d x d blocks between fields, which orthogonal_reg needs")
-        return Penalised(inner, self.weight, partial(skewness, layers, self.target == "scaled_identity"))
+        return parts.model(interaction=interaction, penalty=(self.weight, partial(skewness, layers, self.target == "scaled_identity")))
 
 
 def skewness(layers: Sequence[FieldBlocks], scaled: bool, ids: Tensor, output: Output) -> Tensor:

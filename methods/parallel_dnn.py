@@ -11,54 +11,39 @@ as much as two DCNv2 cross layers.
 A backbone that has an MLP on the embedding already (DNN, IPNN, xDeepFM, FinalMLP, DCNv2 in its parallel form) is Incompatible.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, CTRModel, Incompatible, Layout, Method, Output, Schema, UserError
-from benchmark.nn.embedding import ParallelSets
+from benchmark.contracts import CTRModel, Incompatible, Method, Output, setting, tuned
 from benchmark.nn.linear import Tower
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParallelDNN(Method):
-    summary: ClassVar[str] = "an MLP on the embedding beside the explicit interaction, logits added"
-    source: ClassVar[str] = "Wang et al., Understanding DNNs in Feature Interaction Models: A Dimensional Collapse Perspective, SIGIR 2026"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5, step=0.1)}
+    summary = "an MLP on the embedding beside the explicit interaction, logits added"
+    source = "Wang et al., Understanding DNNs in Feature Interaction Models: A Dimensional Collapse Perspective, SIGIR 2026"
 
-    hidden: tuple[int, ...] = (400, 400)
-    dropout: float = 0.2
-    batch_norm: bool = True
+    hidden: tuple[int, ...] = setting((400, 400), at_least=1, help="units of the MLP's hidden layers")
+    dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1, help="of the MLP")
+    batch_norm: bool = setting(True)
 
-    def __post_init__(self) -> None:
-        for name, sound, rule in (
-            ("hidden", all(units >= 1 for units in self.hidden), "have at least 1 unit in every layer"),
-            ("dropout", 0 <= self.dropout < 1, "lie in [0, 1)"),
-        ):
-            if not sound:
-                raise UserError(f"parallel_dnn: {name} = {getattr(self, name)}; it must {rule}")
-
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        if backbone.has_dnn:
-            raise Incompatible(f"parallel_dnn: {type(backbone).__name__} as configured has a DNN on the embedding already")
-        layout = Layout(1, len(schema.fields), scale * dimension)
-        tower = Tower(layout.fields * layout.dimension, self.hidden, self.dropout, self.batch_norm)
-        return ParallelDNNModel(ParallelSets(schema, backbone, layout), tower)
+    def build(self, parts: Parts) -> CTRModel:
+        if parts.backbone.has_dnn:
+            raise Incompatible(f"parallel_dnn: {type(parts.backbone).__name__} as configured has a DNN on the embedding already")
+        tower = Tower(parts.fields * parts.width, self.hidden, self.dropout, self.batch_norm)
+        return parts.model(interaction=BesideTower(parts.interaction(), tower))
 
 
-class ParallelDNNModel(CTRModel):
-    def __init__(self, inner: ParallelSets, tower: Tower) -> None:
+class BesideTower(nn.Module):
+    """Logits of the interaction plus those of the tower on the embedding."""
+
+    def __init__(self, interaction: nn.Module, tower: Tower) -> None:
         super().__init__()
-        self.inner, self.tower = inner, tower
+        self.interaction, self.tower = interaction, tower
 
-    def table(self) -> nn.Parameter:
-        return self.inner.table()
-
-    def forward(self, ids: Tensor) -> Output:
-        output: Output = self.inner(ids)
-        return output._replace(logits=output.logits + self.tower(output.states[0].flatten(1)))
+    def forward(self, x0: Tensor) -> Output:
+        """x0: (B, 1, F, D)"""
+        output: Output = self.interaction(x0)
+        return output._replace(logits=output.logits + self.tower(x0.flatten(1)))

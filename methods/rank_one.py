@@ -9,42 +9,24 @@ same in training and evaluation. What RoBlock does more than this row is the res
 training, O(B·F·D) in evaluation.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-
-from benchmark.contracts import Backbone, CTRModel, Layout, Method, Schema, UserError
-from benchmark.nn.embedding import ParallelSets
+from benchmark.contracts import CTRModel, Method, setting, tuned
 from benchmark.nn.rebalance import RankOneRebalance
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class RankOne(Method):
-    summary: ClassVar[str] = "every field's embedding loses a part of its leading direction: RoBlock's first step alone"
-    source: ClassVar[str] = "Yu, Cai and Li, ECCV 2020; Zhang et al., Spectral Feature Augmentation, AAAI 2023"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {
-        "strength": FloatDistribution(0.0, 1.0, step=0.25),
-        "deflation": CategoricalDistribution(("adaptive", "fixed")),
-    }
+    summary = "every field's embedding loses a part of its leading direction: RoBlock's first step alone"
+    source = "Yu, Cai and Li, ECCV 2020; Zhang et al., Spectral Feature Augmentation, AAAI 2023"
 
-    strength: float = 0.5  # ε; 0: off
-    deflation: Literal["adaptive", "fixed"] = "adaptive"
-    direction: Literal["running", "random"] = "running"
-    power_steps: int = 2
+    strength: float = tuned(0.5, low=0.0, high=1.0, step=0.25, at_least=0, at_most=1, help="ε; 0: off")
+    deflation: Literal["adaptive", "fixed"] = tuned("adaptive", choices=("adaptive", "fixed"))
+    direction: Literal["running", "random"] = setting("running")
+    power_steps: int = setting(2, at_least=1, help="of the power iteration, on each batch")
 
-    def __post_init__(self) -> None:
-        for name, sound, rule in (
-            ("strength", 0 <= self.strength <= 1, "lie in [0, 1]"),
-            ("power_steps", self.power_steps >= 1, "be at least 1"),
-        ):
-            if not sound:
-                raise UserError(f"rank_one: {name} = {getattr(self, name)}; it must {rule}")
-
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        layout = Layout(1, len(schema.fields), scale * dimension)
-        rebalance = RankOneRebalance(layout.fields, layout.dimension, self.strength, self.deflation, self.direction, self.power_steps)
-        return ParallelSets(schema, backbone, layout, rebalance)
+    def build(self, parts: Parts) -> CTRModel:
+        options = (self.strength, self.deflation, self.direction, self.power_steps)
+        return parts.model(transform=RankOneRebalance(parts.fields, parts.width, *options))

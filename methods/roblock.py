@@ -18,36 +18,33 @@ With strength 0, decoupler and maps "identity", gates "one_hot" and block residu
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema, UserError, no_penalty
+from benchmark.contracts import CTRModel, Method, Output, UserError, no_penalty, setting, tuned
 from benchmark.nn import hsic
-from benchmark.nn.embedding import EmbeddingTable, join, layout_of_sets, mean_of_sets, split
+from benchmark.nn.embedding import join
+from benchmark.nn.model import Interaction
 from benchmark.nn.precise import float32, widened
 from benchmark.nn.rebalance import RankOneRebalance, before
 from benchmark.nn.routing import route
 from benchmark.nn.switches import on
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoBlock(Method):
     """Raises UserError when the width does not divide by the sets or the components."""
 
-    summary: ClassVar[str] = "rebalance, decouple (HSIC) and regenerate the sets before every layer; a reconstruction"
-    source: ClassVar[str] = "ICLR 2026 submission 23146 (abstract only); rank-1 update: Yu et al., ECCV 2020"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {
-        "strength": FloatDistribution(0.0, 1.0, step=0.25),
-        "hsic_weight": CategoricalDistribution((0.0, 0.1, 0.5, 1.0)),
-    }
+    summary = "rebalance, decouple (HSIC) and regenerate the sets before every layer; a reconstruction"
+    source = "ICLR 2026 submission 23146 (abstract only); rank-1 update: Yu et al., ECCV 2020"
     # The ablations, docs/mathematics.md §2.6: run them by name, "roblock:no_hsic", or all with "roblock:all".
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+    presets: ClassVar = {
         "no_rebalancing": {"strength": 0.0},
         "no_hsic": {"hsic_weight": 0.0},
         "no_decoupler": {"decoupler": "identity"},  # and with it no HSIC: there is no basis to turn
@@ -57,102 +54,77 @@ class RoBlock(Method):
         "full_projection": {"deflation": "fixed", "strength": 1.0},
     }
 
-    sets: int | None = None  # S; None: one per base dimension, S = scale
-    components: int | None = None  # K; None: as many as sets
-    blocks: Literal["all", "first"] = "all"  # "first": only before layer 0, plain parallel sets after
+    sets: int | None = setting(None, at_least=1, help="S; none: one per base dimension, S = scale")
+    components: int | None = setting(None, at_least=1, help="K; none: as many as sets")
+    blocks: Literal["all", "first"] = setting("all", help="first: only before layer 0, plain parallel sets after")
     # y + x, the path that was not rebalanced, in place of the layer's own identity term, where N stays. "backbone": with backbones that
     # have such a term; "always": with the others too. FinalMLP's and xDeepFM's layers then add up activations that have no identity
     # path in their papers: validation AUC on synthetic fell by .025 (FinalMLP, scale 1) and .003 (xDeepFM, scale 4), one seed.
-    block_residual: Literal["backbone", "always", "never"] = "backbone"
+    block_residual: Literal["backbone", "always", "never"] = setting("backbone", help="whether y + x, the path not rebalanced, goes on")
     # spectrum rebalancing
-    strength: float = 0.5  # ε; 0: off
-    deflation: Literal["adaptive", "fixed"] = "adaptive"
-    direction: Literal["running", "random"] = "running"
-    power_steps: int = 2
+    strength: float = tuned(0.5, low=0.0, high=1.0, step=0.25, at_least=0, at_most=1, help="ε of the rebalancing; 0: off")
+    deflation: Literal["adaptive", "fixed"] = setting("adaptive")
+    direction: Literal["running", "random"] = setting("running")
+    power_steps: int = setting(2, at_least=1, help="of the power iteration, on each batch")
     # embedding decoupler
-    decoupler: Literal["orthogonal", "free", "identity"] = "orthogonal"
-    hsic_weight: float = 0.1  # β
+    decoupler: Literal["orthogonal", "free", "identity"] = setting("orthogonal")
+    hsic_weight: float = tuned(0.1, choices=(0.0, 0.1, 0.5, 1.0), at_least=0, help="β")
     # "basis": the penalty turns P and leaves x alone, so that independence is not bought by giving up what x says: with "all", the
     # validation AUC of DCNv2 at scale 4 on synthetic was .8048, with "basis" .8228, without the penalty .8199 (one seed).
-    hsic_gradient: Literal["basis", "all"] = "basis"
-    hsic_kernel: Literal["rbf", "linear"] = "rbf"
-    hsic_samples: int = 256  # m, instances of a batch that the criterion is taken on
-    hsic_rows: int = 2  # rows n drawn anew in each batch: an unbiased estimate of the mean over all rows; eight cost four times as much
+    hsic_gradient: Literal["basis", "all"] = setting("basis", help="what the penalty may change")
+    hsic_kernel: Literal["rbf", "linear"] = setting("rbf")
+    hsic_samples: int = setting(256, at_least=4, because="as the unbiased criterion needs", help="m, instances of a batch in the criterion")
+    # Rows n drawn anew in each batch are an unbiased estimate of the mean over all rows; eight cost four times as much as two.
+    hsic_rows: int = setting(2, at_least=1, help="rows n of the criterion, drawn anew in each batch")
     # embedding regeneration
-    gates: Literal["full", "static", "input", "one_hot"] = "full"
+    gates: Literal["full", "static", "input", "one_hot"] = setting("full")
     # Log-odds of a head's own component at the start, a_n[m,m] = gate_sharpness + log(K − 1): gates begin near distinct one-hots, or all
     # sets would coincide, and equally near for every K.
-    gate_sharpness: float = 4.0
-    maps: Literal["learned", "identity"] = "learned"  # U_{m,k}
+    gate_sharpness: float = setting(4.0, help="log-odds of a head's own component at the start")
+    maps: Literal["learned", "identity"] = setting("learned", help="U_{m,k}")
     # With "identity" every U_{m,k} starts as (the upper left of) the identity, so that RoBlock starts next to multi-embedding and has to
     # learn what it does otherwise; "orthogonal" starts at random orthogonal matrices. docs/roblock.md
-    map_start: Literal["identity", "orthogonal"] = "identity"
+    map_start: Literal["identity", "orthogonal"] = setting("identity")
 
-    def __post_init__(self) -> None:
-        for name, sound, rule in (
-            ("strength", 0 <= self.strength <= 1, "lie in [0, 1]"),
-            ("power_steps", self.power_steps >= 1, "be at least 1"),
-            ("hsic_weight", self.hsic_weight >= 0, "not be negative"),
-            ("hsic_samples", self.hsic_samples >= 4, "be at least 4, as the unbiased criterion needs"),
-            ("hsic_rows", self.hsic_rows >= 1, "be at least 1"),
-        ):
-            if not sound:
-                raise UserError(f"roblock: {name} = {getattr(self, name)}; it must {rule}")
-
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        layout = layout_of_sets("roblock", self.sets, schema, scale, dimension)
-        sets, width = layout.sets, layout.sets * layout.dimension
-        components = sets if self.components is None else self.components
-        if components < 1 or width % components:
-            raise UserError(
-                f"roblock: width {width} (scale {scale} x dimension {dimension}) is not divisible by {components} components; "
-                "change components"
-            )
-        if self.maps == "identity" and components != sets:
-            raise UserError(f"roblock: identity maps need as many components as sets, not {components} and {sets}; set maps = learned")
-        if self.gates == "one_hot" and components != sets:
-            raise UserError(f"roblock: one-hot gates need as many components as sets, not {components} and {sets}; choose other gates")
-        return RoBlockModel(self, schema, backbone, layout, components)
+    def build(self, parts: Parts) -> CTRModel:
+        layout = parts.layout(self.sets)
+        components = layout.sets if self.components is None else self.components
+        if parts.width % components:
+            raise UserError(f"roblock: width {parts.width} is not divisible by {components} components; change components")
+        for name, value in (("maps", "identity"), ("gates", "one_hot")):
+            if getattr(self, name) == value and components != layout.sets:
+                raise UserError(f"roblock: {name} = {value} needs as many components as sets, not {components} and {layout.sets}")
+        shapes = parts.backbone.shapes(layout)[: 1 if self.blocks == "first" else -1]
+        blocks = [Block(self, rows, layout.sets, d, components) for rows, d in shapes]
+        residual = self.block_residual == "always" or (self.block_residual == "backbone" and parts.backbone.residual)
+        return parts.model(sets=self.sets, interaction=BlockedInteraction(blocks, parts.interaction(self.sets), residual))
 
 
-class RoBlockModel(CTRModel):
-    """States are the representations between blocks, x_l, with the width divided into the sets' columns."""
+class BlockedInteraction(nn.Module):
+    """The backbone's layers, each behind its block. States are the representations between blocks, x_l, with the width divided into the
+    sets' columns."""
 
-    def __init__(self, method: RoBlock, schema: Schema, backbone: Backbone, layout: Layout, components: int) -> None:
+    def __init__(self, blocks: Sequence[Block], plain: Interaction, block_residual: bool) -> None:
         super().__init__()
-        shapes = backbone.shapes(layout)
-        self.sets, self.residual = layout.sets, backbone.residual
-        self.block_residual = method.block_residual == "always" or (method.block_residual == "backbone" and backbone.residual)
-        self.embedding = EmbeddingTable(schema, layout.sets * layout.dimension)
-        self.blocks = nn.ModuleList(
-            Block(method, rows, layout.sets, d, components) for rows, d in shapes[: 1 if method.blocks == "first" else -1]
-        )
-        self.layers = nn.ModuleList(backbone.layer(index, layout) for index in range(len(shapes) - 1))
-        self.readout = backbone.readout(layout)
-        self.head = backbone.head(layout)
+        self.blocks, self.plain, self.block_residual = nn.ModuleList(blocks), plain, block_residual
 
-    def table(self) -> nn.Parameter:
-        return self.embedding.weight
-
-    def forward(self, ids: Tensor) -> Output:
-        x = self.embedding(ids)
-        states, penalty, x0 = [split(x, self.sets)], no_penalty(x), None
-        for index, layer in enumerate(self.layers):
+    def forward(self, x: Tensor) -> Output:
+        """x: (B, S, F, d)"""
+        states, penalty, x0 = [x], no_penalty(x), None
+        for index, layer in enumerate(self.plain.layers):
             sets = states[-1]
             has_block = index < len(self.blocks)
             if has_block:
-                sets, cost = self.blocks[index](x)
+                sets, cost = self.blocks[index](join(sets))
                 penalty = penalty + cost
             x0 = sets if x0 is None else x0
             term = layer(sets, x0)
             if has_block and self.block_residual and term.shape == states[-1].shape:
                 term = term + states[-1]
-            elif self.residual:
+            elif self.plain.residual:
                 term = term + sets
             states.append(term)
-            x = join(term)
-        logits = self.head(mean_of_sets(self.readout(states)))
-        return Output(logits, tuple(states), penalty)
+        return Output(self.plain.logits(self.plain.readout(states)), tuple(states), penalty)
 
     def diagnostics(self) -> dict[str, float]:
         found: dict[str, float] = {}

@@ -10,36 +10,28 @@ singular values' mean over fields before it squares, which is at most this value
 With one set (scale 1) there is nothing to compare: the penalty is 0 and this is single embedding. O(F·B·D²) a batch; no parameters.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor
 
-from benchmark.contracts import Backbone, CTRModel, Method, Output, Schema, no_penalty
-from benchmark.nn.embedding import ParallelSets, layout_of_sets
+from benchmark.contracts import CTRModel, Method, Output, no_penalty, setting, tuned
 from benchmark.nn.moments import by_field
-from benchmark.nn.penalised import Penalised
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class SetSimilarityReg(Method):
     """Raises UserError when the width does not divide by the number of sets."""
 
-    summary: ClassVar[str] = "multi-embedding with a penalty on the singular values of the products between sets"
-    source: ClassVar[str] = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024, appendix"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-7, 1e-3, log=True)}
+    summary = "multi-embedding with a penalty on the singular values of the products between sets"
+    source = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024, appendix"
 
-    weight: float = 1e-5
-    sets: int | None = None  # None: one per base dimension, S = scale
+    weight: float = tuned(1e-5, low=1e-7, high=1e-3, log=True, at_least=0, help="of the whole term")
+    sets: int | None = setting(None, at_least=1, help="S; none: one per base dimension, S = scale")
 
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        layout = layout_of_sets("set_similarity_reg", self.sets, schema, scale, dimension)
-        return Penalised(ParallelSets(schema, backbone, layout), self.weight, similarity)
+    def build(self, parts: Parts) -> CTRModel:
+        return parts.model(sets=self.sets, penalty=(self.weight, similarity))
 
 
 def similarity(ids: Tensor, output: Output) -> Tensor:

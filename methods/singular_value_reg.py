@@ -9,33 +9,25 @@ its rounding, λ ≤ D·ε·λ_1 with the type's ε (σ ≤ 2e-3 σ_1 in float32
 value points anywhere. They are what a field with fewer values than D has, and always stay in the variance.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor
 
-from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema, no_penalty
-from benchmark.nn.embedding import ParallelSets
+from benchmark.contracts import CTRModel, Method, Output, no_penalty, tuned
 from benchmark.nn.moments import by_field
-from benchmark.nn.penalised import Penalised
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class SingularValueReg(Method):
-    summary: ClassVar[str] = "penalty on the variance of the singular values of each field's batch embedding"
-    source: ClassVar[str] = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024, appendix"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-5, 1e-1, log=True)}
+    summary = "penalty on the variance of the singular values of each field's batch embedding"
+    source = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024, appendix"
 
-    weight: float = 1e-3
+    weight: float = tuned(1e-3, low=1e-5, high=1e-1, log=True, at_least=0, help="of the whole term")
 
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        inner = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
-        return Penalised(inner, self.weight, unevenness)
+    def build(self, parts: Parts) -> CTRModel:
+        return parts.model(penalty=(self.weight, unevenness))
 
 
 def unevenness(ids: Tensor, output: Output) -> Tensor:

@@ -9,41 +9,28 @@ with one value there counts 0; and ``weight``. All directions alike give 0, orth
 O(F·m²·D) a batch with m = rows, whatever B is; no parameters.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor
 from torch.nn import functional
 
-from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema, UserError
-from benchmark.nn.embedding import ParallelSets
+from benchmark.contracts import CTRModel, Method, Output, setting, tuned
 from benchmark.nn.moments import by_field
-from benchmark.nn.penalised import Penalised
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Uniformity(Method):
-    summary: ClassVar[str] = "uniformity loss on the directions of each field's values"
-    source: ClassVar[str] = "Wang and Isola, ICML 2020; Wang et al., DirectAU, KDD 2022"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-4, 1.0, log=True)}
+    summary = "uniformity loss on the directions of each field's values"
+    source = "Wang and Isola, ICML 2020; Wang et al., DirectAU, KDD 2022"
 
-    weight: float = 1e-2
-    rows: int = 256  # m, samples of the batch whose values are compared
+    weight: float = tuned(1e-2, low=1e-4, high=1.0, log=True, at_least=0, help="of the whole term")
+    rows: int = setting(256, at_least=2, help="m, samples of the batch whose values are compared")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.rows < 2:
-            raise UserError(f"uniformity: rows = {self.rows}; it must be at least 2")
-
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        inner = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
-        return Penalised(inner, self.weight, partial(concentration, self.rows))
+    def build(self, parts: Parts) -> CTRModel:
+        return parts.model(penalty=(self.weight, partial(concentration, self.rows)))
 
 
 def concentration(rows: int, ids: Tensor, output: Output) -> Tensor:

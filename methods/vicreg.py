@@ -10,33 +10,25 @@ learn some tenths, so the whole term has to stay weak beside the logloss.
 O(F·B·D²) a batch; no parameters. A constant field has C = 0; its gradient is finite for the 1e-4, and 0.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor
 
-from benchmark.contracts import Backbone, CTRModel, Layout, Method, Output, Schema
-from benchmark.nn.embedding import ParallelSets
+from benchmark.contracts import CTRModel, Method, Output, tuned
 from benchmark.nn.moments import by_field, covariance, off_diagonal
-from benchmark.nn.penalised import Penalised
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class VICReg(Method):
-    summary: ClassVar[str] = "variance hinge and covariance penalty on each field's embedding"
-    source: ClassVar[str] = "Bardes et al., VICReg: Variance-Invariance-Covariance Regularization, ICLR 2022"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"weight": FloatDistribution(1e-5, 1e-1, log=True)}
+    summary = "variance hinge and covariance penalty on each field's embedding"
+    source = "Bardes et al., VICReg: Variance-Invariance-Covariance Regularization, ICLR 2022"
 
-    weight: float = 1e-3
+    weight: float = tuned(1e-3, low=1e-5, high=1e-1, log=True, at_least=0, help="of the whole term")
 
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
-        inner = ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
-        return Penalised(inner, self.weight, variance_and_covariance)
+    def build(self, parts: Parts) -> CTRModel:
+        return parts.model(penalty=(self.weight, variance_and_covariance))
 
 
 def variance_and_covariance(ids: Tensor, output: Output) -> Tensor:

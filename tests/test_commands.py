@@ -17,6 +17,7 @@ import pytest
 from benchmark import plugins
 from benchmark.__main__ import main
 from benchmark.config import read_suite
+from benchmark.discovery import Kind
 
 ROOT = Path(__file__).parents[1]
 TINY = """
@@ -120,7 +121,7 @@ def test_train_prints_one_record_and_nothing_else(capsys: pytest.CaptureFixture[
 def test_list_shows_every_plugin_with_summary_and_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
-    kinds: tuple[plugins.Kind, ...] = ("methods", "backbones", "datasets")
+    kinds: tuple[Kind, ...] = ("methods", "backbones", "datasets")
     for kind in kinds:
         for name in plugins.names(kind):
             found = plugins.plugin(kind, name)
@@ -358,11 +359,10 @@ def foreign(folder: Path, name: str, body: str) -> None:
     """A private method whose build() does what ``body`` says."""
     (folder / "methods").mkdir(exist_ok=True)
     (folder / "methods" / f"{name}.py").write_text(
-        "from dataclasses import dataclass\nfrom typing import ClassVar\nimport torch\nfrom benchmark.contracts import Layout, Method\n"
-        "from benchmark.nn.embedding import ParallelSets\nprint('hello from a plug-in')\n"
+        "from dataclasses import dataclass\nimport torch\nfrom benchmark.contracts import Method\nprint('hello from a plug-in')\n"
         "@dataclass(frozen=True, kw_only=True)\nclass Foreign(Method):\n"
-        "    summary: ClassVar[str] = 'x'\n    source: ClassVar[str] = 'x'\n"
-        "    def build(self, schema, backbone, scale, dimension):\n"
+        "    summary = 'x'\n    source = 'x'\n"
+        "    def build(self, parts):\n"
         f"        {body}\n"
     )
 
@@ -381,7 +381,7 @@ def test_a_method_that_fails_does_not_stop_the_others(
 def test_the_record_is_all_there_is_on_standard_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    body = "print('noise'); return ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))"
+    body = "print('noise'); return parts.model()"
     foreign(tmp_path, "foreign_prints", body)
     monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
     assert main(["train", "--method", "foreign_prints", "--epochs", "1", "--threads", "1", "--device", "cpu"]) == 0

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.config import SUITES, Cell, Suite, Training, Trial, canonical, from_dict, from_text, known, read_suite, to_dict
-from benchmark.contracts import UserError
+from benchmark.config import SUITES, Cell, Suite, Training, Trial, read_suite
+from benchmark.errors import UserError
+from benchmark.values import canonical, from_dict, from_text, known, to_dict
 
 CELL = Cell(dataset="d", data="0", backbone="b", method="m", scale=2, depth=1)
 

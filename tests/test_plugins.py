@@ -8,56 +8,51 @@ from pathlib import Path
 import pytest
 
 from benchmark import plugins
-from benchmark.contracts import UserError
+from benchmark.discovery import HOME, KINDS, Kind, folders
+from benchmark.errors import UserError
+from benchmark.search.tuner import distribution
+from benchmark.settings import Range, search_space
 
-KINDS: tuple[plugins.Kind, ...] = ("methods", "datasets", "backbones")
 EVERY = [(kind, name) for kind in KINDS for name in plugins.names(kind)]
 
 PRIVATE = """
 from dataclasses import dataclass
-from typing import ClassVar
-from benchmark.contracts import Layout, Method
-from benchmark.nn.embedding import ParallelSets
+from benchmark.contracts import Method, setting, tuned
 
 @dataclass(frozen=True, kw_only=True)
 class Mine(Method):
-    summary: ClassVar[str] = "my own"
-    source: ClassVar[str] = "me"
-    def build(self, schema, backbone, scale, dimension):
-        return ParallelSets(schema, backbone, Layout(1, len(schema.fields), scale * dimension))
+    summary = "my own"
+    source = "me"
+    def build(self, parts):
+        return parts.model()
 """
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
-def test_every_plugin_keeps_the_contract(kind: plugins.Kind, name: str) -> None:
+def test_every_plugin_has_a_summary_and_a_source_of_one_line(kind: Kind, name: str) -> None:
     found = plugins.plugin(kind, name)
-    assert getattr(found, "__dataclass_params__").frozen  # noqa: B009
     for text in (found.summary, found.source):
         assert text and "\n" not in text
-    fields = {f.name for f in dataclasses.fields(found)}
-    assert set(getattr(found, "space", {})) <= fields, "the search space names a hyper-parameter that does not exist"
-    assert len(plugins.source_digest(kind, name)) == 64
 
 
 @pytest.mark.parametrize(("kind", "name"), [e for e in EVERY if e[0] != "datasets"])
-def test_defaults_lie_in_their_search_space(kind: plugins.Kind, name: str) -> None:
+def test_defaults_lie_in_their_search_space(kind: Kind, name: str) -> None:
     made = plugins.make(kind, name, {})
-    for key, distribution in made.space.items():
-        assert distribution._contains(distribution.to_internal_repr(getattr(made, key))), key
+    for key, search in search_space(type(made)).items():
+        found = distribution(search)
+        assert found._contains(found.to_internal_repr(getattr(made, key))), key
 
 
 @pytest.mark.parametrize("name", plugins.names("methods"))
 def test_search_spaces_are_of_about_equal_size(name: str) -> None:
     """A budget of trials means the same for every method: at most two settings of its own, weights over four decades about the default."""
     made = plugins.make("methods", name, {})
-    assert len(made.space) <= 2
-    if "weight" in made.space:
-        distribution = made.space["weight"]
-        assert (
-            distribution.log
-            and distribution.low == pytest.approx(made.weight / 100)
-            and distribution.high == pytest.approx(made.weight * 100)
-        )
+    space = search_space(type(made))
+    assert len(space) <= 2
+    if "weight" in space:
+        search = space["weight"]
+        assert isinstance(search, Range) and search.log
+        assert search.low == pytest.approx(made.weight / 100) and search.high == pytest.approx(made.weight * 100)
 
 
 @pytest.mark.parametrize("name", [f"{m}:{p}" for m in plugins.names("methods") for p in plugins.plugin("methods", m).presets])
@@ -84,32 +79,53 @@ def test_a_private_file_is_found_and_underscored_files_are_not(private: Path) ->
     assert plugins.plugin("methods", "mine_a").summary == "my own"
 
 
+def with_setting(line: str) -> str:
+    """The private method with one more line in front of its build, which is line 9 of the file."""
+    return PRIVATE.replace("    def", f"    {line}\n    def")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
         ("bad_syntax", "x = (\n", "bad_syntax.py:1: the plug-in does not import: SyntaxError"),
         ("bad_import", "import json\nimport no_such_module\n", "bad_import.py:2: the plug-in does not import: ModuleNotFoundError"),
-        ("bad_empty", "", "defines exactly one Method; this one defines 0"),
-        ("bad_two", PRIVATE + PRIVATE.replace("Mine", "Other"), "this one defines 2"),
+        ("bad_empty", "", "bad_empty.py: a plug-in file defines exactly one Method; this one defines 0"),
         (
-            "bad_nan",
-            PRIVATE.replace("    def", "    w: tuple[float, ...] = (1.0, float('nan'))\n    def"),
-            "w = nan; it must be a finite number",
+            "bad_two",
+            PRIVATE + PRIVATE.replace("Mine", "Other"),
+            "bad_two.py:17: a plug-in file defines exactly one Method; this one defines 2",
         ),
-        ("bad_default", PRIVATE.replace("    def", "    w: int = 'x'\n    def"), "w = 'x'; it must be of type int"),
-        ("bad_refusal", PRIVATE.replace("    def build", "    def __post_init__(self): 1 / 0\n    def build"), "ZeroDivisionError"),
-        ("bad_path", PRIVATE.replace("    def", "    w: type = int\n    def"), "bad_path.py: w is of the type"),
-        (
-            "bad_literal",
-            PRIVATE.replace("ClassVar\n", "ClassVar, Literal\n").replace("    def", "    w: Literal[1] = 1\n    def"),
-            "bad_literal.py: w",
-        ),
-        ("bad_pair", PRIVATE.replace("    def", "    w: tuple[int, str] = (1, 'a')\n    def"), "bad_pair.py: w is of the type"),
-        ("bad_union", PRIVATE.replace("    def", "    w: int | str = 1\n    def"), "bad_union.py: w is of the type"),
-        ("bad_name", PRIVATE.replace("    def", "    w: 'NoSuch' = 1\n    def"), "bad_name.py: the types of its fields cannot be read"),
+        ("bad_nan", with_setting("w: tuple[float, ...] = (1.0, float('nan'))"), "w = nan; it must be a finite number"),
+        ("bad_default", with_setting("w: int = 'x'"), "w = 'x'; it must be of type int"),
+        ("bad_refusal", with_setting("def validate(self): 1 / 0"), "bad_refusal.py:9: it refuses {}: ZeroDivisionError"),
+        ("bad_path", with_setting("w: type = int"), "bad_path.py:9: Mine.w is of the type"),
+        ("bad_literal", "from typing import Literal\n" + with_setting("w: Literal[1] = 1"), "bad_literal.py:10: Mine.w is of the type"),
+        ("bad_pair", with_setting("w: tuple[int, str] = (1, 'a')"), "bad_pair.py:9: Mine.w is of the type"),
+        ("bad_union", with_setting("w: int | str = 1"), "bad_union.py:9: Mine.w is of the type"),
+        ("bad_name", with_setting("w: 'NoSuch' = 1"), "bad_name.py:6: Mine has settings whose types cannot be read"),
         ("bad_exit", "raise SystemExit(3)", "bad_exit.py:1: the plug-in does not import: SystemExit: 3"),
-        ("bad_plain", PRIVATE.replace("@dataclass(frozen=True, kw_only=True)", ""), "Mine must be a frozen dataclass"),
-        ("bad_words", PRIVATE.replace('summary: ClassVar[str] = "my own"', ""), "Mine.summary must be a text"),
+        ("bad_plain", PRIVATE.replace("@dataclass(frozen=True, kw_only=True)", ""), "bad_plain.py:6: Mine must be a frozen dataclass"),
+        ("bad_words", PRIVATE.replace('summary = "my own"', ""), "bad_words.py:6: Mine.summary must be a text"),
+        ("bad_space", with_setting("space = {'wieght': 1}"), "bad_space.py:9: Mine.space is the old form"),
+        ("bad_build", PRIVATE.replace("(self, parts)", "(self, schema, backbone, scale, dimension)"), "bad_build.py:9: Mine.build"),
+        ("bad_post_init", with_setting("def __post_init__(self): pass"), "bad_post_init.py:9: Mine.__post_init__ would take the place"),
+        (
+            "bad_unannotated",
+            with_setting("w = 0.5"),
+            "bad_unannotated.py:9: Mine.w has no annotation, so it is no setting; write w: float = ",
+        ),
+        (
+            "bad_unannotated_field",
+            with_setting("w = setting(0.5)"),
+            "bad_unannotated_field.py:5: the plug-in does not import: TypeError: 'w' is a field but",
+        ),
+        ("bad_preset", with_setting("presets = {'weak': {'wieght': 1}}"), "bad_preset.py:9: preset weak: unknown setting 'wieght'"),
+        (
+            "bad_range",
+            with_setting("w: float = tuned(0.5, low=0.0)"),
+            "bad_range.py:9: the plug-in does not import: TypeError: tuned() needs",
+        ),
+        ("bad_bound", with_setting("w: float = setting(2.0, at_most=1)"), "method bad_bound: w = 2.0; it must be at most 1"),
     ],
 )
 def test_a_broken_file_is_named_with_its_line(private: Path, name: str, text: str, words: str) -> None:
@@ -124,8 +140,8 @@ def test_a_name_of_ours_is_refused_in_any_form_but_our_own_folder_may_be_named(p
     (private / "roblock" / "__init__.py").write_text(PRIVATE)
     with pytest.raises(UserError, match="has this name already; rename the file"):
         plugins.plugin("methods", "roblock")
-    monkeypatch.setenv("BENCHMARK_PLUGINS", str(plugins.HOME["methods"].parent))
-    assert plugins.folders("methods") == [str(plugins.HOME["methods"])]
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(HOME["methods"].parent))
+    assert folders("methods") == [str(HOME["methods"])]
     plugins.plugin("methods", "roblock")
 
 

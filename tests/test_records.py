@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.config import Cell, Training, Trial
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 from benchmark.records import Record, Store, record_from_json
 
 TRIAL = Trial(

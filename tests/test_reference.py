@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from benchmark import plugins
-from benchmark.config import NO_BACKBONE, read_suite, to_dict
+from benchmark.config import NO_BACKBONE, read_suite
 from benchmark.records import Record, Store
 from benchmark.reporting.leaderboard import leaderboard
+from benchmark.values import to_dict
 
 FOLDERS = sorted(p.parent for p in (Path(__file__).parents[1] / "results" / "reference").glob("*/records"))
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Layout
+from benchmark.contracts import Backbone, Layout, setting, tuned
 from benchmark.nn.cross import CrossTerm
 from benchmark.nn.linear import SetMLP, Tower
 from benchmark.nn.rows import LastState
@@ -18,17 +17,16 @@ from benchmark.nn.rows import LastState
 
 @dataclass(frozen=True, kw_only=True)
 class DCNv2(Backbone):
-    summary: ClassVar[str] = "cross network v2 with an MLP, stacked or parallel; rows are fields at every layer"
-    source: ClassVar[str] = "Wang et al., WWW 2021; stacked form and sizes of Guo et al., ICML 2024; parallel form as in BARS"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5, step=0.1)}
-    residual: ClassVar[bool] = True
-    field_rows: ClassVar[bool] = True
+    summary = "cross network v2 with an MLP, stacked or parallel; rows are fields at every layer"
+    source = "Wang et al., WWW 2021; stacked form and sizes of Guo et al., ICML 2024; parallel form as in BARS"
+    residual = True
+    field_rows = True
 
-    depth: int = 4
-    structure: Literal["stacked", "parallel"] = "stacked"
-    hidden: tuple[int, ...] = (400, 400)
-    dropout: float = 0.2
-    batch_norm: bool = True
+    depth: int = setting(4, at_least=1, help="interaction layers L")
+    structure: Literal["stacked", "parallel"] = setting("stacked", help="cross layers, then an MLP, or beside it")
+    hidden: tuple[int, ...] = setting((400, 400), at_least=1, help="units of the MLP's layers")
+    dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1)
+    batch_norm: bool = setting(True)
 
     @property
     def has_dnn(self) -> bool:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Incompatible, Layout, UserError
+from benchmark.contracts import Backbone, Incompatible, Layout, UserError, setting, tuned
 from benchmark.nn.cross import CrossTerm
 from benchmark.nn.linear import SetLinear, SetMLP, Tower
 from benchmark.nn.rows import InnerProducts, LastState, RowMixing, RowNorm, each_row
@@ -25,20 +23,18 @@ class DHEN(Backbone):
     "cross" is its DCN; its convolution is left out. Sizes are ours, for the paper trains on private data and gives none.
     """
 
-    summary: ClassVar[str] = "layers that add up unlike interaction modules, with shortcut and layer norm; rows are fields at every layer"
-    source: ClassVar[str] = "Zhang et al., arXiv 2203.11014 (2022); modules dot and linear, sizes ours"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5, step=0.1)}
-    field_rows: ClassVar[bool] = True
+    summary = "layers that add up unlike interaction modules, with shortcut and layer norm; rows are fields at every layer"
+    source = "Zhang et al., arXiv 2203.11014 (2022); modules dot and linear, sizes ours"
+    field_rows = True
 
-    depth: int = 4  # 2 to 8 in the paper
-    modules: tuple[Literal["dot", "linear", "cross", "attention"], ...] = ("dot", "linear")
-    units: int = 100  # of the hidden layer in "dot"
-    hidden: tuple[int, ...] = (400, 400)
-    dropout: float = 0.2  # of the MLP
-    batch_norm: bool = True
+    depth: int = setting(4, at_least=1, help="2 to 8 in the paper")
+    modules: tuple[Literal["dot", "linear", "cross", "attention"], ...] = setting(("dot", "linear"), help="what a layer adds up")
+    units: int = setting(100, at_least=1, help="of the hidden layer in dot")
+    hidden: tuple[int, ...] = setting((400, 400), at_least=1, help="units of the MLP's layers")
+    dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1, help="of the MLP")
+    batch_norm: bool = setting(True)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def validate(self) -> None:
         if not self.modules:
             raise UserError("dhen: modules is empty; name at least one of dot, linear, cross, attention")
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import nn
 
-from benchmark.contracts import Backbone, Layout
+from benchmark.contracts import Backbone, Layout, setting, tuned
 from benchmark.nn.linear import Tower
 from benchmark.nn.rows import HiddenRows, LastState, rows_of
 
@@ -18,15 +15,14 @@ from benchmark.nn.rows import HiddenRows, LastState, rows_of
 class DNN(Backbone):
     """``depth`` hidden layers of each set, the mean over the sets, then the layers of ``hidden``."""
 
-    summary: ClassVar[str] = "MLP on the embedding; a hidden layer of H units is H/d rows of d"
-    source: ClassVar[str] = "Covington et al., RecSys 2016; 400-400, first layer per set as in Guo et al., ICML 2024"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5, step=0.1)}
+    summary = "MLP on the embedding; a hidden layer of H units is H/d rows of d"
+    source = "Covington et al., RecSys 2016; 400-400, first layer per set as in Guo et al., ICML 2024"
 
-    depth: int = 1  # hidden layers before the mean over the sets
-    units: int = 400  # of each of them
-    hidden: tuple[int, ...] = (400,)  # after the mean
-    dropout: float = 0.2
-    batch_norm: bool = True
+    depth: int = setting(1, at_least=1, help="hidden layers before the mean over the sets")
+    units: int = setting(400, at_least=1, help="of each of them")
+    hidden: tuple[int, ...] = setting((400,), at_least=1, help="units of the MLP's layers after the mean")
+    dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1)
+    batch_norm: bool = setting(True)
 
     @property
     def has_dnn(self) -> bool:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Layout
+from benchmark.contracts import Backbone, Layout, setting, tuned
 from benchmark.nn.bilinear import BilinearFusion
 from benchmark.nn.linear import SetMLP
 from benchmark.nn.rows import LastState, rows_of
@@ -18,16 +16,15 @@ from benchmark.nn.rows import LastState, rows_of
 
 @dataclass(frozen=True, kw_only=True)
 class FinalMLP(Backbone):
-    summary: ClassVar[str] = "two MLP streams and bilinear fusion; a hidden layer of H units is H/d rows of d"
-    source: ClassVar[str] = "Mao et al., AAAI 2023; one fusion head, no feature selection as in Guo et al., ICML 2024"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5, step=0.1)}
+    summary = "two MLP streams and bilinear fusion; a hidden layer of H units is H/d rows of d"
+    source = "Mao et al., AAAI 2023; one fusion head, no feature selection as in Guo et al., ICML 2024"
 
-    depth: int = 2  # hidden layers of each stream
-    units1: int = 400  # of each hidden layer of stream 1
-    units2: int = 400
-    heads: int = 1
-    dropout: float = 0.2
-    batch_norm: bool = True
+    depth: int = setting(2, at_least=1, help="hidden layers of each stream")
+    units1: int = setting(400, at_least=1, help="of each hidden layer of stream 1")
+    units2: int = setting(400, at_least=1)
+    heads: int = setting(1, at_least=1, help="of the bilinear fusion")
+    dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1)
+    batch_norm: bool = setting(True)
 
     @property
     def has_dnn(self) -> bool:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Layout
+from benchmark.contracts import Backbone, Layout, setting, tuned
 from benchmark.nn.linear import SetMLP, Tower
 from benchmark.nn.rows import HiddenRows, InnerProducts, LastState, rows_of
 
@@ -23,15 +20,14 @@ class IPNN(Backbone):
     both always see both, or multi-embedding with one set would not be single embedding.
     """
 
-    summary: ClassVar[str] = "inner products of all pairs of fields beside the embedding, then an MLP; H units are H/d rows of d"
-    source: ClassVar[str] = "Qu et al., ICDM 2016 and TOIS 2018; 400-400, first layer per set as in Guo et al., ICML 2024"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5, step=0.1)}
+    summary = "inner products of all pairs of fields beside the embedding, then an MLP; H units are H/d rows of d"
+    source = "Qu et al., ICDM 2016 and TOIS 2018; 400-400, first layer per set as in Guo et al., ICML 2024"
 
-    depth: int = 1  # hidden layers before the mean over the sets
-    units: int = 400  # of each of them
-    hidden: tuple[int, ...] = (400,)  # after the mean
-    dropout: float = 0.2
-    batch_norm: bool = True
+    depth: int = setting(1, at_least=1, help="hidden layers before the mean over the sets")
+    units: int = setting(400, at_least=1, help="of each of them")
+    hidden: tuple[int, ...] = setting((400,), at_least=1, help="units of the MLP's layers after the mean")
+    dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1)
+    batch_norm: bool = setting(True)
 
     @property
     def has_dnn(self) -> bool:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Incompatible, Layout
+from benchmark.contracts import Backbone, Incompatible, Layout, setting, tuned
 from benchmark.nn.dropout import Dropout
 from benchmark.nn.linear import SetMLP, Tower
 from benchmark.nn.rows import mix_rows
@@ -20,14 +18,13 @@ from benchmark.nn.rows import mix_rows
 class NFwFM(Backbone):
     """The multi-embedding paper uses it with base dimension 50: the MLP sees nothing but one row of d."""
 
-    summary: ClassVar[str] = "field-weighted products of all pairs of fields, summed to one row, then an MLP; one layer"
-    source: ClassVar[str] = "Pan et al., WWW 2018, pooled as in He and Chua, SIGIR 2017; form and sizes of Guo et al., ICML 2024"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5, step=0.1)}
+    summary = "field-weighted products of all pairs of fields, summed to one row, then an MLP; one layer"
+    source = "Pan et al., WWW 2018, pooled as in He and Chua, SIGIR 2017; form and sizes of Guo et al., ICML 2024"
 
-    depth: int = 1
-    hidden: tuple[int, ...] = (400, 400)
-    dropout: float = 0.2
-    batch_norm: bool = True
+    depth: int = setting(1, at_least=1, help="interaction layers L")
+    hidden: tuple[int, ...] = setting((400, 400), at_least=1, help="units of the MLP's layers")
+    dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1)
+    batch_norm: bool = setting(True)
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
         if self.depth > 1:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Layout
+from benchmark.contracts import Backbone, Layout, setting, tuned
 from benchmark.nn.linear import SetMLP, Tower
 from benchmark.nn.rows import LastState, RowNorm
 from benchmark.nn.tokens import FullMixing, GatedTokenFFN, Tokenise, number_of_tokens
@@ -26,16 +23,15 @@ class RankElastor(Backbone):
     in what the MLP sees: the tokens side by side, as in the code.
     """
 
-    summary: ClassVar[str] = "RankMixer with learned full mixing and gated token networks, reconstructed; rows are tokens"
-    source: ClassVar[str] = "Li et al., KDD 2026 (arXiv 2605.23191), formulas second-hand: a reconstruction; number of tokens and MLP ours"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5, step=0.1)}
+    summary = "RankMixer with learned full mixing and gated token networks, reconstructed; rows are tokens"
+    source = "Li et al., KDD 2026 (arXiv 2605.23191), formulas second-hand: a reconstruction; number of tokens and MLP ours"
 
-    depth: int = 2
-    tokens: int = 10  # at most; 15 and 16 in the paper
-    expansion: int = 3  # r
-    hidden: tuple[int, ...] = (400, 400)
-    dropout: float = 0.2  # of the MLP
-    batch_norm: bool = True
+    depth: int = setting(2, at_least=1, help="interaction layers L")
+    tokens: int = setting(10, at_least=1, help="at most; 15 and 16 in the paper")
+    expansion: int = setting(3, at_least=1, help="r")
+    hidden: tuple[int, ...] = setting((400, 400), at_least=1, help="units of the MLP's layers")
+    dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1, help="of the MLP")
+    batch_norm: bool = setting(True)
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
         tokens = number_of_tokens(layout.dimension, self.tokens, "rankelastor")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Layout
+from benchmark.contracts import Backbone, Layout, setting, tuned
 from benchmark.nn.linear import SetMLP, Tower
 from benchmark.nn.rows import LastState, RowNorm
 from benchmark.nn.tokens import TokenFFN, Tokenise, mix_heads, number_of_tokens
@@ -23,16 +20,15 @@ class RankMixer(Backbone):
     the tokens, where the paper has towers for its tasks. The dense variant, without its mixture of experts.
     """
 
-    summary: ClassVar[str] = "tokens mixed without parameters, then a feed-forward network for every token; rows are tokens"
-    source: ClassVar[str] = "Zhu et al., CIKM 2025 (arXiv 2507.15551), dense; number of tokens and MLP ours"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5, step=0.1)}
+    summary = "tokens mixed without parameters, then a feed-forward network for every token; rows are tokens"
+    source = "Zhu et al., CIKM 2025 (arXiv 2507.15551), dense; number of tokens and MLP ours"
 
-    depth: int = 2  # L of both published sizes
-    tokens: int = 10  # at most; 16 and 32 in the paper
-    expansion: int = 3  # k; the paper's parameter counts over its 2kLTD² give 2.8 and 3.6
-    hidden: tuple[int, ...] = (400, 400)
-    dropout: float = 0.2  # of the MLP
-    batch_norm: bool = True
+    depth: int = setting(2, at_least=1, help="L of both published sizes")
+    tokens: int = setting(10, at_least=1, help="at most; 16 and 32 in the paper")
+    expansion: int = setting(3, at_least=1, help="k; the paper's parameter counts over its 2kLTD² give 2.8 and 3.6")
+    hidden: tuple[int, ...] = setting((400, 400), at_least=1, help="units of the MLP's layers")
+    dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1, help="of the MLP")
+    batch_norm: bool = setting(True)
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
         tokens = number_of_tokens(layout.dimension, self.tokens, "rankmixer")

@@ -5,30 +5,27 @@ The CIN is linear in its products, which its paper found best; the multi-embeddi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Layout
+from benchmark.contracts import Backbone, Layout, setting, tuned
 from benchmark.nn.cin import CINLayer
 from benchmark.nn.linear import SetMLP, Tower
 
 
 @dataclass(frozen=True, kw_only=True)
 class XDeepFM(Backbone):
-    summary: ClassVar[str] = "compressed interaction network beside a DNN; rows are CIN feature maps"
-    source: ClassVar[str] = "Lian et al., KDD 2018; no linear term and CIN (16, 16) as in Guo et al., ICML 2024"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5, step=0.1)}
+    summary = "compressed interaction network beside a DNN; rows are CIN feature maps"
+    source = "Lian et al., KDD 2018; no linear term and CIN (16, 16) as in Guo et al., ICML 2024"
 
-    depth: int = 2
-    maps: int = 16  # feature maps of each CIN layer
-    hidden: tuple[int, ...] = (400, 400)
-    dropout: float = 0.2
-    batch_norm: bool = True
+    depth: int = setting(2, at_least=1, help="interaction layers L")
+    maps: int = setting(16, at_least=1, help="feature maps of each CIN layer")
+    hidden: tuple[int, ...] = setting((400, 400), at_least=1, help="units of the MLP's layers")
+    dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1)
+    batch_norm: bool = setting(True)
 
     @property
     def has_dnn(self) -> bool:

@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from benchmark.contracts import Division, UserError
 from benchmark.data.store import PARTS
+from benchmark.errors import UserError
+from benchmark.sources import Division
 
 
 def at_random(where: str, shares: str, seed: int) -> Division:

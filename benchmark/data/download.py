@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tqdm import tqdm
 
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError

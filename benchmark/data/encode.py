@@ -31,11 +31,12 @@ import polars as pl
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark.config import canonical, known
-from benchmark.contracts import Column, Source, UserError
 from benchmark.data.ahead import side_by_side
 from benchmark.data.store import PARTS, VERSION
 from benchmark.data.vocabulary import Buckets, Categories, Scaled, Vocabulary
+from benchmark.errors import UserError
+from benchmark.sources import Column, Source
+from benchmark.values import canonical, known
 
 BLOCK = 1 << 17  # rows handled at once
 TURNED = 1 << 13  # rows turned from columns at once

@@ -16,7 +16,7 @@ from typing import IO, Never, cast
 
 from tqdm import tqdm
 
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".gz", ".parquet")
 PACKED = tuple(suffix for suffix in SUFFIXES if suffix != ".parquet")  # what an archive may hold

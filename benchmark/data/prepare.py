@@ -14,10 +14,11 @@ from typing import Any, get_args, get_type_hints
 from polars import LazyFrame
 
 from benchmark import plugins
-from benchmark.config import canonical, typed
-from benchmark.contracts import Column, DataSet, Division, Source, UserError
 from benchmark.data.encode import encode
 from benchmark.data.store import PARTS, VERSION, Prepared, folder_of, identity_of, open_prepared
+from benchmark.errors import UserError
+from benchmark.sources import Column, DataSet, Division, Source
+from benchmark.values import canonical, typed
 
 MISMATCH = "allow_checksum_mismatch"  # in a folder's identity: whether it was made with that
 
@@ -49,7 +50,7 @@ def prepare(
                 "dataset": name,
                 "options": dict(options),
                 "files": {} if origin is None else _checksums(origin),
-                "plugin": plugins.source_digest("datasets", name),
+                "plugin": plugins.code_of("datasets", name),
                 MISMATCH: allow_checksum_mismatch,
             }
         )

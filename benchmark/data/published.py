@@ -9,10 +9,11 @@ from typing import ClassVar
 
 import polars as pl
 
-from benchmark.contracts import Column, DataSet, Source, UserError
 from benchmark.data.download import fetch
 from benchmark.data.files import content_md5, find_part
 from benchmark.data.tables import Table, read_table
+from benchmark.errors import UserError
+from benchmark.sources import Column, DataSet, Source
 
 
 @dataclass(frozen=True, kw_only=True)

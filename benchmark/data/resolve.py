@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmark import plugins
-from benchmark.config import known, to_text
-from benchmark.contracts import UserError
 from benchmark.data.store import Prepared, folder_of, open_prepared, prepared_names
+from benchmark.errors import UserError
+from benchmark.values import known, to_text
 
 
 def resolve(name: str, options: Mapping[str, Any]) -> Prepared:

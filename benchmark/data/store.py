@@ -13,9 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark import plugins
-from benchmark.config import cache_folder, digest, from_dict
-from benchmark.contracts import Field, Schema, UserError
+from benchmark.config import cache_folder
 from benchmark.data.batches import Rows
+from benchmark.errors import UserError
+from benchmark.schema import Field, Schema
+from benchmark.values import digest, from_dict
 
 VERSION = 2  # of the encoder: a folder written by another version is not opened
 PARTS = ("train", "valid", "test")

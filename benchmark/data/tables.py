@@ -18,9 +18,9 @@ import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from benchmark.contracts import UserError
 from benchmark.data.ahead import ahead
 from benchmark.data.files import SUFFIXES, File
+from benchmark.errors import UserError
 
 BLOCK = 1 << 23  # bytes parsed at once; no row may be longer
 MARK = b"\xef\xbb\xbf"  # that some editors put before UTF-8

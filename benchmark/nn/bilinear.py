@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 from benchmark.nn.products import bmm
 
 

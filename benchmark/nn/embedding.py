@@ -1,4 +1,4 @@
-"""The embedding table of all fields, its division into sets, and the plain model of S parallel sets."""
+"""The embedding table of all fields, and its division into sets."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from benchmark.contracts import Backbone, CTRModel, Layout, Output, Schema, UserError, no_penalty
-from benchmark.nn.precise import float32, widened
 from benchmark.nn.switches import on
+from benchmark.schema import Schema
 
 
 def split(x: Tensor, sets: int) -> Tensor:
@@ -28,23 +27,6 @@ def join(x: Tensor) -> Tensor:
 def mean_of_sets(x: Tensor) -> Tensor:
     """(B, S, H) -> (B, H); of one set it is that set, without a pass of its own."""
     return x.squeeze(1) if x.shape[1] == 1 else x.mean(1)
-
-
-def layout_of_sets(method: str, sets: int | None, schema: Schema, scale: int, dimension: int) -> Layout:
-    """The width scale · dimension divided into ``sets`` sets, None: one per base dimension. Raises UserError where it does not divide."""
-    width, number = scale * dimension, scale if sets is None else sets
-    if number < 1 or width % number:
-        raise UserError(f"{method}: width {width} (scale {scale} x dimension {dimension}) is not divisible by {number} sets; change sets")
-    return Layout(number, len(schema.fields), width // number)
-
-
-def states_of(layers: nn.ModuleList, x0: Tensor, residual: bool) -> list[Tensor]:
-    """States 0…L: every layer on the last state and the embedding x0 (B, S, F, d), plus the last state itself where ``residual``."""
-    states = [x0]
-    for layer in layers:
-        term = layer(states[-1], x0)
-        states.append(states[-1] + term if residual else term)
-    return states
 
 
 class EmbeddingTable(nn.Module):
@@ -106,42 +88,3 @@ class _Gather(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
         (ids,) = ctx.saved_tensors
         return None, grad.new_zeros(ctx.like).index_add_(0, ids.flatten().long(), grad.flatten(0, 1))
-
-
-class ParallelSets(CTRModel):
-    """S sets kept apart through all interaction layers, mean of their readouts, one head (Guo et al., ICML 2024).
-
-    One set of the whole width is the single-embedding model. ``transform``, if any, maps the embedding (B, F, D) to what the sets are
-    columns of; state 0 is its result. It computes in float32 and without autocast, whatever training computes in; what it has to say as
-    ``diagnostics`` is the model's.
-    """
-
-    def __init__(self, schema: Schema, backbone: Backbone, layout: Layout, transform: nn.Module | None = None) -> None:
-        super().__init__()
-        self.sets = layout.sets
-        self.residual = backbone.residual
-        self.embedding = EmbeddingTable(schema, layout.sets * layout.dimension)
-        self.transform = transform
-        self.layers = nn.ModuleList(backbone.layer(index, layout) for index in range(len(backbone.shapes(layout)) - 1))
-        self.readout = backbone.readout(layout)
-        self.head = backbone.head(layout)
-
-    def table(self) -> nn.Parameter:
-        return self.embedding.weight
-
-    def forward(self, ids: Tensor) -> Output:
-        return self.from_embedding(self.embedding(ids))
-
-    def from_embedding(self, x: Tensor) -> Output:
-        """The model behind its table: x (B, F, D)"""
-        if self.transform is not None:
-            with float32(x.device.type):
-                x = self.transform(widened(x)).to(x.dtype)
-        x0 = split(x, self.sets).contiguous()  # one copy, or every layer reads it in leaps
-        states = states_of(self.layers, x0, self.residual)
-        logits = self.head(mean_of_sets(self.readout(states)))
-        return Output(logits, tuple(states), no_penalty(logits))
-
-    def diagnostics(self) -> dict[str, float]:
-        found: dict[str, float] = getattr(self.transform, "diagnostics", dict)()
-        return found

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.contracts import Incompatible
+from benchmark.errors import Incompatible
 from benchmark.nn.linear import SetLinear, SetMLP
 
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmark.config import known
+from benchmark.values import known
 
 NAMES = (
     "cin",  # products of rows in cache-sized blocks (benchmark/nn/cin.py)

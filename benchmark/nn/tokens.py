@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.contracts import Incompatible
+from benchmark.errors import Incompatible
 from benchmark.nn.linear import SetLinear
 
 

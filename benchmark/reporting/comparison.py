@@ -9,11 +9,12 @@ from typing import Literal
 
 from tabulate import tabulate
 
-from benchmark.config import CONTROL, NO_BACKBONE, known
-from benchmark.contracts import UserError
+from benchmark.config import CONTROL, NO_BACKBONE
+from benchmark.errors import UserError
 from benchmark.metrics.statistics import Difference, average_ranks, mean_sd, outcomes, paired_difference, rank_correlation, wilcoxon_holm
 from benchmark.records import Record
 from benchmark.reporting.groups import Group, by_conditions, groups, whole_methods
+from benchmark.values import known
 
 Format = Literal["table", "markdown"]
 Table = tuple[list[str], list[list[str]]]  # headers, rows

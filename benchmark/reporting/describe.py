@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 from tqdm import tqdm
 
-from benchmark.contracts import Field, UserError
 from benchmark.data.store import PARTS, Prepared
 from benchmark.data.vocabulary import FIRST, MISSING, UNSEEN
+from benchmark.errors import UserError
 from benchmark.metrics.spectral import gaussian_reference
 from benchmark.reporting.leaderboard import Format
+from benchmark.schema import Field
 
 BLOCK = 1 << 17  # rows looked at once: 20 MB of 39 fields
 WIDTHS = (10, 40)  # of the table: the base width, and that at scale 4

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.config import Cell, Trial, canonical, digest, to_dict
+from benchmark.config import Cell, Trial
 from benchmark.records import Record, Status
+from benchmark.values import canonical, digest, to_dict
 
 SEVERITY: tuple[Status, ...] = ("finished", "incompatible", "diverged", "failed")
 FEWEST = 5  # methods under one condition that a rank correlation is taken over; presets of one file are one method

@@ -12,11 +12,12 @@ from typing import Literal
 import pandas
 from tabulate import tabulate
 
-from benchmark.config import CONTROL, NO_BACKBONE, canonical, known
-from benchmark.contracts import UserError
+from benchmark.config import CONTROL, NO_BACKBONE
+from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.records import Record, Status, Store
 from benchmark.reporting.groups import Group, by_conditions, groups
+from benchmark.values import canonical, known
 
 Format = Literal["table", "markdown", "csv", "json"]
 

@@ -8,11 +8,13 @@ from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from benchmark import plugins
-from benchmark.config import NO_BACKBONE, Cell, Suite, Training, Trial, canonical, from_dict, known, to_dict
-from benchmark.contracts import Backbone, Method, UserError
+from benchmark.config import NO_BACKBONE, Cell, Suite, Training, Trial
+from benchmark.contracts import Backbone, Method
 from benchmark.data.resolve import resolve
 from benchmark.data.store import prepared_names
-from benchmark.plugins import Kind
+from benchmark.discovery import Kind
+from benchmark.errors import UserError
+from benchmark.values import canonical, from_dict, known, to_dict
 
 
 def expand(suite: Suite) -> list[Cell]:

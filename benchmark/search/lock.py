@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 
 
 @contextmanager

@@ -36,12 +36,13 @@ from ray.tune.progress_reporter import TrialProgressCallback  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
 import benchmark  # noqa: E402
-from benchmark.config import Trial, cache_folder, canonical, from_dict, to_dict  # noqa: E402
-from benchmark.contracts import UserError  # noqa: E402
+from benchmark.config import Trial, cache_folder  # noqa: E402
+from benchmark.errors import UserError  # noqa: E402
 from benchmark.records import Record, Store, record_from_json  # noqa: E402
 from benchmark.search.listeners import Listener  # noqa: E402
 from benchmark.search.plan import Pause, Plan  # noqa: E402
 from benchmark.search.work import TRAIN, attempt, failed  # noqa: E402
+from benchmark.values import canonical, from_dict, to_dict  # noqa: E402
 
 EPOCH, RECORD = "epoch_json", "record_json"
 STARTING = 8  # workers that may be starting up at the same time

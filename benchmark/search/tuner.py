@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from benchmark import plugins
-from benchmark.config import NO_BACKBONE, Cell, Training, Trial, canonical, digest, from_dict, to_dict
+from benchmark.config import NO_BACKBONE, Cell, Training, Trial
 from benchmark.records import Record, Status
+from benchmark.settings import Choices, Range, search_space
+from benchmark.values import canonical, digest, from_dict, to_dict
 
 STARTUP = 4  # draws, the defaults included, before TPE models the outcomes; a constant, so that a small budget is a prefix of a large one
 
@@ -39,15 +41,24 @@ def outcome(record: Record) -> Outcome:
 
 def space(cell: Cell) -> dict[str, BaseDistribution]:
     """What is searched in a cell: the common training space, the backbone's and the method's, less what the cell fixes."""
-    found: dict[str, BaseDistribution] = {f"training.{k}": d for k, d in Training.space.items() if k not in cell.training}
+    found = {f"training.{k}": s for k, s in search_space(Training).items() if k not in cell.training}
     if cell.backbone != NO_BACKBONE:
         fixed = {*cell.backbone_options, "depth"}
         recipe = plugins.plugin("backbones", cell.backbone)
-        found |= {f"backbone.{k}": d for k, d in recipe.space.items() if k not in fixed}
+        found |= {f"backbone.{k}": s for k, s in search_space(recipe).items() if k not in fixed}
     method = plugins.plugin("methods", cell.method)
     given = {*cell.method_options, *plugins.preset(cell.method)}
-    found |= {f"method.{k}": d for k, d in method.space.items() if k not in given}
-    return found
+    found |= {f"method.{k}": s for k, s in search_space(method).items() if k not in given}
+    return {name: distribution(search) for name, search in found.items()}
+
+
+def distribution(search: Range | Choices) -> BaseDistribution:
+    """Optuna's words for what a setting says of its range."""
+    if isinstance(search, Choices):
+        return CategoricalDistribution(search.values)
+    if isinstance(search.low, int) and isinstance(search.high, int):
+        return IntDistribution(search.low, search.high, log=search.log, step=int(search.step or 1))
+    return FloatDistribution(search.low, search.high, log=search.log, step=search.step)
 
 
 def propose(cell: Cell, default: Trial, draw: int, seen: Iterable[Outcome], running: Iterable[Trial]) -> Trial:

@@ -7,7 +7,8 @@ import typing
 from collections.abc import Callable, Mapping
 
 from benchmark.config import Trial
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
+from benchmark.faults import frames, in_words
 from benchmark.records import Record
 
 TRAIN = "benchmark.training.trial:run_trial"  # the function that trains; named, since names cross the border of processes
@@ -24,7 +25,7 @@ def attempt(train: str, trial: Trial, report: Report, device: str, threads: int 
     except UserError as error:
         return failed(trial, str(error))
     except (Exception, SystemExit) as error:
-        return failed(trial, f"{type(error).__name__}: {error}")
+        return Record(trial=trial, status="failed", reason=in_words(error), frames=frames(error))
 
 
 def failed(trial: Trial, reason: str) -> Record:

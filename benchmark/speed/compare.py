@@ -13,8 +13,8 @@ import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
-from benchmark.config import CONTROL, Precision, known
-from benchmark.contracts import Incompatible
+from benchmark.config import CONTROL, Precision
+from benchmark.errors import Incompatible
 from benchmark.nn.switches import NAMES
 from benchmark.speed.contestants import Contestant, Ours, Peer, SetBySet
 from benchmark.speed.counting import demand
@@ -22,6 +22,7 @@ from benchmark.speed.machine import Machine, measure
 from benchmark.speed.peers import HAVE, SCRIPTS, environment
 from benchmark.speed.work import Work
 from benchmark.training.trial import parameter_cost
+from benchmark.values import known
 
 # Sizes that this suite and the peers share; DCNv2 parallel, as in both of them.
 MODELS: Mapping[str, dict[str, Any]] = MappingProxyType(

@@ -17,12 +17,15 @@ from tqdm import tqdm
 
 from benchmark import plugins
 from benchmark.config import Training
-from benchmark.contracts import CTRModel, Layout, Output, UserError, no_penalty
+from benchmark.contracts import CTRModel, Layout, Output, no_penalty
 from benchmark.data.batches import Rows
+from benchmark.errors import UserError
 from benchmark.nn.embedding import EmbeddingTable
+from benchmark.nn.model import Interaction
 from benchmark.nn.switches import switched_off
+from benchmark.parts import assemble
 from benchmark.speed.work import Work
-from benchmark.training.fit import make_optimizer, train_epoch
+from benchmark.training.fit import make_optimizers, train_epoch
 from benchmark.training.memory import keep_freed_memory
 
 
@@ -49,7 +52,7 @@ class Ours:
             torch.nn.init.normal_(table, std=self._training.embedding_std)
         offsets = np.cumsum([0, *work.cardinalities[:-1]])
         self._rows = Rows(work.ids, work.labels, offsets, device, resident=True)
-        self._optimizer = make_optimizer(self.model, self._training)
+        self._optimizers = make_optimizers(self.model, self._training)
         self._generator = torch.Generator(device).manual_seed(0)
         self._step: CTRModel | None = None
 
@@ -62,7 +65,9 @@ class Ours:
         torch.set_num_threads(self._work.threads)
         with switched_off(self._without), tqdm(disable=True) as bar:
             started = time.perf_counter()
-            train_epoch(self.model if self._step is None else self._step, self._optimizer, self._rows, self._training, self._generator, bar)
+            train_epoch(
+                self.model if self._step is None else self._step, self._optimizers, self._rows, self._training, self._generator, bar
+            )
             return time.perf_counter() - started
 
     def close(self) -> None:
@@ -75,27 +80,18 @@ class SetBySet(CTRModel):
     def __init__(self, work: Work) -> None:
         super().__init__()
         recipe = plugins.make("backbones", work.backbone, dict(work.options))
-        layout = Layout(1, len(work.cardinalities), work.dimension)
-        self.residual = recipe.residual
         self.embedding = EmbeddingTable(work.schema, work.scale * work.dimension)
-        depth = range(len(recipe.shapes(layout)) - 1)
-        self.layers = nn.ModuleList(nn.ModuleList(recipe.layer(index, layout) for index in depth) for _ in range(work.scale))
-        self.readouts = nn.ModuleList(recipe.readout(layout) for _ in range(work.scale))
-        self.head = recipe.head(layout)
+        layout = Layout(1, len(work.cardinalities), work.dimension)
+        self.sets = nn.ModuleList(Interaction(recipe, layout) for _ in range(work.scale))  # the first one's head is that of all
 
     def table(self) -> nn.Parameter:
         return self.embedding.weight
 
     def forward(self, ids: Tensor) -> Output:
-        features = []
-        for x0, layers, readout in zip(self.embedding(ids).chunk(len(self.readouts), dim=2), self.layers, self.readouts, strict=True):
-            states = [x0.unsqueeze(1).contiguous()]
-            assert isinstance(layers, nn.ModuleList)
-            for layer in layers:
-                term = layer(states[-1], states[0])
-                states.append(states[-1] + term if self.residual else term)
-            features.append(readout(states))
-        logits = self.head(torch.cat(features, 1).mean(1))
+        columns = self.embedding(ids).chunk(len(self.sets), dim=2)
+        sets = cast(list[Interaction], list(self.sets))
+        features = [one.readout(one.states(x0.unsqueeze(1).contiguous())) for one, x0 in zip(sets, columns, strict=True)]
+        logits = sets[0].logits(torch.cat(features, 1))
         return Output(logits, (), no_penalty(logits))
 
 
@@ -165,5 +161,4 @@ def build(work: Work) -> CTRModel:
     """The work's model, untrained. Raises UserError and Incompatible."""
     recipe = plugins.make("backbones", work.backbone, dict(work.options))
     options = {} if work.sets is None else {"sets": work.sets}
-    model: CTRModel = plugins.make("methods", work.method, options).build(work.schema, recipe, work.scale, work.dimension)
-    return model
+    return assemble(plugins.make("methods", work.method, options), recipe, work.schema, work.scale, work.dimension)

@@ -26,8 +26,9 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from benchmark import plugins
-from benchmark.contracts import Source, UserError
 from benchmark.data.store import open_prepared
+from benchmark.errors import UserError
+from benchmark.sources import Source
 from benchmark.speed.table import CATEGORIES, COUNTS, FIELDS, cut, write_table
 from benchmark.speed.turns import BEAT, Contestant, Place, Turn, status, take_turn
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from tabulate import tabulate
 
-from benchmark.contracts import Incompatible
+from benchmark.errors import Incompatible
 from benchmark.speed.compare import race
 from benchmark.speed.contestants import Ours
 from benchmark.speed.work import Work

@@ -17,7 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 
 BEAT = 0.1  # seconds between two looks at the memory of what runs
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.config import Precision
-from benchmark.contracts import Field, Schema
+from benchmark.schema import Field, Schema
 
 # Cardinalities by name, all made up. small: twelve fields like those of a small click log, 12,000 values. criteo: 13 numeric fields with
 # one row each and 26 categorical ones, as Criteo_x1 has (BARS), two million values.

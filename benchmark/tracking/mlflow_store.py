@@ -23,11 +23,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from benchmark.config import NO_BACKBONE, Cell, Trial, canonical, digest, to_dict
-from benchmark.contracts import UserError
+from benchmark.config import NO_BACKBONE, Cell, Trial
+from benchmark.errors import UserError
 from benchmark.records import Record, Store
 from benchmark.search.lock import at_work
 from benchmark.tracking import view
+from benchmark.values import canonical, digest, to_dict
 
 BATCH = 500  # metrics per request; a server takes at most 1,000
 LONGEST = 250  # characters of a name

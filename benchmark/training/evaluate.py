@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.contracts import Backbone, CTRModel, Schema
+from benchmark.contracts import Backbone, CTRModel
 from benchmark.data.batches import Rows
 from benchmark.metrics.ctr import auc, logloss
 from benchmark.metrics.spectral import layer_metrics, table_metrics
+from benchmark.schema import Schema
 
 BATCH = 8192
 SPECTRAL_SAMPLE = 8192  # instances of the validation part that layer spectra are taken on
@@ -34,7 +35,7 @@ def score(model: CTRModel, rows: Rows) -> dict[str, float]:
 
 @torch.no_grad()
 def spectra(
-    model: CTRModel, sample: Rows, schema: Schema, value_counts: Sequence[np.ndarray], backbone: type[Backbone]
+    model: CTRModel, sample: Rows, schema: Schema, value_counts: Sequence[np.ndarray], backbone: type[Backbone] | None
 ) -> dict[str, float]:
     """The spectral metrics of docs/mathematics.md §4: of the table (learned rows only) and of each layer's states on the first
     ``SPECTRAL_SAMPLE`` instances of ``sample``. Names: spectral/table/…, spectral/layer{l}/….
@@ -60,10 +61,10 @@ def spectra(
     found = {f"spectral/{name}": value for name, value in table_metrics(table.detach().cpu(), sets, names, value_counts).items()}
     learned = [int((counts > 0).sum()) for counts in value_counts]
     for index, layer in enumerate(layers):
-        eligible = learned if index == 0 or backbone.field_rows else None
+        eligible = learned if index == 0 or (backbone is not None and backbone.field_rows) else None
         found |= {f"spectral/layer{index}/{name}": value for name, value in layer_metrics(layer, eligible).items()}
         # A model may have fewer sets of the cell's backbone than of the table: its state 0 is then no state that a layer added to.
-        if index > 0 and backbone.residual and layer.shape == layers[index - 1].shape:
+        if index > 0 and backbone is not None and backbone.residual and layer.shape == layers[index - 1].shape:
             added = layer_metrics(layer - layers[index - 1], eligible)
             found |= {f"spectral/layer{index}/term/{name}": value for name, value in added.items() if name.startswith("batch")}
     return found

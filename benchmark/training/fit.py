@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Never
@@ -18,6 +18,7 @@ from benchmark.contracts import CTRModel
 from benchmark.data.batches import Rows
 from benchmark.data.store import Fold
 from benchmark.training.evaluate import NotFinite, score
+from benchmark.training.verify import nan_in_penalty, verify_alone, verify_output
 
 Report = Callable[[Mapping[str, float]], None]
 DIVERGED = 1000.0  # times the logloss of the constant predictor; FinalMLP may start at 20 times and still learn
@@ -52,7 +53,7 @@ def fit(
     report: Report,
     progress: bool = False,
 ) -> Fitted:
-    """Train on ``fold.train`` with its ``positive_rate``, choose the epoch on ``fold.valid``. Raises Diverged.
+    """Train on ``fold.train`` with its ``positive_rate``, choose the epoch on ``fold.valid``. Raises Diverged and ContractError.
 
     A model without parameters is not trained. The embedding L2 of docs/mathematics.md §5, (λ/2)‖E‖² over the whole table every step, is
     Adam's ``weight_decay`` of the table's group: the same gradient λE without a pass of its own.
@@ -61,7 +62,10 @@ def fit(
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         return Fitted(0, score(model, fold.valid), (), math.nan, time.perf_counter() - started)
-    optimizer = make_optimizer(model, training)
+    optimizers = make_optimizers(model, training)
+    rule, table = model.table_rule(), model.table()
+    if table is not None:
+        rule.training_starts(table, optimizers[-1])
     limit = DIVERGED * _entropy(positive_rate)
     curve: list[Mapping[str, float]] = []
     speeds: list[float] = []
@@ -74,7 +78,9 @@ def fit(
         ) as bar:
             if curve:
                 bar.set_postfix_str(f"valid AUC {best['auc']:.5f}")
-            loss, speed = train_epoch(model, optimizer, fold.train, training, generator, bar)
+            if table is not None:
+                rule.epoch_starts(epoch, table, optimizers[-1])
+            loss, speed = train_epoch(model, optimizers, fold.train, training, generator, bar)
         if not math.isfinite(loss) or loss > limit:
             raise Diverged(f"training loss {loss:.4g} in epoch {epoch}", tuple(curve))
         scoring = time.perf_counter()
@@ -90,7 +96,7 @@ def fit(
                 "train/loss": loss,
                 "valid/auc": valid["auc"],
                 "valid/logloss": valid["logloss"],
-                "learning_rate": optimizer.param_groups[0]["lr"],
+                "learning_rate": optimizers[0].param_groups[0]["lr"],
                 "samples_per_second": speed,
             }
         )
@@ -100,21 +106,27 @@ def fit(
         elif epoch - best_epoch >= training.patience:
             break
         else:
-            for group in optimizer.param_groups:
+            for group in (group for optimizer in optimizers for group in optimizer.param_groups):
                 group["lr"] *= training.plateau_factor
     model.load_state_dict(best_weights)
+    verify_alone(model, next(iter(fold.valid.batches(64)))[0])
     speeds.sort()
     return Fitted(best_epoch, best, tuple(curve), speeds[len(speeds) // 2], time.perf_counter() - started, evaluation)
 
 
-def make_optimizer(model: CTRModel, training: Training) -> torch.optim.Optimizer:
-    """Adam (Kingma and Ba, ICLR 2015); the embedding L2 is the weight decay of the table's group, see ``fit``."""
+def make_optimizers(model: CTRModel, training: Training) -> list[torch.optim.Optimizer]:
+    """Adam (Kingma and Ba, ICLR 2015); the embedding L2 is the weight decay of the table's group, see ``fit``.
+
+    The last one has the table: Adam, or an optimiser of the method's own (``contracts.TableRule``).
+    """
     table = model.table()
+    own = None if table is None else model.table_rule().optimizer(table, training.learning_rate, training.embedding_l2)
     rest = [p for p in model.parameters() if p.requires_grad and p is not table]
     groups = [{"params": rest, "weight_decay": 0.0}] if rest else []
-    if table is not None:
+    if table is not None and own is None:
         groups.append({"params": [table], "weight_decay": training.embedding_l2})
-    return torch.optim.Adam(groups, lr=training.learning_rate, fused=True)
+    adam = [torch.optim.Adam(groups, lr=training.learning_rate, fused=True)] if groups else []
+    return [*adam, *([] if own is None else [own])]
 
 
 @contextmanager
@@ -135,34 +147,45 @@ def precision(training: Training, device: torch.device) -> Iterator[torch.autoca
 
 def train_epoch(
     model: CTRModel,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     train: Rows,
     training: Training,
     generator: torch.Generator,
     bar: tqdm[Never],
 ) -> tuple[float, float]:
-    """One pass over ``train``: mean logloss (without penalty) and samples per second."""
+    """One pass over ``train``: mean logloss (without penalty) and samples per second. Raises ContractError."""
     model.train()
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    rule, table = model.table_rule(), model.table()
+    parameters = [parameter for optimizer in optimizers for group in optimizer.param_groups for parameter in group["params"]]
     started = time.perf_counter()
     total = torch.zeros((), dtype=torch.float64, device=train.device)
+    penalty_alone = torch.zeros((), dtype=torch.bool, device=train.device)  # whether it was no number while the loss was one
     seen = 0
     with precision(training, train.device) as forward_pass:
         for step, (ids, labels) in enumerate(train.shuffled(training.batch_size, generator)):
+            if table is not None:
+                rule.batch_starts(ids, table, optimizers[-1])
             with forward_pass:
                 output = model(ids)
+            if step == 0:
+                verify_output(model, ids, output)
             loss = functional.binary_cross_entropy_with_logits(output.logits.to(labels.dtype), labels)
-            optimizer.zero_grad(set_to_none=True)
+            penalty_alone |= ~output.penalty.detach().isfinite() & loss.detach().isfinite()
+            for optimizer in optimizers:
+                optimizer.zero_grad(set_to_none=True)
             (loss + output.penalty).backward()
             if training.gradient_clip > 0:
                 torch.nn.utils.clip_grad_norm_(parameters, training.gradient_clip)
-            optimizer.step()
+            for optimizer in optimizers:
+                optimizer.step()
             total += loss.detach() * len(labels)  # stays on the device: reading it would make every step wait
             seen += len(labels)
             if not bar.disable:
                 bar.update(len(labels))
                 if step % 20 == 0:
                     bar.set_postfix_str(f"loss {float(total) / seen:.4f}")
+    if bool(penalty_alone):
+        raise nan_in_penalty(model)
     return float(total) / seen, seen / (time.perf_counter() - started)
 
 

@@ -7,55 +7,39 @@ import os
 import platform
 import resource
 import socket
+import sys
 import time
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy
 import torch
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Trial
-from benchmark.contracts import Backbone, CTRModel, Incompatible, Layout, Method, Schema, UserError
+from benchmark.contracts import CTRModel, Method
 from benchmark.data.resolve import resolve
 from benchmark.data.store import Prepared
+from benchmark.errors import Incompatible, UserError
+from benchmark.faults import frames, in_words
 from benchmark.nn.switches import without
+from benchmark.parts import assemble
 from benchmark.records import Record, Status
+from benchmark.schema import Schema
 from benchmark.training.evaluate import NotFinite, score, spectra
 from benchmark.training.fit import Diverged, Fitted, Report, fit
 from benchmark.training.memory import keep_freed_memory
 
 
-class NoBackbone(Backbone):
-    """Stands in for the backbone of a sanity row. A method that asks it for anything has ``uses_backbone`` wrong."""
-
-    def __post_init__(self) -> None:
-        pass  # no layers, no sizes
-
-    def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
-        raise Incompatible("the method asks for a backbone, but declares uses_backbone = False")
-
-    def layer(self, index: int, layout: Layout) -> nn.Module:
-        raise Incompatible("the method asks for a backbone, but declares uses_backbone = False")
-
-    def readout(self, layout: Layout) -> nn.Module:
-        raise Incompatible("the method asks for a backbone, but declares uses_backbone = False")
-
-    def head(self, layout: Layout) -> nn.Module:
-        raise Incompatible("the method asks for a backbone, but declares uses_backbone = False")
-
-
 def build(trial: Trial, schema: Schema) -> CTRModel:
     """The untrained model of a trial. Raises Incompatible and UserError."""
     method: Method = plugins.make("methods", trial.cell.method, dict(trial.method))
-    if trial.cell.backbone == NO_BACKBONE:
-        backbone: Backbone = NoBackbone(depth=0)
-    else:
-        backbone = plugins.make("backbones", trial.cell.backbone, dict(trial.backbone))
-    return method.build(schema, backbone, trial.cell.scale, trial.cell.dimension)
+    named = trial.cell.backbone
+    backbone = None if named == NO_BACKBONE else plugins.make("backbones", named, dict(trial.backbone))
+    return assemble(method, backbone, schema, trial.cell.scale, trial.cell.dimension)
 
 
 def check(trial: Trial) -> str | None:
@@ -76,11 +60,12 @@ def check(trial: Trial) -> str | None:
     return None
 
 
-def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int | None = None, progress: bool = False) -> Record:
+def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int | None = None, interactive: bool = False) -> Record:
     """Train, and in the stage "final" test, one trial. ``report`` gets the curve's entry after each epoch.
 
     Always returns a record: what goes wrong inside the training is its status. Raises UserError for what the user can mend
-    before any training: a data set that is not prepared, an impossible setting, no such device.
+    before any training: a data set that is not prepared, an impossible setting, no such device. ``interactive``: show a bar where stderr
+    is a terminal, and the traceback of an error.
     """
     started = time.perf_counter()
     place = choose_device(device)
@@ -116,12 +101,12 @@ def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int |
             torch.cuda.reset_peak_memory_stats(place)
         fold = prepared.fold(place)
         generator = torch.Generator(place).manual_seed(trial.seed + 2**31)  # of batches: not the table's numbers again
-        fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, progress)
+        fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, interactive and sys.stderr.isatty())
         metrics = {"valid/auc": fitted.valid["auc"], "valid/logloss": fitted.valid["logloss"], "best_epoch": float(fitted.best_epoch)}
         cost |= running_cost(model, prepared, fitted, place)
         if trial.stage == "final":
             named = trial.cell.backbone
-            recipe = NoBackbone if named == NO_BACKBONE else plugins.plugin("backbones", named)
+            recipe = None if named == NO_BACKBONE else plugins.plugin("backbones", named)
             metrics |= spectra(model, fold.valid, prepared.schema, prepared.value_counts(), recipe)
             metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
             metrics |= {f"test/{name}": value for name, value in score(model, prepared.test(place)).items()}
@@ -136,7 +121,9 @@ def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int |
     except UserError:
         raise
     except (Exception, SystemExit) as error:  # a method is foreign code; its failure is a result, and the other cells go on
-        return record("failed", f"{type(error).__name__}: {error}")
+        if interactive:
+            traceback.print_exc()
+        return record("failed", in_words(error), frames=frames(error))
 
 
 def choose_device(name: str) -> torch.device:
@@ -202,9 +189,9 @@ def processor() -> str:
 
 def fingerprints(trial: Trial, prepared: Prepared) -> dict[str, str]:
     """What the record was made from: the encoded data and the plug-ins' source files."""
-    found = {"data": prepared.fingerprint, "method": plugins.source_digest("methods", trial.cell.method)[:12]}
+    found = {"data": prepared.fingerprint, "method": plugins.code_of("methods", trial.cell.method)}
     if trial.cell.backbone != NO_BACKBONE:
-        found["backbone"] = plugins.source_digest("backbones", trial.cell.backbone)[:12]
+        found["backbone"] = plugins.code_of("backbones", trial.cell.backbone)
     return found
 
 

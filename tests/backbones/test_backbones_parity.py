@@ -13,8 +13,11 @@ from scipy.special import erf
 from torch import Tensor, nn
 
 from benchmark import plugins
-from benchmark.contracts import Backbone, CTRModel, Field, Incompatible, Layout, Schema, UserError
+from benchmark.contracts import Backbone, CTRModel, Layout
+from benchmark.errors import Incompatible, UserError
 from benchmark.nn.tokens import FullMixing, mix_heads, number_of_tokens
+from benchmark.parts import assemble
+from benchmark.schema import Field, Schema
 
 Array = NDArray[np.float64]
 
@@ -38,7 +41,7 @@ def recipe(name: str, **changes: Any) -> Backbone:
 def built(backbone: Backbone, method: str = "multi_embedding", scale: int = 3, schema: Schema = SCHEMA, dimension: int = 4) -> CTRModel:
     """With parameters far from where they start, so that gains of 1 and shifts of 0 hide nothing."""
     torch.manual_seed(11)
-    model: CTRModel = plugins.make("methods", method, {}).build(schema, backbone, scale, dimension)
+    model: CTRModel = assemble(plugins.make("methods", method, {}), backbone, schema, scale, dimension)
     for parameter in model.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)
     return model
@@ -103,28 +106,28 @@ def tokenised(tokenise: Any, x: Array, s: int) -> Array:
 
 
 def dnn(model: Any, x: Array, s: int) -> Array:
-    for layer in model.layers:
+    for layer in model.interaction.layers:
         x = hidden(layer.hidden, x.flatten(), s)
     return x
 
 
 def ipnn(model: Any, x: Array, s: int) -> Array:
     x = np.concatenate([x.flatten(), products(x)])
-    for layer in model.layers:
+    for layer in model.interaction.layers:
         x = hidden(layer.hidden, x, s)
     return x
 
 
 def nfwfm(model: Any, x: Array, s: int) -> Array:
-    [layer] = model.layers
+    [layer] = model.interaction.layers
     pairs = [(i, j) for i in range(len(x)) for j in range(i + 1, len(x))]
     pooled = sum(r * x[i] * x[j] for r, (i, j) in zip(array(layer.weight)[s], pairs, strict=True))
     assert isinstance(pooled, np.ndarray)
-    return hidden(model.readout.first, batch_norm(model.readout.norm, pooled, s), s)
+    return hidden(model.interaction.readout.first, batch_norm(model.interaction.readout.norm, pooled, s), s)
 
 
 def dhen(model: Any, x: Array, s: int) -> Array:
-    for layer in model.layers:
+    for layer in model.interaction.layers:
         dot, rows, cross, attention = layer.parts
         total = x + linear(dot.project, hidden(dot.hidden, products(x), s), s).reshape(x.shape)
         total += array(rows.weight)[s].T @ x
@@ -137,27 +140,27 @@ def dhen(model: Any, x: Array, s: int) -> Array:
         y = row_norm(attention.norms[0], x + linear(attention.outputs, mixed, s), s)
         y = row_norm(attention.norms[1], y + linear(attention.down, np.maximum(linear(attention.up, y, s), 0), s), s)
         x = row_norm(layer.norm, total + array(attention.mixing.weight)[s].T @ y, s)
-    return hidden(model.readout.first, x.flatten(), s)
+    return hidden(model.interaction.readout.first, x.flatten(), s)
 
 
 def rankmixer(model: Any, x: Array, s: int) -> Array:
-    for layer in model.layers:
+    for layer in model.interaction.layers:
         x = tokenised(layer.tokenise, x, s)
         heads = [np.split(token, len(x)) for token in x]
         mixed = np.stack([np.concatenate([token[h] for token in heads]) for h in range(len(x))])
         y = row_norm(layer.norms[0], mixed + x, s)
         x = row_norm(layer.norms[1], y + by_token(layer.ffn.down, gelu(by_token(layer.ffn.up, y, s)), s), s)
-    return hidden(model.readout.first, x.mean(0), s)
+    return hidden(model.interaction.readout.first, x.mean(0), s)
 
 
 def rankelastor(model: Any, x: Array, s: int) -> Array:
-    for layer in model.layers:
+    for layer in model.interaction.layers:
         x = tokenised(layer.tokenise, x, s)
         mixed = x + linear(layer.mixing.linear, x.flatten(), s).reshape(x.shape)
         y = row_norm(layer.norm, mixed, s)
         gated = gelu(by_token(layer.ffn.gate, y, s)) * by_token(layer.ffn.value, y, s)
         x = by_token(layer.ffn.down, gated, s) + by_token(layer.ffn.residual, y, s)
-    return hidden(model.readout.first, x.flatten(), s)
+    return hidden(model.interaction.readout.first, x.flatten(), s)
 
 
 REFERENCES: dict[str, Callable[[Any, Array, int], Array]] = {
@@ -184,8 +187,8 @@ def test_a_whole_model_is_its_formula(name: str, method: str, scale: int, sets: 
     for sample in embedded:
         features = sum(REFERENCES[name](model, sample[:, s * width : (s + 1) * width], s) for s in range(sets)) / sets
         assert isinstance(features, np.ndarray)
-        top = hidden(model.head.mlp, features, 0)
-        logits.append(array(model.head.logit.weight)[0] @ top + float(array(model.head.logit.bias)[0]))
+        top = hidden(model.interaction.head.mlp, features, 0)
+        logits.append(array(model.interaction.head.logit.weight)[0] @ top + float(array(model.interaction.head.logit.bias)[0]))
     np.testing.assert_allclose(array(model(ids()).logits), logits, rtol=1e-9, atol=1e-11)
 
 

@@ -26,7 +26,6 @@ import torch
 
 from benchmark.__main__ import main
 from benchmark.config import Suite
-from benchmark.contracts import Column, Source, UserError
 from benchmark.data import encode as encoding
 from benchmark.data import tables
 from benchmark.data.encode import encode
@@ -35,7 +34,9 @@ from benchmark.data.prepare import prepare
 from benchmark.data.resolve import resolve
 from benchmark.data.store import PARTS, Prepared, open_prepared, prepared_names
 from benchmark.data.tables import read_table
+from benchmark.errors import UserError
 from benchmark.search.cells import default_trial, expand
+from benchmark.sources import Column, Source
 from benchmark.training.trial import run_trial
 
 ROOT = Path(__file__).parents[2]

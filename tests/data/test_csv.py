@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from benchmark import plugins
-from benchmark.contracts import Source, UserError
 from benchmark.data.prepare import prepare
+from benchmark.errors import UserError
+from benchmark.sources import Source
 
 
 def load(origin: Path | None, **options: Any) -> Source:

@@ -28,7 +28,7 @@ HALF = len(DATA) // 2
 NURSERY = """
 import json, os, signal, sys, traceback
 import httpx2  # the slowest part of importing huggingface_hub, and it reads no environment
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 from benchmark.data import download
 assert "huggingface_hub" not in sys.modules, "importing it takes a second, which most commands would spend for nothing"
 for line in sys.stdin:

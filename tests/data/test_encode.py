@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.contracts import Column, Source, UserError
 from benchmark.data import encode as encoding
 from benchmark.data.encode import encode
 from benchmark.data.store import open_prepared
+from benchmark.errors import UserError
+from benchmark.sources import Column, Source
 
 IDENTITY = {"name": "toy", "dataset": "synthetic", "options": {}}
 

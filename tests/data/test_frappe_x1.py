@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.contracts import UserError
 from benchmark.data.prepare import prepare
 from benchmark.data.resolve import resolve
+from benchmark.errors import UserError
 
 HEADER = b"label,user,item,daytime,weekday,isweekend,homework,cost,weather,country,city\r\n"
 

@@ -17,12 +17,13 @@ import pytest
 import torch
 
 from benchmark import plugins
-from benchmark.contracts import Source, UserError
 from benchmark.data import encode as encoding
 from benchmark.data import store
 from benchmark.data.prepare import prepare
 from benchmark.data.resolve import resolve
 from benchmark.data.store import Fold, folder_of, open_prepared, prepared_names
+from benchmark.errors import UserError
+from benchmark.sources import Source
 
 SMALL = {"rows": 1000, "cardinalities": [3, 40]}
 ROOT = Path(__file__).parents[2]
@@ -204,7 +205,7 @@ FOREIGN = """
 from dataclasses import dataclass
 from typing import ClassVar
 import polars as pl
-from benchmark.contracts import Column, DataSet, Source
+from benchmark.sources import Column, DataSet, Source
 
 @dataclass(frozen=True, kw_only=True)
 class Foreign(DataSet):

@@ -18,10 +18,10 @@ import pytest
 from data.hub_server import Hub, serve
 
 from benchmark import plugins
-from benchmark.contracts import UserError
 from benchmark.data.prepare import prepare
 from benchmark.data.published import Published
 from benchmark.data.transforms import log_square
+from benchmark.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = [name for name in plugins.names("datasets") if issubclass(plugins.plugin("datasets", name), Published)]

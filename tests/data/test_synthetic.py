@@ -10,9 +10,9 @@ import torch
 
 from benchmark import plugins
 from benchmark.config import Training
-from benchmark.contracts import UserError
 from benchmark.data.resolve import resolve
 from benchmark.data.store import Prepared
+from benchmark.errors import UserError
 from benchmark.metrics.ctr import auc
 
 

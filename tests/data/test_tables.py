@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from benchmark.contracts import UserError
 from benchmark.data.files import File, content_md5, find_part
 from benchmark.data.tables import read_table
+from benchmark.errors import UserError
 
 
 def write(folder: Path, content: bytes, name: str = "rows.csv") -> Path:

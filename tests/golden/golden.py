@@ -24,10 +24,11 @@ from torch.nn import functional
 
 from benchmark import plugins
 from benchmark.config import Suite
-from benchmark.contracts import Incompatible, Schema
 from benchmark.data.resolve import resolve
+from benchmark.errors import Incompatible
+from benchmark.schema import Schema
 from benchmark.search.cells import default_trial, expand
-from benchmark.training.fit import make_optimizer
+from benchmark.training.fit import make_optimizers
 from benchmark.training.trial import build, parameter_cost
 
 NUMBERS = Path(__file__).with_name("numbers.jsonl")
@@ -62,15 +63,16 @@ def entry(method: str, backbone: str) -> dict[str, Any]:
         torch.nn.init.normal_(table, std=0.1, generator=torch.Generator().manual_seed(0))
     found["parameters_dense"] = parameter_cost(model)["parameters_dense"]
     ids, labels = batch(schema)
-    optimizer = make_optimizer(model, trial.training) if any(p.requires_grad for p in model.parameters()) else None
+    optimizers = make_optimizers(model, trial.training)
     model.train()
     for step in (1, 2):
         output = model(ids)
         loss = functional.binary_cross_entropy_with_logits(output.logits, labels)
         found[f"step{step}"] = numbers(loss, output.penalty, output.logits)
-        if optimizer is not None:
-            optimizer.zero_grad(set_to_none=True)
+        if optimizers:
+            model.zero_grad(set_to_none=True)
             (loss + output.penalty).backward()
+        for optimizer in optimizers:
             optimizer.step()
     model.eval()
     with torch.no_grad():

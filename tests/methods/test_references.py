@@ -48,21 +48,21 @@ def test_single_and_multi_embedding_with_dcnv2(method: str, scale: int, sets: in
     ids = batch()[0]
     embedded = array(model.table())[ids.numpy()]
     width = embedded.shape[2] // sets
-    first, hidden, crossed = model.readout.first, [], []
+    first, hidden, crossed = model.interaction.readout.first, [], []
     for s in range(sets):
         x0 = embedded[:, :, s * width : (s + 1) * width].reshape(len(ids), -1)
         x = x0
-        for layer in model.layers:
+        for layer in model.interaction.layers:
             x = x0 * (x @ array(layer.linear.weight)[s] + array(layer.linear.bias)[s, 0]) + x
         y = (x if structure == "stacked" else x0) @ array(first.linears[0].weight)[s] + array(first.linears[0].bias)[s, 0]
         hidden.append(np.maximum(normed(first.norms[0], y, slice(6 * s, 6 * s + 6)), 0))
         crossed.append(x)
-    tower = model.head if structure == "stacked" else model.head.tower
+    tower = model.interaction.head if structure == "stacked" else model.interaction.head.tower
     [linear], [norm] = tower.mlp.linears, tower.mlp.norms
     top = np.maximum(normed(norm, sum(hidden) / sets @ array(linear.weight)[0] + array(linear.bias)[0, 0]), 0)
     logits = top @ array(tower.logit.weight)[0] + array(tower.logit.bias)[0]
     if structure == "parallel":
-        logits = logits + sum(crossed) / sets @ array(model.head.cross_logit.weight)[0]
+        logits = logits + sum(crossed) / sets @ array(model.interaction.head.cross_logit.weight)[0]
     np.testing.assert_allclose(array(model(ids).logits), logits, rtol=1e-10, atol=1e-12)
 
 
@@ -76,7 +76,7 @@ def test_roblock_with_dcnv2(residual: str) -> None:
     count, rows, width = x.shape
     sets = components = 3
     size, e0 = width // sets, None
-    for block, layer, state in zip(model.blocks, model.layers, states[1:], strict=True):
+    for block, layer, state in zip(model.interaction.blocks, model.interaction.plain.layers, states[1:], strict=True):
         direction, deflation = array(block.rebalance.direction), array(block.rebalance.deflation)
         skew = np.zeros((width, width))
         skew[np.tril_indices(width, -1)] = array(block.decoupler.below_diagonal)
@@ -112,7 +112,7 @@ def test_roblock_is_the_same_without_the_fused_routing(monkeypatch: pytest.Monke
         monkeypatch.setenv("BENCHMARK_WITHOUT", off)
         torch.manual_seed(4)
         model = built("roblock", backbone(name), 3, **options).double()
-        for parameter in model.blocks.parameters():  # type: ignore[union-attr]
+        for parameter in model.interaction.blocks.parameters():  # type: ignore[union-attr]
             nn.init.normal_(parameter, std=0.4)
         results.append(step(model, 0))
     (one, gradients), (other, others) = results
@@ -142,12 +142,12 @@ def test_the_penalty_is_beta_times_the_mean_normalised_hsic_summed_over_blocks(s
     """Of the components that the turned basis makes of the rebalanced rows."""
     model: Any = built("roblock", backbone("dcnv2"), 3, hsic_weight=0.5, hsic_rows=9, strength=strength).double()
     torch.manual_seed(3)
-    for block in model.blocks:
+    for block in model.interaction.blocks:
         nn.init.normal_(block.decoupler.below_diagonal, std=0.4)
     ids = batch()[0]
     output = model.train()(ids)
     expected = 0.0
-    for block, state in zip(model.blocks, output.states[:-1], strict=True):
+    for block, state in zip(model.interaction.blocks, output.states[:-1], strict=True):
         x = array(state.transpose(1, 2).flatten(2))  # (m, N, D)
         count, rows, width = x.shape
         direction, deflation = array(block.rebalance.direction), array(block.rebalance.deflation)

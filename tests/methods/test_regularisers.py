@@ -14,7 +14,8 @@ from test_reductions import SCHEMA, batch, built, step
 from test_references import array
 
 from benchmark import plugins
-from benchmark.contracts import Backbone, Incompatible, UserError
+from benchmark.contracts import Backbone
+from benchmark.errors import Incompatible, UserError
 from benchmark.metrics.spectral import effective_rank
 
 Array = NDArray[np.float64]
@@ -95,7 +96,7 @@ def test_orthogonal_reg_sums_over_all_blocks(target: str) -> None:
     """Scaled: with the λ that is best for each block, found here by least squares."""
     model = built("orthogonal_reg", recipe(), 2, weight=0.5, target=target).double().train()
     expected = 0.0
-    for layer in model.inner.layers:  # type: ignore[union-attr]
+    for layer in model.interaction.layers:  # type: ignore[union-attr]
         weight = array(layer.linear.weight)[0].T  # of columns, as in the paper
         for i in range(FIELDS):
             for j in range(FIELDS):
@@ -149,7 +150,7 @@ def test_without_weight_it_is_the_plain_model(method: str) -> None:
     (plain, gradients), (output, others) = results
     assert torch.equal(plain.logits, output.logits) and float(output.penalty) == 0
     for name, gradient in gradients.items():
-        assert torch.equal(gradient, others[f"inner.{name}"]), name
+        assert torch.equal(gradient, others[name]), name
 
 
 @pytest.mark.parametrize("method", ALL)
@@ -230,5 +231,5 @@ def test_orthogonal_reg_says_which_backbone_has_no_blocks(name: str) -> None:
 
 
 def test_the_coding_rate_needs_a_distortion() -> None:
-    with pytest.raises(UserError, match=r"distortion = 0\.0; it must be positive"):
+    with pytest.raises(UserError, match=r"distortion = 0\.0; it must be greater than 0"):
         built("coding_rate", recipe(), 3, distortion=0.0)

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_reductions import SCHEMA, assert_same, backbone, batch, built
+from test_reductions import SCHEMA, assert_same, backbone, batch, built, plain_name, take_weights
 from test_references import array, normed, seasoned
 from torch import Tensor, nn
 
 from benchmark import plugins
-from benchmark.contracts import CTRModel, Incompatible, UserError
+from benchmark.errors import Incompatible, UserError
+from benchmark.nn.embedding import split
+from benchmark.parts import assemble
 from benchmark.training.evaluate import spectra
 
 
@@ -22,20 +24,21 @@ def test_shared_multi_embedding_with_dcnv2() -> None:
     model = seasoned(built("multi_embedding_shared", recipe, 3))
     ids = batch()[0]
     embedded = array(model.table())[ids.numpy()]
-    first, [linear], [norm] = model.readout.first, model.head.mlp.linears, model.head.mlp.norms
+    shared = model.interaction.shared
+    first, [linear], [norm] = shared.readout.first, shared.head.mlp.linears, shared.head.mlp.norms
     output = model(ids)
     assert [tuple(state.shape) for state in output.states] == [(16, 3, 3, 4)] * 3
     for sample in range(len(ids)):
         hidden = []
         for s in range(3):
             x = x0 = embedded[sample, :, 4 * s : 4 * s + 4].reshape(-1)
-            for layer, state in zip(model.layers, output.states[1:], strict=True):
+            for layer, state in zip(shared.layers, output.states[1:], strict=True):
                 x = x0 * (x @ array(layer.linear.weight)[0] + array(layer.linear.bias)[0, 0]) + x
                 np.testing.assert_allclose(array(state[sample, s]).reshape(-1), x, rtol=1e-10, atol=1e-12)
             y = x @ array(first.linears[0].weight)[0] + array(first.linears[0].bias)[0, 0]
             hidden.append(np.maximum(normed(first.norms[0], y), 0))
         top = np.maximum(normed(norm, sum(hidden) / 3 @ array(linear.weight)[0] + array(linear.bias)[0, 0]), 0)
-        logit = top @ array(model.head.logit.weight)[0] + array(model.head.logit.bias)[0]
+        logit = top @ array(shared.head.logit.weight)[0] + array(shared.head.logit.bias)[0]
         np.testing.assert_allclose(array(output.logits[sample]), logit, rtol=1e-10, atol=1e-12)
 
 
@@ -56,11 +59,6 @@ def test_shared_multi_embedding_does_not_tell_its_sets_apart() -> None:
         assert torch.allclose(before, model(ids).logits, atol=1e-12) == same
 
 
-def as_one_kind(model: CTRModel) -> dict[str, Any]:
-    """The names that a model without kinds gives to the parameters of kind 0."""
-    return {name.removeprefix("kinds.0."): value for name, value in model.state_dict().items() if not name.startswith("kinds.1.")}
-
-
 @pytest.mark.parametrize("name", plugins.names("backbones"))
 @pytest.mark.parametrize(("plain", "options", "scale"), [("single_embedding", {}, 1), ("multi_embedding", {"kinds": ()}, 3)])
 def test_with_one_kind_it_is_multi_embedding(plain: str, options: dict[str, Any], scale: int, name: str) -> None:
@@ -69,8 +67,8 @@ def test_with_one_kind_it_is_multi_embedding(plain: str, options: dict[str, Any]
         torch.manual_seed(3)
         models.append(built(method, backbone(name), scale, **(options if method == "hetero_me" else {})).train())
     one, other = models
-    for key, value in as_one_kind(other).items():
-        assert torch.equal(value, one.state_dict()[key])  # a seed starts both at the same weights
+    for key, value in other.state_dict().items():
+        assert torch.equal(value, one.state_dict()[plain_name(key)])  # a seed starts both at the same weights
     ids = batch()[0]
     for mode in (True, False):
         outputs = []
@@ -92,8 +90,8 @@ def test_heterogeneous_sets_are_their_kinds_models_side_by_side() -> None:
     expected = []
     for k, (kind, sets) in enumerate(((recipe, [0, 2, 4]), (plugins.make("backbones", "xdeepfm", {}), [1, 3]))):
         alone: Any = built("multi_embedding", kind, len(sets)).double().eval()
-        weights = {name.removeprefix(f"kinds.{k}."): v for name, v in model.state_dict().items() if name.startswith(f"kinds.{k}.")}
-        alone.load_state_dict({**weights, "embedding.weight": model.table()[:, columns[sets].reshape(-1)]})
+        alone.interaction.load_state_dict(model.interaction.kinds[k].state_dict())
+        alone.embedding.load_state_dict({"weight": model.table()[:, columns[sets].reshape(-1)]})
         expected.append(alone(ids))
     torch.testing.assert_close(output.logits, (expected[0].logits + expected[1].logits) / 2)
     assert output.states[0].shape == (16, 5, 3, 4)
@@ -129,13 +127,13 @@ def test_spectra_of_heterogeneous_sets_are_those_of_the_table_and_of_the_cells_b
 )
 def test_the_cells_backbone_comes_first_and_no_kind_twice(name: str, scale: int, types: list[str]) -> None:
     model: Any = built("hetero_me", backbone(name), scale)
-    assert [type(kind.layers[0]).__name__ for kind in model.kinds] == types
+    assert [type(kind.layers[0]).__name__ for kind in model.interaction.kinds] == types
 
 
 def test_a_kind_that_does_not_suit_the_width_is_named() -> None:
     recipe = plugins.make("backbones", "dcnv2", {})
     with pytest.raises(Incompatible, match=r"hetero_me: .*finalmlp: units1 = 400 does not divide into rows of 12"):
-        plugins.make("methods", "hetero_me", {"kinds": ["finalmlp"], "sets": 2}).build(SCHEMA, recipe, 2, 12)
+        assemble(plugins.make("methods", "hetero_me", {"kinds": ["finalmlp"], "sets": 2}), recipe, SCHEMA, 2, 12)
 
 
 def test_parallel_dnn_with_dcnv2() -> None:
@@ -144,8 +142,8 @@ def test_parallel_dnn_with_dcnv2() -> None:
     model = seasoned(built("parallel_dnn", recipe, 2, hidden=[7, 4]))
     ids = batch()[0]
     embedded = array(model.table())[ids.numpy()]
-    plain, total = array(model.inner(ids).logits), array(model(ids).logits)
-    mlp, logit = model.tower.mlp, model.tower.logit
+    plain, total = array(model.interaction.interaction(split(model.embedding(ids), 1)).logits), array(model(ids).logits)
+    mlp, logit = model.interaction.tower.mlp, model.interaction.tower.logit
     for sample in range(len(ids)):
         x = embedded[sample].reshape(-1)
         for linear, norm in zip(mlp.linears, mlp.norms, strict=True):
@@ -158,9 +156,9 @@ def test_parallel_dnn_whose_last_unit_is_zero_is_single_embedding() -> None:
     recipe = backbone("dcnv2")
     one = built("single_embedding", recipe, 3)
     other: Any = built("parallel_dnn", recipe, 3)
-    other.inner.load_state_dict(one.state_dict())
-    nn.init.zeros_(other.tower.logit.weight)
-    nn.init.zeros_(other.tower.logit.bias)
+    take_weights(other, one)
+    nn.init.zeros_(other.interaction.tower.logit.weight)
+    nn.init.zeros_(other.interaction.tower.logit.bias)
     ids = batch()[0]
     a, b = one.eval()(ids), other.eval()(ids)
     for mine, reference in zip((b.logits, *b.states), (a.logits, *a.states), strict=True):
@@ -191,7 +189,7 @@ def test_training_in_bfloat16_reaches_every_weight(method: str) -> None:
         ("hetero_me", {"sets": 5}, "hetero_me: width 12 .* is not divisible by 5 sets; change sets"),
         ("hetero_me", {"kinds": ["dcnv"]}, "hetero_me: kinds = dcnv; it must be one of .*dcnv2"),
         ("parallel_dnn", {"dropout": 1.0}, r"parallel_dnn: dropout = 1.0; it must lie in \[0, 1\)"),
-        ("parallel_dnn", {"hidden": [4, 0]}, "parallel_dnn: hidden = .*; it must have at least 1 unit in every layer"),
+        ("parallel_dnn", {"hidden": [4, 0]}, "parallel_dnn: hidden = .*; it must be at least 1"),
     ],
 )
 def test_impossible_settings_are_named(method: str, options: dict[str, Any], words: str) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_reductions import SCHEMA, assert_same, backbone, batch, built, step
+from test_reductions import SCHEMA, assert_same, backbone, batch, built, step, take_weights
 from test_references import Array, array
 from torch import Tensor, nn
 
 from benchmark import plugins
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 from benchmark.nn.whitening import IterNorm
 
 TRANSFORMS = ("iternorm", "rank_one", "directspec", "embedding_dropout", "layer_norm")
@@ -136,10 +136,10 @@ def test_directspec_evens_out_a_collapsed_spectrum_and_filters_no_more_rows_than
         squares: Tensor = values.square()
         return squares / squares.sum()
 
-    assert float(shares(model.spread.filtered(rows))[0]) < 0.8 * float(shares(rows)[0])
-    model.spread.rows = 50
+    assert float(shares(model.embedding.filtered(rows))[0]) < 0.8 * float(shares(rows)[0])
+    model = built("directspec", backbone("dcnv2"), 3, alpha=0.9, rows=50)
     ids = torch.arange(300).unsqueeze(1).repeat(2, 1)
-    once = model.spread(rows.unsqueeze(1).repeat(2, 1, 1), ids).squeeze(1)
+    once = model.embedding.spread(rows.unsqueeze(1).repeat(2, 1, 1), ids).squeeze(1)
     assert torch.equal(once[:300], once[300:])  # a value is filtered in all its samples or in none
     assert int((once[:300] != rows).any(1).sum()) == 50
 
@@ -150,7 +150,7 @@ def test_directspec_gives_every_sample_of_a_value_its_gradient() -> None:
     ids = torch.tensor([[0, 5], [0, 6], [1, 5], [2, 7], [2, 7], [2, 5], [3, 8], [0, 9]])
 
     def filtered(table: Tensor) -> Tensor:
-        moved: Tensor = model.spread(table[ids], ids)
+        moved: Tensor = model.embedding.spread(table[ids], ids)
         return (moved * weight).sum()
 
     assert torch.autograd.gradcheck(filtered, (torch.randn(10, 3, dtype=torch.float64, requires_grad=True),))
@@ -201,10 +201,10 @@ def test_directspec_in_evaluation_is_single_embedding_and_with_alpha_0_in_traini
     recipe = backbone("dcnv2")
     one = built("single_embedding", recipe, 3)
     other: Any = built("directspec", recipe, 3, alpha=alpha)
-    other.inner.load_state_dict(one.state_dict())
+    take_weights(other, one)
     (a, _), (b, _) = step(one, 0), step(other, 0)
     assert torch.equal(a.logits, b.logits) == (alpha == 0)
-    for trained, reference in zip(other.inner.buffers(), one.buffers(), strict=True):
+    for trained, reference in zip(other.buffers(), one.buffers(), strict=True):
         trained.copy_(reference)  # of batch normalisation
     ids = batch()[0]
     a, b = one.eval()(ids), other.eval()(ids)
@@ -237,7 +237,7 @@ def test_training_in_bfloat16_keeps_activations_in_it_and_statistics_out_of_it(m
     [
         ("iternorm", {"steps": 0}, r"iternorm: steps = 0; it must lie in \[1, 7\]"),
         ("iternorm", {"steps": 8}, r"iternorm: steps = 8; it must lie in \[1, 7\]"),
-        ("iternorm", {"eps": 0.0}, "iternorm: eps = 0.0; it must be positive"),
+        ("iternorm", {"eps": 0.0}, "iternorm: eps = 0.0; it must be greater than 0"),
         ("iternorm", {"momentum": 0.0}, r"iternorm: momentum = 0.0; it must lie in \(0, 1\]"),
         ("rank_one", {"strength": -0.1}, r"rank_one: strength = -0.1; it must lie in \[0, 1\]"),
         ("rank_one", {"power_steps": 0}, "rank_one: power_steps = 0; it must be at least 1"),
@@ -245,7 +245,7 @@ def test_training_in_bfloat16_keeps_activations_in_it_and_statistics_out_of_it(m
         ("directspec", {"tau": -1.0}, "directspec: tau = -1.0; it must not be negative"),
         ("directspec", {"rows": 0}, "directspec: rows = 0; it must be at least 1"),
         ("embedding_dropout", {"rate": 1.0}, r"embedding_dropout: rate = 1.0; it must lie in \[0, 1\)"),
-        ("layer_norm", {"eps": 0.0}, "layer_norm: eps = 0.0; it must be positive"),
+        ("layer_norm", {"eps": 0.0}, "layer_norm: eps = 0.0; it must be greater than 0"),
     ],
 )
 def test_impossible_settings_are_named(method: str, options: dict[str, Any], words: str) -> None:

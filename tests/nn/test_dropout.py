@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 from benchmark.nn.dropout import Dropout, kept
 from benchmark.nn.switches import on, without
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.contracts import Field, Schema
 from benchmark.nn.embedding import EmbeddingTable, join, mean_of_sets, split
+from benchmark.schema import Field, Schema
 
 
 @pytest.mark.parametrize("kind", [torch.int32, torch.int64])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 from benchmark.nn.bilinear import BilinearFusion
 from benchmark.nn.cin import CINLayer
 from benchmark.nn.cross import CrossTerm

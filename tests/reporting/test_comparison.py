@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from standin_records import record
 
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 from benchmark.metrics.statistics import rank_correlation
 from benchmark.records import Record
 from benchmark.reporting.comparison import compare, correlations, costs, differences

@@ -17,13 +17,14 @@ import polars as pl
 import pytest
 import torch
 
-from benchmark.contracts import Column, Source, UserError
 from benchmark.data.encode import encode
 from benchmark.data.prepare import prepare
 from benchmark.data.store import Prepared, open_prepared
+from benchmark.errors import UserError
 from benchmark.metrics.spectral import table_metrics
 from benchmark.reporting.describe import FieldRow, describe, description
 from benchmark.reporting.leaderboard import Format
+from benchmark.sources import Column, Source
 
 ROWS = {"train": 700, "valid": 110, "test": 90}
 OPTIONS = {"label": "click", "split_column": "part"}

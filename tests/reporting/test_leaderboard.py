@@ -11,7 +11,7 @@ import pytest
 from standin_records import record
 
 from benchmark.config import Training
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 from benchmark.records import Record, Status, Store
 from benchmark.reporting.leaderboard import Row, leaderboard, render, rows
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from benchmark.config import Suite, Trial
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 from benchmark.records import Record
 
 if TYPE_CHECKING:

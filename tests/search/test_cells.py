@@ -9,10 +9,11 @@ import pytest
 import standin_search as standin
 
 from benchmark import plugins
-from benchmark.config import SUITES, Trial, canonical, from_dict, read_suite, to_dict
-from benchmark.contracts import UserError
+from benchmark.config import SUITES, Trial, read_suite
+from benchmark.errors import UserError
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.tuner import space
+from benchmark.values import canonical, from_dict, to_dict
 
 
 @pytest.fixture(autouse=True)

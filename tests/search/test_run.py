@@ -16,7 +16,7 @@ import pytest
 import standin_search as standin
 
 from benchmark.config import Trial
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 from benchmark.records import Record, Store
 from benchmark.search import run
 from benchmark.search.cells import expand

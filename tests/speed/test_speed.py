@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmark.__main__ import main
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 from benchmark.nn.switches import NAMES
 from benchmark.speed.compare import MODELS, Timed, methods, race, ratio, step
 from benchmark.speed.contestants import Ours, Peer, SetBySet, build

@@ -14,7 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.validation import _validate_metric_name
 
 from benchmark.config import Cell, Training, Trial
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 from benchmark.records import Record, Store
 from benchmark.search.lock import only_one
 from benchmark.tracking import mlflow_store

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +13,12 @@ from torch import Tensor, nn
 
 from benchmark import plugins
 from benchmark.config import Training
-from benchmark.contracts import CTRModel, Field, Output, Schema, no_penalty
+from benchmark.contracts import CTRModel, Output, TableRule, no_penalty
 from benchmark.data.batches import Rows
 from benchmark.data.store import Fold
+from benchmark.faults import ContractError
+from benchmark.parts import assemble
+from benchmark.schema import Field, Schema
 from benchmark.training.evaluate import NotFinite, score
 from benchmark.training.fit import Diverged, Fitted, fit
 
@@ -41,7 +44,7 @@ def fold() -> Fold:
 def model(seed: int = 0, method: str = "single_embedding") -> CTRModel:
     torch.manual_seed(seed)
     recipe = plugins.make("backbones", "dcnv2", {"depth": 1, "hidden": [16]})
-    built: CTRModel = plugins.make("methods", method, {}).build(SCHEMA, recipe, 1, 4)
+    built: CTRModel = assemble(plugins.make("methods", method, {}), recipe, SCHEMA, 1, 4)
     table = built.table()
     if table is not None:
         nn.init.normal_(table, std=0.05)
@@ -154,17 +157,19 @@ def test_tensorfloat32_is_on_in_training_and_off_in_evaluation(fold: Fold) -> No
     """A GPU's products look at this flag of torch; a CPU ignores it."""
     seen: dict[bool, set[bool]] = {True: set(), False: set()}
 
-    class Watched(nn.Module):
+    class Watched(CTRModel):
         def __init__(self) -> None:
             super().__init__()
-            self.inner = built = model()
-            self.table = built.table
+            self.inner = model()
+
+        def table(self) -> nn.Parameter | None:
+            return self.inner.table()
 
         def forward(self, ids: Tensor) -> Output:
             seen[self.training].add(torch.backends.cuda.matmul.allow_tf32)
             return self.inner(ids)  # type: ignore[no-any-return]
 
-    fitted(Watched(), fold, replace(SMALL, epochs=2, precision="tf32"))  # type: ignore[arg-type]
+    fitted(Watched(), fold, replace(SMALL, epochs=2, precision="tf32"))
     assert seen == {True: {True}, False: {False}} and not torch.backends.cuda.matmul.allow_tf32
 
 
@@ -178,3 +183,70 @@ def test_precision_is_of_training_alone(fold: Fold) -> None:
         assert built.eval()(torch.zeros(2, 2, dtype=torch.int32)).logits.dtype == torch.float32
     assert results["tf32"].curve[0]["train/loss"] == results["fp32"].curve[0]["train/loss"] != results["bf16"].curve[0]["train/loss"]
     assert abs(results["bf16"].valid["auc"] - results["fp32"].valid["auc"]) < 0.03
+
+
+def test_a_method_may_say_how_its_table_is_trained(fold: Fold) -> None:
+    """An optimiser of its own, and a word at the start of training, of each epoch and of each batch; the dense part stays with Adam."""
+
+    class Rule(TableRule):
+        def __init__(self) -> None:
+            self.words: list[str] = []
+
+        def optimizer(self, table: nn.Parameter, learning_rate: float, l2: float) -> torch.optim.Optimizer:
+            return torch.optim.SGD([table], lr=learning_rate)
+
+        def training_starts(self, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
+            self.words.append("training")
+
+        def epoch_starts(self, epoch: int, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
+            self.words.append(f"epoch {epoch}")
+            nn.init.constant_(table, 0.5)
+
+        def batch_starts(self, ids: Tensor, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
+            assert isinstance(optimizer, torch.optim.SGD) and optimizer.param_groups[0]["params"] == [table] and ids.shape[1] == 2
+            self.words.append("batch")
+            self.seen = table.detach().clone()
+
+    rule = Rule()
+
+    class Ruled(Watched):
+        def table_rule(self) -> TableRule:
+            return rule
+
+    built = Ruled()
+    dense = built.other.detach().clone()
+    fitted(built, fold, replace(SMALL, epochs=2, learning_rate=1e-3))
+    assert rule.words == ["training", "epoch 1", *["batch"] * 24, "epoch 2", *["batch"] * 24]
+    assert float((rule.seen - 0.5).abs().max()) < 0.01, "the table was not reset at the start of the last epoch"
+    assert not torch.equal(built.other, dense)
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (lambda o: tuple(o), "forward returns of the type tuple; the contract wants Output"),
+        (lambda o: o._replace(logits=o.logits.unsqueeze(1)), r"logits are of the shape \(64, 1\); the contract wants .* \(64,\)"),
+        (lambda o: o._replace(states=list(o.states)), "states are of the type list"),
+        (lambda o: o._replace(states=(o.logits,)), r"state 0 is of the shape \(64,\); the contract wants \(B, S, N, d\)"),
+        (lambda o: o._replace(penalty=o.logits.detach()), r"the penalty is of the shape \(64,\); the contract wants a scalar"),
+        (lambda o: o._replace(penalty=o.penalty + torch.nan), "the penalty is not finite while the logloss is"),
+    ],
+)
+def test_what_breaks_the_contract_is_named_in_its_words(fold: Fold, broken: Callable[[Output], Any], words: str) -> None:
+    class Broken(Watched):
+        def forward(self, ids: Tensor) -> Output:
+            output = super().forward(ids)
+            return broken(output) if self.training else output
+
+    with pytest.raises(ContractError, match=words):
+        fitted(Broken(), fold, SMALL)
+
+
+def test_a_score_that_depends_on_its_batch_is_named(fold: Fold) -> None:
+    class Leaking(Watched):
+        def forward(self, ids: Tensor) -> Output:
+            output = super().forward(ids)
+            return output._replace(logits=output.logits - output.logits.mean())
+
+    with pytest.raises(ContractError, match=r"evaluation leaks the batch: a sample's logit is \S+ in a batch of 64 and \S+ alone"):
+        fitted(Leaking(), fold, SMALL)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from benchmark.config import cache_folder
-from benchmark.contracts import UserError
+from benchmark.errors import UserError
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "requirements.txt"

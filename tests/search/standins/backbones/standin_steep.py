@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import nn
 
-from benchmark.contracts import Backbone, Layout
+from benchmark.contracts import Backbone, Layout, tuned
 
 
 @dataclass(frozen=True, kw_only=True)
 class Steep(Backbone):
-    summary: ClassVar[str] = "stand-in"
-    source: ClassVar[str] = "tests"
-    space: ClassVar[Mapping[str, BaseDistribution]] = {"dropout": FloatDistribution(0.0, 0.5, step=0.1)}
+    summary = "stand-in"
+    source = "tests"
 
     depth: int = 3
-    dropout: float = 0.1
+    dropout: float = tuned(0.1, low=0.0, high=0.5, step=0.1)
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
         return ((layout.fields, layout.dimension),) * (self.depth + 1)

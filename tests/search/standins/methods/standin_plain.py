@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from benchmark.contracts import Backbone, CTRModel, Incompatible, Method, Schema
+from benchmark.contracts import CTRModel, Incompatible, Method
+from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plain(Method):
-    summary: ClassVar[str] = "stand-in"
-    source: ClassVar[str] = "tests"
+    summary = "stand-in"
+    source = "tests"
 
-    def build(self, schema: Schema, backbone: Backbone, scale: int, dimension: int) -> CTRModel:
+    def build(self, parts: Parts) -> CTRModel:
         raise Incompatible("a stand-in")

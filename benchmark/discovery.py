@@ -1,0 +1,118 @@
+"""Where plug-ins are found: a file in ``methods/``, ``datasets/`` or ``benchmark/backbones/`` is one plug-in, named after the file.
+
+``BENCHMARK_PLUGINS`` (folders, separated like PATH) adds private ones: each folder holds ``methods/``, ``datasets/`` or ``backbones/``.
+Files whose name starts with ``_`` are not plug-ins. Nothing here imports a plug-in: what a list says of one is read from its text.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from benchmark.errors import UserError
+
+Kind = Literal["methods", "datasets", "backbones"]
+KINDS: tuple[Kind, ...] = ("methods", "backbones", "datasets")
+SINGULAR: dict[Kind, str] = {"methods": "method", "backbones": "backbone", "datasets": "data set"}
+HOME: dict[Kind, Path] = {
+    "methods": Path(__file__).parents[1] / "methods",
+    "datasets": Path(__file__).parents[1] / "datasets",
+    "backbones": Path(__file__).parent / "backbones",
+}
+
+
+def private_folders() -> list[Path]:
+    """The folders that ``BENCHMARK_PLUGINS`` names. Raises UserError for one that is not there or holds none of the three folders."""
+    found = [Path(p).expanduser() for p in os.environ.get("BENCHMARK_PLUGINS", "").split(os.pathsep) if p]
+    for path in found:
+        if not path.is_dir():
+            raise UserError(f"BENCHMARK_PLUGINS: {path} is no folder; name the one that holds methods/, backbones/ or datasets/")
+        if not any((path / kind).is_dir() for kind in KINDS):
+            raise UserError(f"BENCHMARK_PLUGINS: {path} holds no folder methods/, backbones/ or datasets/; put the plug-in in one of them")
+    return found
+
+
+def folders(kind: Kind) -> list[str]:
+    """Where plug-ins of a kind are looked for; the project's own folder first: a private file cannot shadow it. Raises UserError."""
+    once: dict[Path, str] = {}
+    for path in (HOME[kind], *(folder / kind for folder in private_folders())):
+        once.setdefault(path.resolve(), str(path))
+    return list(once.values())
+
+
+def names(kind: Kind) -> list[str]:
+    """The names of all plug-ins of a kind, sorted. Imports none of them. Raises UserError."""
+    found = (module.name for module in pkgutil.iter_modules(folders(kind)) if not module.name.startswith("_"))
+    return sorted(set(found))
+
+
+def file_of(kind: Kind, name: str) -> Path:
+    """The file of a plug-in; of a preset that of its method. Raises UserError where two folders have the name."""
+    name = name.partition(":")[0]
+    found = [Path(folder) for folder in folders(kind) if any(module.name == name for module in pkgutil.iter_modules([folder]))]
+    if len(found) > 1:
+        raise UserError(f"{found[1] / name}: a plug-in in {found[0]} has this name already; rename the file")
+    package = found[0] / name / "__init__.py"
+    return package if package.exists() else found[0] / f"{name}.py"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a list says of a plug-in."""
+
+    summary: str
+    source: str
+    presets: tuple[str, ...] = ()
+
+
+def entry(kind: Kind, name: str) -> Entry | None:
+    """Read from the file's text; None where summary and source are no plain texts there.
+
+    Raises UserError: it cannot be parsed, or imports a module that is not installed.
+
+    Importing all plug-ins takes seconds, since they import torch.
+    """
+    path = file_of(kind, name)
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError, ValueError) as error:
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise UserError(f"{path}{line}: the plug-in does not import: {type(error).__name__}: {' '.join(str(error).split())}") from None
+    for number, module in _imported(tree):
+        if importlib.util.find_spec(module) is None:
+            raise UserError(f"{path}:{number}: the plug-in does not import: ModuleNotFoundError: No module named {module!r}")
+    found = [texts for node in tree.body if isinstance(node, ast.ClassDef) and {"summary", "source"} <= (texts := _texts(node)).keys()]
+    if len(found) != 1:
+        return None
+    [texts] = found
+    return Entry(texts["summary"][0], texts["source"][0], texts.get("presets", ()))
+
+
+def _imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and first name of every import at the top of the file."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name.partition(".")[0]) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.lineno, node.module.partition(".")[0]
+
+
+def _texts(node: ast.ClassDef) -> dict[str, tuple[str, ...]]:
+    """Attributes of the class that are plain texts, and the names in a plain dictionary."""
+    found: dict[str, tuple[str, ...]] = {}
+    for line in node.body:
+        target = line.targets[0] if isinstance(line, ast.Assign) else line.target if isinstance(line, ast.AnnAssign) else None
+        value = getattr(line, "value", None)
+        if not isinstance(target, ast.Name):
+            continue
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            found[target.id] = (value.value,)
+        elif isinstance(value, ast.Dict) and all(isinstance(key, ast.Constant) for key in value.keys):
+            found[target.id] = tuple(str(key.value) for key in value.keys if isinstance(key, ast.Constant))
+    return found

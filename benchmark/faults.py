@@ -1,0 +1,127 @@
+"""Where an exception comes from, and what a raw sentence of PyTorch means in the words of the contract."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+import traceback
+from pathlib import Path
+
+from benchmark.discovery import HOME, KINDS, private_folders
+from benchmark.errors import UserError
+
+PROJECT = Path(__file__).parent
+FRAMES = 4  # the last ones are kept
+# Part of a message -> what to do. Each is a mistake that the contract of models rules out.
+MEANINGS = (
+    ("before Module.__init__() call", "call super().__init__() first in __init__ of a model"),
+    (
+        "is being used in an in-place operation",
+        "forward changes a parameter in place (the table?); write x = x + … instead of x += …",
+    ),
+    (
+        "modified by an inplace operation",
+        "a tensor that the gradient needs is changed in place; write x = x + … instead of x += …",
+    ),
+    ("Torch not compiled with CUDA", "a model does not choose its device: leave out .cuda() and .to(device), training moves it"),
+    ("Found no NVIDIA driver", "a model does not choose its device: leave out .cuda() and .to(device), training moves it"),
+    (
+        "Expected all tensors to be on the same device",
+        "make tensors on the input's device (device=x.device), or register them as buffers",
+    ),
+    ("grad can be implicitly created only for scalar", "the penalty must be a scalar: take its mean or sum"),
+)
+
+
+class ContractError(Exception):
+    """A model does not do what benchmark/contracts.py says. ``where``: "file:line" of what is to be mended, if known."""
+
+    def __init__(self, message: str, where: str = "") -> None:
+        super().__init__(message)
+        self.where = where
+
+
+def line_in(error: BaseException, path: str) -> str:
+    """ ":17", the last line of the file that the error passed through; empty where it did not."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f":{error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    return f":{lines[-1]}" if lines else ""
+
+
+def frames(error: BaseException) -> tuple[str, ...]:
+    """The last frames inside plug-ins and this project, "file:line, in function", the innermost last."""
+    found = [
+        f"{shown}:{frame.lineno}, in {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if (shown := _shown(frame.filename)) is not None
+    ]
+    return tuple(found[-FRAMES:])
+
+
+def in_words(error: BaseException) -> str:
+    """One line: the last line of a plug-in that the error passed through, the error, and what its sentence means for the contract."""
+    text = " ".join(str(error).split())
+    meaning = next((words for part, words in MEANINGS if part in text), "")
+    if isinstance(error, ContractError):
+        place, what = error.where or blamed(error), text
+    else:
+        place, what = blamed(error), f"{type(error).__name__}{text and ': '}{text}"
+    return f"{place}{place and ': '}{what}{meaning and ': '}{meaning}"
+
+
+def blamed(error: BaseException) -> str:
+    """ "file:line, in function" of the last frame in a plug-in's file; empty where there is none."""
+    inside = [
+        f"{_shown(frame.filename)}:{frame.lineno}, in {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if is_plugin(frame.filename)
+    ]
+    return inside[-1] if inside else ""
+
+
+def is_plugin(filename: str) -> bool:
+    """Whether the file lies in a folder of plug-ins."""
+    return any(Path(filename).is_relative_to(folder) for folder in _plugin_folders())
+
+
+def _plugin_folders() -> list[Path]:
+    try:
+        private = private_folders()
+    except UserError:
+        private = []
+    return [*HOME.values(), *(path / kind for path in private for kind in KINDS)]
+
+
+def shown(filename: str) -> str:
+    """A path as messages and records show it: without the folders of this machine where it lies in the project or among plug-ins."""
+    return _shown(filename) or filename
+
+
+def _shown(filename: str) -> str | None:
+    path = Path(filename)
+    for folder in (PROJECT, *_plugin_folders()):
+        if path.is_relative_to(folder):
+            return str(path.relative_to(folder.parent))
+    return None
+
+
+def place_of(owner: type, name: str = "") -> str:
+    """ "file:line" of a class, or of what its body says of ``name``."""
+    try:
+        lines, first = inspect.getsourcelines(owner)
+        path = inspect.getfile(owner)
+    except (OSError, TypeError):  # typed in a notebook
+        return str(owner.__name__)
+    [body] = ast.parse(textwrap.dedent("".join(lines))).body
+    if not isinstance(body, ast.ClassDef):
+        return f"{shown(path)}:{first}"
+    within = [n.lineno for n in body.body if name in (getattr(n, "name", None), *(t.id for t in _targets(n)))]
+    return f"{shown(path)}:{first + (within[0] if within else body.lineno) - 1}"
+
+
+def _targets(node: ast.stmt) -> list[ast.Name]:
+    """The names that a statement gives a value or a type."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [target for target in targets if isinstance(target, ast.Name)]

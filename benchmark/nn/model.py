@@ -1,0 +1,125 @@
+"""A model put together: table, transform, interaction, penalty. What a method changes is one of these; the rest is here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.contracts import Backbone, CTRModel, Layout, Output, TableRule, no_penalty
+from benchmark.faults import ContractError, place_of
+from benchmark.nn.embedding import mean_of_sets, split
+from benchmark.nn.precise import float32, widened
+
+Criterion = Callable[[Tensor, Output], Tensor]  # ids (B, F) and the model's output -> scalar
+
+
+class Interaction(nn.Module):
+    """A backbone instantiated for a layout: S sets kept apart through its layers, the mean of their readouts, one head.
+
+    One set of the whole width is the single-embedding model, S sets are multi-embedding (Guo et al., ICML 2024).
+    """
+
+    def __init__(self, backbone: Backbone, layout: Layout) -> None:
+        super().__init__()
+        self.residual, self.shapes = backbone.residual, backbone.shapes(layout)
+        self.layers = nn.ModuleList(backbone.layer(index, layout) for index in range(len(self.shapes) - 1))
+        self.readout = backbone.readout(layout)
+        self.head = backbone.head(layout)
+
+    def forward(self, x0: Tensor) -> Output:
+        """x0: (B, S, F, d)"""
+        states = self.states(x0.contiguous())  # one copy, or every layer reads it in leaps
+        logits = self.logits(self.readout(states))
+        return Output(logits, tuple(states), no_penalty(logits))
+
+    def states(self, x0: Tensor) -> list[Tensor]:
+        """(B, S, F, d) -> states 0…L: every layer on the last state and x0, plus the last state itself where the backbone is residual."""
+        states = [x0]
+        for layer, shape in zip(self.layers, self.shapes[1:], strict=True):
+            term = layer(states[-1], x0)
+            if term.shape[2:] != shape:
+                raise _wrong(layer, f"of a layer, {tuple(term.shape)}, is not (B, S, *{shape}) as shapes() of the backbone says")
+            states.append(states[-1] + term if self.residual else term)
+        return states
+
+    def logits(self, readouts: Tensor) -> Tensor:
+        """(B, S, H) -> (B,)"""
+        if readouts.ndim != 3:
+            raise _wrong(self.readout, f"of the readout, {tuple(readouts.shape)}, is not (B, S, H)")
+        logits: Tensor = self.head(mean_of_sets(readouts))
+        return logits
+
+
+class Penalty(nn.Module):
+    """weight · criterion(ids, output) in training. The criterion sees states in float32, whatever training computes in: variances and
+    determinants want it."""
+
+    value: Tensor
+
+    def __init__(self, weight: float, criterion: Criterion) -> None:
+        super().__init__()
+        self.weight, self.criterion = weight, criterion
+        self.register_buffer("value", torch.full((), torch.nan))  # without the weight, of the last training batch
+
+    def forward(self, ids: Tensor, output: Output) -> Tensor:
+        with float32(ids.device.type):
+            value = self.criterion(ids, output._replace(states=tuple(map(widened, output.states))))
+        self.value = value.detach()
+        return self.weight * value
+
+
+class AssembledModel(CTRModel):
+    """ids -> table -> transform -> S sets -> interaction, plus a penalty in training.
+
+    table:       ids (B, F) -> (B, F, D); ``EmbeddingTable``, or a module with the parameter ``weight`` (V, D)
+    transform:   (B, F, D) -> (B, F, D), in float32 and without autocast; state 0 is its result. What it has to say as ``diagnostics`` is
+                 the model's.
+    interaction: (B, S, F, d), a view of the embedding's columns as S sets -> Output; ``Interaction``, or a module of a method's own
+    """
+
+    def __init__(
+        self,
+        table: nn.Module,
+        sets: int,
+        interaction: nn.Module,
+        transform: nn.Module | None = None,
+        penalty: Penalty | None = None,
+        rule: TableRule | None = None,
+    ) -> None:
+        super().__init__()
+        self.embedding, self.transform, self.interaction, self.penalty = table, transform, interaction, penalty
+        self._sets = sets
+        self._rule = TableRule() if rule is None else rule
+
+    def table(self) -> nn.Parameter:
+        weight: nn.Parameter = self.embedding.weight  # type: ignore[assignment]
+        return weight
+
+    def table_rule(self) -> TableRule:
+        return self._rule
+
+    def forward(self, ids: Tensor) -> Output:
+        x = self.embedding(ids)
+        if self.transform is not None:
+            with float32(x.device.type):
+                changed: Tensor = self.transform(widened(x))
+            if changed.shape != x.shape:
+                raise _wrong(self.transform, f"of the transform, {tuple(changed.shape)}, is not that of its input, {tuple(x.shape)}")
+            x = changed.to(x.dtype)
+        output: Output = self.interaction(split(x, self._sets))
+        if self.penalty is None or not self.training or self.penalty.weight == 0:
+            return output
+        return output._replace(penalty=output.penalty + self.penalty(ids, output))
+
+    def diagnostics(self) -> dict[str, float]:
+        """What transform and interaction report; ``criterion``: the penalty of the best epoch's last training batch, without its weight."""
+        found: dict[str, float] = {}
+        for part in (self.transform, self.interaction):
+            found |= getattr(part, "diagnostics", dict)()
+        return found if self.penalty is None else {**found, "criterion": float(self.penalty.value)}
+
+
+def _wrong(module: nn.Module, words: str) -> ContractError:
+    return ContractError(f"{type(module).__name__}: the shape of the result {words}", place_of(type(module), "forward"))

@@ -1,0 +1,40 @@
+"""What a model may know about the data before it sees a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Field(NamedTuple):
+    """One input. ``cardinality`` counts the rows of its table, special ids included (see data/vocabulary).
+
+    ``factors`` is 0 for a categorical field. A scaled field has one row of the table and ``factors`` ids: the embedding of an id is that
+    row times the id's factor.
+    """
+
+    name: str
+    cardinality: int
+    factors: int = 0
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The fields, in the order of the columns of a batch."""
+
+    fields: tuple[Field, ...]
+    positive_rate: float  # of the training part
+    factors: NDArray[np.float32] | None = field(default=None, compare=False)  # of the scaled fields' ids, field after field
+
+    @property
+    def values(self) -> int:
+        """Rows of the embedding table: the sum of the cardinalities."""
+        return sum(f.cardinality for f in self.fields)
+
+    @property
+    def ids(self) -> int:
+        """How many ids there are: rows of the table, or where a field is scaled its factors."""
+        return sum(f.factors or f.cardinality for f in self.fields)

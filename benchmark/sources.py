@@ -1,0 +1,65 @@
+"""The contract of data sets: what a plug-in in datasets/ is, and what it hands to the encoder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import UserError as UserError
+from benchmark.settings import Configured
+from benchmark.settings import setting as setting
+
+if TYPE_CHECKING:
+    import polars
+
+
+class Column(NamedTuple):
+    """An input column. categorical: a row of the table for each value. numeric: put into equally frequent buckets, a row for each.
+    scaled: one row, times the number (0 where it is missing).
+    """
+
+    name: str
+    kind: Literal["categorical", "numeric", "scaled"] = "categorical"
+
+
+class Division(NamedTuple):
+    """How the rows of one frame are divided."""
+
+    part_of: Callable[[int, polars.Series | None], NDArray[np.uint8]]  # number of rows, ``column`` as text -> 0 train, 1 valid, 2 test
+    column: str | None = None  # that the division goes by
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a data set plug-in hands to the encoder."""
+
+    parts: Mapping[str, polars.LazyFrame]  # "train", "valid", "test", in this order; with a division one frame under any name
+    label: str  # column with 0 and 1
+    columns: tuple[Column, ...]
+    min_count: int = 1  # rarer training values become out-of-vocabulary
+    buckets: int = 32  # of equal training frequency, for each numeric column
+    division: Division | None = None
+    places: Mapping[str, str] = field(default_factory=dict)  # what messages call a part; its name if it is not there
+    notes: tuple[str, ...] = ()  # said by every record and every board, e.g. a checksum that differs
+    known: Mapping[str, float] = field(default_factory=dict)  # metrics known in advance, e.g. {"test/bayes_auc": 0.8}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet(Configured, ABC):
+    """Where rows come from. Dataclass fields are its settings (`[options.datasets.<name>]` in a suite file, flags of `prepare`)."""
+
+    KIND = "dataset"
+    summary: ClassVar[str]  # one line for `benchmark list`
+    source: ClassVar[str]  # where the rows come from
+    embedded: ClassVar[bool] = False  # True: made on first use, nothing to download
+    training: ClassVar[Mapping[str, Any]] = {}  # defaults of `Training` that the data set's published configurations use
+
+    @abstractmethod
+    def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
+        """Find (or make) the rows. ``origin`` is what the user gave as --from. Raises UserError."""
