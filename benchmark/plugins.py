@@ -24,11 +24,10 @@ from benchmark.contracts import Backbone, DataSet, Method, UserError
 
 Kind = Literal["methods", "datasets", "backbones"]
 CONTRACT: dict[Kind, type] = {"methods": Method, "datasets": DataSet, "backbones": Backbone}
-HOME: dict[Kind, Path] = {
-    "methods": Path(__file__).parents[1] / "methods",
-    "datasets": Path(__file__).parents[1] / "datasets",
-    "backbones": Path(__file__).parent / "backbones",
-}
+PACKAGE = Path(__file__).parent
+# A wheel has the folders of plug-ins inside the package (setup.py), a checkout beside it.
+BUILTIN = PACKAGE / "_builtin" if (PACKAGE / "_builtin").is_dir() else PACKAGE.parent
+HOME: dict[Kind, Path] = {"methods": BUILTIN / "methods", "datasets": BUILTIN / "datasets", "backbones": PACKAGE / "backbones"}
 
 
 def folders(kind: Kind) -> list[str]:
