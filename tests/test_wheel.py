@@ -101,7 +101,7 @@ def test_the_wheel_runs_where_there_is_no_checkout(
 
     quick = (packages / "benchmark" / "suites" / "quick.toml").read_text(encoding="utf-8")
     (tmp_path / "short.toml").write_text(quick.replace("epochs = 6", "epochs = 1") + FEW_ROWS)
-    shown = executed([*benchmark, "run", "short.toml", "--backbones", "dcnv2", "--scales", "1"], tmp_path)
+    shown = executed([*benchmark, "run", "short.toml", "--backbones", "dcnv2", "--scales", "1", "--no-track"], tmp_path)
     assert "synthetic: 5 of 5 cells finished" in shown and "training.epochs=1" in shown
     assert {path.name for path in tmp_path.iterdir()} == {"short.toml", "results", ".cache"}
     records = [json.loads(path.read_text(encoding="utf-8")) for path in (tmp_path / "results" / "records").iterdir()]
