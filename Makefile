@@ -24,11 +24,12 @@ lint: .venv/ready
 
 # Resolves anew, from pyproject.toml alone, and writes the exact versions.
 # A local version (torch's "+cpu") is cut off, so that the lock also holds where pip finds the GPU build.
+# --all: without it pip leaves setuptools out, which the test of the wheel builds with.
 lock:
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --editable '.[dev]'
-	.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' > requirements.lock
+	.venv-lock/bin/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+[a-z0-9.]*$$//' > requirements.lock
 	rm -rf .venv-lock
 
 clean:

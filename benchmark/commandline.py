@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
+import tomllib
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +30,7 @@ SPEED_ONLY = {
     "rows": ("data",),
     "no_peers": ("data",),
 }
+DISTRIBUTION = "embedding-collapse-benchmark"
 DESCRIPTION = "Compares mitigations of embedding collapse in recommendation (CTR) models under one protocol."
 
 
@@ -41,6 +44,7 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     """All commands without the plug-ins' own settings, which ``add_knobs`` adds when the plug-in is known."""
     top = Parser(prog="python -m benchmark", description=DESCRIPTION, allow_abbrev=False)
+    top.add_argument("--version", action="version", version=f"{DISTRIBUTION} {version()}", help="print name and version")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
 
     def command(name: str, what: str, details: str = "") -> Parser:
@@ -180,6 +184,15 @@ def parser() -> Parser:
     _device(train)
     train.add_argument("--results", type=Path, metavar="DIR", help="also store the record there")
     return top
+
+
+def version() -> str:
+    """As installed; of a checkout that is not installed, what its pyproject.toml says; of a mere copy of the package, "unknown"."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        project = plugins.PACKAGE.parent / "pyproject.toml"
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]) if project.is_file() else "unknown"
 
 
 def _between(kind: type[int] | type[float], low: float, high: int) -> Callable[[str], float]:

@@ -20,11 +20,10 @@ from benchmark.errors import UserError
 Kind = Literal["methods", "datasets", "backbones"]
 KINDS: tuple[Kind, ...] = ("methods", "backbones", "datasets")
 SINGULAR: dict[Kind, str] = {"methods": "method", "backbones": "backbone", "datasets": "data set"}
-HOME: dict[Kind, Path] = {
-    "methods": Path(__file__).parents[1] / "methods",
-    "datasets": Path(__file__).parents[1] / "datasets",
-    "backbones": Path(__file__).parent / "backbones",
-}
+PACKAGE = Path(__file__).parent
+# A wheel has the folders of plug-ins inside the package (setup.py), a checkout beside it.
+BUILTIN = PACKAGE / "_builtin" if (PACKAGE / "_builtin").is_dir() else PACKAGE.parent
+HOME: dict[Kind, Path] = {"methods": BUILTIN / "methods", "datasets": BUILTIN / "datasets", "backbones": PACKAGE / "backbones"}
 
 
 def private_folders() -> list[Path]:

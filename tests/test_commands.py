@@ -424,7 +424,7 @@ def test_a_damaged_cache_is_named_or_made_again(tiny: Path, tmp_path: Path, monk
 def test_a_data_set_plugin_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "foreign_data.py").write_text(
-        "from dataclasses import dataclass\nfrom typing import ClassVar\nfrom benchmark.contracts import DataSet\n"
+        "from dataclasses import dataclass\nfrom typing import ClassVar\nfrom benchmark.sources import DataSet\n"
         "@dataclass(frozen=True, kw_only=True)\nclass Foreign(DataSet):\n"
         "    summary: ClassVar[str] = 'x'\n    source: ClassVar[str] = 'x'\n    embedded: ClassVar[bool] = True\n    kind: str = ''\n"
         "    def load(self, origin, allow_checksum_mismatch=False):\n        return [1 / 0] if self.kind else None\n"

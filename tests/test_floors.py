@@ -43,7 +43,9 @@ def imports(path: Path) -> set[str]:
     """What the file imports when it runs: a name for the type checker alone is no dependence."""
     found: set[str] = set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    typing_only = {n for top in ast.walk(tree) if isinstance(top, ast.If) and ast.unparse(top.test) == "TYPE_CHECKING" for n in ast.walk(top)}
+    typing_only = {
+        n for top in ast.walk(tree) if isinstance(top, ast.If) and ast.unparse(top.test) == "TYPE_CHECKING" for n in ast.walk(top)
+    }
     for node in ast.walk(tree):
         if node in typing_only:
             continue

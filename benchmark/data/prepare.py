@@ -17,6 +17,7 @@ from benchmark import plugins
 from benchmark.data.encode import encode
 from benchmark.data.store import PARTS, VERSION, Prepared, folder_of, identity_of, open_prepared
 from benchmark.errors import UserError
+from benchmark.faults import in_words
 from benchmark.sources import Column, DataSet, Division, Source
 from benchmark.values import canonical, typed
 
@@ -82,7 +83,7 @@ def _loaded(name: str, dataset: DataSet, origin: Path | None, allow_checksum_mis
     except (UserError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
-        raise UserError(f"data set {name}: loading it failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
+        raise UserError(f"data set {name}: loading it failed: {in_words(error)[:300]}") from error
     if not isinstance(source, Source) or not all(isinstance(frame, LazyFrame) for frame in source.parts.values()) or not _divided(source):
         what = "the parts train, valid and test, each a LazyFrame, or one LazyFrame and a division"
         raise UserError(f"data set {name}: load() must return a Source with {what}")
