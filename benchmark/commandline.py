@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from benchmark import plugins
 from benchmark.config import CONTROL, Precision, Training
+from benchmark.discovery import PACKAGE
 from benchmark.errors import UserError
 from benchmark.settings import setting_of
 from benchmark.values import from_text, to_text
@@ -191,7 +192,7 @@ def version() -> str:
     try:
         return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:
-        project = plugins.PACKAGE.parent / "pyproject.toml"
+        project = PACKAGE.parent / "pyproject.toml"
         return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]) if project.is_file() else "unknown"
 
 
