@@ -40,6 +40,8 @@ def main(arguments: Sequence[str]) -> int:
             "describe": describe,
             "train": train,
             "speed": speed,
+            "check": check,
+            "new": new,
         }[parsed.command](parsed, knobs)
         print(end="", flush=True)  # a full disk shows here at the latest
         return code
@@ -350,6 +352,24 @@ def speed(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> in
         path = (parsed.out or Path("results/figures")) / f"speed-scale-{work.backbone}-{work.dimension}.png"
         print(study(axes(work), device, parsed.rounds, path))
         print(f"figure: {path}")
+    return 0
+
+
+def check(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
+    from benchmark.checking.check import check as findings
+
+    failed, out = False, sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is what was found, whatever a plug-in prints
+        for finding in findings(parsed.name, commandline.KIND.get(parsed.kind), parsed.origin):
+            failed = failed or finding.verdict == "FAILED"
+            print(finding, file=out, flush=True)
+    return 1 if failed else 0
+
+
+def new(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
+    from benchmark.checking.new import write
+
+    _say(*write(commandline.KIND[parsed.kind], parsed.name, parsed.folder))
     return 0
 
 

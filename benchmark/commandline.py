@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from benchmark import plugins
 from benchmark.config import CONTROL, Precision, Training
-from benchmark.discovery import PACKAGE
+from benchmark.discovery import PACKAGE, Kind
 from benchmark.errors import UserError
 from benchmark.settings import setting_of
 from benchmark.values import from_text, to_text
@@ -31,6 +31,7 @@ SPEED_ONLY = {
     "rows": ("data",),
     "no_peers": ("data",),
 }
+KIND: dict[str, Kind] = {"method": "methods", "backbone": "backbones", "dataset": "datasets"}
 DISTRIBUTION = "embedding-collapse-benchmark"
 DESCRIPTION = "Compares mitigations of embedding collapse in recommendation (CTR) models under one protocol."
 
@@ -147,6 +148,20 @@ def parser() -> Parser:
     speed.add_argument("--no-peers", action="store_true", help="data: without FuxiCTR, whose environment takes minutes to set up")
     speed.add_argument("--out", type=Path, metavar="DIR", help="scale: where the PNG files go (default results/figures)")
     _device(speed)
+
+    check = command(
+        "check",
+        "test a method, a backbone or a data set against its contract, a line for each result",
+        "\nok: kept; note: worth knowing; FAILED: to be mended, with file and line. The exit status is 1 if anything failed.",
+    )
+    check.add_argument("name", metavar="NAME", help="one that `list` names; of a method also a preset, as in roblock:no_hsic")
+    check.add_argument("--kind", choices=KIND, help="of the plug-in, where several have the name")
+    check.add_argument("--from", dest="origin", type=Path, metavar="PATH", help="files of a data set that is not generated")
+
+    new = command("new", "write the file of a new plug-in, which passes `check` and says in comments how to go on")
+    new.add_argument("kind", choices=KIND)
+    new.add_argument("name", metavar="NAME", help="of the file and the plug-in: small letters, digits and _")
+    new.add_argument("--in", dest="folder", type=Path, metavar="FOLDER", help="a private folder of plug-ins (default: this project's own)")
 
     prepare = command(
         "prepare",

@@ -60,15 +60,18 @@ def frames(error: BaseException) -> tuple[str, ...]:
     return tuple(found[-FRAMES:])
 
 
-def in_words(error: BaseException) -> str:
-    """One line: the last line of a plug-in that the error passed through, the error, and what its sentence means for the contract."""
+def in_words(error: BaseException, otherwise: str = "") -> str:
+    """One line: the last line of a plug-in that the error passed through, the error, and what its sentence means for the contract.
+
+    ``otherwise``: the place to name for an error that passed through none, such as one of the backward pass.
+    """
     text = " ".join(str(error).split())
     meaning = next((words for part, words in MEANINGS if part in text), "")
     if isinstance(error, ContractError):
-        place, what = error.where or blamed(error), text
+        place, what = error.where or blamed(error) or otherwise, text
     else:
-        place, what = blamed(error), f"{type(error).__name__}{text and ': '}{text}"
-    return f"{place}{place and ': '}{what}{meaning and ': '}{meaning}"
+        place, what = blamed(error) or otherwise, f"{type(error).__name__}{text and ': '}{text}"
+    return f"{place}{place and ': '}{what.rstrip('.') if meaning else what}{meaning and ': '}{meaning}"
 
 
 def blamed(error: BaseException) -> str:

@@ -5,7 +5,21 @@ No network, and no file that this machine's user has downloaded: tests of the do
 
 import os
 
+import pytest
 import torch
 
 torch.set_num_threads(1)
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": os.devnull}  # before anything imports huggingface_hub, which reads them then
+
+REMARKS = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def remarks(request: pytest.FixtureRequest) -> list[str]:
+    """Lines to be printed when all tests are done: what is no failure, but somebody has to know."""
+    return request.config.stash.setdefault(REMARKS, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash.get(REMARKS, []):
+        terminalreporter.write_line(line)

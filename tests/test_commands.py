@@ -128,7 +128,9 @@ def test_list_shows_every_plugin_with_summary_and_source(capsys: pytest.CaptureF
             assert name in shown and found.summary in shown and found.source in shown
 
 
-@pytest.mark.parametrize("command", ["", "run", "leaderboard", "ui", "list", "prepare", "status", "train", "track", "figures", "speed"])
+@pytest.mark.parametrize(
+    "command", ["", "run", "leaderboard", "ui", "list", "prepare", "status", "train", "track", "figures", "speed", "check", "new"]
+)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([*([command] if command else []), "--help"])

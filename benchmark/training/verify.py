@@ -22,39 +22,39 @@ def verify_output(model: CTRModel, ids: Tensor, output: Output) -> None:
     """The types and shapes of a forward pass on ids (B, F). Raises ContractError, in the words of ``contracts.Output``."""
     count = len(ids)
     if not isinstance(output, Output):
-        raise _broken(model, f"forward returns {_kind(output)}; the contract wants Output(logits, states, penalty)")
+        raise broken(model, f"forward returns {_kind(output)}; the contract wants Output(logits, states, penalty)")
     logits, states, penalty = output
     if not isinstance(logits, Tensor) or logits.shape != (count,):
-        raise _broken(model, f"logits are {_kind(logits)}; the contract wants a tensor of the shape (B,) = ({count},)")
+        raise broken(model, f"logits are {_kind(logits)}; the contract wants a tensor of the shape (B,) = ({count},)")
     if not isinstance(states, tuple) or not all(isinstance(state, Tensor) for state in states):
-        raise _broken(model, f"states are {_kind(states)}; the contract wants a tuple of tensors (B, S, N_l, d_l), the embedding first")
+        raise broken(model, f"states are {_kind(states)}; the contract wants a tuple of tensors (B, S, N_l, d_l), the embedding first")
     for index, state in enumerate(states):
         if state.ndim != 4 or len(state) != count:
-            raise _broken(model, f"state {index} is {_kind(state)}; the contract wants (B, S, N, d) with B = {count}")
+            raise broken(model, f"state {index} is {_kind(state)}; the contract wants (B, S, N, d) with B = {count}")
     if not isinstance(penalty, Tensor) or penalty.ndim != 0:
-        raise _broken(model, f"the penalty is {_kind(penalty)}; the contract wants a scalar tensor: take its mean or sum", penalty=True)
+        raise broken(model, f"the penalty is {_kind(penalty)}; the contract wants a scalar tensor: take its mean or sum", penalty=True)
 
 
 @torch.no_grad()
-def verify_alone(model: CTRModel, ids: Tensor) -> None:
+def verify_alone(model: CTRModel, ids: Tensor, tolerance: float = TOLERANCE) -> None:
     """A sample's score in evaluation does not depend on the samples beside it. Raises ContractError."""
     model.eval()
     together = model(ids).logits[:ALONE]
     for number in range(min(ALONE, len(ids))):
         alone = model(ids[number : number + 1]).logits[0]
         difference = abs(float(alone - together[number]))
-        if difference > TOLERANCE * (1 + abs(float(alone))):
+        if difference > tolerance * (1 + abs(float(alone))):
             what = f"a sample's logit is {float(together[number]):.6g} in a batch of {len(ids)} and {float(alone):.6g} alone"
-            raise _broken(model, f"evaluation leaks the batch: {what}; use running statistics where self.training is False")
+            raise broken(model, f"evaluation leaks the batch: {what}; use running statistics where self.training is False")
 
 
 def nan_in_penalty(model: CTRModel) -> ContractError:
     """What to raise where the penalty alone is no number."""
-    return _broken(model, "the penalty is not finite while the logloss is: guard its logarithms, roots and quotients", penalty=True)
+    return broken(model, "the penalty is not finite while the logloss is: guard its logarithms, roots and quotients", penalty=True)
 
 
-def _broken(model: CTRModel, message: str, penalty: bool = False) -> ContractError:
-    """With the place of the part of the model that comes from a plug-in: the penalty's criterion, or the first module."""
+def broken(model: CTRModel, message: str, penalty: bool = False) -> ContractError:
+    """What to raise, with the place of the part of the model that comes from a plug-in: the penalty's criterion, or the first module."""
     parts = [_function(model.penalty.criterion)] if penalty and isinstance(model, AssembledModel) and model.penalty is not None else []
     for part in (*parts, *_parts(model)):
         try:

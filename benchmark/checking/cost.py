@@ -1,0 +1,40 @@
+"""What a method costs over single embedding of the same width: time in turns, parameters, arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+
+from benchmark.checking.finding import Finding
+from benchmark.config import CONTROL
+from benchmark.errors import Incompatible, UserError
+from benchmark.speed.compare import race, ratio
+from benchmark.speed.contestants import Ours
+from benchmark.speed.counting import demand
+from benchmark.speed.work import Work
+from benchmark.training.trial import parameter_cost
+
+WORK = Work(scale=4, batch=512, batches=1, threads=1)
+ROUNDS = 7
+
+
+def check_cost(methods: Sequence[str], backbone: str) -> Iterator[Finding]:
+    """A line for each method: steps in turns with single embedding's, so that what slows the machine down slows both."""
+    base = replace(WORK, backbone=backbone)
+    works = {name: replace(base, method=name) for name in dict.fromkeys((CONTROL, *methods))}
+    where = f"with {backbone}, width {base.scale * base.dimension}, batches of {base.batch}"
+    try:
+        contestants = [Ours(name, work, torch.device("cpu")) for name, work in works.items()]
+    except (Incompatible, UserError) as error:
+        yield Finding("note", "cost", f"not measured {where}: {error}")
+        return
+    control, *timed = race(contestants, base, ROUNDS)
+    sizes = {one.name: (parameter_cost(one.model)["parameters_dense"], demand(works[one.name]).flops) for one in contestants}
+    for one in timed or [control]:
+        middle, low, high = ratio(control, one)
+        dense, flops = sizes[one.name]
+        over = f" (single embedding {sizes[CONTROL][0] / 1e3:,.0f}k and {sizes[CONTROL][1] / 1e6:.2f} MFLOP)" if one is not control else ""
+        step = f"{one.name}: a training step takes {middle:.2f} times single embedding's ({low:.2f} … {high:.2f})"
+        yield Finding("ok", "cost", f"{step}, {dense / 1e3:,.0f}k dense parameters, {flops / 1e6:.2f} MFLOP a sample{over}, {where}")

@@ -1,0 +1,114 @@
+"""What is checked of a data set: its contract and, where its rows are at hand, what comes of encoding them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmark import plugins
+from benchmark.checking.finding import Check, Finding, Note, Said, failure, findings
+from benchmark.checking.settings import check_ranges
+from benchmark.data.prepare import prepare
+from benchmark.data.store import PARTS, Prepared
+from benchmark.data.vocabulary import UNSEEN
+from benchmark.errors import UserError
+from benchmark.faults import place_of
+from benchmark.metrics.ctr import auc
+from benchmark.sources import DataSet
+
+LEAK = 0.99  # AUC of one field's values alone
+ROWS = 500_000  # of each part that are looked at
+
+
+def check_dataset(name: str, origin: Path | None) -> Iterator[Finding]:
+    """``origin``: the files, for a data set that is not embedded."""
+    owner: type[DataSet] = plugins.plugin("datasets", name)
+    place = place_of(owner, "load")
+    yield from check_ranges(owner, name)
+    if origin is None and not owner.embedded:
+        yield Finding("note", "rows", f"not looked at: it needs its files; python -m benchmark check {name} --from PATH")
+        return
+    with _cache_aside():
+        try:
+            prepared = prepare(name, {}, origin)
+        except UserError as error:
+            yield failure("rows", error, place)
+            return
+        yield Finding("ok", "rows", _said(prepared))
+        fingerprint = prepared.fingerprint
+        cases = {name: prepared}
+        for check in CHECKS:
+            yield from findings(check, cases, place)
+        try:
+            again = prepare(name, {}, origin, force=True).fingerprint
+        except UserError as error:
+            yield failure("fingerprint", error, place)
+            return
+        if again == fingerprint:
+            yield Finding("ok", "fingerprint", f"the same twice: {again}")
+        else:
+            words = "load() gives other rows each time: draw from a generator with a seed, and sort what has no order"
+            yield Finding("FAILED", "fingerprint", f"{place}: {fingerprint} and {again}: {words}")
+
+
+@contextmanager
+def _cache_aside() -> Iterator[None]:
+    """What is encoded for a check leaves nothing in the user's cache."""
+    before = os.environ.get("BENCHMARK_CACHE")
+    with tempfile.TemporaryDirectory(prefix="benchmark-check-") as folder:
+        os.environ["BENCHMARK_CACHE"] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["BENCHMARK_CACHE"]
+            else:
+                os.environ["BENCHMARK_CACHE"] = before
+
+
+def _said(prepared: Prepared) -> str:
+    parts = [f"{part} {prepared.rows[part]:,} ({prepared.arrays(part)[1].mean():.1%} positive)" for part in PARTS]
+    return f"{', '.join(parts)}; {len(prepared.schema.fields)} fields, {prepared.schema.values:,} rows of the table"
+
+
+def unseen(prepared: Prepared) -> Said:
+    shares = []
+    for part in PARTS[1:]:
+        ids = prepared.arrays(part)[0][:ROWS]
+        plain = [index for index, field in enumerate(prepared.schema.fields) if not field.factors]
+        shares.append(f"{part} {(ids[:, plain] == UNSEEN).mean() if plain else 0:.1%}")
+    return Said(", ".join(shares))
+
+
+def leaks(prepared: Prepared) -> Said:
+    """AUC in validation of each field's values, scored by their positive rate in training."""
+    (train, labels), (valid, truth) = prepared.arrays("train"), prepared.arrays("valid")
+    scores: dict[str, float] = {}
+    for index, field in enumerate(prepared.schema.fields):
+        rates = _rates(train[:ROWS, index], labels[:ROWS], field.factors or field.cardinality)
+        scores[field.name] = auc(torch.from_numpy(rates[valid[:ROWS, index]]), torch.tensor(truth[:ROWS]))
+    leaking = [f"{name} ({score:.3f})" for name, score in scores.items() if score >= LEAK]
+    if leaking:
+        raise Note(f"the values of {', '.join(leaking)} alone predict the label in validation: does a field say what happened afterwards?")
+    best = max(scores, key=scores.__getitem__)
+    return Said(f"the best, {best}, has {scores[best]:.3f}")
+
+
+def _rates(ids: NDArray[np.int32], labels: NDArray[np.uint8], size: int) -> NDArray[np.float64]:
+    """(size,) positive rate of each id, drawn towards the mean as one more row would: a value not seen is the mean."""
+    counts, positives = np.bincount(ids, minlength=size), np.bincount(ids, weights=labels, minlength=size)
+    rates: NDArray[np.float64] = (positives + labels.mean()) / (counts + 1)
+    return rates
+
+
+CHECKS = (
+    Check("unseen", "share of values that training has not seen", unseen),
+    Check("leak", f"no field's values alone reach an AUC of {LEAK}", leaks),
+)

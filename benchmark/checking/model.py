@@ -1,0 +1,195 @@
+"""Checks of a model: what it returns, how it trains, and whether evaluation is what it should be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.checking.cell import BATCH, SCHEMA, SEED, Case, batch, rows, train
+from benchmark.checking.finding import Check, Finding, Note, Said, findings
+from benchmark.contracts import CTRModel, Output
+from benchmark.metrics.spectral import layer_metrics
+from benchmark.nn.linear import SetMLP
+from benchmark.training.verify import broken, verify_alone, verify_output
+
+STEPS = 10  # on one batch
+INERT = 0.01  # of the logloss's gradient: a penalty below it hardly acts
+SAME_SCORE = 1e-5  # of a logit: products of one row and of many may be summed in another order
+SPREAD = 0.5  # of a table whose values tell on the scores
+
+
+def output(case: Case) -> Said:
+    """Training first: running statistics have then seen a batch."""
+    model, (ids, _) = case.fresh, batch()
+    table = model.table()
+    if case.recipe is not None:
+        wanted = (SCHEMA.values, case.width)
+        if table is None or tuple(table.shape) != wanted:
+            found = "None" if table is None else f"of the shape {tuple(table.shape)}"
+            raise broken(model, f"table() is {found}; the contract wants (V, D) = {wanted}, D = scale · dimension")
+    for training, given in ((True, ids), (False, ids), (False, ids[:1])):
+        model.train(training)
+        with torch.no_grad():
+            result = model(given)
+        verify_output(model, given, result)
+        _verify_states(case, model, result, "training" if training else "evaluation")
+        if not training and float(result.penalty) != 0:
+            raise broken(model, f"the penalty is {float(result.penalty):.4g} in evaluation; the contract wants 0 there", penalty=True)
+    return Said()
+
+
+def _verify_states(case: Case, model: CTRModel, result: Output, mode: str) -> None:
+    if case.recipe is None:
+        return
+    states, wanted = result.states, case.recipe.depth + 1
+    if len(states) != wanted:
+        raise broken(
+            model, f"{len(states)} states in {mode}; the contract wants depth + 1 = {wanted}, the embedding and one for each layer"
+        )
+    sets, fields, dimension = states[0].shape[1:]
+    if fields != len(SCHEMA.fields) or sets * dimension != case.width:
+        shape = f"(B, S, F, d) with F = {len(SCHEMA.fields)} and S · d = D = {case.width}"
+        raise broken(model, f"state 0 is of the shape {tuple(states[0].shape)}; the contract wants {shape}")
+    if mode == "evaluation" and len(states[0]) > 1:
+        for index, state in enumerate(states):
+            if not all(math.isfinite(value) for value in layer_metrics(state).values()):
+                raise broken(model, f"state {index} has no spectrum: its spectral metrics are not finite")
+
+
+def loss_falls(case: Case) -> Said:
+    losses = train(case.fresh, rows(BATCH), case.training(epochs=STEPS))
+    if not losses:
+        return Said("no parameters, nothing to train")
+    first, last = losses[0], sum(losses[-3:]) / 3
+    if not last < first:
+        raise broken(
+            case.fresh, f"the logloss of one batch is {first:.4f} at first and {last:.4f} after {STEPS} steps of Adam: it must fall"
+        )
+    return Said("", f"{first:.2f} to {last:.2f}")
+
+
+def gradients(case: Case) -> Said:
+    """After some steps, since weights that start at 0 may keep others from theirs in the first one."""
+    by_loss, by_penalty, _ = case.gradients
+    model, table = case.fresh, case.fresh.table()
+    without = {name for name in by_loss if not any(_norm([g]) > 0 for g in (by_loss[name], by_penalty[name]))}
+    if by_loss and without == set(by_loss):
+        raise broken(model, "no parameter gets a gradient: the logits do not depend on them")
+    for name, parameter in model.named_parameters():
+        if parameter is table and name in without:
+            raise broken(model, f"the table, {name}, gets no gradient: a detach() or no_grad() too many?")
+    normed = without & set(_before_normalisation(model))  # takes out what a bias before it adds
+    if without - normed:
+        raise Note(f"no gradient: {', '.join(sorted(without - normed))}; a bias before a normalisation, or a parameter that nothing uses")
+    return Said()
+
+
+def _before_normalisation(model: nn.Module) -> Iterator[str]:
+    """Names of the biases of a SetMLP's layers that batch normalisation stands behind."""
+    for name, part in model.named_modules():
+        if isinstance(part, SetMLP):
+            yield from (f"{name}.linears.{n}.bias" for n, norm in enumerate(part.norms) if isinstance(norm, nn.BatchNorm1d))
+
+
+def penalty(case: Case) -> Said:
+    by_loss, by_penalty, value = case.gradients
+    model, table = case.fresh, case.fresh.table()
+    if value == 0 and not any(gradient is not None for gradient in by_penalty.values()):
+        return Said("there is none in training")
+    if not any(_norm([gradient]) > 0 for gradient in by_penalty.values()):
+        raise broken(
+            model, f"the penalty is {value:.3g}, but no parameter has a gradient of it: a detach() or item() too many?", penalty=True
+        )
+    place, names = "table", {name for name, parameter in model.named_parameters() if parameter is table}
+    if not _norm([by_penalty[name] for name in names if name in by_penalty]):
+        place, names = "other parameters (on the table it is 0)", set(by_loss) - names
+    share = _norm([by_penalty[n] for n in names if n in by_penalty]) / max(_norm([by_loss[n] for n in names if n in by_loss]), 1e-30)
+    said = f"its gradient on the {place}, as a share of the logloss's"
+    if share < INERT:
+        raise Note(f"inert at the default weight: {said}", f"{share:.2g}")
+    return Said(said, f"{share:.2g}")
+
+
+def _norm(gradients: list[Tensor | None]) -> float:
+    return math.sqrt(sum(float(g.double().square().sum()) for g in gradients if g is not None))
+
+
+def diagnostics(case: Case) -> Said:
+    model = case.fresh.eval()
+    with torch.no_grad():
+        model(batch()[0])
+    found = model.diagnostics()
+    for name, value in found.items():
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise broken(model, f"diagnostics()[{name!r}] is {value!r} after an evaluation pass; the contract wants finite numbers")
+    return Said("", f"{len(found)}" if found else "none")
+
+
+def copy(case: Case) -> Said:
+    """Into a model of another seed: what evaluation needs must be a parameter or a buffer."""
+    model, other, (ids, _) = case.fresh.eval(), case.build(SEED + 1).eval(), batch()
+    other.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        if not torch.equal(model(ids).logits, other(ids).logits):
+            raise broken(
+                model, "evaluation needs more than state_dict() holds: register_buffer what is no parameter, persistent if it learns"
+            )
+    return Said()
+
+
+def alone(case: Case) -> Said:
+    model = case.build(std=SPREAD).train()
+    ids = batch()[0]
+    with torch.no_grad():
+        for _ in range(3):  # running statistics
+            model(ids)
+    verify_alone(model, ids, SAME_SCORE)
+    return Said()
+
+
+def repeats(case: Case) -> Said:
+    """A step each, from building on."""
+    first, again = case.build(), case.build()
+    losses = [train(model, rows(BATCH), case.training(epochs=1)) for model in (first, again)]
+    states = again.state_dict()
+    moved = [name for name, value in first.state_dict().items() if not torch.equal(value.nan_to_num(), states[name].nan_to_num())]
+    if moved or losses[0] != losses[1]:
+        raise broken(
+            first, f"two trainings of one seed differ in {', '.join(moved[:3]) or 'the loss'}: draw random numbers from torch only"
+        )
+    return Said()
+
+
+def half(case: Case) -> Said:
+    model = case.build()
+    losses = train(model, rows(BATCH), case.training(epochs=1, precision="bf16"))
+    kinds = {str(parameter.dtype).removeprefix("torch.") for parameter in model.parameters()}
+    if not kinds <= {"float32"}:
+        raise broken(model, f"parameters are {', '.join(sorted(kinds))} after training in bf16; they stay float32")
+    if not all(map(math.isfinite, losses)) or not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+        raise broken(model, "training in bf16 gives numbers that are not finite: see benchmark/nn/precise.py for what wants float32")
+    return Said()
+
+
+# In this order: each trains ``Case.fresh`` further, or leaves it alone.
+CHECKS = (
+    Check("output", "logits, states and penalty have their shapes in training and in evaluation, one sample alone too", output),
+    Check("loss", f"the logloss of one batch falls in {STEPS} steps of Adam", loss_falls),
+    Check("gradient", "every parameter gets one (but for biases before batch normalisation)", gradients),
+    Check("penalty", "0 in evaluation", penalty),
+    Check("diagnostics", "finite numbers after an evaluation", diagnostics),
+    Check("copy", "through state_dict into a fresh model: the same evaluation", copy),
+    Check("batch", "a score does not depend on the samples beside it", alone),
+    Check("seed", "the same seed gives the same numbers, bit by bit", repeats),
+    Check("bf16", "trains in bfloat16, parameters stay float32", half),
+)
+
+
+def check_models(cases: dict[str, Case], place: str) -> Iterator[Finding]:
+    """All checks of every case; a case that fails one is left out of the next, and of ``cases``."""
+    for check in CHECKS:
+        if cases:
+            yield from findings(check, cases, place)
