@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmark import commandline, plugins
 from benchmark.config import CONTROL, SUITES, Suite, cache_folder, read_suite
-from benchmark.discovery import Kind
+from benchmark.discovery import KINDS, SINGULAR, entry
 from benchmark.errors import Incompatible, UserError
 from benchmark.records import Record, Store
 
@@ -202,12 +202,11 @@ def list_plugins(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]
     from benchmark.data.store import prepared_names
 
     broken = []
-    kinds: tuple[Kind, ...] = ("methods", "backbones", "datasets")
-    for kind in kinds:
-        print(f"{kind.replace('datasets', 'data sets')}")
+    for kind in KINDS:
+        print(f"{SINGULAR[kind]}s")
         for name in plugins.names(kind):
             try:
-                found = plugins.plugin(kind, name)
+                found = entry(kind, name) or plugins.plugin(kind, name)
                 print(f"  {name:24}{found.summary}\n{'':26}{found.source}")
                 if kind == "methods" and found.presets:
                     print(f"{'':26}presets: {', '.join(f'{name}:{preset}' for preset in found.presets)}")
