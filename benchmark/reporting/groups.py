@@ -78,9 +78,7 @@ class Group:
             found[f"{self.cell}: {self.left_out} record(s) with other hyper-parameters for the same cell and budget are left out"] = None
         for what, versions in _code_versions(self.records).items():
             if what.startswith("method"):
-                found[
-                    f"{self.cell}: its seeds come from {versions} versions of the method's code; their mean is that of no one of them"
-                ] = None
+                found[f"{self.cell}: its seeds come from {versions} versions of the method's code, and their mean from none of them"] = None
         return tuple(found)
 
     @property
