@@ -53,6 +53,8 @@ class Flights(DataSet):
 
     summary: ClassVar[str] = "US flights of 2001 that arrive late, 11 fields with three crosses, 2,917,129 rows"
     source: ClassVar[str] = "US Bureau of Transportation Statistics; npm package vega-datasets 3.2.1, flights-3m.parquet"
+    # As large tables of rare values are trained: no L2, stopped when validation falls. On a sixteenth of the training rows it does from the
+    # third epoch on (DNN, single embedding: 0.742, then 0.735), and L2 of 1e-4 changes nothing about that.
     training: ClassVar[Mapping[str, Any]] = {"embedding_l2": 0.0, "batch_size": 4096, "patience": 1}
 
     seed: int = field(default=0, metadata={"help": "of the random split 8:1:1"})
