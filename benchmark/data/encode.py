@@ -100,7 +100,7 @@ class _Staged:
     numbers: Path  # of each block (numeric and scaled columns, n)
     columns: tuple[int, int]  # how many of each
     labels: NDArray[np.uint8]  # (rows,)
-    part: NDArray[np.uint8] | int  # of each row, or of all
+    part: NDArray[np.uint8] | int  # of each row, or of all; see division.LEFT_OUT
 
     def rows(self, block: int) -> slice:
         return slice(self.starts[block], self.starts[block + 1])

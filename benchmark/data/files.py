@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import lzma
 import sys
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -144,11 +145,11 @@ def content_md5(file: File) -> str:
 
 
 @contextmanager
-def damage_named(file: File) -> Iterator[None]:
-    """Turns what reading a damaged file raises into a UserError."""
+def damage_named(file: File | Path | str) -> Iterator[None]:
+    """Turns what reading a damaged file raises into a UserError. ``file``: what messages call it."""
     try:
         yield
-    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError) as error:
         raise UserError(f"{file}: damaged or truncated: {' '.join(str(error).split())[:200]}") from None
     except (NotImplementedError, RuntimeError) as error:  # of zipfile: a compression that is not built in; a password
         raise UserError(f"{file}: cannot be unpacked ({' '.join(str(error).split())[:200]}); unpack it yourself") from None
