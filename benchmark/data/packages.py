@@ -21,8 +21,8 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from benchmark.config import cache_folder
-from benchmark.contracts import UserError
 from benchmark.data.files import damage_named
+from benchmark.errors import UserError
 
 ARCHIVES = (".tgz", ".tar.gz")
 # A build backend (PEP 517) under the name that a distribution without pyproject.toml is built with. pip asks for nothing but this.

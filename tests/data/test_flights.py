@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 from benchmark import plugins
 from benchmark.__main__ import main
-from benchmark.contracts import Source, UserError
 from benchmark.data.packages import Package, read_package
 from benchmark.data.prepare import prepare
 from benchmark.data.store import PARTS, Prepared
+from benchmark.errors import UserError
+from benchmark.sources import Source
 
 Cells = dict[str, list[str | None]]
 FRACTIONS = (1.0, 0.25, 0.0625)
@@ -159,8 +160,8 @@ def test_a_fraction_of_training_leaves_the_other_parts(cache: Path, tmp_path: Pa
     [
         ("flights", {"train_fraction": 0.0}, "train_fraction = 0.0; it must lie in (0, 1]"),
         ("flights", {"train_fraction": 1.5}, "it must lie in (0, 1]"),
-        ("flights", {"seed": -1}, "seed = -1; it must be at least 0"),
-        ("nycflights13", {"seed": -1}, "seed = -1; it must be at least 0"),
+        ("flights", {"seed": -1}, "seed = -1; it must not be negative"),
+        ("nycflights13", {"seed": -1}, "seed = -1; it must not be negative"),
     ],
 )
 def test_impossible_settings_are_refused(name: str, options: Mapping[str, Any], said: str) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.contracts import UserError
 from benchmark.data.packages import Package, read_package
+from benchmark.errors import UserError
 
 ROWS, PLACES = b"1,2\n3,4\n" * 400, b"a,b\n"
 
