@@ -18,6 +18,7 @@ FLOORS = [
     {"benchmark.methods", "benchmark.datasets", "benchmark.backbones"},
     {"benchmark.data"},
     {"benchmark.nn"},
+    {"benchmark.ops"},
     {"benchmark.plugins", "benchmark.records"},
     {"benchmark.config"},
     {"benchmark.contracts", "benchmark.metrics"},

@@ -22,7 +22,7 @@ from benchmark.config import NO_BACKBONE, Trial
 from benchmark.contracts import Backbone, CTRModel, Incompatible, Layout, Method, Schema, UserError
 from benchmark.data.resolve import resolve
 from benchmark.data.store import Prepared
-from benchmark.nn.switches import without
+from benchmark.ops.dispatch import without
 from benchmark.records import Record, Status
 from benchmark.training.evaluate import NotFinite, score, spectra
 from benchmark.training.fit import Diverged, Fitted, Report, fit
