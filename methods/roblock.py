@@ -32,8 +32,7 @@ from benchmark.nn.embedding import join
 from benchmark.nn.model import Interaction
 from benchmark.nn.precise import float32, widened
 from benchmark.nn.rebalance import RankOneRebalance, before
-from benchmark.nn.routing import route
-from benchmark.nn.switches import on
+from benchmark.ops.routing import decoupled, gates, mixture, routing
 from benchmark.parts import Parts
 
 
@@ -258,36 +257,31 @@ class Router(nn.Module):
                 for k in range(components):
                     begin(self.maps.data[m, k * width // components : (k + 1) * width // components])
 
-    def gates(self, x: Tensor, weight: Tensor | None) -> Tensor:
-        """x: (B, N, D), weight: W_n (N, D, S·K) -> (B or 1, N, S, K), rows over k sum to one"""
+    def forward(self, x: Tensor, basis: Tensor, leading: tuple[Tensor, Tensor] | None) -> Tensor:
+        """x: (B, N, D), basis: P_n after the rebalancing (N, D, D), leading: of the rebalancing -> (B, S, N, d)"""
+        if self.kind == "one_hot":
+            return mixture(self.gates(x, leading), decoupled(x, basis, self.components), self.maps)
+        return routing(x, basis, self._by_input(leading), self._static(), self.maps, self.components)
+
+    def gates(self, x: Tensor, leading: tuple[Tensor, Tensor] | None) -> Tensor:
+        """x: (B, N, D) -> (B or 1, N, S, K), rows over k sum to one"""
         if self.kind == "one_hot":
             return self.one_hot.expand(1, x.shape[1], -1, -1)
-        scores = self.static.unsqueeze(0) if self.kind != "input" else x.new_zeros(())
-        if weight is not None:
-            scores = scores + torch.bmm(x.transpose(0, 1), weight).transpose(0, 1).reshape(*x.shape[:2], self.sets, -1)
-        return functional.softmax(scores, dim=3)
+        return gates(x, self._by_input(leading), self._static(), self.components)
 
-    def forward(self, x: Tensor, turn: Tensor, leading: tuple[Tensor, Tensor] | None) -> Tensor:
-        """x: (B, N, D), turn: P_n after the rebalancing (N, D, D), leading: of the rebalancing -> (B, S, N, d)"""
-        weight = self._weight(leading)
-        if self.maps is not None and self.kind != "one_hot" and x.device.type == "cpu" and on("routing"):
-            static = None if self.kind == "input" else self.static.flatten(1)
-            return route(x, turn if weight is None else torch.cat((turn, weight), 2), static, self.maps, self.components)
-        gates = self.gates(x, weight)
-        z = torch.bmm(x.transpose(0, 1), turn).transpose(0, 1).reshape(*x.shape[:2], self.components, -1)
-        if self.maps is None:
-            return torch.einsum("bnmk,bnke->bmne", gates.expand(len(z), -1, -1, -1), z)
-        gated = (gates.unsqueeze(4) * z.unsqueeze(2)).flatten(3)  # (B, N, S, D)
-        return torch.einsum("bnmi,mie->bmne", gated, self.maps)
+    def _static(self) -> Tensor | None:
+        """a_n (N, S, K)"""
+        return self.static if self.kind in ("full", "static") else None
 
-    def _weight(self, leading: tuple[Tensor, Tensor] | None) -> Tensor | None:
+    def _by_input(self, leading: tuple[Tensor, Tensor] | None) -> Tensor | None:
+        """W_n after the rebalancing (N, D, S·K)"""
         return before(self.by_input, leading) if self.kind in ("full", "input") else None
 
     def diagnostics(self, x: Tensor, leading: tuple[Tensor, Tensor] | None) -> dict[str, float]:
         """Mean entropy of a gate row over its maximum log K (1: uniform), and mean cosine between two heads' gate rows (1: dead router)."""
         if self.components < 2 or self.sets < 2:
             return {}
-        gates = self.gates(x, self._weight(leading)).double()
+        gates = self.gates(x, leading).double()
         entropy = -(gates * gates.clamp_min(1e-30).log()).sum(3).mean() / math.log(self.components)
         rows = functional.normalize(gates, dim=3)
         cosines = (rows @ rows.transpose(2, 3)).mean((0, 1))

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from benchmark.config import CONTROL, Precision
 from benchmark.errors import Incompatible
-from benchmark.nn.switches import NAMES
+from benchmark.ops import dispatch
 from benchmark.speed.contestants import Contestant, Ours, Peer, SetBySet
 from benchmark.speed.counting import demand
 from benchmark.speed.machine import Machine, measure
@@ -89,22 +89,22 @@ def peers(works: Sequence[Work], rounds: int) -> str:
 
 
 def step(works: Sequence[Work], device: torch.device, rounds: int, compiled: bool = False) -> str:
-    """This suite's training as it is, with each optimisation switched off and with all of them; in bfloat16; where there are sets, as a
-    loop over them; and, if asked for, through torch.compile. On a GPU the switches have nothing to switch off.
+    """This suite's training as it is, with the plain form of each operation and of all of them; in bfloat16; where there are sets, as a
+    loop over them; and, if asked for, through torch.compile. The fused forms are a CPU's: on a GPU none is switched off.
     """
     machine = measure(device, max(work.threads for work in works))
     rows: list[list[str]] = []
     for work in works:
         contestants = [Ours("as it is", work, device)]
         if device.type == "cpu":
-            contestants += [Ours(f"without {name}", work, device, name) for name in NAMES]
-            contestants.append(Ours("without all of them", work, device, ",".join(NAMES)))
+            contestants += [Ours(f"without {name}", work, device, (name,)) for name in dispatch.names()]
+            contestants.append(Ours("without all of them", work, device, dispatch.names()))
         contestants += [Ours(f"in {p}", replace(work, precision=p), device) for p in get_args(Precision) if _has(p, work, device)]
         if work.method == "multi_embedding" and work.scale > 1:
             contestants.append(Ours("a loop over the sets", work, device, model=SetBySet(work)))
         if compiled:
-            # Of the plain path: it is the compiler's to fuse, and it cannot look into the functions that the switches stand for.
-            contestants.append(Ours("torch.compile", work, device, ",".join(NAMES)).compiled())
+            # Of the plain path: it is the compiler's to fuse, and it cannot look into the fused forms.
+            contestants.append(Ours("torch.compile", work, device, dispatch.names()).compiled())
         rows += _rows(work, race(contestants, work, rounds), machine, 1)
     return "\n".join([_table(rows, ["as it is /\nvariant"]), *_limits(works, machine)])
 

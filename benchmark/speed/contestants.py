@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -22,7 +23,7 @@ from benchmark.data.batches import Rows
 from benchmark.errors import UserError
 from benchmark.nn.embedding import EmbeddingTable
 from benchmark.nn.model import Interaction
-from benchmark.nn.switches import switched_off
+from benchmark.ops import dispatch
 from benchmark.parts import assemble
 from benchmark.speed.work import Work
 from benchmark.training.fit import make_optimizers, train_epoch
@@ -39,9 +40,9 @@ class Contestant(Protocol):
 
 
 class Ours:
-    """This suite's own training loop on the work's rows. ``without`` names optimisations that are switched off in its turns."""
+    """This suite's own training loop on the work's rows. ``without`` names the operations whose fused form is off in its turns."""
 
-    def __init__(self, name: str, work: Work, device: torch.device, without: str = "", model: CTRModel | None = None) -> None:
+    def __init__(self, name: str, work: Work, device: torch.device, without: Collection[str] = (), model: CTRModel | None = None) -> None:
         keep_freed_memory()
         self.name, self._work, self._without = name, work, without
         torch.manual_seed(0)
@@ -63,7 +64,7 @@ class Ours:
 
     def turn(self) -> float:
         torch.set_num_threads(self._work.threads)
-        with switched_off(self._without), tqdm(disable=True) as bar:
+        with dispatch.switched_off(self._without), tqdm(disable=True) as bar:
             started = time.perf_counter()
             train_epoch(
                 self.model if self._step is None else self._step, self._optimizers, self._rows, self._training, self._generator, bar

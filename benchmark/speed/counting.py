@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.nn.switches import NAMES, switched_off
+from benchmark.ops import dispatch
 from benchmark.speed.contestants import build
 from benchmark.speed.work import Work
 
@@ -41,7 +41,7 @@ def demand(work: Work) -> Demand:
 def _counted(work: Work, size: int) -> tuple[int, int]:
     model = build(work).train()
     ids = torch.zeros(size, len(work.cardinalities), dtype=torch.int64)
-    with switched_off(",".join(NAMES)), FlopCounterMode(display=False) as flops, _Bytes() as moved:
+    with dispatch.switched_off(dispatch.names()), FlopCounterMode(display=False) as flops, _Bytes() as moved:
         output = model(ids)
         (output.logits.sum() + output.penalty).backward()
     total: int = flops.get_total_flops()

@@ -25,7 +25,7 @@ from benchmark.data.resolve import resolve
 from benchmark.data.store import Prepared
 from benchmark.errors import Incompatible, UserError
 from benchmark.faults import frames, in_words
-from benchmark.nn.switches import without
+from benchmark.ops.dispatch import without
 from benchmark.parts import assemble
 from benchmark.records import Record, Status
 from benchmark.schema import Schema

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import torch
 
 from benchmark.__main__ import main
 from benchmark.errors import UserError
-from benchmark.nn.switches import NAMES
+from benchmark.ops import dispatch
 from benchmark.speed.compare import MODELS, Timed, methods, race, ratio, step
 from benchmark.speed.contestants import Ours, Peer, SetBySet, build
 from benchmark.speed.counting import _Bytes, demand
@@ -92,18 +91,18 @@ def test_what_cannot_be_measured_is_one_line(capsys: pytest.CaptureFixture[str],
     assert message in shown and len(shown.splitlines()) == 1
 
 
-def test_our_turn_is_a_real_training_pass_and_restores_the_switches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCHMARK_WITHOUT", "routing")
-    ours = Ours("ours", SMALL, CPU, without="dropout")
+def test_our_turn_is_a_real_training_pass_and_restores_the_switches() -> None:
+    ours = Ours("ours", SMALL, CPU, without=("dropout",))
     before = {name: parameter.clone() for name, parameter in ours.model.named_parameters()}
-    assert ours.turn() > 0 and os.environ["BENCHMARK_WITHOUT"] == "routing"
+    with dispatch.switched_off(["routing"]):
+        assert ours.turn() > 0 and dispatch.without() == ("routing",)
     same = [name for name, parameter in ours.model.named_parameters() if torch.equal(before[name], parameter)]
     assert all(re.search(r"linears\.\d\.bias", name) for name in same), "what batch normalisation takes out again"
 
 
 def test_the_step_table_names_every_switch() -> None:
     table = step([replace(SMALL, method="multi_embedding", scale=2)], CPU, rounds=1)
-    assert all(f"without {name} " in table for name in (*NAMES, "all of them"))
+    assert all(f"without {name} " in table for name in (*dispatch.names(), "all of them"))
     assert all(found in table for found in ("as it is", "in bf16", "a loop over the sets", "multi_embedding · dcnv2", "GFLOP/s"))
     assert "tf32" not in table and "compile" not in table
 
@@ -152,7 +151,7 @@ def test_a_loop_over_the_sets_is_multi_embedding(backbone: str) -> None:
     weights = loop.state_dict()
     renamed = {}
     for name in batched.state_dict():
-        one = re.sub(r"^layers\.", "layers.{}.", re.sub(r"^readout\.", "readouts.{}.", name))
+        one = re.sub(r"^interaction\.(layers|readout)\.", r"sets.{}.\1.", name).replace("interaction.head.", "sets.0.head.")
         own = [weights[one.format(s)] for s in range(3)] if "{}" in one else [weights[name]]
         renamed[name] = torch.cat(own) if own[0].ndim else own[0]
     batched.load_state_dict(renamed)
