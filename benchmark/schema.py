@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -28,6 +29,11 @@ class Schema:
     fields: tuple[Field, ...]
     positive_rate: float  # of the training part
     factors: NDArray[np.float32] | None = field(default=None, compare=False)  # of the scaled fields' ids, field after field
+
+    @property
+    def base_logit(self) -> float:
+        """Of the positive rate: what a model without any knowledge of a row predicts."""
+        return math.log(self.positive_rate / (1 - self.positive_rate))
 
     @property
     def values(self) -> int:
