@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from benchmark.__main__ import main
+from benchmark.contracts import CTRModel, Output
 from benchmark.errors import UserError
 from benchmark.ops import dispatch
 from benchmark.speed.compare import MODELS, Timed, methods, race, ratio, step
@@ -126,15 +127,19 @@ def test_a_compiled_contestant_trains_the_same_model(monkeypatch: pytest.MonkeyP
     assert ours.turn() > 0 and not torch.equal(before, ours.model.embedding.weight)  # type: ignore[arg-type, union-attr]
 
 
-class Compiled(torch.nn.Module):
+class Compiled(CTRModel):
     """Like torch.compile's result, which has no length and says so."""
 
-    def __init__(self, model: torch.nn.Module) -> None:
+    def __init__(self, model: CTRModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, ids: torch.Tensor) -> object:
-        return self.model(ids)
+    def table(self) -> torch.nn.Parameter | None:
+        return self.model.table()
+
+    def forward(self, ids: torch.Tensor) -> Output:
+        output: Output = self.model(ids)
+        return output
 
     def __len__(self) -> int:
         raise TypeError("no length")
