@@ -157,7 +157,7 @@ def test_a_loop_over_the_sets_is_multi_embedding(backbone: str) -> None:
     renamed = {}
     for name in batched.state_dict():
         one = re.sub(r"^interaction\.(layers|readout)\.", r"sets.{}.\1.", name).replace("interaction.head.", "sets.0.head.")
-        own = [weights[one.format(s)] for s in range(3)] if "{}" in one else [weights[name]]
+        own = [weights[one.format(s)] for s in range(3)] if "{}" in one else [weights[one]]
         renamed[name] = torch.cat(own) if own[0].ndim else own[0]
     batched.load_state_dict(renamed)
     ids = torch.from_numpy(work.ids[:20].astype("int64"))
