@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 class Field(NamedTuple):
     """One input. ``cardinality`` counts the rows of its table, special ids included (see data/vocabulary).
 
-    ``factors`` is 0 for a categorical field. A scaled field has one row of the table and ``factors`` ids: the embedding of an id is that
-    row times the id's factor.
+    A categorical field has a row for each value, and ``factors`` is 0. A scaled field is a number x: it has one row v, and its embedding
+    is x·v. Its ``factors`` different numbers have an id each, so that a batch holds ids only.
     """
 
     name: str

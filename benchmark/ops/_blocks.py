@@ -12,10 +12,12 @@ from torch import Tensor
 
 
 def map_blocks(action: Callable[[int], Tensor], count: int) -> Iterable[Tensor]:
-    """action(0) … action(count − 1) in order, without gradients, on as many threads as torch has, each action in one of them.
+    """The results of action(0) … action(count − 1), in this order, without gradients. One action runs in one thread, and as many run at once
+    as torch has threads.
 
-    Torch divides every operation among its threads, which then wait for each other: for blocks that fit the cache that costs more than
-    the second thread brings. Actions write to places of their own and return what is to be summed, so that the order of sums is fixed.
+    Torch itself would divide each operation of an action among its threads. On blocks that fit the cache, waiting for the slowest thread
+    after every operation costs more than the other threads save. An action writes its results into rows that no other writes; what is
+    to be summed over actions it returns, and the caller adds in order, so that sums do not depend on which thread was first.
     """
     threads = torch.get_num_threads()
     if threads == 1:

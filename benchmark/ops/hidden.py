@@ -44,7 +44,9 @@ def fused(x: Tensor, weight: Tensor, bias: Tensor, norm: nn.BatchNorm1d, rate: f
 
 
 class _Hidden(torch.autograd.Function):
-    """What is zero in the result was dropped or negative: with the product before it, it is all that the gradient needs."""
+    """The backward pass keeps the product and the result, and no mask: an entry is zero in the result if ReLU or dropout zeroed it, and
+    through such an entry no gradient flows.
+    """
 
     @staticmethod
     def forward(

@@ -103,8 +103,10 @@ def _on(cores: frozenset[int]) -> Iterator[None]:
 
 
 def _watch(process: int) -> int:
-    """Wait for the end of a process. Returns the most memory that was seen, without mapped files, which the system can take back: what
-    it and its descendants had each alone, and of the memory that they share the most that one of them had.
+    """Wait for the end of a process. Returns its peak memory in bytes, its descendants included.
+
+    Counted is what each of them has for itself, plus shared memory once (the largest share that one of them has). Mapped files are left
+    out: the system drops their pages when it needs room.
     """
     ended = os.pidfd_open(process)
     try:
