@@ -59,23 +59,23 @@ class Flights(DataSet):
     seed: int = setting(0, at_least=0, help="of the random split 8:1:1")
     train_fraction: float = setting(1.0, above=0, at_most=1, help="of the training rows that are used, e.g. 0.0625; the other parts stay")
 
-    def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
-        packed = read_package(PACKAGE, origin, allow_checksum_mismatch)
-        place, data = packed.files[FILE]
+    def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:
+        packed = read_package(PACKAGE, source_path, allow_checksum_mismatch)
+        shown_as, data = packed.files[FILE]
         try:
             frame = pl.scan_parquet(io.BytesIO(data))
             columns = frame.collect_schema().names()
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            raise UserError(f"{place}: not a readable Parquet file: {' '.join(str(error).split())[:200]}") from None
+            raise UserError(f"{shown_as}: not a readable Parquet file: {' '.join(str(error).split())[:200]}") from None
         for column in NEEDED:
             if column not in columns:
-                raise UserError(f"{place}: the column {column!r} is missing; this is not flights-3m.parquet of {PACKAGE.name}")
+                raise UserError(f"{shown_as}: the column {column!r} is missing; this is not flights-3m.parquet of {PACKAGE.name}")
         return Source(
             parts={"rows": rows(frame)},
-            places={"rows": place},
+            shown_as={"rows": shown_as},
             label="late",
             columns=tuple(Column(name) for name in FIELDS),
-            division=at_random(place, "8:1:1", self.seed, self.train_fraction),
+            division=at_random(shown_as, "8:1:1", self.seed, self.train_fraction),
             notes=packed.notes,
         )
 

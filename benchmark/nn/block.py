@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from benchmark.contracts import no_penalty
 from benchmark.nn.decoupler import Decoupler
-from benchmark.nn.precise import float32, widened
+from benchmark.nn.precision import float32, widened
 from benchmark.nn.rebalance import RankOneRebalance, before
 from benchmark.nn.router import Router
 

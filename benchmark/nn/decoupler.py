@@ -20,7 +20,7 @@ class Decoupler(nn.Module):
     batch and ``rows`` of its rows. only_basis: the penalty turns P and leaves x alone.
     """
 
-    place: Tensor
+    below_diagonal_index: Tensor
     identity: Tensor
 
     def __init__(
@@ -42,7 +42,7 @@ class Decoupler(nn.Module):
         self.register_buffer("identity", torch.eye(width), persistent=False)
         if kind == "orthogonal":
             self.below_diagonal = nn.Parameter(torch.zeros(width * (width - 1) // 2))
-            self.register_buffer("place", torch.tril_indices(width, width, -1), persistent=False)
+            self.register_buffer("below_diagonal_index", torch.tril_indices(width, width, -1), persistent=False)
         elif kind == "free":
             self.matrix_free = nn.Parameter(torch.eye(width))
 
@@ -53,7 +53,7 @@ class Decoupler(nn.Module):
         if self.kind == "free":
             free: Tensor = self.matrix_free
             return free
-        lower = torch.zeros_like(self.identity).index_put((self.place[0], self.place[1]), self.below_diagonal)
+        lower = torch.zeros_like(self.identity).index_put((self.below_diagonal_index[0], self.below_diagonal_index[1]), self.below_diagonal)
         skew = lower - lower.T
         basis: Tensor = torch.linalg.solve(self.identity + skew, self.identity - skew)
         return basis

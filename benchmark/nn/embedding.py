@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.nn.precise import narrowed
+from benchmark.nn.precision import narrowed
 from benchmark.ops.embedding import embedding
 from benchmark.schema import Schema
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 
 def map_blocks(action: Callable[[int], Tensor], count: int) -> Iterable[Tensor]:
-    """The results of action(0) … action(count − 1), in this order, without gradients. One action runs in one thread, and as many run at once
-    as torch has threads.
+    """The results of action(0) … action(count − 1), in this order, without gradients. One action runs in one thread, and as many run at
+    once as torch has threads.
 
     Torch itself would divide each operation of an action among its threads. On blocks that fit the cache, waiting for the slowest thread
     after every operation costs more than the other threads save. An action writes its results into rows that no other writes; what is

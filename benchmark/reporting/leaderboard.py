@@ -231,8 +231,8 @@ def _remarks(board: Sequence[Row]) -> Iterable[str]:
             yield f"Bayes optimum: {optimum}: no method can be expected above it"
     for row in board:
         if row.status != "finished":
-            place = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
-            yield f"{row.status}: {row.method}{place}: {row.reason or 'no reason recorded'}"
+            cell = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
+            yield f"{row.status}: {row.method}{cell}: {row.reason or 'no reason recorded'}"
     for row in board:
         yield from (f"note: {note}" for note in row.notes)
     for row in sorted(board, key=lambda r: r.protocol):

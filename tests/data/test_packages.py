@@ -97,7 +97,7 @@ def test_it_is_fetched_once(cache: Path, programs: Path, package: Package, capsy
     again = read_package(package, None, False)
     kept = cache / "packages" / package.archive
     assert [content.data for content in again.files.values()] == [ROWS, PLACES]
-    assert again.files["places.csv"].place == f"{kept}:{package.folder}/places.csv"
+    assert again.files["places.csv"].shown_as == f"{kept}:{package.folder}/places.csv"
     assert not capsys.readouterr().err and list(kept.parent.iterdir()) == [kept]
     [called] = (seen / "arguments").read_text().splitlines()
     if package is NPM:
@@ -203,7 +203,7 @@ def test_the_user_may_name_any_form_of_it(cache: Path, programs: Path, tmp_path:
     for origin in (archive, holder, outside, outside / "package", alone):
         read = read_package(NPM, origin, False)
         assert {path: content.data for path, content in read.files.items()} == {"data/rows.csv": ROWS, "places.csv": PLACES}
-        assert all(content.place.startswith(str(origin)) for content in read.files.values())
+        assert all(content.shown_as.startswith(str(origin)) for content in read.files.values())
     file = tmp_path / "anything.csv"
     file.write_bytes(ROWS)
     assert read_package(ONE, file, False).files["data/rows.csv"] == (str(file), ROWS)

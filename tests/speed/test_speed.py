@@ -20,10 +20,10 @@ from benchmark.speed.contestants import Ours, Peer, SetBySet, build
 from benchmark.speed.counting import _Bytes, demand
 from benchmark.speed.peers import HAVE, SCRIPTS
 from benchmark.speed.scaling import Axis, axes, study
-from benchmark.speed.work import Work
+from benchmark.speed.workload import Workload
 
 CPU = torch.device("cpu")
-SMALL = Work(cardinalities=(30, 20, 5), dimension=4, batch=64, batches=3, threads=1, options={"depth": 2, "hidden": [8, 6]})
+SMALL = Workload(cardinalities=(30, 20, 5), dimension=4, batch=64, batches=3, threads=1, options={"depth": 2, "hidden": [8, 6]})
 
 
 class Fake:
@@ -38,7 +38,7 @@ class Fake:
         pass
 
 
-def test_contestants_take_turns_and_the_first_round_does_not_count() -> None:
+def test_contestants_measure_processs_and_the_first_round_does_not_count() -> None:
     log: list[str] = []
     fast, slow = race([Fake("fast", log, 0.5), Fake("slow", log, 2.0)], SMALL, 3)
     assert log == ["fast", "slow"] * 4
@@ -148,9 +148,9 @@ class Compiled(CTRModel):
 @pytest.mark.parametrize("backbone", MODELS)
 def test_a_loop_over_the_sets_is_multi_embedding(backbone: str) -> None:
     """The same weights give the same scores: what is timed against it is the batching alone."""
-    work = replace(SMALL, method="multi_embedding", scale=3, backbone=backbone, options={})
+    workload = replace(SMALL, method="multi_embedding", scale=3, backbone=backbone, options={})
     torch.manual_seed(0)
-    batched, loop = build(work), SetBySet(work)
+    batched, loop = build(workload), SetBySet(workload)
     table = loop.table()
     torch.nn.init.normal_(table)
     weights = loop.state_dict()
@@ -160,7 +160,7 @@ def test_a_loop_over_the_sets_is_multi_embedding(backbone: str) -> None:
         own = [weights[one.format(s)] for s in range(3)] if "{}" in one else [weights[one]]
         renamed[name] = torch.cat(own) if own[0].ndim else own[0]
     batched.load_state_dict(renamed)
-    ids = torch.from_numpy(work.ids[:20].astype("int64"))
+    ids = torch.from_numpy(workload.ids[:20].astype("int64"))
     torch.testing.assert_close(batched.eval()(ids).logits, loop.eval()(ids).logits)
 
 
@@ -168,12 +168,12 @@ def test_the_study_varies_one_size_at_a_time_and_draws_it(tmp_path: Path) -> Non
     chosen = axes(replace(SMALL, batches=1))
     assert [axis.name for axis in chosen] == ["scale", "depth", "batch size", "table rows", "training rows", "sets"]
     by_name = {axis.name: axis for axis in chosen}
-    assert [w.scale for w in by_name["scale"].works.values()] == list(by_name["scale"].works)
-    assert [w.options["depth"] for w in by_name["depth"].works.values()] == list(by_name["depth"].works)
-    assert all(rows == work.rows for rows, work in by_name["training rows"].works.items())
-    assert all(values == work.schema.values for values, work in by_name["table rows"].works.items())
+    assert [w.scale for w in by_name["scale"].workloads.values()] == list(by_name["scale"].workloads)
+    assert [w.options["depth"] for w in by_name["depth"].workloads.values()] == list(by_name["depth"].workloads)
+    assert all(rows == workload.rows for rows, workload in by_name["training rows"].workloads.items())
+    assert all(values == workload.schema.values for values, workload in by_name["table rows"].workloads.items())
     path = tmp_path / "new" / "scale.png"
-    few = [Axis(a.name, dict(list(a.works.items())[:2]), a.methods) for a in (by_name["depth"], by_name["sets"])]
+    few = [Axis(a.name, dict(list(a.workloads.items())[:2]), a.methods) for a in (by_name["depth"], by_name["sets"])]
     table = study(few, CPU, 1, path)
     assert path.stat().st_size > 10_000 and table.count("\n") == 6 and "roblock" in table
 
