@@ -20,6 +20,7 @@ FLOORS = [
     {"benchmark.parts"},
     {"benchmark.nn"},
     {"benchmark.ops"},
+    {"benchmark.named"},
     {"benchmark.plugins", "benchmark.records"},
     {"benchmark.contracts", "benchmark.sources", "benchmark.config", "benchmark.faults"},
     {"benchmark.settings", "benchmark.schema", "benchmark.discovery", "benchmark.provenance"},

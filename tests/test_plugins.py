@@ -93,7 +93,7 @@ def with_setting(line: str) -> str:
         (
             "bad_two",
             PRIVATE + PRIVATE.replace("Mine", "Other"),
-            "bad_two.py:17: a plug-in file defines exactly one Method; this one defines 2",
+            "bad_two.py:16: a plug-in file defines exactly one Method; this one defines 2",
         ),
         ("bad_nan", with_setting("w: tuple[float, ...] = (1.0, float('nan'))"), "w = nan; it must be a finite number"),
         ("bad_default", with_setting("w: int = 'x'"), "w = 'x'; it must be of type int"),

@@ -21,7 +21,7 @@ from benchmark.speed.counting import demand
 from benchmark.speed.machine import Machine, measure
 from benchmark.speed.peers import HAVE, SCRIPTS, environment
 from benchmark.speed.workload import Workload
-from benchmark.training.trial import parameter_cost
+from benchmark.training.cost import parameter_cost
 from benchmark.values import known
 
 # Sizes that this suite and the peers share; DCNv2 parallel, as in both of them.

@@ -223,7 +223,7 @@ class Foreign(DataSet):
 @pytest.mark.parametrize(
     ("do", "words"),
     [
-        ("open('/no/such/file')", "loading it failed: FileNotFoundError"),
+        ("open('/no/such/file')", "in load: FileNotFoundError"),
         ("exit(3)", "loading it failed: SystemExit"),
         ("[0] * 10**18", "not enough memory"),
         ("{'parts': {'train': frame}}", "each a LazyFrame"),
