@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmark import commandline, plugins
 from benchmark.config import CONTROL, SUITES, Suite, cache_folder, read_suite
-from benchmark.discovery import Kind
+from benchmark.discovery import KINDS, SINGULAR, entry
 from benchmark.errors import Incompatible, UserError
 from benchmark.records import Record, Store
 
@@ -204,12 +204,11 @@ def list_plugins(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]
     from benchmark.data.store import prepared_names
 
     broken = []
-    kinds: tuple[Kind, ...] = ("methods", "backbones", "datasets")
-    for kind in kinds:
-        print(f"{kind.replace('datasets', 'data sets')}")
+    for kind in KINDS:
+        print(f"{SINGULAR[kind]}s")
         for name in plugins.names(kind):
             try:
-                found = plugins.plugin(kind, name)
+                found = entry(kind, name) or plugins.plugin(kind, name)
                 print(f"  {name:24}{found.summary}\n{'':26}{found.source}")
                 if kind == "methods" and found.presets:
                     print(f"{'':26}presets: {', '.join(f'{name}:{preset}' for preset in found.presets)}")
@@ -230,14 +229,14 @@ def prepare(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> 
     from benchmark.data.store import folder_of, identity_of
 
     name = commandline.dataset_plugin(parsed.dataset)
-    origin, alias = parsed.origin, parsed.name
+    source_path, alias = parsed.source_path, parsed.name
     if name == "csv":
-        if origin is None and parsed.dataset == "csv":
+        if source_path is None and parsed.dataset == "csv":
             raise UserError("prepare csv: name your file, as in `python -m benchmark prepare FILE --label COLUMN`")
-        origin = origin or Path(parsed.dataset)
-        alias = alias or plain_name(origin)
+        source_path = source_path or Path(parsed.dataset)
+        alias = alias or plain_name(source_path)
     before = None if alias is None or parsed.force else identity_of(folder_of(alias, {}))
-    prepared = encode(name, knobs["dataset"], origin, parsed.allow_checksum_mismatch, alias, parsed.force)
+    prepared = encode(name, knobs["dataset"], source_path, parsed.allow_checksum_mismatch, alias, parsed.force)
     parts = ", ".join(f"{part} {rows:,}" for part, rows in prepared.rows.items())
     schema = prepared.schema
     gone = []
@@ -306,7 +305,7 @@ def _say_epoch(metrics: Mapping[str, float]) -> None:
 
 def speed(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
     from benchmark.speed.compare import methods, peers, step
-    from benchmark.speed.work import SHAPES, Work
+    from benchmark.speed.workload import SHAPES, Workload
     from benchmark.training.trial import choose_device
 
     for name, kinds in commandline.SPEED_ONLY.items():
@@ -323,7 +322,7 @@ def speed(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> in
         peer = None if parsed.no_peers else environment()
         print(measure(parsed.rows or [1_000_000], parsed.threads, parsed.rounds, peer))
         return 0
-    base = Work(
+    base = Workload(
         batch=parsed.batch,
         batches=parsed.batches,
         threads=parsed.threads,
@@ -332,25 +331,27 @@ def speed(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> in
         scale=parsed.scale or (4 if parsed.what == "methods" else 1),
     )
     backbones = parsed.backbones or (["dcnv2"] if parsed.what in ("methods", "scale") else ["dcnv2", "xdeepfm", "finalmlp"])
-    works = [dataclasses.replace(base, backbone=backbone, dimension=dimension) for backbone in backbones for dimension in parsed.dimensions]
+    workloads = [
+        dataclasses.replace(base, backbone=backbone, dimension=dimension) for backbone in backbones for dimension in parsed.dimensions
+    ]
     if parsed.what == "peers":
-        print(peers(works, parsed.rounds))
+        print(peers(workloads, parsed.rounds))
         return 0
     device = choose_device(parsed.device)
     named = [one for name in parsed.methods or () for one in plugins.spelled_out(name)]
     if parsed.what == "step":
-        several = [dataclasses.replace(work, method=method) for work in works for method in named or [CONTROL]]
+        several = [dataclasses.replace(workload, method=method) for workload in workloads for method in named or [CONTROL]]
         print(step(several, device, parsed.rounds, parsed.compile))
         return 0
     if parsed.what == "methods":
         every = [name for name in plugins.names("methods") if plugins.plugin("methods", name).uses_backbone]
-        print(methods(works, named or every, device, parsed.rounds))
+        print(methods(workloads, named or every, device, parsed.rounds))
         return 0
     from benchmark.speed.scaling import axes, study  # draws, so it is imported where it is needed only
 
-    for work in works:
-        path = (parsed.out or Path("results/figures")) / f"speed-scale-{work.backbone}-{work.dimension}.png"
-        print(study(axes(work), device, parsed.rounds, path))
+    for workload in workloads:
+        path = (parsed.out or Path("results/figures")) / f"speed-scale-{workload.backbone}-{workload.dimension}.png"
+        print(study(axes(workload), device, parsed.rounds, path))
         print(f"figure: {path}")
     return 0
 

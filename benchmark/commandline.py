@@ -170,7 +170,7 @@ def parser() -> Parser:
         "\nSettings of the data set are flags too: `python -m benchmark prepare DATASET --help` shows them.",
     )
     prepare.add_argument("dataset", metavar="DATASET")
-    prepare.add_argument("--from", dest="origin", type=Path, metavar="PATH", help="file or folder that holds the data")
+    prepare.add_argument("--from", dest="source_path", type=Path, metavar="PATH", help="file or folder that holds the data")
     prepare.add_argument("--name", help="name under which your own file is found later (default: the file's name)")
     prepare.add_argument(
         "--allow-checksum-mismatch", action="store_true", help="take files that are not the official ones; every board says so"

@@ -65,8 +65,8 @@ class Cell:
         return digest(dataclasses.asdict(self))
 
     def __str__(self) -> str:
-        place = "" if self.backbone == NO_BACKBONE else f" {self.backbone} scale {self.scale} depth {self.depth}"
-        return f"{self.dataset}{place} {self.method}"
+        shape = "" if self.backbone == NO_BACKBONE else f" {self.backbone} scale {self.scale} depth {self.depth}"
+        return f"{self.dataset}{shape} {self.method}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,13 +6,16 @@ import ast
 import inspect
 import textwrap
 import traceback
+from collections.abc import Collection
 from pathlib import Path
+from types import FrameType
 
 from benchmark.discovery import HOME, KINDS, private_folders
 from benchmark.errors import UserError
 
 PROJECT = Path(__file__).parent
 FRAMES = 4  # the last ones are kept
+CELL = "notebook cell"  # in the place of its file; the line counts from the cell's first
 # Part of a message -> what to do. Each is a mistake that the contract of models rules out.
 MEANINGS = (
     ("before Module.__init__() call", "call super().__init__() first in __init__ of a model"),
@@ -50,38 +53,49 @@ def line_in(error: BaseException, path: str) -> str:
     return f":{lines[-1]}" if lines else ""
 
 
-def frames(error: BaseException) -> tuple[str, ...]:
-    """The last frames inside plug-ins and this project, "file:line, in function", the innermost last."""
+def frames(error: BaseException, own: Collection[str] = ()) -> tuple[str, ...]:
+    """The last frames inside plug-ins and this project, "file:line, in function", the innermost last.
+
+    ``own``: further modules that count as plug-ins, those of classes that stand in a notebook or a script.
+    """
     found = [
-        f"{shown}:{frame.lineno}, in {frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__)
-        if (shown := _shown(frame.filename)) is not None
+        f"{place}:{line}, in {frame.f_code.co_name}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if (place := _shown(frame.f_code.co_filename) or _own(frame, own)) is not None
     ]
     return tuple(found[-FRAMES:])
 
 
-def in_words(error: BaseException, otherwise: str = "") -> str:
+def in_words(error: BaseException, own: Collection[str] = (), otherwise: str = "") -> str:
     """One line: the last line of a plug-in that the error passed through, the error, and what its sentence means for the contract.
 
-    ``otherwise``: the place to name for an error that passed through none, such as one of the backward pass.
+    ``own``: as in ``frames``. ``otherwise``: the place to name for an error that passed through none, such as one of the backward pass.
     """
     text = " ".join(str(error).split())
     meaning = next((words for part, words in MEANINGS if part in text), "")
     if isinstance(error, ContractError):
-        place, what = error.where or blamed(error) or otherwise, text
+        place, what = error.where or blamed(error, own) or otherwise, text
     else:
-        place, what = blamed(error) or otherwise, f"{type(error).__name__}{text and ': '}{text}"
+        place, what = blamed(error, own) or otherwise, f"{type(error).__name__}{text and ': '}{text}"
     return f"{place}{place and ': '}{what.rstrip('.') if meaning else what}{meaning and ': '}{meaning}"
 
 
-def blamed(error: BaseException) -> str:
-    """ "file:line, in function" of the last frame in a plug-in's file; empty where there is none."""
+def blamed(error: BaseException, own: Collection[str] = ()) -> str:
+    """ "file:line, in function" of the last frame in a plug-in's file, or in a module of ``own``; empty where there is none."""
     inside = [
-        f"{_shown(frame.filename)}:{frame.lineno}, in {frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__)
-        if is_plugin(frame.filename)
+        f"{place}:{line}, in {frame.f_code.co_name}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if (place := _shown(file) if is_plugin(file := frame.f_code.co_filename) else _own(frame, own)) is not None
     ]
     return inside[-1] if inside else ""
+
+
+def _own(frame: FrameType, own: Collection[str]) -> str | None:
+    """What messages call the file of a frame in one of the modules ``own``: a cell of a notebook is no file. None elsewhere."""
+    if frame.f_globals.get("__name__") not in own:
+        return None
+    path = Path(frame.f_code.co_filename)
+    return path.name if path.is_file() else CELL
 
 
 def is_plugin(filename: str) -> bool:

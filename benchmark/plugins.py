@@ -15,8 +15,8 @@ from benchmark.discovery import SINGULAR, Kind, file_of, folders
 from benchmark.discovery import names as names
 from benchmark.errors import UserError
 from benchmark.faults import line_in, place_of
-from benchmark.provenance import code_digest
-from benchmark.settings import Configured, unannotated
+from benchmark.provenance import class_digest, code_digest
+from benchmark.settings import Configured, name_of, unannotated
 from benchmark.sources import DataSet
 from benchmark.values import from_dict, known, supported, typed
 
@@ -141,3 +141,9 @@ def code_of(kind: Kind, name: str) -> str:
     """The digest of a plug-in's code and of what it imports from this project. Raises UserError."""
     owner = plugin(kind, name)
     return code_digest(owner.__module__, file_of(kind, name))
+
+
+def code_of_class(kind: Kind, owner: type[Any]) -> str:
+    """The same of a class, which need not be a plug-in's. Raises UserError."""
+    name = name_of(owner)
+    return code_of(kind, name) if name in names(kind) and plugin(kind, name) is owner else class_digest(owner)

@@ -5,9 +5,16 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import inspect
+import linecache
+import sys
+import textwrap
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+UNKNOWN = "unknown"  # in the place of a digest: the source cannot be had
+PLAIN = (bool, int, float, str)
 
 
 def code_digest(module: str, path: Path) -> str:
@@ -15,9 +22,68 @@ def code_digest(module: str, path: Path) -> str:
 
     Of each the syntax tree counts, without docstrings: comments, blank lines and formatting change nothing, a number or a name does.
     """
+    return _digest({name: _tree(file) for name, file in _reached(module, path).items()})
+
+
+def class_digest(owner: type) -> str:
+    """12 hexadecimal digits over a class of a notebook or a script; ``UNKNOWN`` where its source cannot be had.
+
+    They cover its own source and, of what it names directly or through others: functions, classes and plain values of its module, and
+    modules of ``benchmark``, as ``code_digest`` takes them.
+    """
+    namespace = vars(sys.modules[owner.__module__]) if owner.__module__ in sys.modules else {}
+    texts: dict[str, str] = {}
+    files: dict[str, Path] = {}
+    waiting: list[tuple[str, object]] = [(owner.__qualname__, owner)]
+    while waiting:
+        name, one = waiting.pop()
+        module = one.__name__ if inspect.ismodule(one) else getattr(one, "__module__", "")
+        if module.startswith("benchmark.") and (path := _file(module)) is not None:
+            files |= _reached(module, path)
+        elif isinstance(one, PLAIN):
+            texts[name] = repr(one)
+        elif name not in texts and module == owner.__module__ and (inspect.isclass(one) or inspect.isfunction(one)):
+            tree = _source_tree(one)
+            if tree is None:
+                return UNKNOWN
+            texts[name] = _text(tree)
+            waiting += [(n.id, namespace[n.id]) for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id in namespace]
+            waiting += [(base.__qualname__, base) for base in one.__mro__[1:]] if inspect.isclass(one) else []
+    return _digest(texts | {name: _tree(file) for name, file in files.items()})
+
+
+def _source_tree(one: object) -> ast.AST | None:
+    """Of a function or a class; None where the source cannot be had."""
+    if inspect.isclass(one):
+        # Python cannot tell the file of a class in a notebook, where __main__ has none. It can tell that of the class's functions.
+        codes = [value.__code__ for value in vars(one).values() if inspect.isfunction(value)]
+        for code in codes:
+            for node in ast.walk(_parsed("".join(linecache.getlines(code.co_filename)))):
+                if isinstance(node, ast.ClassDef) and node.name == one.__name__ and _spans(node, code.co_firstlineno):
+                    return node
+    try:
+        found = _parsed(textwrap.dedent(inspect.getsource(one)))  # type: ignore[arg-type]
+    except (OSError, TypeError):
+        return None
+    return found if found.body else None
+
+
+def _parsed(source: str) -> ast.Module:
+    """Empty where the source is not whole: what a lambda's line is, or a part of a statement."""
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return ast.Module([], [])
+
+
+def _spans(node: ast.ClassDef, line: int) -> bool:
+    return node.lineno <= line <= (node.end_lineno or 0)
+
+
+def _digest(texts: dict[str, str]) -> str:
     total = hashlib.sha256()
-    for name, file in sorted(_reached(module, path).items()):
-        total.update(f"{name} {_tree(file)}\n".encode())
+    for name, text in sorted(texts.items()):
+        total.update(f"{name} {text}\n".encode())
     return total.hexdigest()[:12]
 
 

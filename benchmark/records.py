@@ -30,7 +30,7 @@ class Record:
     curve: tuple[Mapping[str, float], ...] = ()  # one entry per epoch
     cost: Mapping[str, float] = field(default_factory=dict)  # parameters_table, parameters_dense, flops_per_sample, samples_per_second, …
     environment: Mapping[str, str] = field(default_factory=dict)  # versions, device, host
-    fingerprints: Mapping[str, str] = field(default_factory=dict)  # data, method and backbone sources
+    fingerprints: Mapping[str, str] = field(default_factory=dict)  # of the data, and of the code of method, backbone and training
     notes: tuple[str, ...] = ()  # what every board must say about the data
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 class Field(NamedTuple):
     """One input. ``cardinality`` counts the rows of its table, special ids included (see data/vocabulary).
 
-    ``factors`` is 0 for a categorical field. A scaled field has one row of the table and ``factors`` ids: the embedding of an id is that
-    row times the id's factor.
+    A categorical field has a row for each value, and ``factors`` is 0. A scaled field is a number x: it has one row v, and its embedding
+    is x·v. Its ``factors`` different numbers have an id each, so that a batch holds ids only.
     """
 
     name: str
@@ -28,6 +29,11 @@ class Schema:
     fields: tuple[Field, ...]
     positive_rate: float  # of the training part
     factors: NDArray[np.float32] | None = field(default=None, compare=False)  # of the scaled fields' ids, field after field
+
+    @property
+    def base_logit(self) -> float:
+        """Of the positive rate: what a model without any knowledge of a row predicts."""
+        return math.log(self.positive_rate / (1 - self.positive_rate))
 
     @property
     def values(self) -> int:

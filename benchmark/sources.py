@@ -45,7 +45,7 @@ class Source:
     min_count: int = 1  # rarer training values become out-of-vocabulary
     buckets: int = 32  # of equal training frequency, for each numeric column
     division: Division | None = None
-    places: Mapping[str, str] = field(default_factory=dict)  # what messages call a part; its name if it is not there
+    shown_as: Mapping[str, str] = field(default_factory=dict)  # what messages call a part; its name if it is not there
     notes: tuple[str, ...] = ()  # said by every record and every board, e.g. a checksum that differs
     known: Mapping[str, float] = field(default_factory=dict)  # metrics known in advance, e.g. {"test/bayes_auc": 0.8}
 
@@ -61,5 +61,5 @@ class DataSet(Configured, ABC):
     training: ClassVar[Mapping[str, Any]] = {}  # defaults of `Training` that the data set's published configurations use
 
     @abstractmethod
-    def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
-        """Find (or make) the rows. ``origin`` is what the user gave as --from. Raises UserError."""
+    def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:
+        """Find (or make) the rows. ``source_path`` is what the user gave as --from. Raises UserError."""

@@ -62,22 +62,22 @@ def from_dict(cls: type[T], content: Mapping[str, Any], where: str) -> T:
 
 def typed(hint: Any, value: Any, where: str) -> Any:
     """``value`` as a setting of type ``hint``: lists become tuples, whole numbers floats where floats are wanted. Raises UserError."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    generic, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return _plain(value, where)
-    if origin is Literal:
+    if generic is Literal:
         if value not in arguments:
             raise UserError(f"{where} = {value!r}; it must be one of {', '.join(map(str, arguments))}")
         return value
-    if origin in (typing.Union, types.UnionType):
+    if generic in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
         [only] = [a for a in arguments if a is not type(None)]
         return typed(only, value, where)
-    if origin is tuple:
+    if generic is tuple:
         values = value if isinstance(value, (list, tuple)) else [value]
         return tuple(typed(arguments[0], v, where) for v in values)
-    if origin is not None and issubclass(origin, Mapping):
+    if generic is not None and issubclass(generic, Mapping):
         if not isinstance(value, Mapping):
             raise UserError(f"{where} = {value!r}; it must be a table of keys and values")
         return {key: typed(arguments[1], v, f"{where}.{key}") for key, v in value.items()}
@@ -94,13 +94,13 @@ def typed(hint: Any, value: Any, where: str) -> Any:
 
 def supported(hint: Any) -> bool:
     """Whether a plug-in may have settings of that type: a suite file, a flag and a record can all hold them."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
+    generic, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if generic is Literal:
         return all(isinstance(choice, str) for choice in arguments)
-    if origin in (typing.Union, types.UnionType):
+    if generic in (typing.Union, types.UnionType):
         others = [a for a in arguments if a is not type(None)]
         return len(others) == 1 and supported(others[0])
-    if origin is tuple:
+    if generic is tuple:
         return len(arguments) == 2 and arguments[1] is ... and supported(arguments[0])
     return hint in (bool, int, float, str)
 
@@ -136,13 +136,13 @@ def to_text(value: Any) -> str:
 
 def from_text(hint: Any, text: str, where: str) -> Any:
     """A setting as it is typed on a command line: "none", "true", "400,400", "1e-3". Raises UserError."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
+    generic, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if generic in (typing.Union, types.UnionType):
         if text.lower() == "none":
             return None
         [only] = [a for a in arguments if a is not type(None)]
         return from_text(only, text, where)
-    if origin is tuple:
+    if generic is tuple:
         return tuple(from_text(arguments[0], part.strip(), where) for part in text.split(",") if part.strip())
     if hint is bool:
         return {"true": True, "false": False}[known("value", text.lower(), ("true", "false"), where)]

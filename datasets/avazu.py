@@ -33,19 +33,23 @@ class Avazu(DataSet):
     min_count: int = setting(4, at_least=1, help="rarer training values become out-of-vocabulary")
     seed: int = setting(0, at_least=0, help="of the random split 8:1:1")
 
-    def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
-        if origin is None:
+    def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:
+        if source_path is None:
             raise UserError(
                 "data set avazu: Kaggle gives train.csv only to those who accept its terms; name the file or its folder by --from PATH"
             )
-        file = File(origin) if origin.is_file() and origin.suffix != ".zip" else find_part(origin, ("train",), (".csv", ".csv.gz", ".gz"))
+        file = (
+            File(source_path)
+            if source_path.is_file() and source_path.suffix != ".zip"
+            else find_part(source_path, ("train",), (".csv", ".csv.gz", ".gz"))
+        )
         table = read_table(file)
         for column in ("click", *FIELDS):
             if column not in table.columns:
                 raise UserError(f"{file}: the column {column!r} is missing; this is not Kaggle's Avazu train.csv")
         return Source(
             parts={"rows": table.frame},
-            places={"rows": str(file)},
+            shown_as={"rows": str(file)},
             label="click",
             columns=tuple(Column(name) for name in FIELDS),
             min_count=self.min_count,

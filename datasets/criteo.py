@@ -32,20 +32,20 @@ class Criteo(DataSet):
     min_count: int = setting(10, at_least=1, help="rarer training values become out-of-vocabulary")
     seed: int = setting(0, at_least=0, help="of the random split 8:1:1")
 
-    def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
-        if origin is None:
+    def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:
+        if source_path is None:
             raise UserError(
                 "data set criteo: Kaggle gives train.txt only to those who accept its terms; name the file or its folder by --from PATH"
             )
         file = (
-            File(origin)
-            if origin.is_file() and origin.suffix != ".zip"
-            else find_part(origin, ("train",), (".txt", ".txt.gz", ".tsv", ".tsv.gz"))
+            File(source_path)
+            if source_path.is_file() and source_path.suffix != ".zip"
+            else find_part(source_path, ("train",), (".txt", ".txt.gz", ".tsv", ".tsv.gz"))
         )
         table = read_table(file, "\t", ("label", *FIELDS))
         return Source(
             parts={"rows": table.frame.with_columns(log_square(name, 2) for name in INTEGERS)},
-            places={"rows": str(file)},
+            shown_as={"rows": str(file)},
             label="label",
             columns=tuple(Column(name) for name in FIELDS),
             min_count=self.min_count,

@@ -58,14 +58,14 @@ class Csv(DataSet):
             raise UserError("dataset csv: split_column already says the part of each row; drop split and by_time")
         parsed_shares(self.split or DEFAULT)
 
-    def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
-        if origin is None:
+    def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:
+        if source_path is None:
             raise UserError("data set csv: name the file, or the folder with train, valid and test files, by --from PATH")
-        tables = self._tables(origin)
+        tables = self._tables(source_path)
         columns = self._columns(next(iter(tables.values())))
         return Source(
             parts={part: table.frame for part, table in tables.items()},
-            places={part: str(table.file) for part, table in tables.items()},
+            shown_as={part: str(table.file) for part, table in tables.items()},
             label=self.label,
             columns=columns,
             min_count=self.min_count,
@@ -73,16 +73,16 @@ class Csv(DataSet):
             division=self._division(tables["rows"]) if "rows" in tables else None,
         )
 
-    def _tables(self, origin: Path) -> dict[str, Table]:
+    def _tables(self, source_path: Path) -> dict[str, Table]:
         """train, valid and test; or one called rows, to be divided."""
-        archived = packed(origin) if origin.is_file() and origin.suffix == ".zip" else []
-        if not origin.is_dir() and len(archived) < 2:
-            if origin.suffix == ".zip" and not archived:
-                raise UserError(f"{origin}: there is no table in it; looked for files that end in {', '.join(PACKED)}")
-            return {"rows": read_table(archived[0] if archived else origin, self.separator)}
+        archived = packed(source_path) if source_path.is_file() and source_path.suffix == ".zip" else []
+        if not source_path.is_dir() and len(archived) < 2:
+            if source_path.suffix == ".zip" and not archived:
+                raise UserError(f"{source_path}: there is no table in it; looked for files that end in {', '.join(PACKED)}")
+            return {"rows": read_table(archived[0] if archived else source_path, self.separator)}
         if self.split or self.split_column or self.by_time:
-            raise UserError(f"{origin}: it already holds the three parts; drop split, split_column and by_time")
-        return {part: read_table(find_part(origin, names), self.separator) for part, names in SPELLINGS.items()}
+            raise UserError(f"{source_path}: it already holds the three parts; drop split, split_column and by_time")
+        return {part: read_table(find_part(source_path, names), self.separator) for part, names in SPELLINGS.items()}
 
     def _columns(self, table: Table) -> tuple[Column, ...]:
         """The fields, in the order of the file."""

@@ -48,8 +48,8 @@ class Synthetic(DataSet):
         if len(self.cardinalities) < 2:
             raise UserError(f"dataset synthetic: cardinalities = {self.cardinalities}; it must be two or more fields")
 
-    def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
-        if origin is not None:
+    def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:
+        if source_path is not None:
             raise UserError("data set synthetic is generated: it takes no --from")
         values, probability, labels = self.draw()
         names = [f"field{number}_{size}" for number, size in enumerate(self.cardinalities, start=1)]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from benchmark.contracts import CTRModel, Method, Output, tuned
-from benchmark.nn.moments import by_field, correlation, covariance, off_diagonal
+from benchmark.nn.covariance import by_field, correlation, covariance, off_diagonal
 from benchmark.parts import Parts
 
 

@@ -10,14 +10,13 @@ O(F·(B·D² + D³)) a batch; no parameters. The matrix has no eigenvalue below 
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from benchmark.contracts import CTRModel, Method, Output, setting, tuned
-from benchmark.nn.moments import by_field
+from benchmark.nn.covariance import by_field
 from benchmark.parts import Parts
 
 
@@ -30,12 +29,11 @@ class CodingRate(Method):
     distortion: float = setting(0.5, above=0, help="ε² of the rate")
 
     def build(self, parts: Parts) -> CTRModel:
-        return parts.model(penalty=(self.weight, partial(negative_rate, self.distortion)))
+        return parts.model(penalty=(self.weight, self.negative_rate))
 
-
-def negative_rate(distortion: float, ids: Tensor, output: Output) -> Tensor:
-    z = by_field(functional.normalize(output.states[0], dim=3, eps=1e-6))
-    count, width = z.shape[1:]
-    identity = torch.eye(width, dtype=z.dtype, device=z.device)
-    rates: Tensor = torch.linalg.slogdet(identity + width / (count * distortion) * (z.mT @ z)).logabsdet / 2
-    return -rates.mean()
+    def negative_rate(self, ids: Tensor, output: Output) -> Tensor:
+        z = by_field(functional.normalize(output.states[0], dim=3, eps=1e-6))
+        count, width = z.shape[1:]
+        identity = torch.eye(width, dtype=z.dtype, device=z.device)
+        rates: Tensor = torch.linalg.slogdet(identity + width / (count * self.distortion) * (z.mT @ z)).logabsdet / 2
+        return -rates.mean()

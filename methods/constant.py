@@ -1,6 +1,5 @@
 """Constant: predicts the training part's base rate for every row. A board on which its AUC is not 0.5 is wrong."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +16,7 @@ class Constant(Method):
     uses_backbone = False
 
     def build(self, parts: Parts) -> CTRModel:
-        return ConstantModel(parts.schema.positive_rate)
+        return ConstantModel(parts.schema.base_logit)
 
 
 class ConstantModel(CTRModel):
@@ -25,9 +24,9 @@ class ConstantModel(CTRModel):
 
     logit: Tensor
 
-    def __init__(self, positive_rate: float) -> None:
+    def __init__(self, base_logit: float) -> None:
         super().__init__()
-        self.register_buffer("logit", torch.tensor(math.log(positive_rate / (1 - positive_rate))))
+        self.register_buffer("logit", torch.tensor(base_logit))
 
     def table(self) -> None:
         return None

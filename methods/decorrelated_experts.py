@@ -12,13 +12,12 @@ With one set (scale 1) the penalty is 0 and this is single embedding. O(S²·m·
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from benchmark.contracts import CTRModel, Method, Output, no_penalty, setting, tuned
-from benchmark.nn.moments import standardised
+from benchmark.nn.covariance import standardised
 from benchmark.parts import Parts
 
 
@@ -34,16 +33,15 @@ class DecorrelatedExperts(Method):
     rows: int = setting(1024, at_least=2, help="m, samples of the batch that correlations are taken on")
 
     def build(self, parts: Parts) -> CTRModel:
-        return parts.model(sets=self.sets, penalty=(self.weight, partial(correlation, self.rows)))
+        return parts.model(sets=self.sets, penalty=(self.weight, self.correlation))
 
-
-def correlation(rows: int, ids: Tensor, output: Output) -> Tensor:
-    experts = output.states[-1].flatten(2)  # (B, S, H)
-    count, sets = experts.shape[:2]
-    if sets == 1:
-        return no_penalty(experts)
-    if count > rows:
-        experts = experts[torch.randperm(count, device=experts.device)[:rows]]
-    z = standardised(experts.transpose(0, 1))
-    first, second = torch.triu_indices(sets, sets, 1, device=z.device)
-    return (z[first].mT @ z[second]).abs().mean((1, 2)).sum()
+    def correlation(self, ids: Tensor, output: Output) -> Tensor:
+        experts = output.states[-1].flatten(2)  # (B, S, H)
+        count, sets = experts.shape[:2]
+        if sets == 1:
+            return no_penalty(experts)
+        if count > self.rows:
+            experts = experts[torch.randperm(count, device=experts.device)[: self.rows]]
+        z = standardised(experts.transpose(0, 1))
+        first, second = torch.triu_indices(sets, sets, 1, device=z.device)
+        return (z[first].mT @ z[second]).abs().mean((1, 2)).sum()

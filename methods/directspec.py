@@ -8,11 +8,16 @@ Source: Peng et al., 2024 (arXiv 2406.12032) and its public code: users and item
 length 1, gradient through the filter, α 0.7 to 1 and τ 3 to 4, and evaluation on the rows as they stand in the table. So a sample's score
 does not depend on its batch, but the model is evaluated on embeddings that the interaction was not trained on: read logloss beside AUC.
 
-Ours: each value's row once, where the code takes the batch's rows with repetitions: batches are of thousands, fields often of few values.
-No more than ``rows`` of them, drawn anew in each batch, and the others pass unfiltered: α and τ are published for batches of 256 and 512.
-A row keeps its length (``length = "kept"``): in fields of few values the filter shortens it to about 1 − α, which the paper's scores, dot
-products that are ranked, do not mind, but cross layers do. "filtered" gives ‖e_i‖ ê'_i; the code has ‖ê'_i‖ ê'_i times a constant. Cost: no
-parameters, O(F·(B log B + rows²·D)) time in training, nothing in evaluation.
+Ours, in three places:
+- A value that occurs several times in a batch enters the filter once. The code lets it enter each time; but our batches have thousands of
+  rows, and many fields few values, so a row would mostly be pushed away from copies of itself.
+- At most ``rows`` values of a field are filtered, drawn anew in each batch, because α and τ are published for batches of 256 and 512. The
+  other rows pass unchanged.
+- A filtered row keeps its length (``length = "kept"``). In a field of few values the filter shortens rows to about 1 − α of it. The paper
+  ranks dot products, to which a common factor is nothing, but a cross layer is not linear in it. "filtered" gives ‖e_i‖ ê'_i; the
+  authors' code has ‖ê'_i‖ ê'_i times a constant.
+
+Cost: no parameters, O(F·(B log B + rows²·D)) time in training, nothing in evaluation.
 """
 
 from dataclasses import dataclass
@@ -24,7 +29,7 @@ from torch.nn import functional
 
 from benchmark.contracts import CTRModel, Method, setting, tuned
 from benchmark.nn.embedding import EmbeddingTable
-from benchmark.nn.precise import float32, widened
+from benchmark.nn.precision import float32, widened
 from benchmark.parts import Parts
 
 SHORTEST = 0.1  # of ê'_i when its length is restored: what is left of a row after α = 1 may be rounding noise

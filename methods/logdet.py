@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts import CTRModel, Method, Output, tuned
-from benchmark.nn.moments import by_field, covariance
+from benchmark.nn.covariance import by_field, covariance
 from benchmark.parts import Parts
 
 RIDGE = 1e-4

@@ -1,6 +1,5 @@
 """Logistic regression: one weight for each value of each field. A model with interactions that does not beat it has a defect."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,7 +31,7 @@ class LogisticRegressionModel(CTRModel):
     def __init__(self, schema: Schema) -> None:
         super().__init__()
         self.embedding = EmbeddingTable(schema, 1)
-        self.intercept = nn.Parameter(torch.tensor(math.log(schema.positive_rate / (1 - schema.positive_rate))))
+        self.intercept = nn.Parameter(torch.tensor(schema.base_logit))
 
     def table(self) -> nn.Parameter:
         return self.embedding.weight

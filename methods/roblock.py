@@ -7,9 +7,10 @@ abstract is public: no code, no full text, no numbers. Every choice that the abs
 For a layer's representation x (B, N, D), with sets of d = D/S numbers and K components:
 
     rebalance    x̃_n = x_n − ε_n (x_n·v̂_n) v̂_n                                      benchmark/nn/rebalance.py
-    decouple     z_k = x̃ P_k, [P_1 … P_K] a D×D orthogonal matrix; loss β · Σ over blocks of the mean over rows and pairs of
-                 nHSIC(z_k, z_k'), so that the weight on a block's own P does not depend on the depth
-    regenerate   e^(m)_n = Σ_k softmax_k(a_n[m,:] + x̃_n W_n[:,m,:])_k · z_{k,n} U_{m,k}
+    decouple     z_k = x̃ P_k, [P_1 … P_K] a D×D orthogonal matrix                         benchmark/nn/decoupler.py
+                 loss β · Σ over blocks of the mean over rows and pairs of nHSIC(z_k, z_k'): the weight on a block's own P does not
+                 depend on the depth
+    regenerate   e^(m)_n = Σ_k softmax_k(a_n[m,:] + x̃_n W_n[:,m,:])_k · z_{k,n} U_{m,k}    benchmark/nn/router.py
     interact     y^(m) = layer^(m)(e^(m), e_0^(m)); put side by side: width D again, plus x (block residual)
 
 With strength 0, decoupler and maps "identity", gates "one_hot" and block residual "never" it is multi-embedding, number for number.
@@ -17,23 +18,19 @@ With strength 0, decoupler and maps "identity", gates "one_hot" and block residu
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from benchmark.contracts import CTRModel, Method, Output, UserError, no_penalty, setting, tuned
-from benchmark.nn import hsic
+from benchmark.nn.block import Block
+from benchmark.nn.decoupler import Decoupler
 from benchmark.nn.embedding import join
 from benchmark.nn.model import Interaction
-from benchmark.nn.precise import float32, widened
-from benchmark.nn.rebalance import RankOneRebalance, before
-from benchmark.nn.routing import route
-from benchmark.nn.switches import on
+from benchmark.nn.rebalance import RankOneRebalance
+from benchmark.nn.router import Router
 from benchmark.parts import Parts
 
 
@@ -95,9 +92,17 @@ class RoBlock(Method):
             if getattr(self, name) == value and components != layout.sets:
                 raise UserError(f"roblock: {name} = {value} needs as many components as sets, not {components} and {layout.sets}")
         shapes = parts.backbone.shapes(layout)[: 1 if self.blocks == "first" else -1]
-        blocks = [Block(self, rows, layout.sets, d, components) for rows, d in shapes]
+        blocks = [self._block(rows, layout.sets, d, components) for rows, d in shapes]
         residual = self.block_residual == "always" or (self.block_residual == "backbone" and parts.backbone.residual)
         return parts.model(sets=self.sets, interaction=BlockedInteraction(blocks, parts.interaction(self.sets), residual))
+
+    def _block(self, rows: int, sets: int, dimension: int, components: int) -> Block:
+        width, only_basis = sets * dimension, self.hsic_gradient == "basis"
+        return Block(
+            RankOneRebalance(rows, width, self.strength, self.deflation, self.direction, self.power_steps),
+            Decoupler(width, components, self.decoupler, self.hsic_weight, self.hsic_kernel, self.hsic_samples, self.hsic_rows, only_basis),
+            Router(rows, sets, dimension, components, self.gates, self.gate_sharpness, self.maps, self.map_start),
+        )
 
 
 class BlockedInteraction(nn.Module):
@@ -132,163 +137,3 @@ class BlockedInteraction(nn.Module):
             assert isinstance(block, Block)
             found |= {f"layer{l}/{name}": value for name, value in block.diagnostics().items()}
         return found
-
-
-class Block(nn.Module):
-    """Rebalance, decouple, regenerate: (B, N, D) -> sets (B, S, N, d) and the HSIC penalty.
-
-    x̃_n P = x_n (I − ε_n v̂_n v̂_nᵀ) P: the rebalancing goes into the small matrices after it, and x̃ is never written.
-    """
-
-    def __init__(self, method: RoBlock, rows: int, sets: int, dimension: int, components: int) -> None:
-        super().__init__()
-        width = sets * dimension
-        self.rebalance = RankOneRebalance(rows, width, method.strength, method.deflation, method.direction, method.power_steps)
-        self.decoupler = Decoupler(width, components, method.decoupler)
-        self.router = Router(rows, sets, dimension, components, method.gates, method.gate_sharpness, method.maps, method.map_start)
-        self.only_basis = method.hsic_gradient == "basis"
-        nothing_to_turn = components == 1 or (self.only_basis and method.decoupler == "identity")
-        self.weight = 0.0 if nothing_to_turn else method.hsic_weight
-        self.kernel, self.samples, self.rows = method.hsic_kernel, method.hsic_samples, method.hsic_rows
-        self.seen: Tensor | None = None  # of the last evaluation batch, (m, N, D)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Power iteration, orthogonality and HSIC want float32: where training runs in bfloat16, the block does not."""
-        with float32(x.device.type):
-            sets, penalty = self._forward(widened(x))
-        return sets.to(x.dtype), penalty
-
-    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        leading = self.rebalance.leading(x)
-        turn = before(self.decoupler().expand(x.shape[1], -1, -1), leading)
-        penalty = no_penalty(x)
-        if not self.training:
-            self.seen = x[: self.samples].detach()
-        elif self.weight > 0:
-            # Batches are shuffled, so their first instances are a random sample; rows are drawn.
-            rows = torch.randperm(x.shape[1], device=x.device)[: self.rows]
-            sample = x[: self.samples, rows]
-            z = self._components(sample.detach() if self.only_basis else sample, turn[rows])
-            penalty = self.weight * hsic.mean_over_pairs(hsic.normalized(hsic.biased_hsic(z, self.kernel)))
-        return self.router(x, turn, leading), penalty
-
-    def _components(self, x: Tensor, turn: Tensor) -> Tensor:
-        """x: (m, N, D), turn: (N, D, D) -> (m, N, K, D/K)"""
-        turned = torch.bmm(x.transpose(0, 1), turn).transpose(0, 1)
-        return turned.reshape(*x.shape[:2], self.decoupler.components, -1)
-
-    @torch.no_grad()
-    def diagnostics(self) -> dict[str, float]:
-        found = self.rebalance.diagnostics()
-        if self.seen is None:
-            return found
-        leading = self.rebalance.state()
-        turn = before(self.decoupler().expand(self.seen.shape[1], -1, -1), leading)
-        z = self._components(self.seen, turn).double()
-        # A row without variation depends on nothing: its normalised HSIC would be 0/0.
-        z = z[:, z.var(0).sum(2).amin(1) > 1e-12 * z.square().mean()] if len(z) >= 4 else z
-        if z.shape[2] > 1 and len(z) >= 4 and z.shape[1] > 0:
-            found["nhsic_unbiased"] = float(hsic.mean_over_pairs(hsic.normalized(hsic.unbiased_hsic(z, self.kernel))))
-        return found | self.router.diagnostics(self.seen, leading)
-
-
-class Decoupler(nn.Module):
-    """z = x P with P orthogonal by Cayley's transform, P = (I − A)(I + A)⁻¹ for the skew-symmetric A: the components side by side
-    have exactly the singular values of x. Starts at the identity: component k = columns k·D/K … (k+1)·D/K.
-    """
-
-    place: Tensor
-    identity: Tensor
-
-    def __init__(self, width: int, components: int, kind: Literal["orthogonal", "free", "identity"]) -> None:
-        super().__init__()
-        self.components, self.kind = components, kind
-        self.register_buffer("identity", torch.eye(width), persistent=False)
-        if kind == "orthogonal":
-            self.below_diagonal = nn.Parameter(torch.zeros(width * (width - 1) // 2))
-            self.register_buffer("place", torch.tril_indices(width, width, -1), persistent=False)
-        elif kind == "free":
-            self.matrix_free = nn.Parameter(torch.eye(width))
-
-    def forward(self) -> Tensor:
-        """P (D, D), the components' columns side by side."""
-        if self.kind == "identity":
-            return self.identity
-        if self.kind == "free":
-            free: Tensor = self.matrix_free
-            return free
-        lower = torch.zeros_like(self.identity).index_put((self.place[0], self.place[1]), self.below_diagonal)
-        skew = lower - lower.T
-        turn: Tensor = torch.linalg.solve(self.identity + skew, self.identity - skew)
-        return turn
-
-
-class Router(nn.Module):
-    """Field-wise multi-head router: head m mixes the mapped components with gates of its own for every row."""
-
-    one_hot: Tensor
-
-    def __init__(
-        self,
-        rows: int,
-        sets: int,
-        dimension: int,
-        components: int,
-        gates: Literal["full", "static", "input", "one_hot"],
-        sharpness: float,
-        maps: Literal["learned", "identity"],
-        start: Literal["identity", "orthogonal"],
-    ) -> None:
-        super().__init__()
-        width = sets * dimension
-        self.sets, self.components, self.kind = sets, components, gates
-        if gates in ("full", "static"):
-            preferred = functional.one_hot(torch.arange(sets) % components, components)  # head m starts with component m mod K
-            start_score = sharpness + math.log(max(components - 1, 1))
-            self.static = nn.Parameter(start_score * preferred.float().repeat(rows, 1, 1))
-        if gates in ("full", "input"):
-            self.by_input = nn.Parameter(torch.zeros(rows, width, sets * components))
-        if gates == "one_hot":
-            self.register_buffer("one_hot", torch.eye(sets, components), persistent=False)
-        self.maps: nn.Parameter | None = None
-        if maps == "learned":
-            self.maps = nn.Parameter(torch.empty(sets, width, dimension))
-            begin = nn.init.eye_ if start == "identity" else nn.init.orthogonal_
-            for m in range(sets):
-                for k in range(components):
-                    begin(self.maps.data[m, k * width // components : (k + 1) * width // components])
-
-    def gates(self, x: Tensor, weight: Tensor | None) -> Tensor:
-        """x: (B, N, D), weight: W_n (N, D, S·K) -> (B or 1, N, S, K), rows over k sum to one"""
-        if self.kind == "one_hot":
-            return self.one_hot.expand(1, x.shape[1], -1, -1)
-        scores = self.static.unsqueeze(0) if self.kind != "input" else x.new_zeros(())
-        if weight is not None:
-            scores = scores + torch.bmm(x.transpose(0, 1), weight).transpose(0, 1).reshape(*x.shape[:2], self.sets, -1)
-        return functional.softmax(scores, dim=3)
-
-    def forward(self, x: Tensor, turn: Tensor, leading: tuple[Tensor, Tensor] | None) -> Tensor:
-        """x: (B, N, D), turn: P_n after the rebalancing (N, D, D), leading: of the rebalancing -> (B, S, N, d)"""
-        weight = self._weight(leading)
-        if self.maps is not None and self.kind != "one_hot" and x.device.type == "cpu" and on("routing"):
-            static = None if self.kind == "input" else self.static.flatten(1)
-            return route(x, turn if weight is None else torch.cat((turn, weight), 2), static, self.maps, self.components)
-        gates = self.gates(x, weight)
-        z = torch.bmm(x.transpose(0, 1), turn).transpose(0, 1).reshape(*x.shape[:2], self.components, -1)
-        if self.maps is None:
-            return torch.einsum("bnmk,bnke->bmne", gates.expand(len(z), -1, -1, -1), z)
-        gated = (gates.unsqueeze(4) * z.unsqueeze(2)).flatten(3)  # (B, N, S, D)
-        return torch.einsum("bnmi,mie->bmne", gated, self.maps)
-
-    def _weight(self, leading: tuple[Tensor, Tensor] | None) -> Tensor | None:
-        return before(self.by_input, leading) if self.kind in ("full", "input") else None
-
-    def diagnostics(self, x: Tensor, leading: tuple[Tensor, Tensor] | None) -> dict[str, float]:
-        """Mean entropy of a gate row over its maximum log K (1: uniform), and mean cosine between two heads' gate rows (1: dead router)."""
-        if self.components < 2 or self.sets < 2:
-            return {}
-        gates = self.gates(x, self._weight(leading)).double()
-        entropy = -(gates * gates.clamp_min(1e-30).log()).sum(3).mean() / math.log(self.components)
-        rows = functional.normalize(gates, dim=3)
-        cosines = (rows @ rows.transpose(2, 3)).mean((0, 1))
-        return {"gate_entropy": float(entropy), "gate_cosine": float((cosines.sum() - cosines.trace()) / (self.sets * (self.sets - 1)))}

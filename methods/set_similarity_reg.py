@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contracts import CTRModel, Method, Output, no_penalty, setting, tuned
-from benchmark.nn.moments import by_field
+from benchmark.nn.covariance import by_field
 from benchmark.parts import Parts
 
 

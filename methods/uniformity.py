@@ -10,14 +10,13 @@ O(F·m²·D) a batch with m = rows, whatever B is; no parameters.
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from benchmark.contracts import CTRModel, Method, Output, setting, tuned
-from benchmark.nn.moments import by_field
+from benchmark.nn.covariance import by_field
 from benchmark.parts import Parts
 
 
@@ -30,17 +29,16 @@ class Uniformity(Method):
     rows: int = setting(256, at_least=2, help="m, samples of the batch whose values are compared")
 
     def build(self, parts: Parts) -> CTRModel:
-        return parts.model(penalty=(self.weight, partial(concentration, self.rows)))
+        return parts.model(penalty=(self.weight, self.concentration))
 
-
-def concentration(rows: int, ids: Tensor, output: Output) -> Tensor:
-    chosen = torch.randperm(len(ids), device=ids.device)[:rows]
-    z = by_field(functional.normalize(output.states[0][chosen], dim=3, eps=1e-6))  # (F, m, D)
-    values = ids[chosen].T
-    earlier = (values.unsqueeze(2) == values.unsqueeze(1)).tril(-1)  # (F, m, m): sample i has the value of an earlier sample j
-    first = ~earlier.any(2)
-    pairs = (first.unsqueeze(2) & first.unsqueeze(1)).tril(-1)
-    potentials = torch.exp(4 * (z @ z.mT) - 4) * pairs  # ‖z_i − z_j‖² = 2 − 2 z_i·z_j
-    counts = pairs.sum((1, 2))
-    means = potentials.sum((1, 2)) / counts.clamp_min(1)
-    return torch.log(torch.where(counts > 0, means, 1)).mean()
+    def concentration(self, ids: Tensor, output: Output) -> Tensor:
+        chosen = torch.randperm(len(ids), device=ids.device)[: self.rows]
+        z = by_field(functional.normalize(output.states[0][chosen], dim=3, eps=1e-6))  # (F, m, D)
+        values = ids[chosen].T
+        earlier = (values.unsqueeze(2) == values.unsqueeze(1)).tril(-1)  # (F, m, m): sample i has the value of an earlier sample j
+        first = ~earlier.any(2)
+        pairs = (first.unsqueeze(2) & first.unsqueeze(1)).tril(-1)
+        potentials = torch.exp(4 * (z @ z.mT) - 4) * pairs  # ‖z_i − z_j‖² = 2 − 2 z_i·z_j
+        counts = pairs.sum((1, 2))
+        means = potentials.sum((1, 2)) / counts.clamp_min(1)
+        return torch.log(torch.where(counts > 0, means, 1)).mean()

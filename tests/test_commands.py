@@ -429,7 +429,7 @@ def test_a_data_set_plugin_that_fails_is_named(tmp_path: Path, monkeypatch: pyte
         "from dataclasses import dataclass\nfrom typing import ClassVar\nfrom benchmark.sources import DataSet\n"
         "@dataclass(frozen=True, kw_only=True)\nclass Foreign(DataSet):\n"
         "    summary: ClassVar[str] = 'x'\n    source: ClassVar[str] = 'x'\n    embedded: ClassVar[bool] = True\n    kind: str = ''\n"
-        "    def load(self, origin, allow_checksum_mismatch=False):\n        return [1 / 0] if self.kind else None\n"
+        "    def load(self, source_path, allow_checksum_mismatch=False):\n        return [1 / 0] if self.kind else None\n"
     )
     monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
     for flags, words in ([], "load() must return a Source"), (["--kind", "x"], "ZeroDivisionError"):

@@ -19,6 +19,8 @@ FLOORS = [
     {"benchmark.data"},
     {"benchmark.parts"},
     {"benchmark.nn"},
+    {"benchmark.ops"},
+    {"benchmark.named"},
     {"benchmark.plugins", "benchmark.records"},
     {"benchmark.contracts", "benchmark.sources", "benchmark.config", "benchmark.faults"},
     {"benchmark.settings", "benchmark.schema", "benchmark.discovery", "benchmark.provenance"},

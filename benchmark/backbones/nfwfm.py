@@ -52,18 +52,18 @@ class WeightedPairs(nn.Module):
     r starts as N(0, 1), as in the multi-embedding paper's code. That code sums over all ordered pairs and the squares v_i ⊙ v_i too.
     """
 
-    place: Tensor
+    pair_index: Tensor
 
     def __init__(self, sets: int, fields: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(sets, fields * (fields - 1) // 2))
-        self.register_buffer("place", torch.triu_indices(fields, fields, 1), persistent=False)
+        self.register_buffer("pair_index", torch.triu_indices(fields, fields, 1), persistent=False)
         self.fields = fields
 
     def forward(self, x: Tensor, x0: Tensor) -> Tensor:
         """(B, S, F, d) -> (B, S, 1, d)"""
         upper = self.weight.new_zeros(len(self.weight), self.fields, self.fields)
-        upper[:, self.place[0], self.place[1]] = self.weight
+        upper[:, self.pair_index[0], self.pair_index[1]] = self.weight
         return (x * mix_rows(x, upper)).sum(2, keepdim=True)  # Σ_j v_j ⊙ Σ_{i<j} r_ij v_i
 
 

@@ -20,6 +20,7 @@ from benchmark.data.batches import Rows
 from benchmark.parts import assemble
 from benchmark.schema import Field, Schema
 from benchmark.training.fit import make_optimizers, train_epoch
+from benchmark.training.trial import draw_table
 
 CPU = torch.device("cpu")
 # Field d is scaled: its one row of the table has six ids, so that ids are not rows of the table.
@@ -61,12 +62,10 @@ class Case:
         return self.build()
 
     def build(self, seed: int = SEED, std: float = Training.embedding_std) -> CTRModel:
-        """As a trial builds it (benchmark/training/trial.py): the table from a generator of its own."""
+        """As a trial builds it."""
         torch.manual_seed(seed)
         model = assemble(self.method, self.recipe, SCHEMA, self.scale, DIMENSION)
-        table = model.table()
-        if table is not None:
-            torch.nn.init.normal_(table, std=std, generator=torch.Generator().manual_seed(seed))
+        draw_table(model, std, seed)
         return model
 
     @cached_property

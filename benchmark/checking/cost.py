@@ -13,25 +13,25 @@ from benchmark.errors import Incompatible, UserError
 from benchmark.speed.compare import race, ratio
 from benchmark.speed.contestants import Ours
 from benchmark.speed.counting import demand
-from benchmark.speed.work import Work
-from benchmark.training.trial import parameter_cost
+from benchmark.speed.workload import Workload
+from benchmark.training.cost import parameter_cost
 
-WORK = Work(scale=4, batch=512, batches=1, threads=1)
+WORKLOAD = Workload(scale=4, batch=512, batches=1, threads=1)
 ROUNDS = 7
 
 
 def check_cost(methods: Sequence[str], backbone: str) -> Iterator[Finding]:
     """A line for each method: steps in turns with single embedding's, so that what slows the machine down slows both."""
-    base = replace(WORK, backbone=backbone)
-    works = {name: replace(base, method=name) for name in dict.fromkeys((CONTROL, *methods))}
+    base = replace(WORKLOAD, backbone=backbone)
+    workloads = {name: replace(base, method=name) for name in dict.fromkeys((CONTROL, *methods))}
     where = f"with {backbone}, width {base.scale * base.dimension}, batches of {base.batch}"
     try:
-        contestants = [Ours(name, work, torch.device("cpu")) for name, work in works.items()]
+        contestants = [Ours(name, workload, torch.device("cpu")) for name, workload in workloads.items()]
     except (Incompatible, UserError) as error:
         yield Finding("note", "cost", f"not measured {where}: {error}")
         return
     control, *timed = race(contestants, base, ROUNDS)
-    sizes = {one.name: (parameter_cost(one.model)["parameters_dense"], demand(works[one.name]).flops) for one in contestants}
+    sizes = {one.name: (parameter_cost(one.model)["parameters_dense"], demand(workloads[one.name]).flops) for one in contestants}
     for one in timed or [control]:
         middle, low, high = ratio(control, one)
         dense, flops = sizes[one.name]

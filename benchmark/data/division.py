@@ -10,12 +10,22 @@ from benchmark.data.store import PARTS
 from benchmark.errors import UserError
 from benchmark.sources import Division
 
+LEFT_OUT = len(PARTS)  # the number of no part
 
-def at_random(where: str, shares: str, seed: int) -> Division:
-    """Rows drawn for each part without replacement. ``shares`` like "8:1:1"; ``where`` is what messages call the file."""
+
+def at_random(where: str, shares: str, seed: int, train_fraction: float = 1.0) -> Division:
+    """Rows drawn for each part without replacement. ``shares`` like "8:1:1"; ``where`` is what messages call the file.
+
+    With a ``train_fraction`` below 1 the first rows drawn for training are that part, and the others are left out. So validation and test
+    stay what they are, and of two fractions the smaller one's rows are among the larger one's.
+    """
 
     def part_of(rows: int, _: pl.Series | None) -> NDArray[np.uint8]:
-        return shared_out(where, shares, np.random.default_rng(seed).permutation(rows))
+        order = np.random.default_rng(seed).permutation(rows)
+        parts = shared_out(where, shares, order)
+        train = order[: np.count_nonzero(parts == PARTS.index("train"))]  # it takes the first of the order
+        parts[train[max(1, round(train_fraction * len(train))) :]] = LEFT_OUT
+        return parts
 
     return Division(part_of)
 

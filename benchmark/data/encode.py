@@ -31,7 +31,7 @@ import polars as pl
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark.data.ahead import side_by_side
+from benchmark.data.prefetch import in_threads
 from benchmark.data.store import PARTS, VERSION
 from benchmark.data.vocabulary import Buckets, Categories, Scaled, Vocabulary
 from benchmark.errors import UserError
@@ -100,18 +100,18 @@ class _Staged:
     numbers: Path  # of each block (numeric and scaled columns, n)
     columns: tuple[int, int]  # how many of each
     labels: NDArray[np.uint8]  # (rows,)
-    part: NDArray[np.uint8] | int  # of each row, or of all
+    part: NDArray[np.uint8] | int  # of each row, or of all; see division.LEFT_OUT
 
     def rows(self, block: int) -> slice:
         return slice(self.starts[block], self.starts[block + 1])
 
-    def column(self, block: int, text: bool, place: int) -> NDArray[Any]:
+    def column(self, block: int, text: bool, position: int) -> NDArray[Any]:
         """(n,) codes or numbers of one column."""
         path, columns, dtype = (self.codes, self.columns[0], np.int32) if text else (self.numbers, self.columns[1], np.float64)
         rows = self.rows(block)
         count = rows.stop - rows.start
         # Read, not mapped: pages of a map count as this process's memory for as long as the system finds no other use for them.
-        return np.fromfile(path, dtype, count, offset=np.dtype(dtype).itemsize * (columns * rows.start + place * count))
+        return np.fromfile(path, dtype, count, offset=np.dtype(dtype).itemsize * (columns * rows.start + position * count))
 
     def of_part(self, block: int, part: int) -> NDArray[np.bool_] | slice:
         """Which rows of the block belong to the part."""
@@ -130,7 +130,7 @@ class _Encoder:
         self.texts = {column.name: Texts() for column in source.columns if column.kind == "categorical"}
         self.numbers = [column.name for column in source.columns if column.kind != "categorical"]
         self.scaled = {column.name for column in source.columns if column.kind == "scaled"}  # their numbers are kept in float32
-        self.places = {name: place for names in (self.texts, self.numbers) for place, name in enumerate(names)}
+        self.positions = {name: position for names in (self.texts, self.numbers) for position, name in enumerate(names)}
         self.by = Texts()
 
     def run(self, identity: Mapping[str, Any]) -> None:
@@ -149,7 +149,7 @@ class _Encoder:
     def _stage(self, part: str, frame: pl.LazyFrame, stem: Path) -> _Staged:
         """Run the frame once: its cells to codes and numbers, checked. Raises UserError at the first bad cell."""
         source, division = self.source, self.source.division
-        where = source.places.get(part, part)
+        where = source.shown_as.get(part, part)
         wanted = (source.label, *(column.name for column in source.columns))
         by = division.column if division else None
         division_codes: list[NDArray[np.uint32]] = []
@@ -175,7 +175,7 @@ class _Encoder:
                 (stem.with_suffix(".labels")).open("wb") as labels,
                 tqdm(desc=f"reading {part}", unit=" rows", unit_scale=True, leave=False, disable=not sys.stderr.isatty()) as bar,
             ):
-                for block in side_by_side(self.pool, coded, batches(), depth=self.pool._max_workers + 1):
+                for block in in_threads(self.pool, coded, batches(), depth=self.pool._max_workers + 1):
                     codes.write(block.codes.data)
                     numbers.write(block.numbers.data)
                     labels.write(block.labels.data)
@@ -207,23 +207,23 @@ class _Encoder:
             ~labels.is_in(LABELS).fill_null(False), labels, where, start, "is no label; a label is 0 or 1 (make it from other values first)"
         )
         codes = np.empty((len(self.texts), rows), np.int32)
-        for place, (name, texts) in enumerate(self.texts.items()):
-            codes[place] = texts.codes(batch[name])
+        for position, (name, texts) in enumerate(self.texts.items()):
+            codes[position] = texts.codes(batch[name])
         numbers = np.empty((len(self.numbers), rows))
-        for place, name in enumerate(self.numbers):
+        for position, name in enumerate(self.numbers):
             cells = batch[name]
             column = cells.cast(pl.Float64, strict=False)
             kept = column.cast(pl.Float32, strict=False) if name in self.scaled else column
             bad = (cells != "").fill_null(False) & ~kept.is_finite().fill_null(False)
             _refuse(bad, cells, where, start, "is not a number, but the field is numeric (leave the cell empty if it is missing)")
-            numbers[place] = column.fill_null(float("nan")).to_numpy()
+            numbers[position] = column.fill_null(float("nan")).to_numpy()
         ones = labels.is_in(LABELS[1::2]).cast(pl.UInt8).to_numpy()
         return _Block(codes, numbers, ones, self.by.codes(batch[by]) if by else np.empty(0, np.uint32))
 
     def _check_parts(self, staged: list[_Staged]) -> None:
         """Raises UserError for a part that is empty or of one class."""
         for number, part in enumerate(PARTS):
-            where = ": ".join((*self.source.places.values(), part)) if self.source.division else self.source.places.get(part, part)
+            where = ": ".join((*self.source.shown_as.values(), part)) if self.source.division else self.source.shown_as.get(part, part)
             labels = np.zeros(2, np.int64)
             for s in staged:
                 for block in s.blocks():
@@ -236,10 +236,10 @@ class _Encoder:
     def _learn(self, staged: list[_Staged]) -> list[Vocabulary]:
         """Fields in the order of the source's columns; from the training rows alone."""
 
-        def cells(text: bool, place: int, part: int | None) -> Iterator[NDArray[Any]]:
+        def cells(text: bool, position: int, part: int | None) -> Iterator[NDArray[Any]]:
             for s in staged:
                 for block in s.blocks():
-                    column = s.column(block, text, place)
+                    column = s.column(block, text, position)
                     yield column if part is None else column[s.of_part(block, part)]
 
         one_at_a_time = Lock()  # a column of numbers takes 8 bytes a row, however many cores there are
@@ -248,17 +248,17 @@ class _Encoder:
             if column.kind == "categorical":
                 texts = self.texts[column.name].distinct()
                 counts = np.zeros(len(texts), np.int64)
-                for codes in cells(True, self.places[column.name], 0):
+                for codes in cells(True, self.positions[column.name], 0):
                     found = np.bincount(codes)
                     counts[: len(found)] += found
                 return Categories.learn(texts, counts, self.source.min_count)
             with one_at_a_time:
-                training = np.concatenate(list(cells(False, self.places[column.name], 0)))
+                training = np.concatenate(list(cells(False, self.positions[column.name], 0)))
                 if column.kind == "scaled":
-                    return Scaled.learn(np.concatenate(list(cells(False, self.places[column.name], None))), training)
+                    return Scaled.learn(np.concatenate(list(cells(False, self.positions[column.name], None))), training)
                 return Buckets.learn(training, self.source.buckets)
 
-        return list(side_by_side(self.pool, learn, self.source.columns, depth=self.pool._max_workers))
+        return list(in_threads(self.pool, learn, self.source.columns, depth=self.pool._max_workers))
 
     def _write(self, staged: list[_Staged], vocabularies: list[Vocabulary]) -> tuple[dict[str, int], dict[str, float]]:
         """The parts' ids and labels, rows in the order of the frames. Returns rows and positive rate of each part."""
@@ -286,7 +286,7 @@ class _Encoder:
                 )
                 for part, total in rows.items()
             ]
-            for found in side_by_side(self.pool, translated, tasks, depth=self.pool._max_workers + 1):
+            for found in in_threads(self.pool, translated, tasks, depth=self.pool._max_workers + 1):
                 for number, ids, labels in found:
                     into[number][0].write(np.ascontiguousarray(ids).data)
                     into[number][1].write(np.ascontiguousarray(labels).data)
@@ -297,7 +297,7 @@ class _Encoder:
     def _ids(self, staged: _Staged, block: int, vocabularies: list[Vocabulary]) -> NDArray[np.int32]:
         """(n, F): so few rows at a time that turning columns into rows stays in the cache"""
         rows = staged.rows(block)
-        cells = [staged.column(block, column.kind == "categorical", self.places[column.name]) for column in self.source.columns]
+        cells = [staged.column(block, column.kind == "categorical", self.positions[column.name]) for column in self.source.columns]
         ids = np.empty((rows.stop - rows.start, len(vocabularies)), np.int32)
         for start in range(0, len(ids), TURNED):
             some = slice(start, start + TURNED)
@@ -345,10 +345,10 @@ def _count(staged: _Staged, part: int) -> int:
 def _refuse(bad: pl.Series, cells: pl.Series, where: str, start: int, complaint: str) -> None:
     """Raises UserError at the first bad cell; ``start`` rows came before."""
     if bad.any():
-        place = int(bad.arg_true()[0])
-        value = cells[place]
+        position = int(bad.arg_true()[0])
+        value = cells[position]
         shown = "an empty cell" if value in (None, "") else repr(value if len(value) <= 40 else value[:40] + "…")
-        raise UserError(f"{where}: row {start + place + 1}, column {cells.name!r}: {shown} {complaint}")
+        raise UserError(f"{where}: row {start + position + 1}, column {cells.name!r}: {shown} {complaint}")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import lzma
 import sys
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -88,28 +89,28 @@ class _Reader:
         return data
 
 
-def find_part(place: Path, names: tuple[str, ...], suffixes: tuple[str, ...] = SUFFIXES) -> File:
+def find_part(location: Path, names: tuple[str, ...], suffixes: tuple[str, ...] = SUFFIXES) -> File:
     """The one file called <one of names><one of suffixes> in a folder, in a zip archive, or in the zip archives of a folder.
 
     Raises UserError for none or several, and for an archive that is damaged or has names that point outside it.
     """
-    if place.is_file() and place.suffix == ".zip":
-        found = [file for file in packed(place) if file.name in {name + suffix for name in names for suffix in suffixes}]
-    elif place.is_dir():
-        found = [File(path) for name in names for suffix in suffixes if (path := place / f"{name}{suffix}").is_file()]
-        archives = () if found else sorted(path for path in place.glob("*.zip") if path.is_file())
+    if location.is_file() and location.suffix == ".zip":
+        found = [file for file in packed(location) if file.name in {name + suffix for name in names for suffix in suffixes}]
+    elif location.is_dir():
+        found = [File(path) for name in names for suffix in suffixes if (path := location / f"{name}{suffix}").is_file()]
+        archives = () if found else sorted(path for path in location.glob("*.zip") if path.is_file())
         for archive in archives:
             found += [file for file in packed(archive) if file.name in {name + suffix for name in names for suffix in suffixes}]
     else:
-        raise UserError(f"{place}: no such folder or zip archive; it must hold the files train, valid and test")
-    if not found and place.is_file():
-        held = ", ".join(file.member for file in packed(place)[:9]) or "none"
-        raise UserError(f"{place}: there is no {names[0]} file among its tables ({held}); pack one table, or train, valid and test")
+        raise UserError(f"{location}: no such folder or zip archive; it must hold the files train, valid and test")
+    if not found and location.is_file():
+        held = ", ".join(file.member for file in packed(location)[:9]) or "none"
+        raise UserError(f"{location}: there is no {names[0]} file among its tables ({held}); pack one table, or train, valid and test")
     if not found:
         wanted = ", ".join(names[0] + suffix for suffix in suffixes)
-        raise UserError(f"{place}: there is no {names[0]} file; looked for {wanted}, and in zip archives")
+        raise UserError(f"{location}: there is no {names[0]} file; looked for {wanted}, and in zip archives")
     if len(found) > 1:
-        raise UserError(f"{place}: {' and '.join(file.member or file.name for file in found)} are both there; keep one of them")
+        raise UserError(f"{location}: {' and '.join(file.member or file.name for file in found)} are both there; keep one of them")
     return found[0]
 
 
@@ -118,10 +119,15 @@ def packed(archive: Path) -> list[File]:
     found = []
     with damage_named(File(archive)), zipfile.ZipFile(archive) as opened:
         for name in opened.namelist():
-            place = PurePosixPath(name.replace("\\", "/"))
-            if place.is_absolute() or ".." in place.parts or name[1:2] == ":":
+            inside = PurePosixPath(name.replace("\\", "/"))
+            if inside.is_absolute() or ".." in inside.parts or name[1:2] == ":":
                 raise UserError(f"{archive}: holds {name!r}, a path outside the archive; do not trust it, and get it anew")
-            if place.name.endswith(PACKED) and not name.endswith("/") and not place.name.startswith(".") and "__MACOSX" not in place.parts:
+            if (
+                inside.name.endswith(PACKED)
+                and not name.endswith("/")
+                and not inside.name.startswith(".")
+                and "__MACOSX" not in inside.parts
+            ):
                 found.append(File(archive, name))
     return found
 
@@ -144,11 +150,11 @@ def content_md5(file: File) -> str:
 
 
 @contextmanager
-def damage_named(file: File) -> Iterator[None]:
-    """Turns what reading a damaged file raises into a UserError."""
+def damage_named(file: File | Path | str) -> Iterator[None]:
+    """Turns what reading a damaged file raises into a UserError. ``file``: what messages call it."""
     try:
         yield
-    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError) as error:
         raise UserError(f"{file}: damaged or truncated: {' '.join(str(error).split())[:200]}") from None
     except (NotImplementedError, RuntimeError) as error:  # of zipfile: a compression that is not built in; a password
         raise UserError(f"{file}: cannot be unpacked ({' '.join(str(error).split())[:200]}); unpack it yourself") from None

@@ -27,14 +27,14 @@ MISMATCH = "allow_checksum_mismatch"  # in a folder's identity: whether it was m
 def prepare(
     name: str,
     options: Mapping[str, Any],
-    origin: Path | None,
+    source_path: Path | None,
     allow_checksum_mismatch: bool = False,
     alias: str | None = None,
     force: bool = False,
 ) -> Prepared:
-    """Encode what plug-in ``name`` loads from ``origin``, unless the cache already has it from the same options and files.
+    """Encode what plug-in ``name`` loads from ``source_path``, unless the cache already has it from the same options and files.
 
-    ``alias`` is the name under which a user's own file is resolved later. ``force`` encodes in any case. Without ``origin``, whatever
+    ``alias`` is the name under which a user's own file is resolved later. ``force`` encodes in any case. Without ``source_path``, whatever
     files the cache's copy was made from are taken for the same. A second process waits and finds it done. A damaged copy is made again,
     and so is one that was made with ``allow_checksum_mismatch`` when that is not given now.
     Raises UserError.
@@ -50,13 +50,13 @@ def prepare(
                 "name": alias or name,
                 "dataset": name,
                 "options": dict(options),
-                "files": {} if origin is None else _checksums(origin),
+                "files": {} if source_path is None else _checksums(source_path),
                 "plugin": plugins.code_of("datasets", name),
                 MISMATCH: allow_checksum_mismatch,
             }
         )
     )
-    loose = origin is None and not dataset.embedded
+    loose = source_path is None and not dataset.embedded
     there = None if force else _whole(folder, identity, loose)
     if there is not None:
         return there
@@ -65,7 +65,7 @@ def prepare(
         with _locked(folder):
             there = None if force else _whole(folder, identity, loose)
             if there is None:
-                encode(_loaded(name, dataset, origin, allow_checksum_mismatch), folder, identity)
+                encode(_loaded(name, dataset, source_path, allow_checksum_mismatch), folder, identity)
             return there or open_prepared(folder)
     except OSError as error:
         where = f"cannot be prepared in {folder.parent} ({error})"
@@ -76,10 +76,10 @@ def prepare(
         ) from None
 
 
-def _loaded(name: str, dataset: DataSet, origin: Path | None, allow_checksum_mismatch: bool) -> Source:
+def _loaded(name: str, dataset: DataSet, source_path: Path | None, allow_checksum_mismatch: bool) -> Source:
     """The plug-in's rows. A plug-in is foreign code: whatever it raises is reported as its own fault."""
     try:
-        source = dataset.load(origin, allow_checksum_mismatch)
+        source = dataset.load(source_path, allow_checksum_mismatch)
     except (UserError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
@@ -115,16 +115,20 @@ def _whole(folder: Path, identity: Mapping[str, Any], loose: bool) -> Prepared |
         return None
 
 
-def _checksums(origin: Path) -> dict[str, str]:
+def _checksums(source_path: Path) -> dict[str, str]:
     """File name -> SHA-256, of the file or of the folder's visible files."""
     try:
-        if not origin.exists():
-            raise UserError(f"{origin}: no such file or folder")
-        if not origin.is_file() and not origin.is_dir():
-            raise UserError(f"{origin}: neither a file nor a folder")
-        files = [origin] if origin.is_file() else sorted(p for p in origin.iterdir() if p.is_file() and not p.name.startswith("."))
+        if not source_path.exists():
+            raise UserError(f"{source_path}: no such file or folder")
+        if not source_path.is_file() and not source_path.is_dir():
+            raise UserError(f"{source_path}: neither a file nor a folder")
+        files = (
+            [source_path]
+            if source_path.is_file()
+            else sorted(p for p in source_path.iterdir() if p.is_file() and not p.name.startswith("."))
+        )
     except OSError as error:
-        raise UserError(f"{origin}: cannot be read ({error.strerror})") from None
+        raise UserError(f"{source_path}: cannot be read ({error.strerror})") from None
     checksums = {}
     for path in files:
         try:

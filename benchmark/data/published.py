@@ -30,19 +30,19 @@ class Published(DataSet):
     min_count: ClassVar[int] = 1
     remarks: ClassVar[tuple[str, ...]] = ()  # what every board must say of it
 
-    def load(self, origin: Path | None, allow_checksum_mismatch: bool = False) -> Source:
+    def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:
         """From a folder or zip archive that the user has, or downloaded. Raises UserError for a file that is not the published one."""
         name = self.archive.lower()
-        place = origin or fetch(f"reczoo/{self.archive}", f"{self.archive}.zip")
+        location = source_path or fetch(f"reczoo/{self.archive}", f"{self.archive}.zip")
         tables: dict[str, Table] = {}
         notes = [f"{name}: {remark}" for remark in self.remarks]
         for part, published in self.md5.items():
-            file = find_part(place, (part,), (".csv", ".csv.gz"))
+            file = find_part(location, (part,), (".csv", ".csv.gz"))
             found = content_md5(file)
             if found != published:
                 what = f"{part} differs from the official file (md5 {found} instead of {published})"
                 if not allow_checksum_mismatch:
-                    again = f"; if it was cut off, delete {place.resolve()} and run the command again" if origin is None else ""
+                    again = f"; if it was cut off, delete {location.resolve()} and run the command again" if source_path is None else ""
                     raise UserError(
                         f"{file}: {what}{again}; to use it all the same, and have every board say so, add --allow-checksum-mismatch"
                     )
@@ -53,7 +53,7 @@ class Published(DataSet):
                     raise UserError(f"{file}: the column {column!r} is missing; this is not a {self.archive} file")
         return Source(
             parts={part: self.rows(table.frame) for part, table in tables.items()},
-            places={part: str(table.file) for part, table in tables.items()},
+            shown_as={part: str(table.file) for part, table in tables.items()},
             label=self.label,
             columns=self.columns,
             min_count=self.min_count,

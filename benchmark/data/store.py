@@ -6,18 +6,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmark import plugins
 from benchmark.config import cache_folder
-from benchmark.data.batches import Rows
 from benchmark.errors import UserError
 from benchmark.schema import Field, Schema
 from benchmark.values import digest, from_dict
+
+if TYPE_CHECKING:
+    import torch
+
+    from benchmark.data.batches import Rows
 
 VERSION = 2  # of the encoder: a folder written by another version is not opened
 PARTS = ("train", "valid", "test")
@@ -98,6 +101,8 @@ class Prepared:
             raise UserError(f"{self.folder}: the data set was prepared anew while it was in use; start the run again")
 
     def _rows(self, part: str, device: torch.device, resident: bool | None) -> Rows:
+        from benchmark.data.batches import Rows  # imports torch, which listing and preparing data do without
+
         offsets = np.cumsum([0, *(field.factors or field.cardinality for field in self.schema.fields[:-1])])
         return Rows(*self.arrays(part), offsets, device, resident)
 

@@ -18,8 +18,8 @@ import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from benchmark.data.ahead import ahead
 from benchmark.data.files import SUFFIXES, File
+from benchmark.data.prefetch import prefetched
 from benchmark.errors import UserError
 
 BLOCK = 1 << 23  # bytes parsed at once; no row may be longer
@@ -88,7 +88,7 @@ class _Piece(NamedTuple):
 def _frames(file: File, separator: str, header: _Header) -> Iterator[pl.DataFrame]:
     schema = dict.fromkeys(header.columns, pl.String())
     width, rows = len(header.columns), 0
-    for piece in ahead(_pieces(file, separator, header)):
+    for piece in prefetched(_pieces(file, separator, header)):
         data = MARK + piece.data if piece.line > 1 and piece.data.startswith(MARK) else piece.data  # Polars drops the first
         try:
             frame = pl.read_csv(data, has_header=False, schema=schema, separator=separator, quote_char='"' if piece.quoted else None)
@@ -160,8 +160,8 @@ def _ends(data: bytes, quoted: bool) -> tuple[int, int]:
 
 def _too_long(file: File, line: int, row: bytes, separator: str, columns: tuple[str, ...]) -> UserError:
     array = np.frombuffer(row, np.uint8)
-    places = np.flatnonzero((array == ord(separator)) & ~np.logical_xor.accumulate(array == ord('"')))
-    longest = int(np.diff(places, prepend=-1, append=len(row)).argmax())
+    separators = np.flatnonzero((array == ord(separator)) & ~np.logical_xor.accumulate(array == ord('"')))
+    longest = int(np.diff(separators, prepend=-1, append=len(row)).argmax())
     where = f", column {columns[longest]!r}" if longest < len(columns) else ""
     return UserError(
         f"{file}: line {line}{where}: a row of more than {BLOCK >> 20} MiB; is a quotation mark never closed, or a line end missing?"
@@ -218,9 +218,9 @@ def _header(file: File, separator: str) -> _Header:
     if not any(names):
         raise UserError(f"{file}: line 1 is blank; it must name the columns")
     seen = set()
-    for place, name in enumerate(names, start=1):
+    for number, name in enumerate(names, start=1):
         if not name:
-            raise UserError(f"{file}: line 1: column {place} has no name")
+            raise UserError(f"{file}: line 1: column {number} has no name")
         if name in seen:
             raise UserError(f"{file}: line 1: the column {name!r} is named twice")
         seen.add(name)

@@ -80,8 +80,8 @@ class Scaled:
 
     def ids(self, numbers: NDArray[np.float64]) -> NDArray[np.int32]:
         """(n,) numbers, NaN where missing -> (n,) local ids"""
-        places = np.searchsorted(self.factors[1:], numbers.astype(np.float32)) + 1
-        return np.where(np.isnan(numbers), MISSING, places).astype(np.int32)
+        positions = np.searchsorted(self.factors[1:], numbers.astype(np.float32)) + 1
+        return np.where(np.isnan(numbers), MISSING, positions).astype(np.int32)
 
 
 Vocabulary = Categories | Buckets | Scaled

@@ -112,7 +112,7 @@ def wilcoxon_holm(scores: Sequence[Mapping[str, float]], control: str) -> dict[s
         raw[method] = float(stats.wilcoxon(differences, zero_method="zsplit").pvalue) if any(differences) else 1.0
     adjusted: dict[str, float] = {}
     largest = 0.0
-    for place, method in enumerate(sorted(others, key=lambda name: raw[name])):
-        largest = max(largest, min(1.0, (len(others) - place) * raw[method]))
+    for position, method in enumerate(sorted(others, key=lambda name: raw[name])):
+        largest = max(largest, min(1.0, (len(others) - position) * raw[method]))
         adjusted[method] = largest
     return adjusted

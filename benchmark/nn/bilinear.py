@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.errors import UserError
-from benchmark.nn.products import bmm
+from benchmark.ops.bmm import bmm
 
 
 class BilinearFusion(nn.Module):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
-from benchmark.nn.switches import on
+from benchmark.nn.precision import narrowed
+from benchmark.ops.embedding import embedding
 from benchmark.schema import Schema
 
 
@@ -50,15 +47,9 @@ class EmbeddingTable(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """(B, F) global ids -> (B, F, D); of autocast's type where it is on, so that all activations after it are"""
-        device = ids.device.type
-        places = self.row_of[ids] if self.scaled else ids
-        if device == "cpu" and on("embedding"):
-            rows: Tensor = _Gather.apply(places, self.weight)  # type: ignore[no-untyped-call]
-        else:
-            rows = functional.embedding(places, self.weight)
-        if self.scaled:
-            rows = rows * self.factor[ids].unsqueeze(2)
-        return rows.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else rows
+        if not self.scaled:
+            return narrowed(embedding(ids, self.weight))
+        return narrowed(embedding(self.row_of[ids], self.weight) * self.factor[ids].unsqueeze(2))
 
 
 def _rows_and_factors(schema: Schema) -> tuple[Tensor, Tensor]:
@@ -72,19 +63,3 @@ def _rows_and_factors(schema: Schema) -> tuple[Tensor, Tensor]:
         factor[start : start + field.factors] = schema.factors[taken : taken + field.factors]
         row, start, taken = row + field.cardinality, start + size, taken + field.factors
     return torch.tensor(row_of), torch.tensor(factor)
-
-
-class _Gather(torch.autograd.Function):
-    """Rows of the table. On a CPU torch's own gradient of it walks through the table's rows; this one through the batch's."""
-
-    @staticmethod
-    def forward(ctx: Any, ids: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(ids)
-        ctx.like = weight.shape
-        return functional.embedding(ids, weight)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
-        (ids,) = ctx.saved_tensors
-        return None, grad.new_zeros(ctx.like).index_add_(0, ids.flatten().long(), grad.flatten(0, 1))

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from benchmark.nn.moments import off_diagonal
+from benchmark.nn.covariance import off_diagonal
 
 Kernel = Literal["rbf", "linear"]
 TINY = 1e-30

@@ -5,16 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from benchmark.nn.dropout import Dropout
-from benchmark.nn.hidden import hidden
-from benchmark.nn.products import input_gradient, product, weight_gradient
-from benchmark.nn.switches import on
+from benchmark.ops.hidden import hidden
+from benchmark.ops.linear import linear
 
 
 class SetLinear(nn.Module):
@@ -27,29 +24,8 @@ class SetLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(sets, 1, outputs).uniform_(-bound, bound)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, S, inputs) -> (B, S, outputs), contiguous and of x's type"""
-        result: Tensor = _BySet.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
-        return result
-
-
-class _BySet(torch.autograd.Function):
-    """``product`` with its gradients; of x's type, whatever the weights' is."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.type = weight.dtype
-        weight = weight.to(x.dtype)
-        ctx.save_for_backward(x, weight)
-        return product(x, weight, None if bias is None else bias.to(x.dtype))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        d_x = input_gradient(grad, weight) if ctx.needs_input_grad[0] else None
-        d_weight = weight_gradient(x, grad).to(ctx.type)
-        d_bias = grad.sum(0, dtype=ctx.type).unsqueeze(1) if ctx.needs_input_grad[2] else None
-        return d_x, d_weight, d_bias
+        """(B, S, inputs) -> (B, S, outputs), of x's type"""
+        return linear(x, self.weight, self.bias)
 
 
 class SetMLP(nn.Module):
@@ -67,14 +43,9 @@ class SetMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, S, inputs) -> (B, S, hidden[-1]); the input itself where ``hidden`` is empty"""
-        fused = self.training and x.device.type == "cpu" and on("hidden")
-        for linear, norm in zip(self.linears, self.norms, strict=True):
-            if fused and isinstance(norm, nn.BatchNorm1d):
-                assert isinstance(linear, SetLinear) and linear.bias is not None
-                x = hidden(x, linear.weight, linear.bias, norm, self.dropout.rate)
-            else:
-                y = linear(x)
-                x = self.dropout(torch.relu(norm(y.flatten(1)))).view_as(y)
+        for layer, norm in zip(self.linears, self.norms, strict=True):
+            assert isinstance(layer, SetLinear) and layer.bias is not None
+            x = hidden(x, layer.weight, layer.bias, norm, self.dropout.rate, self.training)
         return x
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from benchmark.contracts import Backbone, CTRModel, Layout, Output, TableRule, no_penalty
 from benchmark.faults import ContractError, place_of
 from benchmark.nn.embedding import mean_of_sets, split
-from benchmark.nn.precise import float32, widened
+from benchmark.nn.precision import float32, widened
 
 Criterion = Callable[[Tensor, Output], Tensor]  # ids (B, F) and the model's output -> scalar
 

@@ -86,16 +86,16 @@ def mix_rows(x: Tensor, weight: Tensor) -> Tensor:
 class InnerProducts(nn.Module):
     """⟨x_i, x_j⟩ of all pairs of rows i < j."""
 
-    place: Tensor
+    pair_index: Tensor
 
     def __init__(self, rows: int) -> None:
         super().__init__()
         i, j = torch.triu_indices(rows, rows, 1)
-        self.register_buffer("place", i * rows + j, persistent=False)
+        self.register_buffer("pair_index", i * rows + j, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, S, N, d) -> (B, S, N(N − 1)/2)"""
-        return torch.matmul(x, x.mT).flatten(2).index_select(2, self.place)
+        return torch.matmul(x, x.mT).flatten(2).index_select(2, self.pair_index)
 
 
 def each_row(linear: SetLinear, x: Tensor) -> Tensor:

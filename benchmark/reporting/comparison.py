@@ -79,55 +79,55 @@ def _beside_auc(board: Sequence[Group]) -> list[tuple[str, Table]]:
 def values(board: Sequence[Group], metric: str) -> Table:
     """Methods against conditions."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
-    places: dict[str, Group] = {}
+    present: dict[str, Group] = {}
     for group in board:
         by_seed = _metric(group, metric)
         if by_seed:
             mean, sd = mean_sd(list(by_seed.values()))
             found[_method(group)][group.conditions] = _number(mean) + ("" if sd is None else f" ± {_number(sd)}")
-            places[group.conditions] = group
-    return _oriented(dict(sorted(found.items())), _places(board, places))
+            present[group.conditions] = group
+    return _oriented(dict(sorted(found.items())), _headings(board, present))
 
 
 def differences(board: Sequence[Group], control: str, metric: str = AUC) -> Table:
     """Methods against conditions, and how often each method's interval leaves 0 out. ``control`` itself is left out."""
     controls = by_conditions(board, control)
-    places = _places(board, controls)
+    headings = _headings(board, controls)
     found: dict[str, dict[str, Difference]] = defaultdict(dict)
     for group in board:
         if group.conditions in controls and group is not controls[group.conditions]:
             difference = paired_difference(_metric(group, metric), _metric(controls[group.conditions], metric))
             if difference is not None:
                 found[_method(group)][group.conditions] = difference
-    places = {place: name for place, name in places.items() if any(place in cells for cells in found.values())}
+    headings = {condition: name for condition, name in headings.items() if any(condition in cells for cells in found.values())}
     ordered = sorted(found, key=lambda m: -fmean(d.mean for d in found[m].values()))
-    texts = {method: {place: _difference(d) for place, d in found[method].items()} for method in ordered}
+    texts = {method: {condition: _difference(d) for condition, d in found[method].items()} for method in ordered}
     summary = "win/tie/loss" if metric == AUC else "above/level/below"  # of another metric more need not be better
-    return _oriented(texts, places, summary, {m: "/".join(map(str, outcomes(found[m].values()))) for m in ordered})
+    return _oriented(texts, headings, summary, {m: "/".join(map(str, outcomes(found[m].values()))) for m in ordered})
 
 
 def _oriented(
-    found: Mapping[str, Mapping[str, str]], places: Mapping[str, str], summary: str = "", summaries: Mapping[str, str] | None = None
+    found: Mapping[str, Mapping[str, str]], headings: Mapping[str, str], summary: str = "", summaries: Mapping[str, str] | None = None
 ) -> Table:
     """Method -> conditions -> text, with a summary of each method: a row a method, or a row a cell where there are more of them."""
-    if len(places) <= len(found):
-        rows = [[method, *(cells.get(place, "-") for place in places)] for method, cells in found.items()]
+    if len(headings) <= len(found):
+        rows = [[method, *(cells.get(condition, "-") for condition in headings)] for method, cells in found.items()]
         if summaries:
             rows = [[*row, summaries[row[0]]] for row in rows]
-        return ["method", *places.values(), *([summary] if summaries else [])], rows
-    rows = [[name, *(cells.get(place, "-") for cells in found.values())] for place, name in places.items()]
+        return ["method", *headings.values(), *([summary] if summaries else [])], rows
+    rows = [[name, *(cells.get(condition, "-") for cells in found.values())] for condition, name in headings.items()]
     return ["cell", *found], rows + ([[summary, *(summaries[method] for method in found)]] if summaries else [])
 
 
 def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
     """Friedman, Nemenyi, and Wilcoxon with Holm over the conditions that have the control, of the methods that finished in all of them."""
-    places = by_conditions(board, control)
-    scores: dict[str, dict[str, float]] = {place: {} for place in places}
+    controls = by_conditions(board, control)
+    scores: dict[str, dict[str, float]] = {condition: {} for condition in controls}
     for group in board:
         if (
             group.conditions in scores
             and group.cell.backbone != NO_BACKBONE
-            and (group.is_whole_method or group is places[group.conditions])
+            and (group.is_whole_method or group is controls[group.conditions])
         ):
             scores[group.conditions][_method(group)] = fmean(group.metric(AUC).values())
     everywhere = set.intersection(*(set(cell) for cell in scores.values())) if scores else set()
@@ -135,7 +135,7 @@ def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
     ranking = average_ranks(table)
     if ranking is None:
         return
-    named = {_method(group) for group in places.values()}
+    named = {_method(group) for group in controls.values()}
     adjusted = wilcoxon_holm(table, *named) if len(named) == 1 else {}  # a control of several settings is none
     lines = [
         f"  {rank:.2f}  {method}" + (f"  (p = {adjusted[method]:.3f})" if method in adjusted else "")
@@ -168,7 +168,7 @@ def costs(board: Sequence[Group]) -> Table:
         timed = _machines(group) == _machines(base)
         ratios = [_ratio(_epoch(group), _epoch(base)), _ratio(group.cost("fit_seconds"), base.cost("fit_seconds"))] if timed else ["-", "-"]
         ratios += [_ratio(group.cost(name), base.cost(name)) for name in ("flops_per_sample", "parameters_dense", "peak_memory_mb")]
-        rows.append([_method(group), _place(group, board), *ratios])
+        rows.append([_method(group), _heading(group, board), *ratios])
     return ["method", "cell", "epoch", "training", "FLOPs", "dense", "memory"], rows
 
 
@@ -179,16 +179,16 @@ def _machines(group: Group) -> set[tuple[str | None, ...]]:
 def correlations(board: Sequence[Group]) -> Table:
     """A row a spectral metric, a column the conditions with at least ``FEWEST`` methods, sanity rows left out."""
     members = whole_methods(group for group in board if group.layers)
-    places = {conditions: _place(found[0], board) for conditions, found in members.items()}
+    headings = {conditions: _heading(found[0], board) for conditions, found in members.items()}
     rows = []
     for metric in SPECTRA:
         shown = []
-        for place in places:
-            pairs = [(fmean(x.values()), fmean(g.metric(AUC).values())) for g in members[place] if (x := _metric(g, metric))]
+        for condition in headings:
+            pairs = [(fmean(x.values()), fmean(g.metric(AUC).values())) for g in members[condition] if (x := _metric(g, metric))]
             rho = rank_correlation([x for x, _ in pairs], [y for _, y in pairs])
             shown.append("-" if rho is None else f"{rho:+.2f} ({len(pairs)})")
         rows.append([metric, *shown])
-    return ["metric", *(f"{place}: ρ (methods)" for place in places.values())], rows if places else []
+    return ["metric", *(f"{heading}: ρ (methods)" for heading in headings.values())], rows if headings else []
 
 
 def _method(group: Group) -> str:
@@ -196,12 +196,12 @@ def _method(group: Group) -> str:
     return f"{group.cell.method} ({options})" if options else group.cell.method
 
 
-def _places(board: Sequence[Group], controls: Mapping[str, Group]) -> dict[str, str]:
+def _headings(board: Sequence[Group], controls: Mapping[str, Group]) -> dict[str, str]:
     """Conditions -> their name, in the order of the names."""
-    return dict(sorted(((key, _place(group, board)) for key, group in controls.items()), key=lambda item: item[1]))
+    return dict(sorted(((key, _heading(group, board)) for key, group in controls.items()), key=lambda item: item[1]))
 
 
-def _place(group: Group, board: Sequence[Group]) -> str:
+def _heading(group: Group, board: Sequence[Group]) -> str:
     """The backbone, scale and depth of a group, and what else tells it apart from others of the board."""
     if group.cell.backbone == NO_BACKBONE:
         return "-"

@@ -76,6 +76,9 @@ class Group:
         found = dict.fromkeys(note for record in self.records for note in record.notes)
         if self.left_out:
             found[f"{self.cell}: {self.left_out} record(s) with other hyper-parameters for the same cell and budget are left out"] = None
+        for what, versions in _code_versions(self.records).items():
+            if what.startswith("method"):
+                found[f"{self.cell}: its seeds come from {versions} versions of the method's code, and their mean from none of them"] = None
         return tuple(found)
 
     @property
@@ -109,6 +112,32 @@ def groups(records: Iterable[Record]) -> list[Group]:
         chosen = _one_configuration(members)
         result.append(Group(label=label, cell=cell, budget=budget, records=chosen, left_out=len(members) - len(chosen)))
     return sorted(result, key=lambda g: (g.label, str(g.cell), g.budget, g.cell.key))
+
+
+def mixed_code(board: Iterable[Group]) -> dict[str, str]:
+    """Backbone -> a note, where the rows of a board that have it were trained by different versions of its code: their differences are
+    not the methods' alone.
+    """
+    members: dict[str, list[Record]] = defaultdict(list)
+    for group in board:
+        members[group.cell.backbone] += group.records
+    found = {}
+    for backbone, records in members.items():
+        parts = {what.partition("_")[0]: n for what, n in _code_versions(records).items() if not what.startswith("method")}
+        if parts:
+            words = " and ".join(f"{n} versions of the {what} code" for what, n in sorted(parts.items()))
+            found[backbone] = f"the rows with {backbone} come from {words}"
+    return found
+
+
+def _code_versions(records: Iterable[Record]) -> dict[str, int]:
+    """Which code -> of how many versions the records are, where it is more than one. What some records do not tell counts as equal."""
+    told: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        for what, digest_of in record.fingerprints.items():
+            if what != "data":
+                told[what].add(digest_of)
+    return {what: len(versions) for what, versions in told.items() if len(versions) > 1}
 
 
 def _overrides(kind: str, options: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ from benchmark.config import CONTROL, NO_BACKBONE
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.records import Record, Status, Store
-from benchmark.reporting.groups import Group, by_conditions, groups
+from benchmark.reporting.groups import Group, by_conditions, groups, mixed_code
 from benchmark.values import canonical, known
 
 Format = Literal["table", "markdown", "csv", "json"]
@@ -82,8 +82,10 @@ def rows(records: Iterable[Record]) -> list[Row]:
     all_groups = groups(records)
     controls = by_conditions(all_groups, CONTROL)
     found: list[Row] = []
-    for _, members in groupby(all_groups, key=lambda g: g.label):
-        board = [_row(group, controls.get(group.conditions)) for group in members]
+    for _, grouped in groupby(all_groups, key=lambda g: g.label):
+        members = list(grouped)
+        mixed = mixed_code(members)
+        board = [_row(group, controls.get(group.conditions), mixed.get(group.cell.backbone)) for group in members]
         aucs = [row.test_auc_mean for row in board if row.status == "finished" and row.test_auc_mean is not None]
         ranked = [
             replace(row, rank=1 + sum(other > row.test_auc_mean for other in aucs))
@@ -107,7 +109,7 @@ def render(rows: Sequence[Row], format: Format) -> str:
     return "\n\n".join([*boards, _legend(rows, format)])
 
 
-def _row(group: Group, control: Group | None) -> Row:
+def _row(group: Group, control: Group | None, mixed: str | None) -> Row:
     cell = group.cell
     auc = group.metric("test/auc")
     mean, sd = mean_sd(list(auc.values())) if auc else (None, None)
@@ -144,7 +146,7 @@ def _row(group: Group, control: Group | None) -> Row:
         flops_per_sample=_mean(group.cost("flops_per_sample")),
         peak_memory_mb=_mean(group.cost("peak_memory_mb")),
         reason=group.reason,
-        notes=group.notes,
+        notes=group.notes if mixed is None else (*group.notes, mixed),
         delta_seeds=delta.n if delta else 0,
         overrides=group.overrides,
         bayes_auc=_mean(group.metric("test/bayes_auc")),
@@ -229,8 +231,8 @@ def _remarks(board: Sequence[Row]) -> Iterable[str]:
             yield f"Bayes optimum: {optimum}: no method can be expected above it"
     for row in board:
         if row.status != "finished":
-            place = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
-            yield f"{row.status}: {row.method}{place}: {row.reason or 'no reason recorded'}"
+            cell = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
+            yield f"{row.status}: {row.method}{cell}: {row.reason or 'no reason recorded'}"
     for row in board:
         yield from (f"note: {note}" for note in row.notes)
     for row in sorted(board, key=lambda r: r.protocol):

@@ -23,7 +23,7 @@ from benchmark.metrics.statistics import mean_sd, rank_correlation
 from benchmark.records import Record
 from benchmark.reporting.groups import Group, groups, whole_methods
 
-Place = tuple[str, int]  # backbone, depth
+Configuration = tuple[str, int]  # backbone, depth
 Filling = Literal["full", "none", "left", "top", "right", "bottom"]
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; black is the control's, yellow is too light for a line.
@@ -100,7 +100,7 @@ def _against_size(
     Panels with one size only are left out where others have several.
     """
     measured = [g for g in board if g.metric(metric)]
-    sizes: dict[Place, set[int]] = defaultdict(set)
+    sizes: dict[Configuration, set[int]] = defaultdict(set)
     for group in measured:
         sizes[_panel(group, size)].add(getattr(group.cell, size))
     most = max((len(found) for found in sizes.values()), default=0)
@@ -125,12 +125,12 @@ def _against_size(
     return figure
 
 
-def _panel(group: Group, size: Literal["scale", "depth"]) -> Place:
+def _panel(group: Group, size: Literal["scale", "depth"]) -> Configuration:
     """What a panel shows one of, while ``size`` runs along its axis."""
     return group.cell.backbone, group.cell.depth if size == "scale" else group.cell.scale
 
 
-def _scaled(panel: Place) -> str:
+def _scaled(panel: Configuration) -> str:
     return f"{panel[0]} · scale {panel[1]}"
 
 
@@ -148,17 +148,17 @@ def _against_layer(board: Sequence[Group], styles: Mapping[str, Style], matrix: 
     measured = [g for g in board if any(_over_gaussian(g, layer, matrix) for layer in g.layers)]
     if not measured:
         return None
-    panels = sorted({(_place(g), g.cell.scale) for g in measured})
+    panels = sorted({(_configuration(g), g.cell.scale) for g in measured})
     scales = {scale for _, scale in panels}
-    whole = len(panels) == len(scales) * len({place for place, _ in panels})  # then backbones go down and scales across
+    whole = len(panels) == len(scales) * len({configuration for configuration, _ in panels})  # then backbones go down and scales across
     figure, axes = _panels(len(panels), title, columns=len(scales) if whole else COLUMNS)
-    for axis, (place, scale) in zip(axes, panels, strict=True):
-        here = [g for g in measured if _place(g) == place and g.cell.scale == scale]
+    for axis, (configuration, scale) in zip(axes, panels, strict=True):
+        here = [g for g in measured if _configuration(g) == configuration and g.cell.scale == scale]
         for series, members in _series(here, measured):
             [group] = members
             found = ((layer, _over_gaussian(group, layer, matrix)) for layer in group.layers)
             _line(axis, [(layer, *mean_sd(list(values.values()))) for layer, values in found if values], styles[group.cell.method], series)
-        _caption(axis, f"{_title(place)} · scale {scale}", "layer (0: embedding)", "effective rank / Gaussian")
+        _caption(axis, f"{_title(configuration)} · scale {scale}", "layer (0: embedding)", "effective rank / Gaussian")
         axis.set_xticks(sorted({layer for g in here for layer in g.layers if _over_gaussian(g, layer, matrix)}))
         axis.axhline(1, color="#999999", linewidth=0.8)
         axis.set_ylim(bottom=0)
@@ -174,10 +174,10 @@ def auc_against_rank(label: str, board: Sequence[Group], styles: Mapping[str, St
     measured = [g for g in board if g.layers and _over_gaussian(g, g.layers[-1])]
     if not measured:
         return None
-    places, scales = _places(measured), sorted({g.cell.scale for g in measured})
-    figure, axes = _panels(len(places), f"{label}: test AUC against effective rank of the last layer")
-    for axis, place in zip(axes, places, strict=True):
-        here = [g for g in measured if _place(g) == place]
+    configurations, scales = _configurations(measured), sorted({g.cell.scale for g in measured})
+    figure, axes = _panels(len(configurations), f"{label}: test AUC against effective rank of the last layer")
+    for axis, configuration in zip(axes, configurations, strict=True):
+        here = [g for g in measured if _configuration(g) == configuration]
         for group in here:
             mean, sd = mean_sd(list(group.metric("test/auc").values()))
             style = styles[group.cell.method]
@@ -192,7 +192,7 @@ def auc_against_rank(label: str, board: Sequence[Group], styles: Mapping[str, St
                 capsize=2.5,
                 linewidth=1,
             )
-        _caption(axis, " · ".join((_title(place), *_correlations(here))), "effective rank / Gaussian, last layer", "test AUC")
+        _caption(axis, " · ".join((_title(configuration), *_correlations(here))), "effective rank / Gaussian, last layer", "test AUC")
     methods = sorted({g.cell.method for g in measured}, key=_order)
     handles = [Line2D([], [], color=styles[m].colour, fillstyle=styles[m].filling, marker="o", linestyle="", label=m) for m in methods]
     shapes = [Line2D([], [], color="#777777", marker=_scale_marker(scales, s), linestyle="", label=f"scale {s}") for s in scales]
@@ -210,16 +210,16 @@ def _styles(methods: Iterable[str]) -> dict[str, Style]:
     return found
 
 
-def _place(group: Group) -> Place:
+def _configuration(group: Group) -> Configuration:
     return group.cell.backbone, group.cell.depth
 
 
-def _places(board: Iterable[Group]) -> list[Place]:
-    return sorted({_place(g) for g in board})
+def _configurations(board: Iterable[Group]) -> list[Configuration]:
+    return sorted({_configuration(g) for g in board})
 
 
-def _title(place: Place) -> str:
-    return f"{place[0]} · depth {place[1]}"
+def _title(configuration: Configuration) -> str:
+    return f"{configuration[0]} · depth {configuration[1]}"
 
 
 def _order(method: str) -> tuple[bool, str]:

@@ -11,9 +11,10 @@ from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Cell, Suite, Training, Trial
 from benchmark.contracts import Backbone, Method
 from benchmark.data.resolve import resolve
-from benchmark.data.store import prepared_names
+from benchmark.data.store import Prepared, prepared_names
 from benchmark.discovery import Kind
 from benchmark.errors import UserError
+from benchmark.named import Named, named
 from benchmark.values import canonical, from_dict, known, to_dict
 
 
@@ -32,60 +33,78 @@ def expand(suite: Suite) -> list[Cell]:
 
 def _cells(suite: Suite, names: Mapping[Kind, list[str]]) -> list[Cell]:
     """The cells of one product of axes, whose entries are ``names``."""
-    methods: dict[str, type[Method]] = {name: plugins.plugin("methods", name) for name in names["methods"]}
-    for name in methods:
-        plugins.make("methods", name, dict(_options(suite, "methods", name)))
-    recipes = {name: _recipe(suite, name) for name in names["backbones"]}
+    methods: list[Named[Method]] = [named("methods", name, _options(suite, "methods", name)) for name in names["methods"]]
+    recipes = [_recipes(suite, name) for name in names["backbones"]]
     cells: list[Cell] = []
     for dataset in names["datasets"]:
-        shared: dict[str, Any] = {
-            "dataset": dataset,
-            "data": resolve(dataset, _options(suite, "datasets", dataset)).fingerprint,
-            "dimension": suite.dimension,
-            "dataset_options": _options(suite, "datasets", dataset),
-            "training": suite.training,
-        }
+        data = resolve(dataset, _options(suite, "datasets", dataset))
+        cells += [cell_of(m, None, data, 1, suite.dimension, suite.training) for m in methods if not m.made.uses_backbone]
         cells += [
-            Cell(backbone=NO_BACKBONE, method=m, scale=1, depth=0, method_options=_options(suite, "methods", m), **shared)
-            for m in methods
-            if not methods[m].uses_backbone
-        ]
-        cells += [
-            Cell(
-                backbone=backbone,
-                method=method,
-                scale=scale,
-                depth=depth,
-                backbone_options={k: v for k, v in _options(suite, "backbones", backbone).items() if k != "depth"},
-                method_options=_options(suite, "methods", method),
-                **shared,
-            )
-            for backbone, default_depth in recipes.items()
+            cell_of(method, recipe, data, scale, suite.dimension, suite.training)
+            for of_depths in recipes
             for scale in suite.scales
-            for depth in suite.depths or (default_depth,)
+            for recipe in of_depths
             for method in methods
-            if methods[method].uses_backbone
+            if method.made.uses_backbone
         ]
     return cells
 
 
-def default_trial(cell: Cell, stage: Literal["tune", "final"], seed: int, budget: int, draw: int = 0) -> Trial:
-    """The cell with the defaults of training (the method's before the data set's before the general ones), backbone and method,
-    overrides applied.
+def cell_of(
+    method: Named[Method],
+    backbone: Named[Backbone] | None,
+    data: Prepared,
+    scale: int,
+    dimension: int,
+    training: Mapping[str, Any],
+) -> Cell:
+    """The cell of one method. ``backbone`` is None for a sanity row."""
+    return Cell(
+        dataset=data.name,
+        data=data.fingerprint,
+        backbone=NO_BACKBONE if backbone is None else backbone.name,
+        method=method.name,
+        scale=scale,
+        depth=0 if backbone is None else backbone.made.depth,
+        dimension=dimension,
+        dataset_options=data.options,
+        training=training,
+        backbone_options={} if backbone is None else {k: v for k, v in backbone.options.items() if k != "depth"},
+        method_options=method.options,
+    )
 
-    Raises UserError for an unknown key or an impossible value among the overrides.
-    """
-    published = _published(cell.dataset, cell.data, canonical(cell.dataset_options))
-    own = plugins.plugin("methods", cell.method).training
-    backbone: dict[str, Any] = {}
+
+def default_trial(cell: Cell, stage: Literal["tune", "final"], seed: int, budget: int, draw: int = 0) -> Trial:
+    """``trial_of`` what the cell names. Raises UserError for an unknown key or an impossible value among the overrides."""
+    method: Method = plugins.make("methods", cell.method, dict(cell.method_options))
+    backbone: Backbone | None = None
     if cell.backbone != NO_BACKBONE:
-        backbone = to_dict(plugins.make("backbones", cell.backbone, {**cell.backbone_options, "depth": cell.depth}))
+        backbone = plugins.make("backbones", cell.backbone, {**cell.backbone_options, "depth": cell.depth})
+    published = _published(cell.dataset, cell.data, canonical(cell.dataset_options))
+    return trial_of(cell, method, backbone, published, stage, seed, budget, draw)
+
+
+def trial_of(
+    cell: Cell,
+    method: Method,
+    backbone: Backbone | None,
+    published: Mapping[str, Any],
+    stage: Literal["tune", "final"],
+    seed: int,
+    budget: int,
+    draw: int = 0,
+) -> Trial:
+    """The cell with the defaults of training (the method's before the data set's, which are ``published``, before the general ones),
+    backbone and method, overrides applied.
+
+    Raises UserError for an unknown key or an impossible value in the cell's ``training``.
+    """
     return Trial(
         cell=cell,
         stage=stage,
-        training=from_dict(Training, {**published, **own, **cell.training}, f"[training] of {cell.dataset}"),
-        backbone=backbone,
-        method=to_dict(plugins.make("methods", cell.method, dict(cell.method_options))),
+        training=from_dict(Training, {**published, **method.training, **cell.training}, f"[training] of {cell.dataset}"),
+        backbone={} if backbone is None else to_dict(backbone),
+        method=to_dict(method),
         seed=seed,
         draw=draw,
         budget=budget,
@@ -123,12 +142,9 @@ def _options(suite: Suite, kind: Kind, name: str) -> Mapping[str, Any]:
     return suite.options.get(kind, {}).get(name, {})
 
 
-def _recipe(suite: Suite, name: str) -> int:
-    """The depth of the backbone under the suite's overrides."""
+def _recipes(suite: Suite, name: str) -> list[Named[Backbone]]:
+    """The backbone under the suite's overrides, once for each depth."""
     options = dict(_options(suite, "backbones", name))
     if suite.depths and "depth" in options:
         raise UserError(f"suite {suite.name}: depth of {name} is in [options.backbones.{name}] and in depths; keep one of them")
-    if suite.depths:
-        options["depth"] = suite.depths[0]
-    recipe: Backbone = plugins.make("backbones", name, options)
-    return recipe.depth
+    return [named("backbones", name, {**options, "depth": depth}) for depth in suite.depths] or [named("backbones", name, options)]

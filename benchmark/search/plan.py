@@ -20,7 +20,7 @@ class Pause(Enum):
 
 
 @dataclass
-class _Square:
+class CellState:
     """Where a cell stands. With a budget of N > 1: N tuning trials, then the winner with each seed; with 1 the defaults at once."""
 
     cell: Cell
@@ -50,9 +50,10 @@ class _Square:
                 self.drawn[trial.draw] = new
 
     def retry_failed(self) -> None:
-        """Forget crashes, so that they are asked again; but not draws that lost to a winner which has met the test data already:
+        """Forget failed trials, so that a new run trains them again.
 
-        a second winner would be a second look at test.
+        Failed tuning trials stay failed once a final of the cell has been tested. Trained now, one of them might win, and the new
+        winner would be tested too: two looks at the test data for one cell.
         """
         if not any(status != "failed" for status in self.tested.values()):
             self.drawn = {draw: known for draw, known in self.drawn.items() if known[1].status != "failed"}
@@ -109,14 +110,14 @@ class Plan:
     """
 
     def __init__(self, suite: Suite, cells: Iterable[Cell], records: Iterable[Record] = ()) -> None:
-        self._squares = {cell.key: _Square(cell, suite.trials, suite.seeds) for cell in cells}
+        self._cells = {cell.key: CellState(cell, suite.trials, suite.seeds) for cell in cells}
         for record in records:
-            if record.trial.cell.key in self._squares:
-                self._squares[record.trial.cell.key].recall(record)
-        for square in self._squares.values():
-            square.retry_failed()
-        self._open = [key for key, square in self._squares.items() if _is_open(square)]
-        self._closed = [square.progress() for key, square in self._squares.items() if key not in set(self._open)]
+            if record.trial.cell.key in self._cells:
+                self._cells[record.trial.cell.key].recall(record)
+        for state in self._cells.values():
+            state.retry_failed()
+        self._open = [key for key, state in self._cells.items() if _is_open(state)]
+        self._closed = [state.progress() for key, state in self._cells.items() if key not in set(self._open)]
 
     def ask(self) -> Trial | Pause:
         """A trial to run now.
@@ -126,7 +127,7 @@ class Plan:
         """
         for parallel in (1, STARTUP):
             for key in self._open:
-                trial = self._squares[key].ask(parallel)
+                trial = self._cells[key].ask(parallel)
                 if trial is not None:
                     return trial
         return Pause.WAITING if self._open else Pause.DONE
@@ -134,24 +135,24 @@ class Plan:
     def tell(self, record: Record) -> None:
         """Call it when the record is safely stored."""
         key = record.trial.cell.key
-        square = self._squares[key]
-        square.tell(record)
-        if key in self._open and not _is_open(square):
+        state = self._cells[key]
+        state.tell(record)
+        if key in self._open and not _is_open(state):
             self._open.remove(key)
-            self._closed.append(square.progress())
+            self._closed.append(state.progress())
 
     def open_cells(self) -> list[Cell]:
         """Cells with something left to train."""
-        return [self._squares[key].cell for key in self._open]
+        return [self._cells[key].cell for key in self._open]
 
     def progress(self) -> tuple[int, int]:
         """Trials recorded, and trials in all. A cell that cannot be built counts as one."""
-        parts = [*self._closed, *(self._squares[key].progress() for key in self._open)]
+        parts = [*self._closed, *(self._cells[key].progress() for key in self._open)]
         return sum(done for done, _ in parts), sum(total for _, total in parts)
 
 
-def _is_open(square: _Square) -> bool:
-    done, total = square.progress()
+def _is_open(state: CellState) -> bool:
+    done, total = state.progress()
     return done < total
 
 

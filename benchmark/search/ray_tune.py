@@ -89,12 +89,12 @@ def run_ray(
                 run_config=tune.RunConfig(name="run", storage_path=folder, verbose=0, callbacks=[_Teller(driver)]),
             )
             tuner.fit()
-        places = _slots(share)
+        slots = _slots(share)
     finally:
         ray.shutdown()
     if plan.ask() is not Pause.DONE:
         raise UserError("the Ray run stopped before the last trial; type the same command again to go on")
-    return places
+    return slots
 
 
 def _work(config: dict[str, Any]) -> None:

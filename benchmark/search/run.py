@@ -25,7 +25,7 @@ from benchmark.training.trial import check, choose_device
 class Summary:
     """What a run did: trials by status, those that an earlier run had recorded already, the time taken, and how well it was used.
 
-    busy: seconds that workers spent inside trials, summed, as the records say; places: trials that had room at the same time. A worker that
+    busy: seconds that workers spent inside trials, summed, as the records say; slots: trials that had room at the same time. A worker that
     was lost tells no time, so its trial counts as none.
     """
 
@@ -33,7 +33,7 @@ class Summary:
     recorded_before: int
     seconds: float
     busy: float = 0.0
-    places: int = 1
+    slots: int = 1
 
     def __str__(self) -> str:
         counted = ", ".join(f"{count} {status}" for status, count in sorted(self.statuses.items())) or "nothing left to train"
@@ -43,8 +43,8 @@ class Summary:
         """Busy time over capacity, in words; empty where nothing ran."""
         if not self.busy:
             return ""
-        capacity = self.seconds * self.places
-        return f"; in use {self.busy / capacity:.0%} (trials {self.busy:.0f} of {capacity:.0f} s, {self.places} at a time)"
+        capacity = self.seconds * self.slots
+        return f"; in use {self.busy / capacity:.0%} (trials {self.busy:.0f} of {capacity:.0f} s, {self.slots} at a time)"
 
 
 def run_suite(
@@ -69,7 +69,7 @@ def run_suite(
     with only_one(results):
         plan = Plan(suite, expand(suite), store)
         before, _ = plan.progress()
-        counter, progress, places = _Counter(), Progress(plan), 1
+        counter, progress, slots = _Counter(), Progress(plan), 1
         together = Listeners([counter, *listeners, progress])
         try:
             for record in _incompatible(suite, plan):
@@ -82,10 +82,10 @@ def run_suite(
             elif plan.open_cells():
                 from benchmark.search.ray_tune import run_ray  # Ray is imported by those who use it only
 
-                places = run_ray(plan, store, together, device, address, cpus_per_trial, gpus_per_trial, train)
+                slots = run_ray(plan, store, together, device, address, cpus_per_trial, gpus_per_trial, train)
         finally:
             progress.close()
-    return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, places)
+    return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, slots)
 
 
 class _Counter:

@@ -1,6 +1,6 @@
 """How fast a training is: against its own switches, against other libraries, against the machine. And how fast its data are made ready.
 
-work         what is trained: sizes, and rows drawn for them
+workload         what is trained: sizes, and rows drawn for them
 contestants  who trains it: this suite in this process, a peer in a process and environment of its own
 peers        the environments and scripts of FuxiCTR and DeepCTR-Torch
 counting     what a step has to do for a sample: arithmetic and bytes

@@ -15,13 +15,13 @@ from tqdm import tqdm
 
 from benchmark.config import CONTROL, Precision
 from benchmark.errors import Incompatible
-from benchmark.nn.switches import NAMES
+from benchmark.ops import dispatch
 from benchmark.speed.contestants import Contestant, Ours, Peer, SetBySet
 from benchmark.speed.counting import demand
 from benchmark.speed.machine import Machine, measure
 from benchmark.speed.peers import HAVE, SCRIPTS, environment
-from benchmark.speed.work import Work
-from benchmark.training.trial import parameter_cost
+from benchmark.speed.workload import Workload
+from benchmark.training.cost import parameter_cost
 from benchmark.values import known
 
 # Sizes that this suite and the peers share; DCNv2 parallel, as in both of them.
@@ -47,14 +47,16 @@ class Timed:
         return statistics.median(self.speeds)
 
 
-def race(contestants: Sequence[Contestant], work: Work, rounds: int) -> list[Timed]:
+def race(contestants: Sequence[Contestant], workload: Workload, rounds: int) -> list[Timed]:
     """Each contestant in turn, ``rounds`` times after one that does not count: what slows the machine down slows them all."""
     speeds: dict[str, list[float]] = {c.name: [] for c in contestants}
-    for number in tqdm(range(rounds + 1), desc=f"{work.backbone}, width {work.scale * work.dimension}", disable=not sys.stderr.isatty()):
+    for number in tqdm(
+        range(rounds + 1), desc=f"{workload.backbone}, width {workload.scale * workload.dimension}", disable=not sys.stderr.isatty()
+    ):
         for contestant in contestants:
             seconds = contestant.turn()
             if number > 0:
-                speeds[contestant.name].append(work.rows / seconds)
+                speeds[contestant.name].append(workload.rows / seconds)
     return [Timed(name, tuple(values)) for name, values in speeds.items()]
 
 
@@ -64,66 +66,66 @@ def ratio(first: Timed, other: Timed) -> tuple[float, float, float]:
     return statistics.median(ratios), min(ratios), max(ratios)
 
 
-def peers(works: Sequence[Work], rounds: int) -> str:
+def peers(workloads: Sequence[Workload], rounds: int) -> str:
     """This suite against FuxiCTR and DeepCTR-Torch on the same work, on a CPU."""
     device = torch.device("cpu")
-    for work in works:
-        known("backbone", work.backbone, MODELS, "speed peers")
-    works = [replace(work, options={**MODELS[work.backbone], **work.options}) for work in works]
-    machine = measure(device, max(work.threads for work in works))
+    for workload in workloads:
+        known("backbone", workload.backbone, MODELS, "speed peers")
+    workloads = [replace(workload, options={**MODELS[workload.backbone], **workload.options}) for workload in workloads]
+    machine = measure(device, max(workload.threads for workload in workloads))
     python = environment()
     rows: list[list[str]] = []
-    for work in works:
-        contestants: list[Contestant] = [Ours(f"this suite, {p}", replace(work, precision=p), device) for p in OURS]
+    for workload in workloads:
+        contestants: list[Contestant] = [Ours(f"this suite, {p}", replace(workload, precision=p), device) for p in OURS]
         try:
             for name, script in SCRIPTS.items():
-                if work.backbone in HAVE[name]:
-                    contestants += [Peer(name, python, script, work, mode) for mode in ("epoch", "steps")]
-            timed = race(contestants, work, rounds)
+                if workload.backbone in HAVE[name]:
+                    contestants += [Peer(name, python, script, workload, mode) for mode in ("epoch", "steps")]
+            timed = race(contestants, workload, rounds)
         finally:
             for contestant in contestants:
                 contestant.close()
-        rows += _rows(work, timed, machine, len(OURS))
+        rows += _rows(workload, timed, machine, len(OURS))
     own = "own loader: a library's whole training pass; steps only: its step on batches made beforehand. Ours is always the whole pass."
-    return "\n".join([_table(rows, [f"{p} /\ncontestant" for p in OURS]), *_limits(works, machine), own])
+    return "\n".join([_table(rows, [f"{p} /\ncontestant" for p in OURS]), *_limits(workloads, machine), own])
 
 
-def step(works: Sequence[Work], device: torch.device, rounds: int, compiled: bool = False) -> str:
-    """This suite's training as it is, with each optimisation switched off and with all of them; in bfloat16; where there are sets, as a
-    loop over them; and, if asked for, through torch.compile. On a GPU the switches have nothing to switch off.
+def step(workloads: Sequence[Workload], device: torch.device, rounds: int, compiled: bool = False) -> str:
+    """This suite's training as it is, with the plain form of each operation and of all of them; in bfloat16; where there are sets, as a
+    loop over them; and, if asked for, through torch.compile. The fused forms are a CPU's: on a GPU none is switched off.
     """
-    machine = measure(device, max(work.threads for work in works))
+    machine = measure(device, max(workload.threads for workload in workloads))
     rows: list[list[str]] = []
-    for work in works:
-        contestants = [Ours("as it is", work, device)]
+    for workload in workloads:
+        contestants = [Ours("as it is", workload, device)]
         if device.type == "cpu":
-            contestants += [Ours(f"without {name}", work, device, name) for name in NAMES]
-            contestants.append(Ours("without all of them", work, device, ",".join(NAMES)))
-        contestants += [Ours(f"in {p}", replace(work, precision=p), device) for p in get_args(Precision) if _has(p, work, device)]
-        if work.method == "multi_embedding" and work.scale > 1:
-            contestants.append(Ours("a loop over the sets", work, device, model=SetBySet(work)))
+            contestants += [Ours(f"without {name}", workload, device, (name,)) for name in dispatch.names()]
+            contestants.append(Ours("without all of them", workload, device, dispatch.names()))
+        contestants += [Ours(f"in {p}", replace(workload, precision=p), device) for p in get_args(Precision) if _has(p, workload, device)]
+        if workload.method == "multi_embedding" and workload.scale > 1:
+            contestants.append(Ours("a loop over the sets", workload, device, model=SetBySet(workload)))
         if compiled:
-            # Of the plain path: it is the compiler's to fuse, and it cannot look into the functions that the switches stand for.
-            contestants.append(Ours("torch.compile", work, device, ",".join(NAMES)).compiled())
-        rows += _rows(work, race(contestants, work, rounds), machine, 1)
-    return "\n".join([_table(rows, ["as it is /\nvariant"]), *_limits(works, machine)])
+            # Of the plain path: it is the compiler's to fuse, and it cannot look into the fused forms.
+            contestants.append(Ours("torch.compile", workload, device, dispatch.names()).compiled())
+        rows += _rows(workload, race(contestants, workload, rounds), machine, 1)
+    return "\n".join([_table(rows, ["as it is /\nvariant"]), *_limits(workloads, machine)])
 
 
-def methods(works: Sequence[Work], names: Sequence[str], device: torch.device, rounds: int) -> str:
+def methods(workloads: Sequence[Workload], names: Sequence[str], device: torch.device, rounds: int) -> str:
     """The time of a training step of each method over single embedding's of the same width, in turns; and its parameters beside the table.
 
     A method that cannot be built with the backbone has its reason in place of figures.
     """
     rows: list[list[str]] = []
-    for work in works:
+    for workload in workloads:
         contestants, refused = [], []
         for name in dict.fromkeys((CONTROL, *names)):
             try:
-                contestants.append(Ours(name, replace(work, method=name), device))
+                contestants.append(Ours(name, replace(workload, method=name), device))
             except Incompatible as error:
                 refused.append([name, str(error)])
-        timed = race(contestants, work, rounds)
-        where = f"{work.backbone}, width {work.scale * work.dimension}"
+        timed = race(contestants, workload, rounds)
+        where = f"{workload.backbone}, width {workload.scale * workload.dimension}"
         for contestant, one in zip(contestants, timed, strict=True):
             middle, low, high = ratio(timed[0], one)
             dense = parameter_cost(contestant.model)["parameters_dense"]
@@ -133,21 +135,21 @@ def methods(works: Sequence[Work], names: Sequence[str], device: torch.device, r
     return tabulate(rows, headers=headers, disable_numparse=True, colalign=("left", "left", "right", "right", "right"))
 
 
-def _has(precision: str, work: Work, device: torch.device) -> bool:
-    """Whether it is another one than the work's, and the device has it."""
-    return precision != work.precision and (precision != "tf32" or device.type == "cuda")
+def _has(precision: str, workload: Workload, device: torch.device) -> bool:
+    """Whether it is another one than the workload's, and the device has it."""
+    return precision != workload.precision and (precision != "tf32" or device.type == "cuda")
 
 
-def _rows(work: Work, timed: Sequence[Timed], machine: Machine, against: int) -> list[list[str]]:
+def _rows(workload: Workload, timed: Sequence[Timed], machine: Machine, against: int) -> list[list[str]]:
     """A line a contestant, with its ratio to each of the first ``against`` ones."""
-    limit = machine.products / demand(work).flops
+    limit = machine.products / demand(workload).flops
     found = []
     for one in timed:
         ratios = [ratio(first, one) for first in timed[:against]]
         found.append(
             [
-                f"{work.method} · {work.backbone}",
-                str(work.scale * work.dimension),
+                f"{workload.method} · {workload.backbone}",
+                str(workload.scale * workload.dimension),
                 one.name,
                 f"{one.median:,.0f}",
                 f"{min(one.speeds):,.0f} … {max(one.speeds):,.0f}",
@@ -164,18 +166,18 @@ def _table(rows: Sequence[Sequence[str]], compared: Sequence[str]) -> str:
     return tabulate(rows, headers=headers, disable_numparse=True, colalign=align)
 
 
-def _limits(works: Sequence[Work], machine: Machine) -> list[str]:
-    """What the machine can do, and how fast each work would go if its products, or its copies, were all that took time."""
+def _limits(workloads: Sequence[Workload], machine: Machine) -> list[str]:
+    """What the machine can do, and how fast each workload would go if its products, or its copies, were all that took time."""
     lines = [
         "",
         f"machine: {machine}",
         "Limit: the step's matrix products alone, at the rate of a square fp32 product of 2,048. Copies: each operation of the plain path",
         "in fp32 moving its operands and results at the rate of a long copy; what stays in the cache, or is fused, moves less.",
     ]
-    for work in works:
-        need = demand(work)
+    for workload in workloads:
+        need = demand(workload)
         lines.append(
-            f"{work.method} · {work.backbone}, width {work.scale * work.dimension}: {need.flops / 1e6:.2f} MFLOP and "
+            f"{workload.method} · {workload.backbone}, width {workload.scale * workload.dimension}: {need.flops / 1e6:.2f} MFLOP and "
             f"{need.bytes / 1e6:.3f} MB a sample; {machine.products / need.flops:,.0f} samples/s by products alone, "
             f"{machine.copies / need.bytes:,.0f} by copies alone"
         )

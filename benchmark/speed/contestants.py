@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -22,9 +23,9 @@ from benchmark.data.batches import Rows
 from benchmark.errors import UserError
 from benchmark.nn.embedding import EmbeddingTable
 from benchmark.nn.model import Interaction
-from benchmark.nn.switches import switched_off
+from benchmark.ops import dispatch
 from benchmark.parts import assemble
-from benchmark.speed.work import Work
+from benchmark.speed.workload import Workload
 from benchmark.training.fit import make_optimizers, train_epoch
 from benchmark.training.memory import keep_freed_memory
 
@@ -33,25 +34,27 @@ class Contestant(Protocol):
     name: str
 
     def turn(self) -> float:
-        """Seconds for one pass over the work's rows, data handling included."""
+        """Seconds for one pass over the workload's rows, data handling included."""
 
     def close(self) -> None: ...
 
 
 class Ours:
-    """This suite's own training loop on the work's rows. ``without`` names optimisations that are switched off in its turns."""
+    """This suite's own training loop on the workload's rows. ``without`` names the operations whose fused form is off in its turns."""
 
-    def __init__(self, name: str, work: Work, device: torch.device, without: str = "", model: CTRModel | None = None) -> None:
+    def __init__(
+        self, name: str, workload: Workload, device: torch.device, without: Collection[str] = (), model: CTRModel | None = None
+    ) -> None:
         keep_freed_memory()
-        self.name, self._work, self._without = name, work, without
+        self.name, self._work, self._without = name, workload, without
         torch.manual_seed(0)
-        self._training = Training(batch_size=work.batch, precision=work.precision)
-        self.model = (build(work) if model is None else model).to(device)
+        self._training = Training(batch_size=workload.batch, precision=workload.precision)
+        self.model = (build(workload) if model is None else model).to(device)
         table = self.model.table()
         if table is not None:
             torch.nn.init.normal_(table, std=self._training.embedding_std)
-        offsets = np.cumsum([0, *work.cardinalities[:-1]])
-        self._rows = Rows(work.ids, work.labels, offsets, device, resident=True)
+        offsets = np.cumsum([0, *workload.cardinalities[:-1]])
+        self._rows = Rows(workload.ids, workload.labels, offsets, device, resident=True)
         self._optimizers = make_optimizers(self.model, self._training)
         self._generator = torch.Generator(device).manual_seed(0)
         self._step: CTRModel | None = None
@@ -63,7 +66,7 @@ class Ours:
 
     def turn(self) -> float:
         torch.set_num_threads(self._work.threads)
-        with switched_off(self._without), tqdm(disable=True) as bar:
+        with dispatch.switched_off(self._without), tqdm(disable=True) as bar:
             started = time.perf_counter()
             train_epoch(
                 self.model if self._step is None else self._step, self._optimizers, self._rows, self._training, self._generator, bar
@@ -77,12 +80,12 @@ class Ours:
 class SetBySet(CTRModel):
     """Multi-embedding as a loop over S single sets, each with its own modules: what batching the sets is measured against."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, workload: Workload) -> None:
         super().__init__()
-        recipe = plugins.make("backbones", work.backbone, dict(work.options))
-        self.embedding = EmbeddingTable(work.schema, work.scale * work.dimension)
-        layout = Layout(1, len(work.cardinalities), work.dimension)
-        self.sets = nn.ModuleList(Interaction(recipe, layout) for _ in range(work.scale))  # the first one's head is that of all
+        recipe = plugins.make("backbones", workload.backbone, dict(workload.options))
+        self.embedding = EmbeddingTable(workload.schema, workload.scale * workload.dimension)
+        layout = Layout(1, len(workload.cardinalities), workload.dimension)
+        self.sets = nn.ModuleList(Interaction(recipe, layout) for _ in range(workload.scale))  # the first one's head is that of all
 
     def table(self) -> nn.Parameter:
         return self.embedding.weight
@@ -101,24 +104,24 @@ class Peer:
     mode "epoch" is the library's own training with its own data loader; "steps" its training step alone on batches made beforehand.
     """
 
-    def __init__(self, name: str, python: Path, script: Path, work: Work, mode: str) -> None:
+    def __init__(self, name: str, python: Path, script: Path, workload: Workload, mode: str) -> None:
         self.name = f"{name}, {'own loader' if mode == 'epoch' else 'steps only'}"
         self._mode = mode
         self._folder = tempfile.TemporaryDirectory(prefix="benchmark-speed-")
         data = Path(self._folder.name) / "rows.npz"
-        np.savez(data, ids=work.ids, labels=work.labels)
+        np.savez(data, ids=workload.ids, labels=workload.labels)
         told = {
             "data": str(data),
             "folder": self._folder.name,
-            "backbone": work.backbone,
-            "options": work.options,
-            "dimension": work.dimension * work.scale,
-            "cardinalities": work.cardinalities,
-            "batch": work.batch,
-            "threads": work.threads,
+            "backbone": workload.backbone,
+            "options": workload.options,
+            "dimension": workload.dimension * workload.scale,
+            "cardinalities": workload.cardinalities,
+            "batch": workload.batch,
+            "threads": workload.threads,
         }
         self._errors = (Path(self._folder.name) / "stderr").open("w+")
-        environment = {**os.environ, "OMP_NUM_THREADS": str(work.threads), "PYTHONWARNINGS": "ignore"}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(workload.threads), "PYTHONWARNINGS": "ignore"}
         self._process = subprocess.Popen(
             [str(python), str(script), json.dumps(told)],
             stdin=subprocess.PIPE,
@@ -157,8 +160,8 @@ class Peer:
         self._folder.cleanup()
 
 
-def build(work: Work) -> CTRModel:
-    """The work's model, untrained. Raises UserError and Incompatible."""
-    recipe = plugins.make("backbones", work.backbone, dict(work.options))
-    options = {} if work.sets is None else {"sets": work.sets}
-    return assemble(plugins.make("methods", work.method, options), recipe, work.schema, work.scale, work.dimension)
+def build(workload: Workload) -> CTRModel:
+    """The workload's model, untrained. Raises UserError and Incompatible."""
+    recipe = plugins.make("backbones", workload.backbone, dict(workload.options))
+    options = {} if workload.sets is None else {"sets": workload.sets}
+    return assemble(plugins.make("methods", workload.method, options), recipe, workload.schema, workload.scale, workload.dimension)

@@ -11,9 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.nn.switches import NAMES, switched_off
+from benchmark.ops import dispatch
 from benchmark.speed.contestants import build
-from benchmark.speed.work import Work
+from benchmark.speed.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,20 @@ class Demand:
     bytes: float
 
 
-def demand(work: Work) -> Demand:
-    """Counted on one batch of 64 of the plain path, which has each product once. The bytes of weights are taken for a batch of the work's
-    size.
+def demand(workload: Workload) -> Demand:
+    """Counted on one batch of 64 of the plain path, which has each product once. The bytes of weights are taken for a batch of the
+    workload's size.
     """
-    counted = [_counted(work, size) for size in (64, 128)]
+    counted = [_counted(workload, size) for size in (64, 128)]
     flops = counted[0][0] / 64
     by_sample = (counted[1][1] - counted[0][1]) / 64  # what does not grow with the batch are weights
-    return Demand(flops, by_sample + (counted[0][1] - 64 * by_sample) / work.batch)
+    return Demand(flops, by_sample + (counted[0][1] - 64 * by_sample) / workload.batch)
 
 
-def _counted(work: Work, size: int) -> tuple[int, int]:
-    model = build(work).train()
-    ids = torch.zeros(size, len(work.cardinalities), dtype=torch.int64)
-    with switched_off(",".join(NAMES)), FlopCounterMode(display=False) as flops, _Bytes() as moved:
+def _counted(workload: Workload, size: int) -> tuple[int, int]:
+    model = build(workload).train()
+    ids = torch.zeros(size, len(workload.cardinalities), dtype=torch.int64)
+    with dispatch.switched_off(dispatch.names()), FlopCounterMode(display=False) as flops, _Bytes() as moved:
         output = model(ids)
         (output.logits.sum() + output.penalty).backward()
     total: int = flops.get_total_flops()

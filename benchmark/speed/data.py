@@ -29,8 +29,8 @@ from benchmark import plugins
 from benchmark.data.store import open_prepared
 from benchmark.errors import UserError
 from benchmark.sources import Source
+from benchmark.speed.processes import BEAT, Contestant, Measured, Workspace, measure_process, status
 from benchmark.speed.table import CATEGORIES, COUNTS, FIELDS, cut, write_table
-from benchmark.speed.turns import BEAT, Contestant, Place, Turn, status, take_turn
 
 LEAST = 1000  # rows; of fewer a part may lack one of the labels
 BATCH = 8192
@@ -57,18 +57,18 @@ def measure(sizes: Sequence[int], threads: int, rounds: int, peer: Path | None) 
         tempfile.TemporaryDirectory(prefix="benchmark-speed-") as folder,
         tqdm(total=turns, unit="turn", disable=not sys.stderr.isatty()) as bar,
     ):
-        place = Place(Path(folder), frozenset(sorted(os.sched_getaffinity(0))[:threads]))
+        workspace = Workspace(Path(folder), frozenset(sorted(os.sched_getaffinity(0))[:threads]))
         for rows in sizes:
-            table = place.folder / "table.csv"
+            table = workspace.folder / "table.csv"
             ends = write_table(table, rows)
-            encoded.append(_encoding(place, table, rows, rounds, bar))
+            encoded.append(_encoding(workspace, table, rows, rounds, bar))
             if peer is not None:
-                raced += _race(place, cut(table, ends), rows, rounds, peer, bar)
-            opened.append(_opening(place, rows, bar))
-            handed += _handing_out(place, rows, rounds, bar)
-            for path in place.folder.iterdir():
+                raced += _race(workspace, cut(table, ends), rows, rounds, peer, bar)
+            opened.append(_opening(workspace, rows, bar))
+            handed += _handing_out(workspace, rows, rounds, bar)
+            for path in workspace.folder.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return _report(encoded, raced, opened, handed, len(place.cores))
+    return _report(encoded, raced, opened, handed, len(workspace.cores))
 
 
 def _check_room(rows: int, peer: bool) -> None:
@@ -92,47 +92,47 @@ def _interrupted_when_terminated() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _ours(place: Place, source: Path) -> Contestant:
-    return Contestant("this suite", (*CHILD, "prepare", str(source), place.prepared.name), place.prepared.parents[1])
+def _ours(workspace: Workspace, source: Path) -> Contestant:
+    return Contestant("this suite", (*CHILD, "prepare", str(source), workspace.prepared.name), workspace.prepared.parents[1])
 
 
-def _fuxictr(place: Place, source: Path, python: Path) -> Contestant:
+def _fuxictr(workspace: Workspace, source: Path, python: Path) -> Contestant:
     from benchmark.speed.peers import PREPROCESSING
 
-    out = place.folder / "fuxictr"
+    out = workspace.folder / "fuxictr"
     told = {"source": str(source), "out": str(out), "fields": FIELDS}
     return Contestant("FuxiCTR", (str(python), str(PREPROCESSING), json.dumps(told)), out)
 
 
-def _encoding(place: Place, table: Path, rows: int, rounds: int, bar: tqdm[Any]) -> list[str]:
+def _encoding(workspace: Workspace, table: Path, rows: int, rounds: int, bar: tqdm[Any]) -> list[str]:
     """One file, which the encoder divides itself."""
-    contestant = _ours(place, table)
-    turns = [take_turn(place, contestant, bar) for _ in range(rounds)]
+    contestant = _ours(workspace, table)
+    turns = [measure_process(workspace, contestant, bar) for _ in range(rounds)]
     return [
         f"{rows:,}",
         _size(table.stat().st_size),
-        f"{open_prepared(place.prepared).schema.values:,}",
+        f"{open_prepared(workspace.prepared).schema.values:,}",
         *_times([turn.seconds for turn in turns], rows),
         *_times([turn.told["alone"] for turn in turns], rows),
         *_memory(turns),
-        _size(_on_disk(place.prepared)),
+        _size(_on_disk(workspace.prepared)),
     ]
 
 
-def _race(place: Place, parts: Path, rows: int, rounds: int, peer: Path, bar: tqdm[Any]) -> list[list[str]]:
+def _race(workspace: Workspace, parts: Path, rows: int, rounds: int, peer: Path, bar: tqdm[Any]) -> list[list[str]]:
     """Three files, for this suite and FuxiCTR in turns. Where the latter fails, its line says why."""
-    ours, theirs = _ours(place, parts), _fuxictr(place, parts, peer)
-    mine: list[Turn] = []
-    others: list[Turn] = []
+    ours, theirs = _ours(workspace, parts), _fuxictr(workspace, parts, peer)
+    mine: list[Measured] = []
+    others: list[Measured] = []
     reason = ""
     for _ in range(rounds):
-        mine.append(take_turn(place, ours, bar))
+        mine.append(measure_process(workspace, ours, bar))
         if not reason:
             try:
-                others.append(take_turn(place, theirs, bar))
+                others.append(measure_process(workspace, theirs, bar))
             except UserError as error:
                 reason = str(error)
-    values, written = open_prepared(place.prepared).schema.values, _on_disk(place.prepared)
+    values, written = open_prepared(workspace.prepared).schema.values, _on_disk(workspace.prepared)
     lines = [_raced(ours, rows, mine, mine, values, written)]
     if reason:
         return [*lines, [f"{rows:,}", theirs.name, *["-"] * 7, reason]]
@@ -140,8 +140,8 @@ def _race(place: Place, parts: Path, rows: int, rounds: int, peer: Path, bar: tq
     return [*lines, _raced(theirs, rows, mine, others, int(others[-1].told["values"]), _on_disk(theirs.writes))]
 
 
-def _raced(contestant: Contestant, rows: int, ours: Sequence[Turn], turns: Sequence[Turn], values: int, written: int) -> list[str]:
-    def speeds(of: Sequence[Turn]) -> tuple[list[float], list[float]]:
+def _raced(contestant: Contestant, rows: int, ours: Sequence[Measured], turns: Sequence[Measured], values: int, written: int) -> list[str]:
+    def speeds(of: Sequence[Measured]) -> tuple[list[float], list[float]]:
         return [rows / turn.seconds for turn in of], [rows / turn.told["alone"] for turn in of]
 
     line = [f"{rows:,}", contestant.name]
@@ -150,23 +150,23 @@ def _raced(contestant: Contestant, rows: int, ours: Sequence[Turn], turns: Seque
     return [*line, *_memory(turns), _size(written), f"{values:,}"]
 
 
-def _opening(place: Place, rows: int, bar: tqdm[Any]) -> list[str]:
+def _opening(workspace: Workspace, rows: int, bar: tqdm[Any]) -> list[str]:
     """The set that was prepared last; files are in the page cache, as after any use."""
-    contestant = Contestant("open", (*CHILD, "open", str(place.prepared)))
-    turns = [take_turn(place, contestant, bar) for _ in range(OPENED)]
-    return [f"{rows:,}", _size(_on_disk(place.prepared)), _spread([1000 * turn.told["alone"] for turn in turns], ".1f")]
+    contestant = Contestant("open", (*CHILD, "open", str(workspace.prepared)))
+    turns = [measure_process(workspace, contestant, bar) for _ in range(OPENED)]
+    return [f"{rows:,}", _size(_on_disk(workspace.prepared)), _spread([1000 * turn.told["alone"] for turn in turns], ".1f")]
 
 
-def _handing_out(place: Place, rows: int, rounds: int, bar: tqdm[Any]) -> list[list[str]]:
+def _handing_out(workspace: Workspace, rows: int, rounds: int, bar: tqdm[Any]) -> list[list[str]]:
     """Batches of the set that was prepared last."""
     names = ("resident", "mapped")
-    contestants = [Contestant(name, (*CHILD, "batches", str(place.prepared), name)) for name in names]
-    turns: dict[str, list[Turn]] = {name: [] for name in names}
+    contestants = [Contestant(name, (*CHILD, "batches", str(workspace.prepared), name)) for name in names]
+    turns: dict[str, list[Measured]] = {name: [] for name in names}
     for _ in range(rounds):
         for contestant in contestants:
-            turns[contestant.name].append(take_turn(place, contestant, bar))
+            turns[contestant.name].append(measure_process(workspace, contestant, bar))
     speeds = {name: [turn.told["speed"] for turn in of] for name, of in turns.items()}
-    number = open_prepared(place.prepared).rows["train"]
+    number = open_prepared(workspace.prepared).rows["train"]
     return [
         [
             f"{number:,}",
@@ -194,7 +194,7 @@ def _ratio(first: Sequence[float], other: Sequence[float]) -> str:
     return f"{middle:.2f} ({low:.2f} … {high:.2f})"
 
 
-def _memory(turns: Sequence[Turn]) -> list[str]:
+def _memory(turns: Sequence[Measured]) -> list[str]:
     return [_size(max(turn.peak for turn in turns)), _size(max(turn.private for turn in turns))]
 
 
@@ -230,7 +230,7 @@ too, which the system can take back; without them it was looked at every {BEAT:g
 Both make a number of each text and keep every value of the training file. FuxiCTR: build_dataset with its defaults, in an environment of
 its own (benchmark/speed/peers/requirements.txt); it has {tasks} Ray task(s) for turning texts into numbers: half of the machine's
 cores, rounded down.
-Work alone: encode(), and build_dataset with the start of Ray; without imports. Peak memory: resident, of the process that was started;
+Workload alone: encode(), and build_dataset with the start of Ray; without imports. Peak memory: resident, of the process that was started;
 without mapped files, of its descendants too. Ratios are taken round by round.""")
     figures = [["rows", "on disk", f"milliseconds, {time}"], *opened]
     tables.append(f"""Opening the prepared set: open_prepared() in {OPENED} fresh processes, after imports.

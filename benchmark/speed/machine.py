@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmark.nn.products import plain_bmm
+from benchmark.ops.bmm import batched_product
 
 SIZE = 2048
 
@@ -40,7 +40,7 @@ def measure(device: torch.device, threads: int) -> Machine:
 
 def _products(device: torch.device, dtype: torch.dtype) -> float:
     a, b = (torch.randn(1, SIZE, SIZE, device=device).to(dtype) for _ in range(2))
-    return 2 * SIZE**3 / _best(lambda: plain_bmm(a, b), device)  # as the layers multiply: a CPU may have no units for bfloat16
+    return 2 * SIZE**3 / _best(lambda: batched_product(a, b), device)  # as the layers multiply: a CPU may have no units for bfloat16
 
 
 def _best(action: Callable[[], object], device: torch.device, turns: int = 5) -> float:

@@ -16,7 +16,7 @@ from tabulate import tabulate
 from benchmark.errors import Incompatible
 from benchmark.speed.compare import race
 from benchmark.speed.contestants import Ours
-from benchmark.speed.work import Work
+from benchmark.speed.workload import Workload
 
 METHODS = ("single_embedding", "multi_embedding", "roblock")
 MARKS: Mapping[str, tuple[str, str]] = MappingProxyType(  # black is the control's, as on the boards' figures
@@ -26,10 +26,10 @@ MARKS: Mapping[str, tuple[str, str]] = MappingProxyType(  # black is the control
 
 @dataclass(frozen=True)
 class Axis:
-    """One size that is varied while the others stay: its name, and the work for each value."""
+    """One size that is varied while the others stay: its name, and the workload for each value."""
 
     name: str
-    works: Mapping[int, Work]
+    workloads: Mapping[int, Workload]
     methods: tuple[str, ...] = METHODS
 
 
@@ -42,10 +42,10 @@ class Point:
     largest: float
 
 
-def axes(base: Work) -> list[Axis]:
+def axes(base: Workload) -> list[Axis]:
     """The study around ``base``. Sets: the same width of 8 base dimensions in ever more sets, so the single embedding has no part."""
 
-    def vary(name: str, values: Sequence[int]) -> Mapping[int, Work]:
+    def vary(name: str, values: Sequence[int]) -> Mapping[int, Workload]:
         return {value: replace(base, **{name: value}) for value in values}  # type: ignore[arg-type]
 
     by_depth = {depth: replace(base, options={**base.options, "depth": depth}) for depth in (1, 2, 4, 8)}
@@ -72,27 +72,27 @@ def study(chosen: Sequence[Axis], device: torch.device, rounds: int, figure: Pat
     found: dict[str, dict[str, dict[int, Point]]] = {}
     lines = []
     for axis in chosen:
-        measured = {value: _measure(axis, value, device, rounds) for value in axis.works}
+        measured = {value: _measure(axis, value, device, rounds) for value in axis.workloads}
         found[axis.name] = {m: {value: points[m] for value, points in measured.items() if m in points} for m in axis.methods}
         for value, points in measured.items():
             lines.append([axis.name, f"{value:,}", *(_cell(points, m) for m in METHODS), *(_times(points, m) for m in METHODS[1:])])
     figure.parent.mkdir(parents=True, exist_ok=True)
-    base = next(iter(chosen[0].works.values()))
+    base = next(iter(chosen[0].workloads.values()))
     draw(found, f"{base.backbone}, {torch.get_num_threads()} threads, {device.type}, {base.precision}").savefig(figure)
     headers = ["varied", "value", *(f"{m}\nµs a sample" for m in METHODS), *(f"{m} /\nsingle" for m in METHODS[1:])]
     return tabulate(lines, headers=headers, disable_numparse=True, colalign=("left", *["right"] * 6))
 
 
 def _measure(axis: Axis, value: int, device: torch.device, rounds: int) -> dict[str, Point]:
-    work = axis.works[value]
+    workload = axis.workloads[value]
     contestants = []
     for method in axis.methods:
         try:
-            contestants.append(Ours(method, replace(work, method=method), device))
+            contestants.append(Ours(method, replace(workload, method=method), device))
         except Incompatible:  # a width that the backbone does not divide into: a dash in the table
             continue
     points = {}
-    for timed in race(contestants, work, rounds):
+    for timed in race(contestants, workload, rounds):
         times = sorted(1e6 / speed for speed in timed.speeds)
         points[timed.name] = Point(statistics.median(times), times[0], times[-1])
     return points

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark.speed.work import SHAPES
+from benchmark.speed.workload import SHAPES
 
 # How many values the columns have: counts I1…, made up like the rest, and the categorical fields C1… of the shape "criteo".
 COUNTS = (600, 5_000, 3_000, 200, 30_000, 6_000, 1_500, 200, 3_000, 10, 100, 400, 800)
@@ -27,7 +27,7 @@ def write_table(path: Path, rows: int, seed: int = 0) -> tuple[int, int]:
     """A CSV file with a header: label, counts, and texts like 32-bit hashes; some cells are empty. Returns where in the file the first
     eight, and the first nine, tenths of the rows end.
 
-    Values are as skewed as ``work.Work.ids``. The rows of a smaller table are the first ones of a larger one.
+    Values are as skewed as ``workload.Workload.ids``. The rows of a smaller table are the first ones of a larger one.
     """
     texts = [pl.Series([*map(str, range(size)), None]) for size in COUNTS]
     texts += [pl.Series([*(f"{value:08x}" for value in _hashed(n, size).tolist()), None]) for n, size in enumerate(CATEGORIES)]

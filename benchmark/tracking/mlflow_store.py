@@ -257,9 +257,9 @@ class _Runs:
             if found:
                 self._parents[cell.key] = found[0].info.run_id
             else:
-                place = [] if cell.backbone == NO_BACKBONE else [cell.backbone, f"scale {cell.scale}", f"depth {cell.depth}"]
+                shape = [] if cell.backbone == NO_BACKBONE else [cell.backbone, f"scale {cell.scale}", f"depth {cell.depth}"]
                 tags = {**self._tags(cell), "stage": "cell", "status": "running"}
-                run = self._client.create_run(experiment, tags=tags, run_name=" · ".join([cell.method, *place]))
+                run = self._client.create_run(experiment, tags=tags, run_name=" · ".join([cell.method, *shape]))
                 self._parents[cell.key] = run.info.run_id
         return self._parents[cell.key]
 

@@ -40,9 +40,10 @@ def spectra(
     """The spectral metrics of docs/mathematics.md §4: of the table (learned rows only) and of each layer's states on the first
     ``SPECTRAL_SAMPLE`` instances of ``sample``. Names: spectral/table/…, spectral/layer{l}/….
 
-    Where rows are fields (``Backbone.field_rows``), the means are over the same fields at every layer, or the first layer would differ
-    from the next by that alone. With a residual backbone an identity path hides what a layer does: spectral/layer{l}/term/batch/… is of
-    x_l − x_{l−1}, what the layer before state l has added.
+    A mean over fields leaves out fields with fewer values than the width. Where the rows of a layer are fields (``Backbone.field_rows``),
+    the mean at every layer is over those same fields, so that layers can be compared.
+    A residual backbone passes its input on, which dominates the spectrum of x_l. Therefore spectral/layer{l}/term/batch/… is measured
+    too: the spectrum of x_l − x_{l−1}, which is what the layer itself added.
     """
     table = model.table()
     if table is None:

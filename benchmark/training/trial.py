@@ -1,45 +1,29 @@
-"""One trial, from its description to its record."""
+"""One trial, from its description to its record: look up what it names, build the model, train it, measure it."""
 
 from __future__ import annotations
 
 import math
-import os
-import platform
-import resource
-import socket
 import sys
 import time
 import traceback
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark import plugins
-from benchmark.config import NO_BACKBONE, Trial
-from benchmark.contracts import CTRModel, Method
-from benchmark.data.resolve import resolve
-from benchmark.data.store import Prepared
+from benchmark.config import Trial
+from benchmark.contracts import CTRModel
+from benchmark.data.batches import Rows
 from benchmark.errors import Incompatible, UserError
 from benchmark.faults import frames, in_words
-from benchmark.nn.switches import without
 from benchmark.parts import assemble
 from benchmark.records import Record, Status
-from benchmark.schema import Schema
+from benchmark.training.cost import parameter_cost, running_cost
+from benchmark.training.environment import environment, fingerprints
 from benchmark.training.evaluate import NotFinite, score, spectra
-from benchmark.training.fit import Diverged, Fitted, Report, fit
+from benchmark.training.fit import Diverged, Report, fit
 from benchmark.training.memory import keep_freed_memory
-
-
-def build(trial: Trial, schema: Schema) -> CTRModel:
-    """The untrained model of a trial. Raises Incompatible and UserError."""
-    method: Method = plugins.make("methods", trial.cell.method, dict(trial.method))
-    named = trial.cell.backbone
-    backbone = None if named == NO_BACKBONE else plugins.make("backbones", named, dict(trial.backbone))
-    return assemble(method, backbone, schema, trial.cell.scale, trial.cell.dimension)
+from benchmark.training.resolved import Resolved, resolved
 
 
 def check(trial: Trial) -> str | None:
@@ -47,10 +31,10 @@ def check(trial: Trial) -> str | None:
 
     None also where foreign code fails in another way: that is the trial's failure, and no reason to stop the other cells.
     """
-    schema = resolve(trial.cell.dataset, trial.cell.dataset_options).schema
+    found = resolved(trial)
     try:
         with torch.device("meta"):
-            build(trial, schema)
+            assemble(found.method, found.backbone, found.data.schema, trial.cell.scale, trial.cell.dimension)
     except Incompatible as error:
         return str(error)
     except UserError:
@@ -61,27 +45,41 @@ def check(trial: Trial) -> str | None:
 
 
 def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int | None = None, interactive: bool = False) -> Record:
+    """``train`` of what the trial names. Raises UserError also where a name or a setting is wrong, or data is not prepared."""
+    return train(trial, resolved(trial), report, device, threads, interactive)
+
+
+def train(
+    trial: Trial,
+    found: Resolved,
+    report: Report,
+    device: str = "auto",
+    threads: int | None = None,
+    interactive: bool = False,
+    keep: Callable[[CTRModel], None] | None = None,
+) -> Record:
     """Train, and in the stage "final" test, one trial. ``report`` gets the curve's entry after each epoch.
 
     Always returns a record: what goes wrong inside the training is its status. Raises UserError for what the user can mend
-    before any training: a data set that is not prepared, an impossible setting, no such device. ``interactive``: show a bar where stderr
-    is a terminal, and the traceback of an error.
+    before any training: other data than the trial's, a setting that does not fit the cell, no such device. ``interactive``: show a bar
+    where stderr is a terminal, and the traceback of an error. ``keep`` gets the trained model of a record that is finished.
     """
     started = time.perf_counter()
-    place = choose_device(device)
+    on = choose_device(device)
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
-    prepared = resolve(trial.cell.dataset, trial.cell.dataset_options)
+    prepared = found.data
     if prepared.fingerprint != trial.cell.data:
         name, have, want = trial.cell.dataset, prepared.fingerprint, trial.cell.data
         raise UserError(f"{name}: the prepared data {have} is not the trial's {want}; start the run again")
     fixed: dict[str, Any] = {
         "trial": trial,
-        "environment": environment(place),
-        "fingerprints": fingerprints(trial, prepared),
+        "environment": environment(on),
+        "fingerprints": fingerprints(found),
         "notes": prepared.notes,
     }
+    own = {type(made).__module__ for made in (found.method, found.backbone) if made is not None}
 
     cost: dict[str, float] = {}
 
@@ -91,27 +89,19 @@ def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int |
 
     try:
         torch.manual_seed(trial.seed)
-        model = build(trial, prepared.schema).to(place)
-        table = model.table()
-        if table is not None:
-            # From a generator of its own: methods of one width start from the same table, however many numbers their layers drew.
-            torch.nn.init.normal_(table, std=trial.training.embedding_std, generator=torch.Generator(place).manual_seed(trial.seed))
+        model = assemble(found.method, found.backbone, prepared.schema, trial.cell.scale, trial.cell.dimension).to(on)
+        draw_table(model, trial.training.embedding_std, trial.seed)
         cost = parameter_cost(model)
-        if place.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(place)
-        fold = prepared.fold(place)
-        generator = torch.Generator(place).manual_seed(trial.seed + 2**31)  # of batches: not the table's numbers again
+        if on.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(on)
+        fold = prepared.fold(on)
+        generator = torch.Generator(on).manual_seed(trial.seed + 2**31)  # of batches: not the table's numbers again
         fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, interactive and sys.stderr.isatty())
         metrics = {"valid/auc": fitted.valid["auc"], "valid/logloss": fitted.valid["logloss"], "best_epoch": float(fitted.best_epoch)}
-        cost |= running_cost(model, prepared, fitted, place)
+        cost |= running_cost(model, prepared, fitted, on)
         if trial.stage == "final":
-            named = trial.cell.backbone
-            recipe = None if named == NO_BACKBONE else plugins.plugin("backbones", named)
-            metrics |= spectra(model, fold.valid, prepared.schema, prepared.value_counts(), recipe)
-            metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
-            metrics |= {f"test/{name}": value for name, value in score(model, prepared.test(place)).items()}
-            metrics |= prepared.known
-        return record("finished", metrics=_finite(metrics), curve=fitted.curve)
+            metrics |= final_metrics(model, found, fold.valid, on)
+        finished = record("finished", metrics=_finite(metrics), curve=fitted.curve)
     except Diverged as error:
         return record("diverged", str(error), curve=error.curve)
     except NotFinite:
@@ -123,7 +113,10 @@ def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int |
     except (Exception, SystemExit) as error:  # a method is foreign code; its failure is a result, and the other cells go on
         if interactive:
             traceback.print_exc()
-        return record("failed", in_words(error), frames=frames(error))
+        return record("failed", in_words(error, own), frames=frames(error, own))
+    if keep is not None:
+        keep(model)
+    return finished
 
 
 def choose_device(name: str) -> torch.device:
@@ -135,64 +128,23 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def parameter_cost(model: CTRModel) -> dict[str, float]:
+def draw_table(model: CTRModel, std: float, seed: int) -> None:
+    """The table's first values, N(0, std²), where it lies.
+
+    From a generator of its own: methods of one width start from the same table, however many numbers their layers drew.
+    """
     table = model.table()
-    in_table = 0 if table is None else table.numel()
-    return {"parameters_table": float(in_table), "parameters_dense": float(sum(p.numel() for p in model.parameters()) - in_table)}
+    if table is not None:
+        torch.nn.init.normal_(table, std=std, generator=torch.Generator(table.device).manual_seed(seed))
 
 
-def running_cost(model: CTRModel, prepared: Prepared, fitted: Fitted, device: torch.device) -> dict[str, float]:
-    """samples_per_second of training, flops_per_sample of a forward pass (matrix products only, 2 per multiply-add), peak memory."""
-    count = 64
-    ids = torch.zeros(count, len(prepared.schema.fields), dtype=torch.int64, device=device)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model.eval()(ids)
-    # Linux counts the largest resident set in KiB, and for the whole life of the process: an upper bound where trials share one.
-    peak = (
-        torch.cuda.max_memory_allocated(device) / 2**20
-        if device.type == "cuda"
-        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    )
-    return {
-        "samples_per_second": fitted.samples_per_second,
-        "flops_per_sample": counter.get_total_flops() / count,
-        "peak_memory_mb": peak,
-        "fit_seconds": fitted.seconds,
-        "evaluation_seconds": fitted.evaluation_seconds,
-        "epochs": float(len(fitted.curve)),
-    }
-
-
-def environment(device: torch.device) -> dict[str, str]:
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": numpy.__version__,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "cpu": processor(),
-        "threads": str(torch.get_num_threads()),
-        "cores": str(os.cpu_count()),
-        "host": socket.gethostname(),
-        "without": ",".join(without()),  # optimisations that were switched off
-    }
-
-
-def processor() -> str:
-    """The CPU's name and the instructions that torch uses of it: times of different ones do not compare."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
-
-
-def fingerprints(trial: Trial, prepared: Prepared) -> dict[str, str]:
-    """What the record was made from: the encoded data and the plug-ins' source files."""
-    found = {"data": prepared.fingerprint, "method": plugins.code_of("methods", trial.cell.method)}
-    if trial.cell.backbone != NO_BACKBONE:
-        found["backbone"] = plugins.code_of("backbones", trial.cell.backbone)
-    return found
+def final_metrics(model: CTRModel, found: Resolved, valid: Rows, device: torch.device) -> dict[str, float]:
+    """Spectra on validation rows, the model's own state, and what test data says, which is opened here only."""
+    backbone = None if found.backbone is None else type(found.backbone)
+    metrics = spectra(model, valid, found.data.schema, found.data.value_counts(), backbone)
+    metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
+    metrics |= {f"test/{name}": value for name, value in score(model, found.data.test(device)).items()}
+    return {**metrics, **found.data.known}
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:

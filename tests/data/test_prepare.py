@@ -213,7 +213,7 @@ class Foreign(DataSet):
     source: ClassVar[str] = "a test"
     embedded: ClassVar[bool] = True
     do: str = ""
-    def load(self, origin, allow_checksum_mismatch=False):
+    def load(self, source_path, allow_checksum_mismatch=False):
         frame = pl.LazyFrame({"y": [0, 1] * 50, "a": list(range(100))})
         content = dict(parts=dict.fromkeys(("train", "valid", "test"), frame), label="y", columns=(Column("a"),))
         return Source(**content | (eval(self.do) if self.do else {}))
@@ -223,7 +223,7 @@ class Foreign(DataSet):
 @pytest.mark.parametrize(
     ("do", "words"),
     [
-        ("open('/no/such/file')", "loading it failed: FileNotFoundError"),
+        ("open('/no/such/file')", "in load: FileNotFoundError"),
         ("exit(3)", "loading it failed: SystemExit"),
         ("[0] * 10**18", "not enough memory"),
         ("{'parts': {'train': frame}}", "each a LazyFrame"),

@@ -24,12 +24,13 @@ from torch.nn import functional
 
 from benchmark import plugins
 from benchmark.config import Suite
-from benchmark.data.resolve import resolve
 from benchmark.errors import Incompatible
+from benchmark.parts import assemble
 from benchmark.schema import Schema
 from benchmark.search.cells import default_trial, expand
+from benchmark.training.cost import parameter_cost
 from benchmark.training.fit import make_optimizers
-from benchmark.training.trial import build, parameter_cost
+from benchmark.training.resolved import resolved
 
 NUMBERS = Path(__file__).with_name("numbers.jsonl")
 DATA: dict[str, Any] = {"rows": 2000, "cardinalities": [3, 8, 40, 90]}
@@ -52,10 +53,11 @@ def entry(method: str, backbone: str) -> dict[str, Any]:
     [cell] = expand(suite)
     trial = default_trial(cell, "final", 0, 1)
     found: dict[str, Any] = {"method": method, "backbone": backbone, "trial_id": trial.trial_id}
-    schema = resolve("synthetic", DATA).schema
+    parts = resolved(trial)
+    schema = parts.data.schema
     torch.manual_seed(0)
     try:
-        model = build(trial, schema)
+        model = assemble(parts.method, parts.backbone, schema, trial.cell.scale, trial.cell.dimension)
     except Incompatible as error:
         return {**found, "incompatible": str(error)}
     table = model.table()

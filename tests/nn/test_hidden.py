@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from benchmark.nn.linear import SetMLP
+from benchmark.ops.dispatch import switched_off
 
 BATCH, SETS, INPUTS, HIDDEN = 31, 3, 5, (7, 4)
 
 
-def trained(monkeypatch: pytest.MonkeyPatch, off: str, rate: float, dtype: torch.dtype) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-    monkeypatch.setenv("BENCHMARK_WITHOUT", off)
+def trained(off: tuple[str, ...], rate: float, dtype: torch.dtype) -> tuple[Tensor, dict[str, Tensor], Tensor]:
     torch.manual_seed(3)
     mlp = SetMLP(SETS, INPUTS, HIDDEN, rate, batch_norm=True).to(dtype)
     with torch.no_grad():
@@ -21,7 +21,8 @@ def trained(monkeypatch: pytest.MonkeyPatch, off: str, rate: float, dtype: torch
             norm.bias.copy_(torch.randn_like(norm.bias))  # type: ignore[operator, arg-type]
     x = torch.randn(BATCH, SETS, INPUTS, dtype=dtype, requires_grad=True)
     torch.manual_seed(4)  # the masks
-    y = mlp(x)
+    with switched_off(off):
+        y = mlp(x)
     (y * torch.linspace(-1, 1, y.numel(), dtype=dtype).view_as(y)).sum().backward()
     assert x.grad is not None
     found = {name: p.grad for name, p in mlp.named_parameters() if p.grad is not None} | dict(mlp.named_buffers())
@@ -29,9 +30,9 @@ def trained(monkeypatch: pytest.MonkeyPatch, off: str, rate: float, dtype: torch
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.3])
-def test_values_gradients_and_statistics(monkeypatch: pytest.MonkeyPatch, rate: float) -> None:
-    y, found, d_x = trained(monkeypatch, "", rate, torch.float64)
-    y0, plain, d_x0 = trained(monkeypatch, "hidden", rate, torch.float64)
+def test_values_gradients_and_statistics(rate: float) -> None:
+    y, found, d_x = trained((), rate, torch.float64)
+    y0, plain, d_x0 = trained(("hidden",), rate, torch.float64)
     torch.testing.assert_close(y, y0, atol=1e-10, rtol=1e-10)
     torch.testing.assert_close(d_x, d_x0, atol=1e-10, rtol=1e-10)
     assert rate == 0 or 0.2 < float((y == 0).double().mean()) < 1
@@ -42,21 +43,20 @@ def test_values_gradients_and_statistics(monkeypatch: pytest.MonkeyPatch, rate: 
         torch.testing.assert_close(value, plain[name], atol=1e-10, rtol=1e-10, msg=name)
 
 
-def test_evaluation_after_training_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluation_after_training_is_the_same() -> None:
     """Above all the bias, which training leaves out of the product, is in the running mean."""
     scores = []
-    for off in ("", "hidden"):
-        monkeypatch.setenv("BENCHMARK_WITHOUT", off)
+    for off in ((), ("hidden",)):
         torch.manual_seed(3)
         mlp = SetMLP(SETS, INPUTS, HIDDEN, 0.0, batch_norm=True).double()
-        for _ in range(3):
-            mlp(torch.randn(BATCH, SETS, INPUTS, dtype=torch.float64))
-        scores.append(mlp.eval()(torch.ones(2, SETS, INPUTS, dtype=torch.float64)))
+        with switched_off(off):
+            for _ in range(3):
+                mlp(torch.randn(BATCH, SETS, INPUTS, dtype=torch.float64))
+            scores.append(mlp.eval()(torch.ones(2, SETS, INPUTS, dtype=torch.float64)))
     torch.testing.assert_close(*scores, atol=1e-10, rtol=1e-10)
 
 
-def test_bfloat16_is_near_float32_and_keeps_parameters_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCHMARK_WITHOUT", "")
+def test_bfloat16_is_near_float32_and_keeps_parameters_in_float32() -> None:
     torch.manual_seed(3)
     mlp = SetMLP(SETS, INPUTS, HIDDEN, 0.0, batch_norm=True)
     x = torch.randn(BATCH, SETS, INPUTS)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from benchmark.nn.precise import float32, widened
+from benchmark.nn.precision import float32, widened
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from benchmark.metrics.spectral import effective_rank
-from benchmark.nn.rebalance import RankOneRebalance
+from benchmark.nn.rebalance import RankOneRebalance, before
 
 
 def spectrum(kind: str, width: int) -> Tensor:
@@ -146,3 +146,15 @@ def test_a_row_that_is_dead_at_first_is_rebalanced_once_it_lives() -> None:
     for _ in range(20):
         module(matrix.unsqueeze(1))
     assert float(module.direction.norm()) == pytest.approx(1) and float(module.deflation) > 0.1
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.7])
+def test_rebalancing_goes_into_the_matrix_after_it(strength: float) -> None:
+    torch.manual_seed(0)
+    module = RankOneRebalance(3, 8, strength, "adaptive", "running", 2).double()
+    x, matrix = torch.randn(23, 3, 8, dtype=torch.float64), torch.randn(3, 8, 5, dtype=torch.float64)
+    module.train()
+    module(x)
+    module.eval()
+    folded = torch.einsum("bnd,ndc->bnc", x, before(matrix, module.leading(x)))
+    torch.testing.assert_close(folded, torch.einsum("bnd,ndc->bnc", module(x), matrix), atol=1e-12, rtol=1e-12)

@@ -26,7 +26,7 @@ BACKBONES = ("standin_flat", "standin_steep")
 
 
 def resolve(name: str, options: Mapping[str, Any]) -> SimpleNamespace:
-    return SimpleNamespace(fingerprint=f"print of {name}", training={"learning_rate": 2e-3})
+    return SimpleNamespace(name=name, options=options, fingerprint=f"print of {name}", training={"learning_rate": 2e-3})
 
 
 def install(patch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -13,17 +12,18 @@ import pytest
 import torch
 
 from benchmark.__main__ import main
+from benchmark.contracts import CTRModel, Output
 from benchmark.errors import UserError
-from benchmark.nn.switches import NAMES
+from benchmark.ops import dispatch
 from benchmark.speed.compare import MODELS, Timed, methods, race, ratio, step
 from benchmark.speed.contestants import Ours, Peer, SetBySet, build
 from benchmark.speed.counting import _Bytes, demand
 from benchmark.speed.peers import HAVE, SCRIPTS
 from benchmark.speed.scaling import Axis, axes, study
-from benchmark.speed.work import Work
+from benchmark.speed.workload import Workload
 
 CPU = torch.device("cpu")
-SMALL = Work(cardinalities=(30, 20, 5), dimension=4, batch=64, batches=3, threads=1, options={"depth": 2, "hidden": [8, 6]})
+SMALL = Workload(cardinalities=(30, 20, 5), dimension=4, batch=64, batches=3, threads=1, options={"depth": 2, "hidden": [8, 6]})
 
 
 class Fake:
@@ -38,7 +38,7 @@ class Fake:
         pass
 
 
-def test_contestants_take_turns_and_the_first_round_does_not_count() -> None:
+def test_contestants_measure_processs_and_the_first_round_does_not_count() -> None:
     log: list[str] = []
     fast, slow = race([Fake("fast", log, 0.5), Fake("slow", log, 2.0)], SMALL, 3)
     assert log == ["fast", "slow"] * 4
@@ -92,18 +92,18 @@ def test_what_cannot_be_measured_is_one_line(capsys: pytest.CaptureFixture[str],
     assert message in shown and len(shown.splitlines()) == 1
 
 
-def test_our_turn_is_a_real_training_pass_and_restores_the_switches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCHMARK_WITHOUT", "routing")
-    ours = Ours("ours", SMALL, CPU, without="dropout")
+def test_our_turn_is_a_real_training_pass_and_restores_the_switches() -> None:
+    ours = Ours("ours", SMALL, CPU, without=("dropout",))
     before = {name: parameter.clone() for name, parameter in ours.model.named_parameters()}
-    assert ours.turn() > 0 and os.environ["BENCHMARK_WITHOUT"] == "routing"
+    with dispatch.switched_off(["routing"]):
+        assert ours.turn() > 0 and dispatch.without() == ("routing",)
     same = [name for name, parameter in ours.model.named_parameters() if torch.equal(before[name], parameter)]
     assert all(re.search(r"linears\.\d\.bias", name) for name in same), "what batch normalisation takes out again"
 
 
 def test_the_step_table_names_every_switch() -> None:
     table = step([replace(SMALL, method="multi_embedding", scale=2)], CPU, rounds=1)
-    assert all(f"without {name} " in table for name in (*NAMES, "all of them"))
+    assert all(f"without {name} " in table for name in (*dispatch.names(), "all of them"))
     assert all(found in table for found in ("as it is", "in bf16", "a loop over the sets", "multi_embedding · dcnv2", "GFLOP/s"))
     assert "tf32" not in table and "compile" not in table
 
@@ -127,15 +127,19 @@ def test_a_compiled_contestant_trains_the_same_model(monkeypatch: pytest.MonkeyP
     assert ours.turn() > 0 and not torch.equal(before, ours.model.embedding.weight)  # type: ignore[arg-type, union-attr]
 
 
-class Compiled(torch.nn.Module):
+class Compiled(CTRModel):
     """Like torch.compile's result, which has no length and says so."""
 
-    def __init__(self, model: torch.nn.Module) -> None:
+    def __init__(self, model: CTRModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, ids: torch.Tensor) -> object:
-        return self.model(ids)
+    def table(self) -> torch.nn.Parameter | None:
+        return self.model.table()
+
+    def forward(self, ids: torch.Tensor) -> Output:
+        output: Output = self.model(ids)
+        return output
 
     def __len__(self) -> int:
         raise TypeError("no length")
@@ -144,19 +148,19 @@ class Compiled(torch.nn.Module):
 @pytest.mark.parametrize("backbone", MODELS)
 def test_a_loop_over_the_sets_is_multi_embedding(backbone: str) -> None:
     """The same weights give the same scores: what is timed against it is the batching alone."""
-    work = replace(SMALL, method="multi_embedding", scale=3, backbone=backbone, options={})
+    workload = replace(SMALL, method="multi_embedding", scale=3, backbone=backbone, options={})
     torch.manual_seed(0)
-    batched, loop = build(work), SetBySet(work)
+    batched, loop = build(workload), SetBySet(workload)
     table = loop.table()
     torch.nn.init.normal_(table)
     weights = loop.state_dict()
     renamed = {}
     for name in batched.state_dict():
-        one = re.sub(r"^layers\.", "layers.{}.", re.sub(r"^readout\.", "readouts.{}.", name))
-        own = [weights[one.format(s)] for s in range(3)] if "{}" in one else [weights[name]]
+        one = re.sub(r"^interaction\.(layers|readout)\.", r"sets.{}.\1.", name).replace("interaction.head.", "sets.0.head.")
+        own = [weights[one.format(s)] for s in range(3)] if "{}" in one else [weights[one]]
         renamed[name] = torch.cat(own) if own[0].ndim else own[0]
     batched.load_state_dict(renamed)
-    ids = torch.from_numpy(work.ids[:20].astype("int64"))
+    ids = torch.from_numpy(workload.ids[:20].astype("int64"))
     torch.testing.assert_close(batched.eval()(ids).logits, loop.eval()(ids).logits)
 
 
@@ -164,12 +168,12 @@ def test_the_study_varies_one_size_at_a_time_and_draws_it(tmp_path: Path) -> Non
     chosen = axes(replace(SMALL, batches=1))
     assert [axis.name for axis in chosen] == ["scale", "depth", "batch size", "table rows", "training rows", "sets"]
     by_name = {axis.name: axis for axis in chosen}
-    assert [w.scale for w in by_name["scale"].works.values()] == list(by_name["scale"].works)
-    assert [w.options["depth"] for w in by_name["depth"].works.values()] == list(by_name["depth"].works)
-    assert all(rows == work.rows for rows, work in by_name["training rows"].works.items())
-    assert all(values == work.schema.values for values, work in by_name["table rows"].works.items())
+    assert [w.scale for w in by_name["scale"].workloads.values()] == list(by_name["scale"].workloads)
+    assert [w.options["depth"] for w in by_name["depth"].workloads.values()] == list(by_name["depth"].workloads)
+    assert all(rows == workload.rows for rows, workload in by_name["training rows"].workloads.items())
+    assert all(values == workload.schema.values for values, workload in by_name["table rows"].workloads.items())
     path = tmp_path / "new" / "scale.png"
-    few = [Axis(a.name, dict(list(a.works.items())[:2]), a.methods) for a in (by_name["depth"], by_name["sets"])]
+    few = [Axis(a.name, dict(list(a.workloads.items())[:2]), a.methods) for a in (by_name["depth"], by_name["sets"])]
     table = study(few, CPU, 1, path)
     assert path.stat().st_size > 10_000 and table.count("\n") == 6 and "roblock" in table
 

@@ -69,7 +69,7 @@ def test_every_method_with_every_backbone_gives_a_whole_record(method: str, back
     assert {"valid/auc", "valid/logloss", "test/auc", "test/logloss", "test/bayes_auc", "best_epoch"} <= record.metrics.keys()
     assert {"parameters_table", "parameters_dense", "flops_per_sample", "peak_memory_mb", "wall_seconds"} <= record.cost.keys()
     assert 0 <= record.cost["evaluation_seconds"] <= record.cost["fit_seconds"] <= record.cost["wall_seconds"]
-    assert {"data", "method"} <= record.fingerprints.keys() and record.environment["device"] == "cpu"
+    assert {"data", "method_code", "training_code"} <= record.fingerprints.keys() and record.environment["device"] == "cpu"
     if plugins.plugin("methods", method).uses_backbone:
         layers = {name.split("/")[1] for name in record.metrics if name.startswith("spectral/layer")}
         assert layers == {f"layer{l}" for l in range(record.trial.cell.depth + 1)}

@@ -35,19 +35,14 @@ class Template(Method):
         #   interaction=nn.Module         (B, S, F, d) -> Output, in place of parts.interaction(sets), or around it
         #   table_rule=TableRule          another optimiser for the table, or something done before an epoch or a batch
         # Where it cannot work with parts.backbone: raise Incompatible("why"); the reason stands on the board.
-        def criterion(ids: Tensor, output: Output) -> Tensor:
-            return likeness(output.states[0], self.power)
+        return parts.model(penalty=(self.weight, self.likeness))
 
-        return parts.model(penalty=(self.weight, criterion))
-
-
-def likeness(x0: Tensor, power: float) -> Tensor:
-    """x0: (B, S, F, d), the embedding -> scalar. Output has logits (B,), states 0…L (B, S, N, d) and the penalty.
-
-    In float32 whatever training computes in. Sums and quotients must stay finite for one field, equal rows, rows of zeros.
-    """
-    rows = functional.normalize(x0.transpose(1, 2).flatten(2), dim=2, eps=1e-6)  # (B, F, D)
-    return (rows @ rows.mT).tril(-1).abs().clamp_min(1e-12).pow(power).mean()
+    def likeness(self, ids: Tensor, output: Output) -> Tensor:
+        # output: logits (B,), states 0…L (B, S, N, d), the embedding first, in float32 whatever training computes in. The result is a
+        # scalar that stays finite with equal rows, rows of zeros, a single field.
+        x0 = output.states[0].transpose(1, 2).flatten(2)  # (B, F, D)
+        rows = functional.normalize(x0, dim=2, eps=1e-6)
+        return (rows @ rows.mT).tril(-1).abs().clamp_min(1e-12).pow(self.power).mean()
 
 
 # A transform. What learns is a parameter or a buffer, made in __init__ after super().__init__(); no .cuda(), no .to(device): training

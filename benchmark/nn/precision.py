@@ -1,4 +1,4 @@
-"""Parts of a model that want float32, whatever training computes in: variances, determinants, power iteration."""
+"""The type that parts of a model compute in. Some want float32 whatever training computes in: variances, determinants, power iteration."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+
+from benchmark.ops import dispatch
 
 
 @contextmanager
@@ -24,3 +26,8 @@ def float32(device: str) -> Iterator[None]:
 def widened(x: Tensor) -> Tensor:
     """bfloat16 as float32; any other type as it is, float64 among them."""
     return x.float() if x.dtype == torch.bfloat16 else x
+
+
+def narrowed(x: Tensor) -> Tensor:
+    """In autocast's type where it is on, so that all that follows is."""
+    return x.to(dispatch.product_type(x))

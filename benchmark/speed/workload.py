@@ -28,7 +28,7 @@ BLOCK = 1 << 20  # rows drawn at once
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class Workload:
     """One training task. ``backbone`` names the model, ``options`` its sizes in this suite's terms."""
 
     method: str = "single_embedding"

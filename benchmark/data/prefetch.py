@@ -13,7 +13,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
+def prefetched(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     """``items``, made by a thread that is at most ``depth`` of them ahead. What making one raises is raised here, in its place.
 
     When the taker stops early, the thread ends at its next item.
@@ -53,7 +53,7 @@ def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
         maker.join()
 
 
-def side_by_side(pool: Executor, work: Callable[[T], R], items: Iterable[T], depth: int) -> Iterator[R]:
+def in_threads(pool: Executor, work: Callable[[T], R], items: Iterable[T], depth: int) -> Iterator[R]:
     """``work`` of each item in the threads of ``pool``, at most ``depth`` at once, in the order of the items."""
     running: deque[Future[R]] = deque()
     try:

@@ -1,12 +1,13 @@
-"""The product of every set with its own weights, and its gradients, against einsum."""
+"""What fused forms multiply with: every set with its own weights, and the gradients, against einsum."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from benchmark.nn import products
-from benchmark.nn.products import bmm, input_gradient, product, weight_gradient
+from benchmark.ops import dispatch
+from benchmark.ops.bmm import bmm
+from benchmark.ops.linear import input_gradient, product, weight_gradient
 
 
 @pytest.mark.parametrize("sets", [1, 3])
@@ -29,7 +30,7 @@ def test_products_are_those_of_the_formula(sets: int) -> None:
 @pytest.mark.parametrize("units", [True, False])
 def test_bfloat16_products_are_the_exact_ones_rounded_once(units: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the processor's units and without: float32 sums of exact products, so within one rounding of float64's."""
-    monkeypatch.setattr(products, "bfloat16_units", lambda: units)
+    monkeypatch.setattr(dispatch, "bfloat16_units", lambda: units)
     generator = torch.Generator().manual_seed(0)
     x, weight, grad = (torch.randn(*shape, generator=generator).bfloat16() for shape in ((50, 2, 40), (2, 40, 6), (50, 2, 6)))
     a, b = (torch.randn(*shape, generator=generator).requires_grad_() for shape in ((2, 6, 40), (2, 40, 50)))

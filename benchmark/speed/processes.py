@@ -23,7 +23,7 @@ BEAT = 0.1  # seconds between two looks at the memory of what runs
 
 
 @dataclass(frozen=True)
-class Place:
+class Workspace:
     """Where the measured processes run and write, and on which cores."""
 
     folder: Path
@@ -47,7 +47,7 @@ class Contestant:
 
 
 @dataclass(frozen=True)
-class Turn:
+class Measured:
     """One run of a contestant's process. Memory in bytes."""
 
     seconds: float  # from its start to its end
@@ -56,21 +56,21 @@ class Turn:
     told: Mapping[str, float]  # what it says itself
 
 
-def take_turn(place: Place, contestant: Contestant, bar: tqdm[Any]) -> Turn:
+def measure_process(workspace: Workspace, contestant: Contestant, bar: tqdm[Any]) -> Measured:
     """Run a contestant's process to its end. Raises UserError when it fails."""
     bar.set_description(contestant.name)
     if contestant.writes is not None:
         shutil.rmtree(contestant.writes, ignore_errors=True)
     os.sync()  # what the one before has written must not slow this one down
-    with (place.folder / "stdout").open("w+") as said, (place.folder / "stderr").open("w+") as errors:
-        with _on(place.cores):
+    with (workspace.folder / "stdout").open("w+") as said, (workspace.folder / "stderr").open("w+") as errors:
+        with _on(workspace.cores):
             started = time.perf_counter()
             process = subprocess.Popen(
                 contestant.command,
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=errors,
-                env=place.environment,
+                env=workspace.environment,
                 start_new_session=True,  # Ctrl-C is for this process, which then ends that one
             )
         try:
@@ -85,10 +85,10 @@ def take_turn(place: Place, contestant: Contestant, bar: tqdm[Any]) -> Turn:
             ended = f"was killed by signal {-process.returncode}" if process.returncode < 0 else "failed"
             short = " (9: perhaps for want of memory)" if process.returncode == -signal.SIGKILL else ""
             raise UserError(f"{contestant.name}: {ended}{short}: {' '.join(errors.read().split())[-300:]}")
-    shutil.rmtree(place.folder / "ray", ignore_errors=True)
+    shutil.rmtree(workspace.folder / "ray", ignore_errors=True)
     bar.update()
     told = json.loads(answers[-1].removeprefix("SPEED "))
-    return Turn(seconds, told["peak"], private, told)
+    return Measured(seconds, told["peak"], private, told)
 
 
 @contextlib.contextmanager
@@ -103,8 +103,10 @@ def _on(cores: frozenset[int]) -> Iterator[None]:
 
 
 def _watch(process: int) -> int:
-    """Wait for the end of a process. Returns the most memory that was seen, without mapped files, which the system can take back: what
-    it and its descendants had each alone, and of the memory that they share the most that one of them had.
+    """Wait for the end of a process. Returns its peak memory in bytes, its descendants included.
+
+    Counted is what each of them has for itself, plus shared memory once (the largest share that one of them has). Mapped files are left
+    out: the system drops their pages when it needs room.
     """
     ended = os.pidfd_open(process)
     try:

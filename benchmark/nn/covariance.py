@@ -16,7 +16,11 @@ def by_field(state: Tensor) -> Tensor:
 
 
 def from_first(x: Tensor) -> Tensor:
-    """(…, B, D) less its first row, without gradient: no second moment changes, and a constant column is exactly 0 and not its rounding."""
+    """(…, B, D) − its first row, which is taken as a constant.
+
+    Covariances do not change by a shift, but their rounding does: a column that never varies becomes exactly 0, where the difference from
+    its mean would be noise that a correlation then divides by itself.
+    """
     return x - x[..., :1, :].detach()
 
 

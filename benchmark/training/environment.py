@@ -1,0 +1,55 @@
+"""Where and of which code a record is made: what of it can differ between two records of one trial."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+from pathlib import Path
+
+import numpy
+import torch
+
+from benchmark import plugins
+from benchmark.ops.dispatch import without
+from benchmark.provenance import code_digest
+from benchmark.training.resolved import Resolved
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "cpu": processor(),
+        "threads": str(torch.get_num_threads()),
+        "cores": str(os.cpu_count()),
+        "host": socket.gethostname(),
+        "without": ",".join(without()),  # optimisations that were switched off
+    }
+
+
+def processor() -> str:
+    """The CPU's name and the instructions that torch uses of it: times of different ones do not compare."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def fingerprints(found: Resolved) -> dict[str, str]:
+    """Of the encoded data, and of the code of method, backbone and training loop (``provenance``).
+
+    Records of older versions have ``method`` and ``backbone``: digests of the plug-ins' files as they were, comments included.
+    """
+    prints = {
+        "data": found.data.fingerprint,
+        "method_code": plugins.code_of_class("methods", type(found.method)),
+        "training_code": code_digest("benchmark.training.fit", Path(__file__).with_name("fit.py")),
+    }
+    if found.backbone is not None:
+        prints["backbone_code"] = plugins.code_of_class("backbones", type(found.backbone))
+    return prints
