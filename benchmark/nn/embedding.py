@@ -51,7 +51,7 @@ class EmbeddingTable(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """(B, F) global ids -> (B, F, D); of autocast's type where it is on, so that all activations after it are"""
         device = ids.device.type
-        places = self.row_of[ids] if self.scaled else ids
+        places = self.rows(ids)
         if device == "cpu" and on("embedding"):
             rows: Tensor = _Gather.apply(places, self.weight)  # type: ignore[no-untyped-call]
         else:
@@ -59,6 +59,10 @@ class EmbeddingTable(nn.Module):
         if self.scaled:
             rows = rows * self.factor[ids].unsqueeze(2)
         return rows.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else rows
+
+    def rows(self, ids: Tensor) -> Tensor:
+        """Global ids -> the rows of the table that they stand for, of the same shape."""
+        return self.row_of[ids] if self.scaled else ids
 
 
 def _rows_and_factors(schema: Schema) -> tuple[Tensor, Tensor]:
