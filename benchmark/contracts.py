@@ -55,8 +55,8 @@ class TableRule:
         """An optimiser for the table alone, in the place of Adam; the learning rate's drops reach it too. None: Adam."""
         return None
 
-    def training_starts(self, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
-        """Once, before the first step. ``optimizer`` is the one that has the table."""
+    def training_starts(self, table: nn.Parameter, optimizer: torch.optim.Optimizer, std: float) -> None:
+        """Once, before the first step. ``optimizer`` is the one that has the table, which was drawn from N(0, std²)."""
 
     def epoch_starts(self, epoch: int, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
         """Before the first step of epoch 1, 2, …"""
@@ -98,12 +98,21 @@ class Backbone(Configured, ABC):
     source: ClassVar[str]  # paper or implementation
     residual: ClassVar[bool] = False  # x_{l+1} = x_l + layer(x_l, x_0) instead of layer(x_l, x_0)
     field_rows: ClassVar[bool] = False  # the rows of every layer are the fields, not those of layer 0 alone
+    hidden_widths: ClassVar[tuple[str, ...]] = ()  # settings that are units of hidden layers, by which the model may be made larger
 
     depth: int  # number of interaction layers L
 
     @property
     def has_dnn(self) -> bool:
         """Whether an MLP sees the embedding itself: beside the interaction layers, or in their place."""
+        return False
+
+    def width_step(self, name: str, layout: Layout) -> int:
+        """What the setting ``name``, one of ``hidden_widths``, has to be a multiple of in this layout."""
+        return 1
+
+    def reads_embedding(self, index: int) -> bool:
+        """Whether layer ``index`` multiplies what it is handed with x0."""
         return False
 
     @abstractmethod

@@ -21,6 +21,7 @@ class DCNv2(Backbone):
     source = "Wang et al., WWW 2021; stacked form and sizes of Guo et al., ICML 2024; parallel form as in BARS"
     residual = True
     field_rows = True
+    hidden_widths = ("hidden",)
 
     depth: int = setting(4, at_least=1, help="interaction layers L")
     structure: Literal["stacked", "parallel"] = setting("stacked", help="cross layers, then an MLP, or beside it")
@@ -31,6 +32,9 @@ class DCNv2(Backbone):
     @property
     def has_dnn(self) -> bool:
         return self.structure == "parallel"
+
+    def reads_embedding(self, index: int) -> bool:
+        return True
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
         return ((layout.fields, layout.dimension),) * (self.depth + 1)

@@ -26,6 +26,7 @@ class DHEN(Backbone):
     summary = "layers that add up unlike interaction modules, with shortcut and layer norm; rows are fields at every layer"
     source = "Zhang et al., arXiv 2203.11014 (2022); modules dot and linear, sizes ours"
     field_rows = True
+    hidden_widths = ("units", "hidden")
 
     depth: int = setting(4, at_least=1, help="2 to 8 in the paper")
     modules: tuple[Literal["dot", "linear", "cross", "attention"], ...] = setting(("dot", "linear"), help="what a layer adds up")
@@ -94,7 +95,7 @@ class DotModule(nn.Module):
         nn.init.zeros_(self.project.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        rows: Tensor = self.project(self.hidden(self.products(x)))
+        rows: Tensor = self.project(self.hidden(self.products(x, x)))
         return rows.view(x.shape)
 
 

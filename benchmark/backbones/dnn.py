@@ -17,6 +17,7 @@ class DNN(Backbone):
 
     summary = "MLP on the embedding; a hidden layer of H units is H/d rows of d"
     source = "Covington et al., RecSys 2016; 400-400, first layer per set as in Guo et al., ICML 2024"
+    hidden_widths = ("units", "hidden")
 
     depth: int = setting(1, at_least=1, help="hidden layers before the mean over the sets")
     units: int = setting(400, at_least=1, help="of each of them")
@@ -27,6 +28,9 @@ class DNN(Backbone):
     @property
     def has_dnn(self) -> bool:
         return True
+
+    def width_step(self, name: str, layout: Layout) -> int:
+        return layout.dimension if name == "units" else 1
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
         rows = rows_of("dnn: units", self.units, layout.dimension)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from benchmark.nn.rows import LastState, rows_of
 class FinalMLP(Backbone):
     summary = "two MLP streams and bilinear fusion; a hidden layer of H units is H/d rows of d"
     source = "Mao et al., AAAI 2023; one fusion head, no feature selection as in Guo et al., ICML 2024"
+    hidden_widths = ("units1", "units2")
 
     depth: int = setting(2, at_least=1, help="hidden layers of each stream")
     units1: int = setting(400, at_least=1, help="of each hidden layer of stream 1")
@@ -29,6 +31,9 @@ class FinalMLP(Backbone):
     @property
     def has_dnn(self) -> bool:
         return True
+
+    def width_step(self, name: str, layout: Layout) -> int:
+        return math.lcm(layout.dimension, self.heads)
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
         rows = sum(rows_of(f"finalmlp: {name}", getattr(self, name), layout.dimension) for name in ("units1", "units2"))

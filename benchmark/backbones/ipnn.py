@@ -22,6 +22,7 @@ class IPNN(Backbone):
 
     summary = "inner products of all pairs of fields beside the embedding, then an MLP; H units are H/d rows of d"
     source = "Qu et al., ICDM 2016 and TOIS 2018; 400-400, first layer per set as in Guo et al., ICML 2024"
+    hidden_widths = ("units", "hidden")
 
     depth: int = setting(1, at_least=1, help="hidden layers before the mean over the sets")
     units: int = setting(400, at_least=1, help="of each of them")
@@ -32,6 +33,12 @@ class IPNN(Backbone):
     @property
     def has_dnn(self) -> bool:
         return True
+
+    def width_step(self, name: str, layout: Layout) -> int:
+        return layout.dimension if name == "units" else 1
+
+    def reads_embedding(self, index: int) -> bool:
+        return index == 0
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
         rows = rows_of("ipnn: units", self.units, layout.dimension)
@@ -59,5 +66,5 @@ class ProductLayer(nn.Module):
 
     def forward(self, x: Tensor, x0: Tensor) -> Tensor:
         """(B, S, F, d) -> (B, S, units/d, d)"""
-        units: Tensor = self.hidden(torch.cat((x.flatten(2), self.products(x)), 2))
+        units: Tensor = self.hidden(torch.cat((x.flatten(2), self.products(x0, x)), 2))
         return units.view(*units.shape[:2], -1, self.dimension)

@@ -20,11 +20,15 @@ class NFwFM(Backbone):
 
     summary = "field-weighted products of all pairs of fields, summed to one row, then an MLP; one layer"
     source = "Pan et al., WWW 2018, pooled as in He and Chua, SIGIR 2017; form and sizes of Guo et al., ICML 2024"
+    hidden_widths = ("hidden",)
 
     depth: int = setting(1, at_least=1, help="interaction layers L")
     hidden: tuple[int, ...] = setting((400, 400), at_least=1, help="units of the MLP's layers")
     dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1)
     batch_norm: bool = setting(True)
+
+    def reads_embedding(self, index: int) -> bool:
+        return True
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
         if self.depth > 1:
@@ -64,7 +68,7 @@ class WeightedPairs(nn.Module):
         """(B, S, F, d) -> (B, S, 1, d)"""
         upper = self.weight.new_zeros(len(self.weight), self.fields, self.fields)
         upper[:, self.pair_index[0], self.pair_index[1]] = self.weight
-        return (x * mix_rows(x, upper)).sum(2, keepdim=True)  # Σ_j v_j ⊙ Σ_{i<j} r_ij v_i
+        return (x * mix_rows(x0, upper)).sum(2, keepdim=True)  # Σ_j v_j ⊙ Σ_{i<j} r_ij v_i, with v_i of x0
 
 
 class PooledReadout(nn.Module):

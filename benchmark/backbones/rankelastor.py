@@ -25,6 +25,7 @@ class RankElastor(Backbone):
 
     summary = "RankMixer with learned full mixing and gated token networks, reconstructed; rows are tokens"
     source = "Li et al., KDD 2026 (arXiv 2605.23191), formulas second-hand: a reconstruction; number of tokens and MLP ours"
+    hidden_widths = ("hidden",)
 
     depth: int = setting(2, at_least=1, help="interaction layers L")
     tokens: int = setting(10, at_least=1, help="at most; 15 and 16 in the paper")

@@ -22,6 +22,7 @@ class RankMixer(Backbone):
 
     summary = "tokens mixed without parameters, then a feed-forward network for every token; rows are tokens"
     source = "Zhu et al., CIKM 2025 (arXiv 2507.15551), dense; number of tokens and MLP ours"
+    hidden_widths = ("hidden",)
 
     depth: int = setting(2, at_least=1, help="L of both published sizes")
     tokens: int = setting(10, at_least=1, help="at most; 16 and 32 in the paper")

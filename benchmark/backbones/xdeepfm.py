@@ -20,6 +20,7 @@ from benchmark.nn.linear import SetMLP, Tower
 class XDeepFM(Backbone):
     summary = "compressed interaction network beside a DNN; rows are CIN feature maps"
     source = "Lian et al., KDD 2018; no linear term and CIN (16, 16) as in Guo et al., ICML 2024"
+    hidden_widths = ("hidden",)
 
     depth: int = setting(2, at_least=1, help="interaction layers L")
     maps: int = setting(16, at_least=1, help="feature maps of each CIN layer")
@@ -29,6 +30,9 @@ class XDeepFM(Backbone):
 
     @property
     def has_dnn(self) -> bool:
+        return True
+
+    def reads_embedding(self, index: int) -> bool:
         return True
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:

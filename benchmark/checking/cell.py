@@ -100,7 +100,7 @@ def train(model: CTRModel, data: Rows, training: Training) -> list[float]:
     optimizers, rule, table = make_optimizers(model, training), model.table_rule(), model.table()
     generator = torch.Generator().manual_seed(SEED)
     if table is not None:
-        rule.training_starts(table, optimizers[-1])
+        rule.training_starts(table, optimizers[-1], training.embedding_std)
     losses = []
     with tqdm(disable=True) as bar:
         for epoch in range(1, training.epochs + 1):

@@ -170,7 +170,7 @@ def half(case: Case) -> Said:
     if not kinds <= {"float32"}:
         raise broken(model, f"parameters are {', '.join(sorted(kinds))} after training in bf16; they stay float32")
     if not all(map(math.isfinite, losses)) or not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
-        raise broken(model, "training in bf16 gives numbers that are not finite: see benchmark/nn/precise.py for what wants float32")
+        raise broken(model, "training in bf16 gives numbers that are not finite: see benchmark/nn/precision.py for what wants float32")
     return Said()
 
 

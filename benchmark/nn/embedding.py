@@ -47,9 +47,12 @@ class EmbeddingTable(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """(B, F) global ids -> (B, F, D); of autocast's type where it is on, so that all activations after it are"""
-        if not self.scaled:
-            return narrowed(embedding(ids, self.weight))
-        return narrowed(embedding(self.row_of[ids], self.weight) * self.factor[ids].unsqueeze(2))
+        rows = embedding(self.rows(ids), self.weight)
+        return narrowed(rows * self.factor[ids].unsqueeze(2) if self.scaled else rows)
+
+    def rows(self, ids: Tensor) -> Tensor:
+        """Global ids -> the rows of the table that they stand for, of the same shape."""
+        return self.row_of[ids] if self.scaled else ids
 
 
 def _rows_and_factors(schema: Schema) -> tuple[Tensor, Tensor]:

@@ -84,7 +84,7 @@ def mix_rows(x: Tensor, weight: Tensor) -> Tensor:
 
 
 class InnerProducts(nn.Module):
-    """⟨x_i, x_j⟩ of all pairs of rows i < j."""
+    """⟨x_i, y_j⟩ of all pairs of rows i < j."""
 
     pair_index: Tensor
 
@@ -93,9 +93,9 @@ class InnerProducts(nn.Module):
         i, j = torch.triu_indices(rows, rows, 1)
         self.register_buffer("pair_index", i * rows + j, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, S, N, d) -> (B, S, N(N − 1)/2)"""
-        return torch.matmul(x, x.mT).flatten(2).index_select(2, self.pair_index)
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """(B, S, N, d) twice -> (B, S, N(N − 1)/2)"""
+        return torch.matmul(x, y.mT).flatten(2).index_select(2, self.pair_index)
 
 
 def each_row(linear: SetLinear, x: Tensor) -> Tensor:

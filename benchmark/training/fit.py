@@ -65,7 +65,7 @@ def fit(
     optimizers = make_optimizers(model, training)
     rule, table = model.table_rule(), model.table()
     if table is not None:
-        rule.training_starts(table, optimizers[-1])
+        rule.training_starts(table, optimizers[-1], training.embedding_std)
     limit = DIVERGED * _entropy(positive_rate)
     curve: list[Mapping[str, float]] = []
     speeds: list[float] = []

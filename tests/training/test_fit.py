@@ -195,7 +195,8 @@ def test_a_method_may_say_how_its_table_is_trained(fold: Fold) -> None:
         def optimizer(self, table: nn.Parameter, learning_rate: float, l2: float) -> torch.optim.Optimizer:
             return torch.optim.SGD([table], lr=learning_rate)
 
-        def training_starts(self, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
+        def training_starts(self, table: nn.Parameter, optimizer: torch.optim.Optimizer, std: float) -> None:
+            assert std == SMALL.embedding_std
             self.words.append("training")
 
         def epoch_starts(self, epoch: int, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
