@@ -41,7 +41,7 @@ def in_a_notebook(cells: list[str]) -> dict[str, Any]:
     for number, cell in enumerate(cells):
         name = f"<cell {number} {abs(hash(cell))}>"
         linecache.cache[name] = (len(cell), None, cell.splitlines(True), name)
-        exec(compile(cell, name, "exec"), vars(module))
+        exec(compile(cell, name, "exec", dont_inherit=True), vars(module))
     return vars(module)
 
 
@@ -74,7 +74,7 @@ def test_the_digest_of_a_notebook_s_class_moves_with_what_it_is_made_of(cell: in
 
 def test_a_class_without_source_says_so_and_a_failure_in_a_notebook_names_the_cell_s_line() -> None:
     namespace: dict[str, Any] = {"__name__": "nowhere"}
-    exec("\n".join(CELLS), namespace)
+    exec(compile("\n".join(CELLS), "<nowhere>", "exec", dont_inherit=True), namespace)
     record = trained(namespace["Mine"]())
     assert record.status == "finished" and record.fingerprints["method"] == UNKNOWN
     broken = in_a_notebook([*CELLS[:1], "def penalty(ids, output):\n    return 1 / 0", CELLS[2]])["Mine"]
