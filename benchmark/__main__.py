@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark import commandline, plugins
+from benchmark import api, commandline, plugins
 from benchmark.config import CONTROL, SUITES, Suite, cache_folder, read_suite
 from benchmark.discovery import KINDS, SINGULAR, entry
 from benchmark.errors import Incompatible, UserError
@@ -75,30 +75,20 @@ def _mute() -> None:
 
 
 def run(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.reporting.leaderboard import leaderboard as board
-    from benchmark.search.run import run_suite
-
     suite = narrowed(read_suite(parsed.suite), parsed)
-    store = Store(parsed.results)
-    store.create()
-    listeners = []
-    if not parsed.no_track:
-        from benchmark.tracking.mlflow_store import Tracker
-
-        listeners.append(Tracker(parsed.results))
     with contextlib.redirect_stdout(sys.stderr):  # standard output is the board, whatever a plug-in prints
-        summary = run_suite(
+        summary = api.run(
             suite,
             parsed.results,
-            parsed.executor,
-            parsed.device,
-            parsed.address,
-            parsed.cpus_per_trial,
-            parsed.gpus_per_trial,
-            listeners=listeners,
+            executor=parsed.executor,
+            device=parsed.device,
+            address=parsed.address,
+            cpus_per_trial=parsed.cpus_per_trial,
+            gpus_per_trial=parsed.gpus_per_trial,
+            track=not parsed.no_track,
         )
     browse = f"{sys.executable} -m benchmark ui --results {parsed.results}"
-    _say(board(store, None, "table"), f"\n{summary}", f"Records: {store.folder}   Browse: {browse}")
+    _say(api.leaderboard(parsed.results), f"\n{summary}", f"Records: {Store(parsed.results).folder}   Browse: {browse}")
     return 1 if summary.statuses.get("failed") else 0
 
 
@@ -120,9 +110,7 @@ def narrowed(suite: Suite, parsed: argparse.Namespace) -> Suite:
 
 
 def leaderboard(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.reporting.leaderboard import leaderboard as board
-
-    print(board(Store(parsed.results), parsed.dataset, parsed.format))
+    print(api.leaderboard(parsed.results, dataset=parsed.dataset, format=parsed.format))
     return 0
 
 
@@ -263,38 +251,26 @@ def describe(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) ->
 
 
 def train(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.search.cells import default_trial, expand
-    from benchmark.training.trial import run_trial
-
-    options = {"methods": {parsed.method: knobs["method"]}, "backbones": {parsed.backbone: knobs.get("backbone", {})}}
-    suite = Suite(
-        name="train",
-        datasets=(parsed.dataset,),
-        methods=(parsed.method,),
-        backbones=(parsed.backbone,),
-        scales=(parsed.scale,),
-        depths=() if parsed.depth is None else (parsed.depth,),
-        dimension=parsed.dimension,
-        training=knobs["training"],
-        options=options,
-    )
-    store = None
-    if parsed.results is not None:
-        store = Store(parsed.results)
-        store.create()
     with contextlib.redirect_stdout(sys.stderr):  # standard output is the record, whatever a plug-in prints
-        [cell] = expand(suite)
-        trial = default_trial(cell, "final", parsed.seed, 1)
-        report = _nothing if sys.stderr.isatty() else _say_epoch  # a terminal has a bar
-        record = run_trial(trial, report, parsed.device, parsed.threads, interactive=True)
-    if store is not None:
-        store.write(record)
+        record = api.train(
+            parsed.method,
+            parsed.backbone,
+            parsed.dataset,
+            scale=parsed.scale,
+            dimension=parsed.dimension,
+            depth=parsed.depth,
+            seed=parsed.seed,
+            training=knobs["training"],
+            method_options=knobs["method"],
+            backbone_options=knobs.get("backbone"),
+            threads=parsed.threads,
+            device=parsed.device,
+            results=parsed.results,
+            report=None if sys.stderr.isatty() else _say_epoch,  # a terminal has a bar
+            interactive=True,
+        )
     _say(record.to_json().rstrip())
     return 0 if record.status == "finished" else 1
-
-
-def _nothing(metrics: Mapping[str, float]) -> None:
-    """Reports nothing."""
 
 
 def _say_epoch(metrics: Mapping[str, float]) -> None:

@@ -36,7 +36,7 @@ def named(kind: Kind, chosen: str | Method | Backbone, options: Mapping[str, Any
     Raises UserError: unknown name, impossible setting, a class that does not keep the contract or has the name of a plug-in that it is not.
     """
     if isinstance(chosen, str):
-        return Named(chosen, options, plugins.make(kind, chosen, options))
+        return Named(chosen, dict(options), plugins.make(kind, chosen, options))
     contract, what = plugins.contract_of(kind), SINGULAR[kind]
     owner = type(chosen)
     if isinstance(chosen, type):

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 # From the top to the bottom: a floor may import itself and the floors below it.
 FLOORS = [
     {"benchmark.__main__"},
+    {"benchmark.api"},
     {"benchmark.reporting", "benchmark.tracking"},
     {"benchmark.search", "benchmark.speed", "benchmark.checking"},
     {"benchmark.training"},

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas
 import pytest
 
+import benchmark
 from benchmark import commandline, plugins
 from benchmark.__main__ import main
 
@@ -25,10 +29,16 @@ cardinalities = [3, 8, 40]
 """
 
 
+def code_under(heading: str) -> str:
+    """The Python of the README's section."""
+    [code] = re.findall(r"```python\n(.*?)```", README.split(f"\n## {heading}\n")[1].split("\n## ")[0], re.DOTALL)
+    return str(code)
+
+
 @pytest.fixture
 def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A private folder with the example; who has pasted it into methods/, as the README says, has it there."""
-    [code] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code = code_under("Add a method")
     assert len(code.splitlines()) <= 40
     monkeypatch.delenv("BENCHMARK_PLUGINS", raising=False)
     if "apart" not in plugins.names("methods"):
@@ -57,6 +67,20 @@ def test_the_example_method_is_listed_trained_with_every_backbone_and_on_the_boa
 def test_the_example_method_passes_check(private: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "apart"]) == 0
     assert "FAILED" not in capsys.readouterr().out
+
+
+def test_the_lines_from_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    random = np.random.default_rng(0)
+    frame = pandas.DataFrame({"click": random.integers(0, 2, 900), "ad": random.integers(0, 60, 900), "price": random.random(900)})
+    code = code_under("From Python")
+    assert len([line for line in code.splitlines() if line]) <= 8
+    names: dict[str, Any] = {"frame": frame, "__name__": "notebook"}
+    for text in (code_under("Add a method"), code):
+        exec(compile(text, "README.md", "exec", dont_inherit=True), names)  # without this file's __future__
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[:2]] == ["finished"] * 2
+    assert sorted(names["table"].index) == sorted(benchmark.results("results/mine")["method"]) == ["Apart", "single_embedding"]
 
 
 def test_every_command_line_of_the_readme_parses(private: Path) -> None:

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from benchmark import commandline, plugins
+from benchmark import commandline
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -44,7 +44,7 @@ def test_the_version_without_an_installation(monkeypatch: pytest.MonkeyPatch, tm
 
     monkeypatch.setattr(metadata, "version", missing)
     assert commandline.version() == PROJECT["version"]
-    monkeypatch.setattr(plugins, "PACKAGE", tmp_path / "benchmark")
+    monkeypatch.setattr(commandline, "PACKAGE", tmp_path / "benchmark")
     assert commandline.version() == "unknown"
 
 

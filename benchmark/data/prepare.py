@@ -41,7 +41,7 @@ def prepare(
     """
     dataset: DataSet = plugins.make("datasets", name, dict(options))
     if alias is not None:
-        _check_alias(alias)
+        check_alias(alias)
     folder = folder_of(alias or name, {} if alias else options)
     identity: dict[str, Any] = json.loads(
         canonical(
@@ -139,7 +139,7 @@ def _checksums(source_path: Path) -> dict[str, str]:
     return checksums
 
 
-def _check_alias(alias: str) -> None:
+def check_alias(alias: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", alias):
         raise UserError(f"data set name {alias!r}: use up to 100 letters, digits, '_', '.' and '-' only; give another with --name")
     if alias in plugins.names("datasets"):

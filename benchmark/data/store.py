@@ -91,6 +91,7 @@ class Prepared:
 
     def arrays(self, part: str) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
         """Local ids (n, F) and labels (n,) of a part, memory-mapped. Raises UserError when the folder is not what it was when opened."""
+        self._check_unchanged()  # or other data would be called damaged
         mapped = _mapped(self.folder, part, self.rows[part], len(self.schema.fields))
         self._check_unchanged()
         return mapped

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from benchmark.contracts import Backbone, CTRModel
 from benchmark.data.batches import Rows
+from benchmark.errors import UserError
 from benchmark.metrics.ctr import auc, logloss
-from benchmark.metrics.spectral import layer_metrics, table_metrics
+from benchmark.metrics.spectral import layer_metrics, spectrum, table_metrics
 from benchmark.schema import Schema
 
 BATCH = 8192
@@ -69,3 +70,21 @@ def spectra(
             added = layer_metrics(layer - layers[index - 1], eligible)
             found |= {f"spectral/layer{index}/term/{name}": value for name, value in added.items() if name.startswith("batch")}
     return found
+
+
+@torch.no_grad()
+def table_spectra(model: CTRModel, schema: Schema, value_counts: Sequence[np.ndarray] | None) -> dict[str, np.ndarray]:
+    """For each field the singular values, descending, of its table: (min(rows, D),). Without a table there are none.
+
+    Rows are those that training data has, as for the metrics ``spectral/table/…``; without ``value_counts`` all. Raises UserError where the
+    table is not of that data.
+    """
+    table = model.table()
+    if table is None:
+        return {}
+    if len(table) != schema.values:
+        raise UserError(f"the model's table has {len(table)} rows, the data {schema.values} values; name the data that the model is for")
+    parts = torch.split(table.detach().cpu(), [field.cardinality for field in schema.fields])
+    if value_counts is not None:
+        parts = tuple(rows[torch.from_numpy(counts > 0)] for rows, counts in zip(parts, value_counts, strict=True))
+    return {field.name: spectrum(rows).numpy() for field, rows in zip(schema.fields, parts, strict=True)}

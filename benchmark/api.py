@@ -1,0 +1,259 @@
+"""The suite from Python: ``import benchmark``, then ``benchmark.train(…)`` and the others below (docs/notebook.ipynb).
+
+The commands go the same ways (benchmark/__main__.py). A mistake of the caller raises UserError with one line; what goes wrong inside a
+training is the status of its record. Nothing heavy is imported before a function needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from benchmark.config import Suite, read_suite
+from benchmark.records import Record, Store
+
+if TYPE_CHECKING:
+    import numpy
+    import pandas
+    import polars
+
+    from benchmark.contracts import Backbone, CTRModel, Method
+    from benchmark.data.store import Prepared
+    from benchmark.reporting.leaderboard import Format
+    from benchmark.schema import Schema
+    from benchmark.search.run import Summary
+
+
+def dataset(
+    frame: pandas.DataFrame | polars.DataFrame,
+    *,
+    name: str,
+    label: str,
+    categorical: Sequence[str] = (),
+    numeric: Sequence[str] = (),
+    min_count: int = 1,
+    buckets: int = 32,
+    split: str = "",
+    seed: int = 0,
+    split_column: str = "",
+    by_time: str = "",
+) -> Prepared:
+    """A table of yours as a data set, encoded into the cache under ``name``, by which commands and suites find it too.
+
+    Another table under the same name replaces it. The index of a pandas frame is no column.
+
+    label:        column with 0 and 1
+    categorical:  columns; none given: every column that has no other use
+    numeric:      columns of numbers, which are put into ``buckets`` of equal training frequency
+    min_count:    rarer training values become out-of-vocabulary
+    split:        "train:valid:test" as shares of the rows, drawn at random with ``seed``; none given: "8:1:1"
+    split_column: column that says train, valid or test in each row, instead
+    by_time:      column by which the youngest rows are the test part, instead of a random draw
+
+    Raises UserError.
+    """
+    from benchmark.data.frame import prepare_frame
+
+    columns = {"label": label, "categorical": categorical, "numeric": numeric, "split_column": split_column, "by_time": by_time}
+    return prepare_frame(frame, name, {**columns, "min_count": min_count, "buckets": buckets, "split": split, "seed": seed})
+
+
+def prepared(name: str, options: Mapping[str, Any] | None = None) -> Prepared:
+    """A data set by its name, with settings of its plug-in: ``prepared("synthetic", {"rows": 10_000})``.
+
+    Raises UserError, also where it must be prepared first (``python -m benchmark prepare NAME``).
+    """
+    from benchmark.data.resolve import resolve
+
+    return resolve(name, options or {})
+
+
+def train(
+    method: str | Method,
+    backbone: str | Backbone = "dcnv2",
+    data: str | Prepared = "synthetic",
+    *,
+    scale: int = 1,
+    dimension: int = 10,
+    depth: int | None = None,
+    seed: int = 0,
+    training: Mapping[str, Any] | None = None,
+    method_options: Mapping[str, Any] | None = None,
+    backbone_options: Mapping[str, Any] | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    results: str | Path | None = None,
+    report: Callable[[Mapping[str, float]], None] | None = None,
+    keep: Callable[[CTRModel], None] | None = None,
+    interactive: bool = False,
+) -> Record:
+    """Train and test one trial in this process, nothing tuned: what ``python -m benchmark train`` does.
+
+    method:    a name ("roblock", "roblock:no_hsic"), or an object of a class, of a plug-in's or of your own. Your own is called by the name
+               of its class in record and board; its name and settings are the trial's identity, its code is a digest in the record.
+    backbone:  the same; a sanity row has none, and no scale
+    data:      a name, or what ``dataset`` or ``prepared`` returns
+    scale:     the table's width is scale · dimension numbers a field
+    depth:     interaction layers; None: the backbone's own. An object has its own.
+    training:  settings of ``benchmark.config.Training``: epochs, batch_size (rows), learning_rate …
+    method_options, backbone_options: settings of what is given by name; an object has them in its fields
+    threads:   torch threads while it trains; None: torch's own choice
+    device:    "cpu", "cuda", or "auto": the GPU where there is one
+    results:   folder in which the record is stored, for ``results`` and ``leaderboard``; a record of the same trial is replaced
+    report:    called after each epoch with its entry of the curve
+    keep:      called with the trained model of a finished trial, which is else let go
+    interactive: show a bar where stderr is a terminal, and the traceback of a failure
+
+    The record's status is "finished", "diverged", "incompatible" or "failed", then with reason and frames. Sets torch's random seed.
+    Raises UserError: unknown name, impossible setting, data that is not prepared, a class that does not keep the contract or has the name
+    of a plug-in.
+    """
+    from benchmark.search.single import counted, data_of, pair, single
+    from benchmark.training.trial import train as trained
+
+    store = None
+    if results is not None:
+        store = Store(Path(results))
+        store.create()
+    chosen = pair(method, backbone, depth, method_options or {}, backbone_options or {})
+    trial, objects = single(chosen, data_of(data), scale, dimension, seed, training or {})
+    wanted = None if threads is None else counted("threads", threads, 1)
+    with _torch_threads_kept():
+        record = trained(trial, objects, report or _silent, device, wanted, interactive, keep)
+    if store is not None:
+        store.write(record)
+    return record
+
+
+def build(
+    method: str | Method,
+    backbone: str | Backbone = "dcnv2",
+    data: str | Prepared | Schema = "synthetic",
+    *,
+    scale: int = 1,
+    dimension: int = 10,
+    depth: int | None = None,
+    seed: int = 0,
+    embedding_std: float = 1e-2,
+    method_options: Mapping[str, Any] | None = None,
+    backbone_options: Mapping[str, Any] | None = None,
+) -> CTRModel:
+    """The untrained model, as ``train`` with the same arguments starts from it: ids (B, F) -> benchmark.contracts.Output.
+
+    data:          a schema will do
+    embedding_std: the table is drawn from N(0, embedding_std²)
+
+    Sets torch's random seed. Raises benchmark.Incompatible where the method cannot work with the backbone, and UserError.
+    """
+    import torch
+
+    from benchmark.parts import assemble
+    from benchmark.schema import Schema
+    from benchmark.search.single import counted, data_of, pair
+    from benchmark.training.trial import draw_table
+
+    chosen = pair(method, backbone, depth, method_options or {}, backbone_options or {})
+    schema = data if isinstance(data, Schema) else data_of(data).schema
+    recipe = None if chosen.backbone is None else chosen.backbone.made
+    scale = 1 if recipe is None else counted("scale", scale, 1)
+    torch.manual_seed(counted("seed", seed, 0))
+    model = assemble(chosen.method.made, recipe, schema, scale, counted("dimension", dimension, 1))
+    draw_table(model, embedding_std, seed)
+    return model
+
+
+def spectrum(model: CTRModel, data: str | Prepared | Schema = "synthetic") -> dict[str, numpy.ndarray]:
+    """Field -> the singular values of its table, descending, (min(rows, D),): what ``spectral/table/<field>/…`` of a record is made of.
+
+    Of prepared data the rows are those of values that its training part has; of a schema all. A model without a table has none.
+    Raises UserError where the model is not of that data.
+    """
+    from benchmark.schema import Schema
+    from benchmark.search.single import data_of
+    from benchmark.training.evaluate import table_spectra
+
+    if isinstance(data, Schema):
+        return table_spectra(model, data, None)
+    known = data_of(data)
+    return table_spectra(model, known.schema, known.value_counts())
+
+
+def run(
+    suite: Suite | str | Path,
+    results: str | Path = "results",
+    *,
+    executor: Literal["ray", "local"] = "local",
+    device: str = "auto",
+    address: str | None = None,
+    cpus_per_trial: float = 1,
+    gpus_per_trial: float | None = None,
+    track: bool = False,
+) -> Summary:
+    """Train every cell of a suite that ``results`` has no record of: what ``python -m benchmark run`` does.
+
+    suite:    its name, the path of its file, or a ``benchmark.Suite``; methods, backbones and data sets are named in it, so classes of a
+              notebook cannot take part
+    results:  folder of the records
+    executor: "local": one trial after another in this process; "ray": side by side on this machine, or on the cluster at ``address``
+    cpus_per_trial, gpus_per_trial: what a trial gets; its torch threads are as many as its CPUs
+    track:    also into MLflow
+
+    Raises UserError before anything is trained.
+    """
+    from benchmark.search.run import run_suite
+
+    folder = Path(results)
+    chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
+    listeners = []
+    if track:
+        from benchmark.tracking.mlflow_store import Tracker
+
+        Store(folder).create()
+        listeners.append(Tracker(folder))
+    with _torch_threads_kept():
+        return run_suite(chosen, folder, executor, device, address, cpus_per_trial, gpus_per_trial, listeners=listeners)
+
+
+def results(folder: str | Path = "results") -> pandas.DataFrame:
+    """The records of a folder as a data frame, one row each, in the order of their ids.
+
+    Columns: trial_id, dataset, backbone, method, scale, depth, seed, stage ("tune" or "final"), draw, status, reason, then every metric and
+    cost by its name in the records (test/auc, spectral/table/effective_rank, fit_seconds, parameters_dense …), NaN where one is absent.
+    Without records just the first columns. Raises UserError for a file that is no record.
+    """
+    from benchmark.reporting.frame import frame
+
+    return frame(Store(Path(folder)))
+
+
+def leaderboard(folder: str | Path = "results", *, dataset: str | None = None, format: Format = "table") -> str:
+    """The board of a folder's records as ``python -m benchmark leaderboard`` prints it: "table", "markdown", "csv" or "json".
+
+    dataset: only the board of this one. Raises UserError, also where nothing has finished yet.
+    """
+    from typing import get_args
+
+    from benchmark.reporting.leaderboard import Format
+    from benchmark.reporting.leaderboard import leaderboard as board
+    from benchmark.values import known
+
+    known("format", format, get_args(Format), "leaderboard")
+    return board(Store(Path(folder)), dataset, format)
+
+
+@contextmanager
+def _torch_threads_kept() -> Iterator[None]:
+    """A trial sets their number; what else the caller's process does with torch is none of its business."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _silent(metrics: Mapping[str, float]) -> None:
+    """Reports nothing."""

@@ -1,0 +1,58 @@
+"""A data frame in memory -> a prepared data set: as the Parquet file that it would be, by the same plug-in as every table of a user."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from benchmark.config import cache_folder
+from benchmark.data.prepare import check_alias, prepare
+from benchmark.data.store import Prepared
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def prepare_frame(frame: pandas.DataFrame | pl.DataFrame, name: str, options: Mapping[str, Any]) -> Prepared:
+    """The rows of ``frame`` encoded under ``name`` with the settings of the plug-in ``csv``; what was prepared under it before is replaced.
+
+    An index is no column. Raises UserError.
+    """
+    check_alias(name)
+    called = f"data frame {name}"
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        # In the cache, which has room for data sets; the folder for temporary files may lie in memory.
+        with tempfile.TemporaryDirectory(prefix=".frame-", dir=cache_folder()) as folder:
+            path = Path(folder) / f"{name}.parquet"
+            _polars(frame, called).write_parquet(path)
+            try:
+                return prepare("csv", options, path, alias=name)
+            except UserError as error:
+                raise UserError(str(error).replace(str(path), called)) from None
+    except OSError as error:
+        raise UserError(f"{called}: cannot be written to {cache_folder()} ({error}); set BENCHMARK_CACHE to another folder") from None
+
+
+def _polars(frame: object, called: str) -> pl.DataFrame:
+    if isinstance(frame, pl.DataFrame):
+        return frame
+    pandas = sys.modules.get("pandas")  # who has a frame of it has imported it
+    if pandas is None or not isinstance(frame, pandas.DataFrame):
+        raise UserError(f"{called}: give a DataFrame of pandas or Polars, not {type(frame).__name__}")
+    for column in frame.columns:
+        if not isinstance(column, str):
+            raise UserError(f"{called}: the column {column!r} has no text for a name; rename it")
+        if list(frame.columns).count(column) > 1:
+            raise UserError(f"{called}: the column {column!r} is there twice; rename one of them")
+    try:
+        found: pl.DataFrame = pl.from_pandas(frame)
+        return found
+    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:  # pyarrow's errors are both of the former
+        raise UserError(f"{called}: a column holds values of several kinds: {' '.join(str(error).split())[:200]}") from None

@@ -1,0 +1,74 @@
+"""What a mistake in a notebook gets: a UserError with one line that says what, where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from standin_method import DATA, Halved, Thawed, table, trained, vicreg
+
+import benchmark
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCHMARK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+MISTAKES: list[tuple[Any, str]] = [
+    (lambda: trained("robloc"), "unknown method 'robloc'; did you mean 'roblock'?"),
+    (lambda: trained("roblock:no_hisc"), "unknown preset 'no_hisc'; did you mean 'no_hsic'?"),
+    (lambda: trained("single_embedding", "dcn"), "unknown backbone 'dcn'; did you mean 'dcnv2'?"),
+    (lambda: trained("constant", data="sinthetic"), "unknown data set 'sinthetic'; did you mean 'synthetic'?"),
+    (lambda: trained("constant", data="frappe_x1"), "data set frappe_x1 is not prepared"),
+    (lambda: trained("constant", data=table()), "not DataFrame"),
+    (lambda: trained(Halved), "method Halved: this is a class; give an object of it: Halved()"),  # type: ignore[arg-type]
+    (lambda: trained(3), "method 3: give the name of a method, or an object of a class of Method"),  # type: ignore[arg-type]
+    (lambda: trained(vicreg()), "a plug-in is called vicreg already; give the class another name"),
+    (lambda: trained(Thawed()), "Thawed must be a frozen dataclass"),
+    (lambda: trained(Halved(weight=-1.0)), "method Halved: weight = -1.0; it must not be negative"),
+    (lambda: trained(Halved(weight="much")), "method Halved: weight = 'much'; it must be of type float"),  # type: ignore[arg-type]
+    (lambda: trained(Halved(), method_options={"weight": 2.0}), "an object has its settings in its fields; give it no others (weight)"),
+    (lambda: trained("constant", depth=2), "depth is given twice"),
+    (lambda: trained("single_embedding", scale=0), "scale = 0; it must be at least 1"),
+    (lambda: trained("single_embedding", scale=1.5), "scale = 1.5; it must be a whole number"),
+    (lambda: trained("single_embedding", threads=0), "threads = 0; it must be at least 1"),
+    (lambda: trained("single_embedding", seed=-1), "seed = -1; it must be at least 0"),
+    (lambda: trained("multi_embedding", method_options={"sets": 3}), "width 10 (scale 1 x dimension 10) is not divisible by 3 sets"),
+    (lambda: trained("constant", training={"epoch": 1}), "unknown key 'epoch'; did you mean 'epochs'?"),
+    (lambda: trained("constant", results="/dev/null/results"), "the results folder cannot be written"),
+    (lambda: benchmark.run("quik"), "unknown suite 'quik'; did you mean 'quick'?"),
+    (lambda: benchmark.leaderboard("/no/such/folder"), "no finished records in /no/such/folder/records"),
+    (lambda: benchmark.leaderboard(format="html"), "unknown format 'html'"),  # type: ignore[arg-type]
+    (lambda: benchmark.results("/dev/null"), "the records cannot be read"),
+    (lambda: benchmark.build("constant", data="sinthetic"), "did you mean 'synthetic'?"),
+    (
+        lambda: benchmark.spectrum(benchmark.build("single_embedding", data=benchmark.prepared("synthetic", DATA).schema), "synthetic"),
+        "name the data that the model is for",
+    ),
+    (lambda: benchmark.dataset(table(), name="bad", label="clicks"), "data frame bad: unknown column 'clicks'; did you mean 'click'?"),
+    (lambda: benchmark.dataset(table(5), name="bad", label="click"), "data frame bad: 5 rows, split 8:1:1: valid would be empty"),
+    (
+        lambda: benchmark.dataset(table().assign(click=2), name="bad", label="click"),
+        "data frame bad: row 1, column 'click': '2' is no label",
+    ),
+    (lambda: benchmark.dataset(table(), name="a/b", label="click"), "data set name 'a/b': use up to 100 letters"),
+    (lambda: benchmark.dataset([1], name="bad", label="click"), "data frame bad: give a DataFrame of pandas or Polars, not list"),  # type: ignore[arg-type]
+    (lambda: benchmark.dataset(table().rename(columns={"ad": 3}), name="bad", label="click"), "the column 3 has no text for a name"),
+    (lambda: benchmark.dataset(table().assign(ad=[1, "x"] * 300), name="bad", label="click"), "a column holds values of several kinds"),
+]
+
+
+@pytest.mark.parametrize(("mistake", "words"), MISTAKES, ids=[words[:30] for _, words in MISTAKES])
+def test_a_mistake_is_one_line(mistake: Any, words: str) -> None:
+    with pytest.raises(benchmark.UserError) as caught:
+        mistake()
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_what_cannot_be_built_says_why() -> None:
+    with pytest.raises(benchmark.Incompatible, match="it was told to"):
+        benchmark.build(Halved(fails="incompatible"), data=benchmark.prepared("synthetic", DATA))
