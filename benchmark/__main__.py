@@ -1,23 +1,14 @@
-"""The commands: parse, call, print. ``python -m benchmark --help``."""
+"""``python -m benchmark``: parse, call, and turn what goes wrong into one line."""
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import dataclasses
 import io
-import os
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-from benchmark import api, commandline, plugins
-from benchmark.config import CONTROL, SUITES, Suite, cache_folder, read_suite
-from benchmark.discovery import KINDS, SINGULAR, entry
+from benchmark import commandline
+from benchmark.commands import COMMANDS, mute
 from benchmark.errors import Incompatible, UserError
-from benchmark.records import Record, Store
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,23 +17,8 @@ def main(arguments: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Δ or σ gets question marks, not an error
     try:
-        parsed, knobs = commandline.parse(arguments)
-        code = {
-            "run": run,
-            "leaderboard": leaderboard,
-            "compare": compare,
-            "ui": ui,
-            "figures": figures,
-            "track": track,
-            "status": status,
-            "list": list_plugins,
-            "prepare": prepare,
-            "describe": describe,
-            "train": train,
-            "speed": speed,
-            "check": check,
-            "new": new,
-        }[parsed.command](parsed, knobs)
+        parsed, settings = commandline.parse(arguments)
+        code = COMMANDS[parsed.command](parsed, settings)
         print(end="", flush=True)  # a full disk shows here at the latest
         return code
     except (UserError, Incompatible) as error:
@@ -52,302 +28,12 @@ def main(arguments: Sequence[str]) -> int:
         print("interrupted; what is recorded stays, the same command goes on from there", file=sys.stderr)
         return 130
     except OSError as error:
-        _mute()
+        mute()
         if isinstance(error, BrokenPipeError) and {"run", "train", "prepare"}.isdisjoint(arguments[:1]):
             return 0  # the reader of what is only printed (head, less) has seen enough
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+        file = f"{error.filename}: " if error.filename else ""
+        print(f"error: {file}{error.strerror or error}", file=sys.stderr)
         return 2
-
-
-def _say(*lines: str) -> None:
-    """The end of a command that has done its work: that stands, with its exit status, even if nobody reads of it any more."""
-    try:
-        print(*lines, sep="\n", flush=True)
-    except BrokenPipeError:
-        _mute()
-
-
-def _mute() -> None:
-    """Let the rest of standard output go nowhere: Python would try it, and complain, once more at its end."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def run(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    suite = narrowed(read_suite(parsed.suite), parsed)
-    with contextlib.redirect_stdout(sys.stderr):  # standard output is the board, whatever a plug-in prints
-        summary = api.run(
-            suite,
-            parsed.results,
-            executor=parsed.executor,
-            device=parsed.device,
-            address=parsed.address,
-            cpus_per_trial=parsed.cpus_per_trial,
-            gpus_per_trial=parsed.gpus_per_trial,
-            track=not parsed.no_track,
-        )
-    browse = f"{sys.executable} -m benchmark ui --results {parsed.results}"
-    _say(api.leaderboard(parsed.results), f"\n{summary}", f"Records: {Store(parsed.results).folder}   Browse: {browse}")
-    return 1 if summary.statuses.get("failed") else 0
-
-
-def narrowed(suite: Suite, parsed: argparse.Namespace) -> Suite:
-    """The suite with the axes that the command line replaces."""
-    axes: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name in ("datasets", "backbones", "methods", "scales", "depths", "seeds", "trials")
-        if (value := getattr(parsed, name)) is not None
-    }
-    # Options of a plug-in that the command line took off the suite's axis go with it; other unknown names stay, to be reported.
-    dropped = {
-        kind: {name for product in suite.products() for name in getattr(product, kind)} - set(axes[kind]) if kind in axes else set()
-        for kind in suite.options
-    }
-    options = {kind: {name: v for name, v in by_name.items() if name not in dropped[kind]} for kind, by_name in suite.options.items()}
-    also = tuple({axis: entries for axis, entries in block.items() if axis not in axes} for block in suite.also)
-    return dataclasses.replace(suite, **axes, options=options, also=also)
-
-
-def leaderboard(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    print(api.leaderboard(parsed.results, dataset=parsed.dataset, format=parsed.format))
-    return 0
-
-
-def compare(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.reporting.comparison import compare as compared
-
-    print(compared(_recorded(parsed.results), parsed.to, parsed.dataset, parsed.format, parsed.metric))
-    return 0
-
-
-def ui(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.tracking.mlflow_store import boards, rebuild, ui_command
-
-    command, environment = ui_command(parsed.results, parsed.host, parsed.port)
-    _, left_out = rebuild(Store(parsed.results), parsed.results)
-    for line in left_out:
-        print(f"error: {line}", file=sys.stderr)
-    server = f"http://{parsed.host}:{parsed.port}"
-    for dataset, address in boards(parsed.results, server).items():
-        print(f"leaderboard of {dataset}: {address}")
-    print(f"MLflow at {server}   (stop with Ctrl-C)", flush=True)
-    os.execvpe(command[0], command, environment)
-
-
-def figures(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.reporting.plots import figures as draw
-
-    records = _recorded(parsed.results)
-    paths = draw(records, parsed.out or parsed.results / "figures")
-    if not paths:
-        raise UserError(f"nothing to draw in {Store(parsed.results).folder}: no cell with a backbone has finished yet")
-    for path in paths:
-        print(path)
-    return 0
-
-
-def track(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.tracking.mlflow_store import rebuild
-
-    store = Store(parsed.results)
-    if not store.paths():
-        raise UserError(_nothing_in(store))
-    written, left_out = rebuild(store, parsed.results)
-    print(f"{written} records added to the MLflow store")
-    for line in left_out:
-        print(f"error: {line}", file=sys.stderr)
-    return 2 if left_out else 0
-
-
-def _recorded(results: Path) -> list[Record]:
-    """The records of a results folder. Raises UserError when there are none."""
-    found = list(Store(results))
-    if not found:
-        raise UserError(_nothing_in(Store(results)))
-    return found
-
-
-def _nothing_in(store: Store) -> str:
-    return f"no records in {store.folder}; run `python -m benchmark run quick` first, or name another folder"
-
-
-def status(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.data.store import prepared_names
-
-    records = list(Store(parsed.results))
-    counts = Counter((record.trial.stage, record.status) for record in records)
-    print(f"{len(records)} records in {Store(parsed.results).folder}")
-    for (stage, state), count in sorted(counts.items()):
-        print(f"  {stage:6}{state:14}{count}")
-    for record in records:
-        if record.status != "finished":
-            turn = f"tuning {record.trial.draw}" if record.trial.stage == "tune" else f"seed {record.trial.seed}"
-            print(f"  {record.status}: {record.trial.cell}, {turn} ({record.trial_id}): {record.reason}")
-    print(f"prepared data sets in {cache_folder()}: {', '.join(prepared_names()) or 'none'}")
-    return 0
-
-
-def list_plugins(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.data.store import prepared_names
-
-    broken = []
-    for kind in KINDS:
-        print(f"{SINGULAR[kind]}s")
-        for name in plugins.names(kind):
-            try:
-                found = entry(kind, name) or plugins.plugin(kind, name)
-                print(f"  {name:24}{found.summary}\n{'':26}{found.source}")
-                if kind == "methods" and found.presets:
-                    print(f"{'':26}presets: {', '.join(f'{name}:{preset}' for preset in found.presets)}")
-            except UserError as error:
-                broken.append(str(error))
-    print("prepared data sets\n  " + (", ".join(prepared_names()) or "none"))
-    print("suites")
-    for path in sorted(SUITES.glob("*.toml")):
-        print(f"  {path.stem:24}{read_suite(path.stem).summary}")
-    for line in broken:
-        print(f"error: {line}", file=sys.stderr)
-    return 2 if broken else 0
-
-
-def prepare(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.data.files import plain_name
-    from benchmark.data.prepare import prepare as encode
-    from benchmark.data.store import folder_of, identity_of
-
-    name = commandline.dataset_plugin(parsed.dataset)
-    source_path, alias = parsed.source_path, parsed.name
-    if name == "csv":
-        if source_path is None and parsed.dataset == "csv":
-            raise UserError("prepare csv: name your file, as in `python -m benchmark prepare FILE --label COLUMN`")
-        source_path = source_path or Path(parsed.dataset)
-        alias = alias or plain_name(source_path)
-    before = None if alias is None or parsed.force else identity_of(folder_of(alias, {}))
-    prepared = encode(name, knobs["dataset"], source_path, parsed.allow_checksum_mismatch, alias, parsed.force)
-    parts = ", ".join(f"{part} {rows:,}" for part, rows in prepared.rows.items())
-    schema = prepared.schema
-    gone = []
-    made_from = (before or {}).get("files")
-    if isinstance(made_from, dict) and made_from != (identity_of(prepared.folder) or {}).get("files"):
-        gone = [f"note: it replaces {prepared.name} as made from {', '.join(made_from)}; another --name would keep both"]
-    _say(
-        f"{prepared.name}: {parts} rows, {len(schema.fields)} fields, {schema.values:,} values, fingerprint {prepared.fingerprint}",
-        *(f"note: {note}" for note in prepared.notes),
-        *gone,
-        f"train on it: {sys.executable} -m benchmark run quick --datasets {prepared.name}"
-        if not prepared.options
-        else f"train on it: a suite file with these settings under [options.datasets.{prepared.name}], or give it a --name of its own",
-    )
-    return 0
-
-
-def describe(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.data.resolve import resolve
-    from benchmark.reporting.describe import describe as described
-
-    print(described(resolve(parsed.dataset, {}), parsed.format))
-    return 0
-
-
-def train(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    with contextlib.redirect_stdout(sys.stderr):  # standard output is the record, whatever a plug-in prints
-        record = api.train(
-            parsed.method,
-            parsed.backbone,
-            parsed.dataset,
-            scale=parsed.scale,
-            dimension=parsed.dimension,
-            depth=parsed.depth,
-            seed=parsed.seed,
-            training=knobs["training"],
-            method_options=knobs["method"],
-            backbone_options=knobs.get("backbone"),
-            threads=parsed.threads,
-            device=parsed.device,
-            results=parsed.results,
-            report=None if sys.stderr.isatty() else _say_epoch,  # a terminal has a bar
-            interactive=True,
-        )
-    _say(record.to_json().rstrip())
-    return 0 if record.status == "finished" else 1
-
-
-def _say_epoch(metrics: Mapping[str, float]) -> None:
-    """A line for each epoch, where no bar can be drawn."""
-    shown = f"epoch {metrics['epoch']:.0f}: loss {metrics['train/loss']:.5f}, valid AUC {metrics['valid/auc']:.5f}"
-    print(f"{shown}, {metrics['samples_per_second']:,.0f} samples/s", file=sys.stderr, flush=True)
-
-
-def speed(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.speed.compare import methods, peers, step
-    from benchmark.speed.workload import SHAPES, Workload
-    from benchmark.training.trial import choose_device
-
-    for name, kinds in commandline.SPEED_ONLY.items():
-        if getattr(parsed, name) and parsed.what not in kinds:
-            flag = name.replace("_", "-")
-            raise UserError(f"speed {parsed.what}: --{flag} is for {', '.join(kinds)} only; leave it out")
-    for name in ("scale", "batch", "batches", "threads", "rounds"):
-        if getattr(parsed, name) is not None and getattr(parsed, name) < 1:
-            raise UserError(f"speed: --{name} {getattr(parsed, name)}; it must be at least 1")
-    if parsed.what == "data":
-        from benchmark.speed.data import measure
-        from benchmark.speed.peers import environment
-
-        peer = None if parsed.no_peers else environment()
-        print(measure(parsed.rows or [1_000_000], parsed.threads, parsed.rounds, peer))
-        return 0
-    base = Workload(
-        batch=parsed.batch,
-        batches=parsed.batches,
-        threads=parsed.threads,
-        precision=parsed.precision or "fp32",
-        cardinalities=SHAPES[parsed.shape],
-        scale=parsed.scale or (4 if parsed.what == "methods" else 1),
-    )
-    backbones = parsed.backbones or (["dcnv2"] if parsed.what in ("methods", "scale") else ["dcnv2", "xdeepfm", "finalmlp"])
-    workloads = [
-        dataclasses.replace(base, backbone=backbone, dimension=dimension) for backbone in backbones for dimension in parsed.dimensions
-    ]
-    if parsed.what == "peers":
-        print(peers(workloads, parsed.rounds))
-        return 0
-    device = choose_device(parsed.device)
-    named = [one for name in parsed.methods or () for one in plugins.spelled_out(name)]
-    if parsed.what == "step":
-        several = [dataclasses.replace(workload, method=method) for workload in workloads for method in named or [CONTROL]]
-        print(step(several, device, parsed.rounds, parsed.compile))
-        return 0
-    if parsed.what == "methods":
-        every = [name for name in plugins.names("methods") if plugins.plugin("methods", name).uses_backbone]
-        print(methods(workloads, named or every, device, parsed.rounds))
-        return 0
-    from benchmark.speed.scaling import axes, study  # draws, so it is imported where it is needed only
-
-    for workload in workloads:
-        path = (parsed.out or Path("results/figures")) / f"speed-scale-{workload.backbone}-{workload.dimension}.png"
-        print(study(axes(workload), device, parsed.rounds, path))
-        print(f"figure: {path}")
-    return 0
-
-
-def check(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.checking.check import check as findings
-
-    failed, out = False, sys.stdout
-    with contextlib.redirect_stdout(sys.stderr):  # standard output is what was found, whatever a plug-in prints
-        for finding in findings(parsed.name, commandline.KIND.get(parsed.kind), parsed.origin):
-            failed = failed or finding.verdict == "FAILED"
-            print(finding, file=out, flush=True)
-    return 1 if failed else 0
-
-
-def new(parsed: argparse.Namespace, knobs: dict[str, commandline.Knobs]) -> int:
-    from benchmark.checking.new import write
-
-    _say(*write(commandline.KIND[parsed.kind], parsed.name, parsed.folder))
-    return 0
 
 
 if __name__ == "__main__":

@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import math
 import tomllib
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from benchmark import plugins
 from benchmark.config import CONTROL, Precision, Training
 from benchmark.discovery import PACKAGE, Kind
 from benchmark.errors import UserError
-from benchmark.settings import setting_of
-from benchmark.values import from_text, to_text
+from benchmark.flags import Settings, add_settings, published, read_settings, setting_groups
 
-Knobs = dict[str, Any]  # what the user set; the rest keeps its default
 THREADS = 4096  # more than any machine has
-# Flags of `speed` that not all of its measurements have.
-SPEED_ONLY = {
-    "methods": ("step", "methods"),
-    "compile": ("step",),
-    "scale": ("step", "methods", "scale"),
-    "precision": ("step", "methods", "scale"),
-    "out": ("scale",),
-    "rows": ("data",),
-    "no_peers": ("data",),
-}
 KIND: dict[str, Kind] = {"method": "methods", "backbone": "backbones", "dataset": "datasets"}
 DISTRIBUTION = "embedding-collapse-benchmark"
 DESCRIPTION = "Compares mitigations of embedding collapse in recommendation (CTR) models under one protocol."
@@ -44,7 +30,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> Parser:
-    """All commands without the plug-ins' own settings, which ``add_knobs`` adds when the plug-in is known."""
+    """All commands without the plug-ins' own settings, which ``add_settings`` adds when the plug-in is known."""
     top = Parser(prog="python -m benchmark", description=DESCRIPTION, allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"{DISTRIBUTION} {version()}", help="print name and version")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
@@ -232,20 +218,20 @@ def _device(command: Parser) -> None:
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: the GPU where there is one")
 
 
-def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Knobs]]:
+def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Settings]]:
     """The command, and the settings of plug-ins by group ("training", "method", "backbone", "dataset"). Raises UserError."""
     first = parser()
     wants_help = {"-h", "--help"} & set(arguments)
     if arguments[:1] == ["train"] or (arguments[:1] == ["prepare"] and len(arguments) > 1 and not arguments[1].startswith("-")):
         known, _ = first.parse_known_args([a for a in arguments if a not in wants_help])
-        groups = knob_groups(known)
+        groups = setting_groups(known)
         [command] = [
             c for a in first._actions if isinstance(a, argparse._SubParsersAction) for n, c in a.choices.items() if n == known.command
         ]
         for prefix, (title, owner) in groups.items():
-            add_knobs(command, prefix, title, owner, _published(known) if owner is Training else {})
+            add_settings(command, prefix, title, owner, published(known) if owner is Training else {})
         parsed = _all_known(first, arguments)
-        return parsed, {prefix.strip(".") or _unnamed(known): read_knobs(parsed, prefix, owner) for prefix, (_, owner) in groups.items()}
+        return parsed, {prefix.strip(".") or _unnamed(known): read_settings(parsed, prefix, owner) for prefix, (_, owner) in groups.items()}
     return _all_known(first, arguments), {}
 
 
@@ -258,70 +244,5 @@ def _all_known(first: Parser, arguments: Sequence[str]) -> argparse.Namespace:
     return parsed
 
 
-def _published(known: argparse.Namespace) -> Mapping[str, Any]:
-    """The defaults of training that the named data set and method bring along."""
-    published: dict[str, Any] = {}
-    if known.dataset in plugins.names("datasets"):
-        published |= plugins.plugin("datasets", known.dataset).training
-    return published | dict(plugins.plugin("methods", known.method).training)
-
-
 def _unnamed(known: argparse.Namespace) -> str:
     return "training" if known.command == "train" else "dataset"
-
-
-def knob_groups(known: argparse.Namespace) -> dict[str, tuple[str, type]]:
-    """prefix of the flags -> title, dataclass."""
-    if known.command == "prepare":
-        name = dataset_plugin(known.dataset)
-        return {"": (f"settings of the data set {name}", plugins.plugin("datasets", name))}
-    groups: dict[str, tuple[str, type]] = {"": ("training", Training)}
-    method = plugins.plugin("methods", known.method)
-    groups["method."] = (f"method {known.method}", method)
-    if method.uses_backbone:
-        groups["backbone."] = (f"backbone {known.backbone}", plugins.plugin("backbones", known.backbone))
-    return groups
-
-
-def dataset_plugin(reference: str) -> str:
-    """The plug-in that prepares what the user named: a path goes to ``csv``."""
-    path = Path(reference)
-    is_path = len(path.parts) > 1 or path.suffix != "" or (path.exists() and reference not in plugins.names("datasets"))
-    return "csv" if is_path else reference
-
-
-def add_knobs(command: argparse.ArgumentParser, prefix: str, title: str, owner: type, instead: Mapping[str, Any] = {}) -> None:
-    """A flag for each setting of ``owner``; ``instead`` are defaults that go before its own."""
-    group = command.add_argument_group(title)
-    hints = typing.get_type_hints(owner)
-    for field in dataclasses.fields(owner):
-        if (prefix, field.name) == ("backbone.", "depth"):
-            continue  # --depth
-        shown = to_text(instead.get(field.name, field.default))  # nothing: the field's own help says what that stands for
-        default = "required" if _required(field) else f"default {shown}" if shown else ""
-        choices = typing.get_args(hints[field.name]) if typing.get_origin(hints[field.name]) is typing.Literal else ()
-        said = setting_of(field)
-        words = "; ".join(part for part in (said.help, ", ".join(choices), default) if part)
-        # argparse fills in what stands after a % sign.
-        group.add_argument(_flag(prefix, field.name), dest=f"{prefix}{field.name}", metavar=said.metavar, help=words.replace("%", "%%"))
-
-
-def read_knobs(parsed: argparse.Namespace, prefix: str, owner: type) -> Knobs:
-    """What the user set. Raises UserError for a value of the wrong type, and for a setting without a default that was not given."""
-    hints = typing.get_type_hints(owner)
-    given: Knobs = {}
-    for field in dataclasses.fields(owner):
-        flag, text = _flag(prefix, field.name), getattr(parsed, f"{prefix}{field.name}", None)
-        if text is not None:
-            given[field.name] = from_text(hints[field.name], text, flag)
-        elif _required(field) and (prefix, field.name) != ("backbone.", "depth"):
-            raise UserError(f"python -m benchmark {parsed.command}: {flag} is missing; add {flag} {setting_of(field).metavar}")
-    return given
-
-
-def _required(field: dataclasses.Field[Any]) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-
-
-def _flag(prefix: str, name: str) -> str:
-    return f"--{prefix}{name}" if prefix else f"--{name.replace('_', '-')}"

@@ -11,11 +11,13 @@ ROOT = Path(__file__).parents[1]
 # From the top to the bottom: a floor may import itself and the floors below it.
 FLOORS = [
     {"benchmark.__main__"},
+    {"benchmark.commands"},
     {"benchmark.api"},
     {"benchmark.reporting", "benchmark.tracking"},
     {"benchmark.search", "benchmark.speed", "benchmark.checking"},
     {"benchmark.training"},
     {"benchmark.commandline"},
+    {"benchmark.flags"},
     {"benchmark.methods", "benchmark.datasets", "benchmark.backbones"},
     {"benchmark.data"},
     {"benchmark.parts"},

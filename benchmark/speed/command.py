@@ -1,0 +1,74 @@
+"""What the command ``speed`` measures, by its flags."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from benchmark import plugins
+from benchmark.config import CONTROL
+from benchmark.errors import UserError
+from benchmark.speed.compare import methods, peers, step
+from benchmark.speed.workload import SHAPES, Workload
+from benchmark.training.trial import choose_device
+
+# Flags of `speed` that not all of its measurements have.
+SPEED_ONLY = {
+    "methods": ("step", "methods"),
+    "compile": ("step",),
+    "scale": ("step", "methods", "scale"),
+    "precision": ("step", "methods", "scale"),
+    "out": ("scale",),
+    "rows": ("data",),
+    "no_peers": ("data",),
+}
+
+
+def speed(parsed: argparse.Namespace) -> None:
+    """Measures and prints. Raises UserError for a flag that the measurement does not have."""
+    for name, kinds in SPEED_ONLY.items():
+        if getattr(parsed, name) and parsed.what not in kinds:
+            flag = name.replace("_", "-")
+            raise UserError(f"speed {parsed.what}: --{flag} is for {', '.join(kinds)} only; leave it out")
+    for name in ("scale", "batch", "batches", "threads", "rounds"):
+        if getattr(parsed, name) is not None and getattr(parsed, name) < 1:
+            raise UserError(f"speed: --{name} {getattr(parsed, name)}; it must be at least 1")
+    if parsed.what == "data":
+        from benchmark.speed.data import measure
+        from benchmark.speed.peers import environment
+
+        peer = None if parsed.no_peers else environment()
+        print(measure(parsed.rows or [1_000_000], parsed.threads, parsed.rounds, peer))
+        return
+    base = Workload(
+        batch=parsed.batch,
+        batches=parsed.batches,
+        threads=parsed.threads,
+        precision=parsed.precision or "fp32",
+        cardinalities=SHAPES[parsed.shape],
+        scale=parsed.scale or (4 if parsed.what == "methods" else 1),
+    )
+    backbones = parsed.backbones or (["dcnv2"] if parsed.what in ("methods", "scale") else ["dcnv2", "xdeepfm", "finalmlp"])
+    workloads = [
+        dataclasses.replace(base, backbone=backbone, dimension=dimension) for backbone in backbones for dimension in parsed.dimensions
+    ]
+    if parsed.what == "peers":
+        print(peers(workloads, parsed.rounds))
+        return
+    device = choose_device(parsed.device)
+    named = [one for name in parsed.methods or () for one in plugins.spelled_out(name)]
+    if parsed.what == "step":
+        several = [dataclasses.replace(workload, method=method) for workload in workloads for method in named or [CONTROL]]
+        print(step(several, device, parsed.rounds, parsed.compile))
+        return
+    if parsed.what == "methods":
+        every = [name for name in plugins.names("methods") if plugins.plugin("methods", name).uses_backbone]
+        print(methods(workloads, named or every, device, parsed.rounds))
+        return
+    from benchmark.speed.scaling import axes, study  # draws, so it is imported where it is needed only
+
+    for workload in workloads:
+        path = (parsed.out or Path("results/figures")) / f"speed-scale-{workload.backbone}-{workload.dimension}.png"
+        print(study(axes(workload), device, parsed.rounds, path))
+        print(f"figure: {path}")
