@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-    from benchmark.contracts import Backbone, CTRModel, Method
+    from benchmark.contracts import Backbone, CTRModel
     from benchmark.data.store import Prepared
+    from benchmark.method import Method
     from benchmark.reporting.leaderboard import Format
     from benchmark.schema import Schema
     from benchmark.search.run import Summary
@@ -149,7 +150,7 @@ def build(
     """
     import torch
 
-    from benchmark.parts import assemble
+    from benchmark.method import assemble
     from benchmark.schema import Schema
     from benchmark.search.single import counted, data_of, pair
     from benchmark.training.trial import draw_table

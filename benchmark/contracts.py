@@ -1,15 +1,14 @@
-"""The contract of models: what a method is, what a backbone is, and what they hand to training.
+"""The contract of models and backbones: what training gets, and what a recipe of interaction layers is.
 
-A *method* builds a model out of a *backbone*'s recipe. Everything else in this package is written against these types, so a new plug-in is
-one file (README, "Add a method"). The contract of data sets is benchmark/sources.py; ``python -m benchmark check NAME`` tests a plug-in.
+A *method* (benchmark/method.py) builds a model out of a *backbone*'s recipe. Everything else in this package is written against these
+types, so a new plug-in is one file. The contract of data sets is benchmark/sources.py.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +18,6 @@ from benchmark.errors import UserError as UserError
 from benchmark.settings import Configured
 from benchmark.settings import setting as setting
 from benchmark.settings import tuned as tuned
-
-if TYPE_CHECKING:
-    from benchmark.parts import Parts
 
 
 class Layout(NamedTuple):
@@ -130,25 +126,6 @@ class Backbone(Configured, ABC):
     @abstractmethod
     def head(self, layout: Layout) -> nn.Module:
         """Module (mean of the readouts over the sets: (B,H)) -> logits (B,)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Method(Configured, ABC):
-    """One mitigation. Its dataclass fields are its settings."""
-
-    KIND = "method"
-    summary: ClassVar[str]  # one line for `benchmark list`
-    source: ClassVar[str]  # paper or implementation
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # variants with a name of their own, "<method>:<preset>": their settings
-    uses_backbone: ClassVar[bool] = True  # False: a sanity row, run once per data set instead of once per cell
-    training: ClassVar[Mapping[str, Any]] = {}  # defaults of `Training` that go before the data set's; for sanity rows
-
-    @abstractmethod
-    def build(self, parts: Parts) -> CTRModel:
-        """A model whose table has width D = scale · dimension, out of ``parts`` (benchmark/parts.py).
-
-        Raises Incompatible when this method cannot work with the backbone, UserError when settings do not go together.
-        """
 
 
 def no_penalty(like: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ from benchmark.settings import name_of
 from benchmark.values import from_dict, to_dict
 
 if TYPE_CHECKING:
-    from benchmark.contracts import Backbone, Method
+    from benchmark.contracts import Backbone
+    from benchmark.method import Method
 
 Made = TypeVar("Made", bound="Method | Backbone")
 

@@ -27,7 +27,8 @@ def contract_of(kind: Kind) -> type:
     """What a plug-in of the kind is a subclass of. The contract of models imports torch, which preparing data does without."""
     if kind == "datasets":
         return DataSet
-    from benchmark.contracts import Backbone, Method
+    from benchmark.contracts import Backbone
+    from benchmark.method import Method
 
     return Method if kind == "methods" else Backbone
 

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from benchmark.contracts import CTRModel, Method, Output, tuned
+from benchmark.method import CTRModel, Method, Output, Parts, tuned
 from benchmark.nn.covariance import by_field, correlation, covariance, off_diagonal
-from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)

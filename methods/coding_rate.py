@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmark.contracts import CTRModel, Method, Output, setting, tuned
+from benchmark.method import CTRModel, Method, Output, Parts, setting, tuned
 from benchmark.nn.covariance import by_field
-from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)

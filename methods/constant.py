@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.contracts import CTRModel, Method, Output, no_penalty
-from benchmark.parts import Parts
+from benchmark.method import CTRModel, Method, Output, Parts, no_penalty
 
 
 @dataclass(frozen=True, kw_only=True)

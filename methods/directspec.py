@@ -27,10 +27,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.contracts import CTRModel, Method, setting, tuned
+from benchmark.method import CTRModel, Method, Parts, setting, tuned
 from benchmark.nn.embedding import EmbeddingTable
 from benchmark.nn.precision import float32, widened
-from benchmark.parts import Parts
 
 SHORTEST = 0.1  # of ê'_i when its length is restored: what is left of a row after α = 1 may be rounding noise
 

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from benchmark.contracts import CTRModel, Method, TableRule, tuned
-from benchmark.parts import Parts
+from benchmark.method import CTRModel, Method, Parts, TableRule, tuned
 
 
 @dataclass(frozen=True, kw_only=True)

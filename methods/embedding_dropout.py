@@ -7,9 +7,8 @@ Cost: no parameters, O(B·F·D) time and random numbers in training.
 
 from dataclasses import dataclass
 
-from benchmark.contracts import CTRModel, Method, tuned
+from benchmark.method import CTRModel, Method, Parts, tuned
 from benchmark.nn.dropout import Dropout
-from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)

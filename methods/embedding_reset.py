@@ -17,8 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from benchmark.contracts import CTRModel, Method, TableRule
-from benchmark.parts import Parts
+from benchmark.method import CTRModel, Method, Parts, TableRule
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,8 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import CTRModel, Method, TableRule, tuned
-from benchmark.parts import Parts
+from benchmark.method import CTRModel, Method, Parts, TableRule, tuned
 
 
 @dataclass(frozen=True, kw_only=True)

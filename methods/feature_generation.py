@@ -25,9 +25,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.contracts import CTRModel, Incompatible, Method, setting, tuned
+from benchmark.method import CTRModel, Incompatible, Method, Parts, setting, tuned
 from benchmark.nn.linear import SetLinear
-from benchmark.parts import Parts
 
 Activation = Literal["relu", "silu", "sigmoid", "tanh", "linear"]
 

@@ -22,9 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmark import plugins
-from benchmark.contracts import Backbone, CTRModel, Incompatible, Layout, Method, Output, UserError, no_penalty, setting
+from benchmark.method import Backbone, CTRModel, Incompatible, Layout, Method, Output, Parts, UserError, no_penalty, setting
 from benchmark.nn.model import Interaction
-from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +42,9 @@ class HeteroME(Method):
                 raise UserError(f"hetero_me: kinds = {kind}; it must be one of {', '.join(plugins.names('backbones'))}")
 
     def build(self, parts: Parts) -> CTRModel:
-        layout, own = parts.layout(self.sets), parts.backbone
-        others = [kind for kind in dict.fromkeys(self.kinds) if not isinstance(own, plugins.plugin("backbones", kind))]
-        recipes = [own, *(plugins.make("backbones", kind, {}) for kind in others[: layout.sets - 1])]
+        layout = parts.layout(self.sets)
+        others = [kind for kind in dict.fromkeys(self.kinds) if not isinstance(parts.backbone, plugins.plugin("backbones", kind))]
+        recipes = [parts.backbone, *(plugins.make("backbones", kind, {}) for kind in others[: layout.sets - 1])]
         try:
             return parts.model(sets=self.sets, interaction=HeterogeneousSets(recipes, layout))
         except Incompatible as error:

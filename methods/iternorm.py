@@ -12,9 +12,8 @@ T·F·D³) time.
 
 from dataclasses import dataclass
 
-from benchmark.contracts import CTRModel, Method, setting, tuned
+from benchmark.method import CTRModel, Method, Parts, setting, tuned
 from benchmark.nn.whitening import IterNorm
-from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.contracts import CTRModel, Method, setting
-from benchmark.parts import Parts
+from benchmark.method import CTRModel, Method, Parts, setting
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.contracts import CTRModel, Method, Output, tuned
+from benchmark.method import CTRModel, Method, Output, Parts, tuned
 from benchmark.nn.covariance import by_field, covariance
-from benchmark.parts import Parts
 
 RIDGE = 1e-4
 

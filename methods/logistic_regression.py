@@ -6,9 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import CTRModel, Method, Output, no_penalty
+from benchmark.method import CTRModel, Method, Output, Parts, no_penalty
 from benchmark.nn.embedding import EmbeddingTable
-from benchmark.parts import Parts
 from benchmark.schema import Schema
 
 

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from benchmark.contracts import CTRModel, Method, setting
-from benchmark.parts import Parts
+from benchmark.method import CTRModel, Method, Parts, setting
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from benchmark.contracts import CTRModel, Method, Output, no_penalty, setting
+from benchmark.method import CTRModel, Method, Output, Parts, no_penalty, setting
 from benchmark.nn.model import Interaction
-from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from benchmark.contracts import CTRModel, Incompatible, Method, Output, setting, tuned
+from benchmark.method import CTRModel, Incompatible, Method, Output, Parts, setting, tuned
 from benchmark.nn.cross import FieldBlocks
-from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from benchmark.contracts import CTRModel, Incompatible, Method, Output, setting, tuned
+from benchmark.method import CTRModel, Incompatible, Method, Output, Parts, setting, tuned
 from benchmark.nn.linear import Tower
-from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)

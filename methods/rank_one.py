@@ -12,9 +12,8 @@ training, O(B·F·D) in evaluation.
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmark.contracts import CTRModel, Method, setting, tuned
+from benchmark.method import CTRModel, Method, Parts, setting, tuned
 from benchmark.nn.rebalance import RankOneRebalance
-from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,5 +27,5 @@ class RankOne(Method):
     power_steps: int = setting(2, at_least=1, help="of the power iteration, on each batch")
 
     def build(self, parts: Parts) -> CTRModel:
-        options = (self.strength, self.deflation, self.direction, self.power_steps)
-        return parts.model(transform=RankOneRebalance(parts.fields, parts.width, *options))
+        settings = (self.strength, self.deflation, self.direction, self.power_steps)
+        return parts.model(transform=RankOneRebalance(parts.fields, parts.width, *settings))

@@ -24,14 +24,13 @@ from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
-from benchmark.contracts import CTRModel, Method, Output, UserError, no_penalty, setting, tuned
+from benchmark.method import CTRModel, Method, Output, Parts, UserError, no_penalty, setting, tuned
 from benchmark.nn.block import Block
 from benchmark.nn.decoupler import Decoupler
 from benchmark.nn.embedding import join
 from benchmark.nn.model import Interaction
 from benchmark.nn.rebalance import RankOneRebalance
 from benchmark.nn.router import Router
-from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.contracts import CTRModel, Method, Output, no_penalty, setting, tuned
+from benchmark.method import CTRModel, Method, Output, Parts, no_penalty, setting, tuned
 from benchmark.nn.covariance import by_field
-from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)

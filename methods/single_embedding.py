@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from benchmark.contracts import CTRModel, Method
-from benchmark.parts import Parts
+from benchmark.method import CTRModel, Method, Parts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.contracts import CTRModel, Method, Output, no_penalty, tuned
+from benchmark.method import CTRModel, Method, Output, Parts, no_penalty, tuned
 from benchmark.nn.covariance import by_field
-from benchmark.parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,5 +38,4 @@ def unevenness(ids: Tensor, output: Output) -> Tensor:
     eigenvalues = torch.linalg.eigvalsh(gram)[:, -count:]  # ascending
     sound = eigenvalues > gram.shape[1] * torch.finfo(gram.dtype).eps * eigenvalues[:, -1:]
     values = torch.where(sound, torch.where(sound, eigenvalues, 1).sqrt(), 0)
-    tiny = torch.finfo(values.dtype).tiny
-    return (values / values.mean(1, keepdim=True).clamp_min(tiny)).var(1).mean()
+    return (values / values.mean(1, keepdim=True).clamp_min(torch.finfo(values.dtype).tiny)).var(1).mean()

@@ -22,8 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import CTRModel, Method, UserError, setting, tuned
-from benchmark.parts import Parts
+from benchmark.method import CTRModel, Method, Parts, UserError, setting, tuned
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,9 +25,8 @@ from typing import Any
 
 import torch
 
-from benchmark.contracts import Backbone, CTRModel, Incompatible, Layout, Method
+from benchmark.method import Backbone, CTRModel, Incompatible, Layout, Method, Parts
 from benchmark.nn.model import Interaction
-from benchmark.parts import Parts
 
 TOLERANCE = 0.02
 MOVES = (0, -1, 1, -2, 2)  # steps by which a width that goes in steps may leave the nearest multiple, in the order they are tried

@@ -10,8 +10,8 @@ import pandas
 import torch
 
 import benchmark
-from benchmark.contracts import CTRModel, Incompatible, Method, setting
-from benchmark.parts import Parts
+from benchmark.contracts import CTRModel, Incompatible, setting
+from benchmark.method import Method, Parts
 from benchmark.records import Record
 
 DATA: dict[str, Any] = {"rows": 2000, "cardinalities": [3, 8, 40]}

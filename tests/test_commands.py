@@ -361,7 +361,7 @@ def foreign(folder: Path, name: str, body: str) -> None:
     """A private method whose build() does what ``body`` says."""
     (folder / "methods").mkdir(exist_ok=True)
     (folder / "methods" / f"{name}.py").write_text(
-        "from dataclasses import dataclass\nimport torch\nfrom benchmark.contracts import Method\nprint('hello from a plug-in')\n"
+        "from dataclasses import dataclass\nimport torch\nfrom benchmark.method import Method\nprint('hello from a plug-in')\n"
         "@dataclass(frozen=True, kw_only=True)\nclass Foreign(Method):\n"
         "    summary = 'x'\n    source = 'x'\n"
         "    def build(self, parts):\n"

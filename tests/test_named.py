@@ -46,7 +46,7 @@ def in_a_notebook(cells: list[str]) -> dict[str, Any]:
 
 
 CELLS = [
-    "from dataclasses import dataclass\nfrom benchmark.contracts import Method\nfrom benchmark.nn.covariance import by_field\nHALF = 0.5",
+    "from dataclasses import dataclass\nfrom benchmark.method import Method\nfrom benchmark.nn.covariance import by_field\nHALF = 0.5",
     "def penalty(ids, output):\n    return HALF * by_field(output.states[0]).square().mean()",
     "@dataclass(frozen=True, kw_only=True)\nclass Mine(Method):\n    'Text.'\n    summary = 'x'\n    source = 'x'\n"
     "    def build(self, parts):\n        return parts.model(penalty=(1.0, penalty))",

@@ -17,7 +17,8 @@ EVERY = [(kind, name) for kind in KINDS for name in plugins.names(kind)]
 
 PRIVATE = """
 from dataclasses import dataclass
-from benchmark.contracts import Method, setting, tuned
+from benchmark.contracts import setting, tuned
+from benchmark.method import Method
 
 @dataclass(frozen=True, kw_only=True)
 class Mine(Method):

@@ -15,9 +15,9 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from benchmark.config import Training
-from benchmark.contracts import Backbone, CTRModel, Method
+from benchmark.contracts import Backbone, CTRModel
 from benchmark.data.batches import Rows
-from benchmark.parts import assemble
+from benchmark.method import Method, assemble
 from benchmark.schema import Field, Schema
 from benchmark.training.fit import make_optimizers, train_epoch
 from benchmark.training.trial import draw_table

@@ -12,9 +12,10 @@ from benchmark.checking.finding import Finding, failure
 from benchmark.checking.model import check_models
 from benchmark.checking.settings import check_acts, check_ranges
 from benchmark.config import CONTROL
-from benchmark.contracts import Backbone, Method
+from benchmark.contracts import Backbone
 from benchmark.errors import Incompatible, UserError
 from benchmark.faults import place_of
+from benchmark.method import Method
 
 
 def check_method(name: str, backbones: Sequence[str] | None, presets: bool, cost: bool) -> Iterator[Finding]:

@@ -9,11 +9,12 @@ from typing import Any, Literal, get_args
 
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Cell, Suite, Training, Trial
-from benchmark.contracts import Backbone, Method
+from benchmark.contracts import Backbone
 from benchmark.data.resolve import resolve
 from benchmark.data.store import Prepared, prepared_names
 from benchmark.discovery import Kind
 from benchmark.errors import UserError
+from benchmark.method import Method
 from benchmark.named import Named, named
 from benchmark.values import canonical, from_dict, known, to_dict
 

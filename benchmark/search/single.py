@@ -8,10 +8,11 @@ from operator import index
 from typing import Any
 
 from benchmark.config import Trial
-from benchmark.contracts import Backbone, Method
+from benchmark.contracts import Backbone
 from benchmark.data.resolve import resolve
 from benchmark.data.store import Prepared
 from benchmark.errors import UserError
+from benchmark.method import Method
 from benchmark.named import Named, named
 from benchmark.search.cells import cell_of, trial_of
 from benchmark.training.resolved import Resolved

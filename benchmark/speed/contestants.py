@@ -21,10 +21,10 @@ from benchmark.config import Training
 from benchmark.contracts import CTRModel, Layout, Output, no_penalty
 from benchmark.data.batches import Rows
 from benchmark.errors import UserError
+from benchmark.method import assemble
 from benchmark.nn.embedding import EmbeddingTable
 from benchmark.nn.model import Interaction
 from benchmark.ops import dispatch
-from benchmark.parts import assemble
 from benchmark.speed.workload import Workload
 from benchmark.training.fit import make_optimizers, train_epoch
 from benchmark.training.memory import keep_freed_memory

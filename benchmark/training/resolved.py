@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Trial
-from benchmark.contracts import Backbone, Method
+from benchmark.contracts import Backbone
 from benchmark.data.resolve import resolve
 from benchmark.data.store import Prepared
+from benchmark.method import Method
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from benchmark.contracts import CTRModel
 from benchmark.data.batches import Rows
 from benchmark.errors import Incompatible, UserError
 from benchmark.faults import frames, in_words
-from benchmark.parts import assemble
+from benchmark.method import assemble
 from benchmark.records import Record, Status
 from benchmark.training.cost import parameter_cost, running_cost
 from benchmark.training.environment import environment, fingerprints

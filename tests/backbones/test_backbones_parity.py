@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from benchmark import plugins
 from benchmark.contracts import Backbone, CTRModel, Layout
 from benchmark.errors import Incompatible, UserError
+from benchmark.method import assemble
 from benchmark.nn.tokens import FullMixing, mix_heads, number_of_tokens
-from benchmark.parts import assemble
 from benchmark.schema import Field, Schema
 
 SCHEMA = Schema((Field("a", 7), Field("b", 5), Field("c", 11)), 0.3)

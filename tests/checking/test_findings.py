@@ -14,8 +14,8 @@ METHOD = """import torch, random
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 from torch import nn
-from benchmark.contracts import CTRModel, Incompatible, Method, Output, TableRule, no_penalty, setting, tuned
-from benchmark.parts import Parts
+from benchmark.contracts import CTRModel, Incompatible, Output, TableRule, no_penalty, setting, tuned
+from benchmark.method import Method, Parts
 
 def size(ids, output):
     return output.states[0].square().mean()

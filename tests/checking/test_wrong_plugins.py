@@ -12,9 +12,9 @@ from benchmark.__main__ import main
 HEAD = """import torch
 from torch import nn
 from dataclasses import dataclass
-from benchmark.contracts import CTRModel, Method, Output, no_penalty, setting, tuned
+from benchmark.contracts import CTRModel, Output, no_penalty, setting, tuned
+from benchmark.method import Method, Parts
 from benchmark.nn.embedding import EmbeddingTable, split
-from benchmark.parts import Parts
 
 @dataclass(frozen=True, kw_only=True)
 class Mine(Method):

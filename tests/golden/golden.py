@@ -25,7 +25,7 @@ from torch.nn import functional
 from benchmark import plugins
 from benchmark.config import Suite
 from benchmark.errors import Incompatible
-from benchmark.parts import assemble
+from benchmark.method import assemble
 from benchmark.schema import Schema
 from benchmark.search.cells import default_trial, expand
 from benchmark.training.cost import parameter_cost

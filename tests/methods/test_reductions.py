@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmark import plugins
 from benchmark.contracts import Backbone, CTRModel, Output
 from benchmark.errors import Incompatible, UserError
-from benchmark.parts import assemble
+from benchmark.method import assemble
 from benchmark.schema import Field, Schema
 
 SCHEMA = Schema((Field("a", 7), Field("b", 5), Field("c", 11)), 0.3)

@@ -17,8 +17,8 @@ from torch import Tensor
 from benchmark import plugins
 from benchmark.contracts import Layout
 from benchmark.errors import Incompatible, UserError
+from benchmark.method import Parts, assemble
 from benchmark.nn.model import Interaction
-from benchmark.parts import Parts, assemble
 from benchmark.schema import Field, Schema
 
 TEN = Schema(tuple(Field(f"field{i}", 20) for i in range(10)), 0.3)

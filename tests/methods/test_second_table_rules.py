@@ -19,7 +19,7 @@ from benchmark.config import Training
 from benchmark.contracts import CTRModel, TableRule
 from benchmark.data.batches import Rows
 from benchmark.data.store import Fold
-from benchmark.parts import Parts, assemble
+from benchmark.method import Parts, assemble
 from benchmark.schema import Field, Schema
 from benchmark.training.fit import fit, make_optimizers
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from benchmark import plugins
 from benchmark.errors import Incompatible, UserError
+from benchmark.method import assemble
 from benchmark.nn.embedding import split
-from benchmark.parts import assemble
 from benchmark.training.evaluate import spectra
 
 

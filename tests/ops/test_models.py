@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from benchmark import plugins
 from benchmark.contracts import CTRModel
+from benchmark.method import assemble
 from benchmark.ops import dispatch, dropout
-from benchmark.parts import assemble
 from benchmark.schema import Field, Schema
 
 SCHEMA = Schema((Field("a", 7), Field("b", 5), Field("c", 11)), 0.3)

@@ -17,7 +17,7 @@ from benchmark.contracts import CTRModel, Output, TableRule, no_penalty
 from benchmark.data.batches import Rows
 from benchmark.data.store import Fold
 from benchmark.faults import ContractError
-from benchmark.parts import assemble
+from benchmark.method import assemble
 from benchmark.schema import Field, Schema
 from benchmark.training.evaluate import NotFinite, score
 from benchmark.training.fit import Diverged, Fitted, fit

@@ -145,8 +145,8 @@ def test_divergence_is_a_status() -> None:
 
 PLUGIN = """
 from dataclasses import dataclass
-from benchmark.contracts import CTRModel, Incompatible, Method
-from benchmark.parts import Parts
+from benchmark.contracts import CTRModel, Incompatible
+from benchmark.method import Method, Parts
 
 @dataclass(frozen=True, kw_only=True)
 class Mine(Method):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from benchmark.contracts import CTRModel, Method, Output, setting, tuned
-from benchmark.parts import Parts
+from benchmark.contracts import CTRModel, Output, setting, tuned
+from benchmark.method import Method, Parts
 
 
 # One frozen dataclass. Its fields are its settings: flags of `train`, keys of a suite file, and part of every record.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmark.contracts import CTRModel, Incompatible, Method, tuned
-from benchmark.parts import Parts
+from benchmark.method import CTRModel, Incompatible, Method, Parts, tuned
 
 
 @dataclass(frozen=True, kw_only=True)

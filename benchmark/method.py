@@ -1,17 +1,31 @@
-"""What a method gets, and what can be made of it."""
+"""The contract of methods: what a method is, what it gets, and what can be made of that.
+
+A plug-in in methods/ imports all that it needs of the contract from here; ``python -m benchmark check NAME`` tests it.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from torch import nn
 
-from benchmark.contracts import Backbone, CTRModel, Layout, Method, TableRule
-from benchmark.errors import Incompatible, UserError
+from benchmark.contracts import Backbone as Backbone
+from benchmark.contracts import CTRModel as CTRModel
+from benchmark.contracts import Layout as Layout
+from benchmark.contracts import Output as Output
+from benchmark.contracts import TableRule as TableRule
+from benchmark.contracts import no_penalty as no_penalty
+from benchmark.errors import Incompatible as Incompatible
+from benchmark.errors import UserError as UserError
 from benchmark.nn.embedding import EmbeddingTable
 from benchmark.nn.model import AssembledModel, Criterion, Interaction, Penalty
 from benchmark.schema import Schema
-from benchmark.settings import name_of
+from benchmark.settings import Configured, name_of
+from benchmark.settings import setting as setting
+from benchmark.settings import tuned as tuned
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,25 @@ class Parts:
             None if penalty is None else Penalty(*penalty),
             table_rule,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(Configured, ABC):
+    """One mitigation. Its dataclass fields are its settings."""
+
+    KIND = "method"
+    summary: ClassVar[str]  # one line for `benchmark list`
+    source: ClassVar[str]  # paper or implementation
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # variants with a name of their own, "<method>:<preset>": their settings
+    uses_backbone: ClassVar[bool] = True  # False: a sanity row, run once per data set instead of once per cell
+    training: ClassVar[Mapping[str, Any]] = {}  # defaults of `Training` that go before the data set's; for sanity rows
+
+    @abstractmethod
+    def build(self, parts: Parts) -> CTRModel:
+        """A model whose table has width D = scale · dimension, out of ``parts``.
+
+        Raises Incompatible when this method cannot work with the backbone, UserError when settings do not go together.
+        """
 
 
 def assemble(method: Method, backbone: Backbone | None, schema: Schema, scale: int, dimension: int) -> CTRModel:
