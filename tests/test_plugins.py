@@ -17,8 +17,7 @@ EVERY = [(kind, name) for kind in KINDS for name in plugins.names(kind)]
 
 PRIVATE = """
 from dataclasses import dataclass
-from benchmark.contracts import setting, tuned
-from benchmark.method import Method
+from benchmark.method import Method, setting, tuned
 
 @dataclass(frozen=True, kw_only=True)
 class Mine(Method):
