@@ -40,7 +40,7 @@ def check_backbone(name: str, methods: Sequence[str] | None, cost: bool) -> Iter
         yield from findings(check, layouts, place)
     if not layouts:
         return
-    cases = {method: Case(plugins.make("methods", method, {}), recipe) for method in methods or METHODS}
+    cases = {method: Case(plugins.make("methods", method, {}), recipe, place) for method in methods or METHODS}
     yield from findings(Check("builds", "a model of each method", _built), cases, place)
     yield from check_models(cases, place)
     yield from check_acts(owner, "recipe", cases, place)
