@@ -14,8 +14,10 @@ ROOT = Path(__file__).parents[1]
 
 @cache
 def tracked_files() -> frozenset[str]:
-    """Relative to the checkout; none where this is no checkout of git."""
-    listed = subprocess.run(["git", "ls-files", "-z", *map(str, HOME.values())], cwd=ROOT, capture_output=True, text=True)
+    """Relative to the checkout; every file where this is none of git."""
+    if not (ROOT / ".git").exists():
+        return frozenset(str(path.relative_to(ROOT)) for folder in HOME.values() for path in folder.rglob("*.py"))
+    listed = subprocess.run(["git", "ls-files", "-z", *map(str, HOME.values())], cwd=ROOT, capture_output=True, text=True, check=True)
     return frozenset(filter(None, listed.stdout.split("\0")))
 
 
@@ -27,3 +29,8 @@ def is_tracked(kind: Kind, name: str) -> bool:
 def own(kind: Kind) -> list[str]:
     """The plug-ins in this project's own folder, tracked or not; private ones are not the house's."""
     return [name for name in plugins.names(kind) if file_of(kind, name).is_relative_to(HOME[kind])]
+
+
+def house_backbones() -> list[str]:
+    """For tests that know a backbone's sizes, or what a method makes of it."""
+    return [name for name in plugins.names("backbones") if is_tracked("backbones", name)]

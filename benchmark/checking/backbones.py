@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -40,7 +41,7 @@ def check_backbone(name: str, methods: Sequence[str] | None, cost: bool) -> Iter
         yield from findings(check, layouts, place)
     if not layouts:
         return
-    cases = {method: Case(plugins.make("methods", method, {}), recipe) for method in methods or METHODS}
+    cases = {method: Case(plugins.make("methods", method, {}), recipe, place) for method in methods or METHODS}
     yield from findings(Check("builds", "a model of each method", _built), cases, place)
     yield from check_models(cases, place)
     yield from check_acts(owner, "recipe", cases, place)
@@ -68,6 +69,9 @@ def shapes(instance: Instance) -> Said:
     where = place_of(owner, "shapes")
     if len(found) != recipe.depth + 1 or found[0] != wanted:
         raise ContractError(f"shapes() gives {found}; the contract wants depth + 1 = {recipe.depth + 1} pairs, the first {wanted}", where)
+    settings = {field.name for field in dataclasses.fields(recipe)}
+    if unknown := sorted(set(recipe.hidden_widths) - settings):
+        raise ContractError(f"hidden_widths names {', '.join(unknown)}, which is no setting", place_of(owner, "hidden_widths"))
     if recipe.residual and set(found) != {wanted}:
         raise ContractError(f"residual = True adds a layer's result to its input, but shapes() gives {found}", where)
     if recipe.field_rows and {rows for rows, _ in found} != {layout.fields}:

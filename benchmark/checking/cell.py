@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
@@ -32,11 +33,28 @@ SEED = 0
 
 def rows(count: int) -> Rows:
     """The same each time: values and labels drawn evenly."""
+    return Rows(*_drawn(count), CPU, resident=True)
+
+
+def _drawn(count: int) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]:
+    """Local ids, labels and the fields' offsets."""
     random = np.random.default_rng(SEED)
     sizes = [field.factors or field.cardinality for field in SCHEMA.fields]
     local = np.stack([random.integers(0, size, count) for size in sizes], 1).astype(np.int32)
     labels = (random.random(count) < SCHEMA.positive_rate).astype(np.uint8)
-    return Rows(local, labels, np.cumsum([0, *sizes[:-1]]), CPU, resident=True)
+    return local, labels, np.cumsum([0, *sizes[:-1]])
+
+
+class OneBatch(Rows):
+    """One batch for a number of steps: its loss falls, whatever is to be learned."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(*_drawn(BATCH), CPU, resident=True)
+        self.steps = steps
+
+    def shuffled(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        for _ in range(self.steps):
+            yield from self.batches(BATCH)
 
 
 def batch(count: int = BATCH) -> tuple[Tensor, Tensor]:
@@ -50,6 +68,7 @@ class Case:
 
     method: Method
     recipe: Backbone | None  # None for a sanity row
+    place: str = ""  # "file:line" of the plug-in that is checked
     scale: int = SCALE
 
     @property

@@ -34,7 +34,7 @@ def check_method(name: str, backbones: Sequence[str] | None, presets: bool, cost
     broken: dict[str, tuple[BaseException, list[str]]] = {}
     recipes = _recipes(owner, backbones)
     for backbone, recipe in recipes.items():
-        case = Case(method, recipe)
+        case = Case(method, recipe, place)
         try:
             _ = case.fresh
             cases[backbone] = case

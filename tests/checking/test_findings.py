@@ -176,7 +176,7 @@ def around(change: str) -> str:
             "gradient",
             "the table, embedding.weight, gets no gradient",
         ),
-        ("rising", "", around("output._replace(logits=output.logits + 100 * torch.rand(()))"), "FAILED", "loss", "it must fall"),
+        ("rising", "", around("output._replace(logits=2 * output.logits.detach() - output.logits)"), "FAILED", "loss", "it must fall"),
         (
             "hidden_state",
             "",
@@ -237,6 +237,7 @@ BACKBONE = (Path(__file__).parents[2] / "benchmark" / "checking" / "templates" /
             "shapes",
             "the contract wants depth + 1 = 3 pairs, the first (4, 8)",
         ),
+        ("widths", 'hidden_widths = ("hidden",)', 'hidden_widths = ("hiden",)', "shapes", "hidden_widths names hiden, which is no setting"),
         (
             "wrong_layer",
             "x0 * self.mixing(x)",

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from test_reductions import backbone, batch, built, step
 from torch import Tensor, nn
+from tracked import house_backbones
 
 from benchmark import plugins
 from benchmark.contracts import CTRModel
@@ -104,7 +105,7 @@ def test_roblock_with_dcnv2(residual: str) -> None:
         np.testing.assert_allclose(array(state.transpose(1, 2).flatten(2)), x, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", plugins.names("backbones"))
+@pytest.mark.parametrize("name", house_backbones())
 @pytest.mark.parametrize("options", [{}, {"gates": "static"}, {"gates": "input"}, {"sets": 2, "components": 6}])
 def test_roblock_is_the_same_without_the_fused_routing(name: str, options: dict[str, Any]) -> None:
     """The plain path is also the GPU's."""

@@ -13,6 +13,7 @@ import torch
 from test_reductions import assert_same, backbone, batch, built
 from test_references import Array, array, normed, seasoned
 from torch import Tensor
+from tracked import house_backbones
 
 from benchmark import plugins
 from benchmark.contracts import Layout
@@ -23,7 +24,7 @@ from benchmark.schema import Field, Schema
 
 TEN = Schema(tuple(Field(f"field{i}", 20) for i in range(10)), 0.3)
 TOO_LARGE = {("dcnv2", 4), ("rankelastor", 4)}  # layers of one set alone have more parameters than multi-embedding
-BACKBONES = plugins.names("backbones")
+BACKBONES = house_backbones()
 READERS = {
     "dcnv2": {"depth": 2, "hidden": [6, 5]},
     "xdeepfm": {"maps": 3, "hidden": [6, 5]},

@@ -10,6 +10,7 @@ import torch
 from test_reductions import SCHEMA, assert_same, backbone, batch, built, plain_name, take_weights
 from test_references import array, normed, seasoned
 from torch import Tensor, nn
+from tracked import house_backbones
 
 from benchmark import plugins
 from benchmark.errors import Incompatible, UserError
@@ -42,7 +43,7 @@ def test_shared_multi_embedding_with_dcnv2() -> None:
         np.testing.assert_allclose(array(output.logits[sample]), logit, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", plugins.names("backbones"))
+@pytest.mark.parametrize("name", house_backbones())
 def test_shared_multi_embedding_with_one_set_is_single_embedding(name: str) -> None:
     recipe = backbone(name)
     assert_same(built("single_embedding", recipe, 3), built("multi_embedding_shared", recipe, 3, sets=1))
@@ -59,7 +60,7 @@ def test_shared_multi_embedding_does_not_tell_its_sets_apart() -> None:
         assert torch.allclose(before, model(ids).logits, atol=1e-12) == same
 
 
-@pytest.mark.parametrize("name", plugins.names("backbones"))
+@pytest.mark.parametrize("name", house_backbones())
 @pytest.mark.parametrize(("plain", "options", "scale"), [("single_embedding", {}, 1), ("multi_embedding", {"kinds": ()}, 3)])
 def test_with_one_kind_it_is_multi_embedding(plain: str, options: dict[str, Any], scale: int, name: str) -> None:
     models = []

@@ -10,8 +10,8 @@ import torch
 from test_reductions import SCHEMA, assert_same, backbone, batch, built, step, take_weights
 from test_references import Array, array
 from torch import Tensor, nn
+from tracked import house_backbones
 
-from benchmark import plugins
 from benchmark.errors import UserError
 from benchmark.nn.whitening import IterNorm
 
@@ -181,7 +181,7 @@ def test_embedding_dropout_zeroes_entries_and_scales_the_rest_up() -> None:
     assert float(correlation.abs().max()) < 0.1  # entries, not whole vectors
 
 
-@pytest.mark.parametrize("name", plugins.names("backbones"))
+@pytest.mark.parametrize("name", house_backbones())
 @pytest.mark.parametrize(
     ("method", "options"), [("rank_one", {"strength": 0.0}), ("embedding_dropout", {"rate": 0.0}), ("embedding_dropout", {"rate": 0.4})]
 )

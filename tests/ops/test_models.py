@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from tracked import house_backbones
 
 from benchmark import plugins
 from benchmark.contracts import CTRModel
@@ -53,7 +54,7 @@ def built(method: str, backbone: str) -> CTRModel:
     return model.double().train()
 
 
-@pytest.mark.parametrize("backbone", plugins.names("backbones"))
+@pytest.mark.parametrize("backbone", house_backbones())
 @pytest.mark.parametrize("method", ["single_embedding", "multi_embedding", "roblock"])
 def test_a_model_is_the_same_without_each_fused_form_and_without_all(method: str, backbone: str) -> None:
     with dispatch.switched_off([]):

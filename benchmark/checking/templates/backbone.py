@@ -22,11 +22,15 @@ class Template(Backbone):
     source = "a template: name the paper here, or say that it is yours"
     residual = True  # x_{l+1} = x_l + layer(x_l, x_0): the layer gives its term alone. Then all shapes are the same
     field_rows = True  # row n of every state is field n: spectra are then averaged over the same fields at every layer
+    hidden_widths = ("hidden",)  # settings by which a method may make the model larger; width_step: what each must be a multiple of
 
     # Every backbone has a depth; a suite may vary it. tuned and setting: as in methods (benchmark/settings.py).
     depth: int = setting(2, at_least=1, help="interaction layers L")
     hidden: tuple[int, ...] = setting((64, 64), at_least=1, help="units of the MLP's layers")
     dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1, help="of the MLP")
+
+    def reads_embedding(self, index: int) -> bool:
+        return True  # layer index multiplies what it is handed with x0; False if you leave it out
 
     def shapes(self, layout: Layout) -> tuple[tuple[int, int], ...]:
         # (N_l, d_l) for l = 0…L, the first (F, d). raise Incompatible("why") for sizes that cannot be, such as a single field.

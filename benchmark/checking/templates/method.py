@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from benchmark.contracts import CTRModel, Output, setting, tuned
-from benchmark.method import Method, Parts
+from benchmark.method import CTRModel, Method, Output, Parts, setting, tuned
 
 
 # One frozen dataclass. Its fields are its settings: flags of `train`, keys of a suite file, and part of every record.
