@@ -46,7 +46,7 @@ def check_ranges(owner: type, name: str) -> Iterator[Finding]:
         yield failure("settings", error, place_of(owner, "training"))
     if not wrong:
         untuned = len(dataclasses.fields(owner)) - len(tuned)
-        yield Finding("ok", "settings", f"{', '.join(tuned) or 'none'} tuned, {untuned} more; defaults lie in ranges and bounds")
+        yield Finding("ok", "settings", f"tuned: {', '.join(tuned) or 'none'}; {untuned} more; defaults lie in ranges and bounds")
 
 
 def _range(search: Range | Choices) -> str:
