@@ -76,8 +76,8 @@ def test_a_class_without_source_says_so_and_a_failure_in_a_notebook_names_the_ce
     namespace: dict[str, Any] = {"__name__": "nowhere"}
     exec(compile("\n".join(CELLS), "<nowhere>", "exec", dont_inherit=True), namespace)
     record = trained(namespace["Mine"]())
-    assert record.status == "finished" and record.fingerprints["method"] == UNKNOWN
+    assert record.status == "finished" and record.fingerprints["method_code"] == UNKNOWN
     broken = in_a_notebook([*CELLS[:1], "def penalty(ids, output):\n    return 1 / 0", CELLS[2]])["Mine"]
     record = trained(broken())
     assert record.reason == "notebook cell:2, in penalty: ZeroDivisionError: division by zero"
-    assert len(record.fingerprints["method"]) == 12
+    assert len(record.fingerprints["method_code"]) == 12

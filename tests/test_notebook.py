@@ -54,4 +54,4 @@ def test_it_runs_and_shows_a_board_and_a_spectrum(tmp_path: Path) -> None:
     records = list(Store(tmp_path / "results" / "notebook"))
     own = [record for record in records if record.trial.cell.method == "Apart"]
     assert len(records) == 6 and len(own) == 2 and all(record.status == "finished" for record in records)
-    assert len({record.fingerprints["method"] for record in own}) == 1 and own[0].fingerprints["method"] != UNKNOWN
+    assert len({record.fingerprints["method_code"] for record in own}) == 1 and own[0].fingerprints["method_code"] != UNKNOWN
