@@ -66,9 +66,9 @@ def prepared(name: str, options: Mapping[str, Any] | None = None) -> Prepared:
 
     Raises UserError, also where it must be prepared first (``python -m benchmark prepare NAME``).
     """
-    from benchmark.data.resolve import resolve
+    from benchmark.data.ensure import ensure_prepared
 
-    return resolve(name, options or {})
+    return ensure_prepared(name, options or {})
 
 
 def train(
@@ -238,9 +238,9 @@ def leaderboard(folder: str | Path = "results", *, dataset: str | None = None, f
 
     from benchmark.reporting.leaderboard import Format
     from benchmark.reporting.leaderboard import leaderboard as board
-    from benchmark.values import known
+    from benchmark.values import one_of
 
-    known("format", format, get_args(Format), "leaderboard")
+    one_of("format", format, get_args(Format), "leaderboard")
     return board(Store(Path(folder)), dataset, format)
 
 

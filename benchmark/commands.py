@@ -203,10 +203,10 @@ def prepare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 
 def describe(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
-    from benchmark.data.resolve import resolve
-    from benchmark.reporting.describe import describe as described
+    from benchmark.data.ensure import ensure_prepared
+    from benchmark.reporting.data_description import describe as described
 
-    print(described(resolve(parsed.dataset, {}), parsed.format))
+    print(described(ensure_prepared(parsed.dataset, {}), parsed.format))
     return 0
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from benchmark.errors import UserError
 from benchmark.settings import Configured, setting, tuned
-from benchmark.values import digest, from_dict, known, to_dict
+from benchmark.values import digest, from_dict, one_of, to_dict
 
 NO_BACKBONE = "none"  # in a sanity row's cell
 CONTROL = "single_embedding"  # the method that others are compared with
@@ -126,7 +126,7 @@ class Suite:
             if not getattr(self, name):
                 raise UserError(f"suite {self.name}: {name} is empty; name at least one")
         for kind in self.options:
-            known("kind of plug-in", kind, ("datasets", "methods", "backbones"), f"suite {self.name}, [options]")
+            one_of("kind of plug-in", kind, ("datasets", "methods", "backbones"), f"suite {self.name}, [options]")
         from_dict(Training, self.training, f"suite {self.name}, [training]")
         self.products()
 
@@ -137,7 +137,7 @@ class Suite:
         for block in self.also:
             where = f"suite {self.name}, [[also]]"
             for key in block:
-                known("axis", key, self.AXES, where)
+                one_of("axis", key, self.AXES, where)
             found.append(from_dict(Suite, {**own, **block}, where))
         return found
 
@@ -155,7 +155,7 @@ def read_suite(reference: str) -> Suite:
             raise UserError(f"run: unknown suite {reference!r}; did you mean the file {str(beside)!r}?")
         if len(path.parts) > 1 or path.is_file():
             raise UserError(f"{reference}: the name of a suite file must end in .toml; the suites that come along are {', '.join(names)}")
-        known("suite", reference, names, "run")
+        one_of("suite", reference, names, "run")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

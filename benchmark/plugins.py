@@ -18,7 +18,7 @@ from benchmark.faults import line_in, place_of
 from benchmark.provenance import class_digest, code_digest
 from benchmark.settings import Configured, name_of, unannotated
 from benchmark.sources import DataSet
-from benchmark.values import from_dict, known, supported, typed
+from benchmark.values import from_dict, one_of, supported, typed
 
 KEPT: set[type] = set()  # classes that were found to keep the contract
 
@@ -59,9 +59,9 @@ def plugin(kind: Kind, name: str) -> type[Any]:
     file, colon, variant = name.partition(":")
     if kind == "methods" and colon:
         owner = plugin(kind, file)
-        known("preset", variant, owner.presets, f"method {file}")
+        one_of("preset", variant, owner.presets, f"method {file}")
         return owner
-    known(SINGULAR[kind], name, names(kind), "plug-ins")
+    one_of(SINGULAR[kind], name, names(kind), "plug-ins")
     path = file_of(kind, name)
     try:
         package = importlib.import_module(f"benchmark.{kind}")
@@ -117,7 +117,7 @@ def keeps_the_contract(owner: type[Any], contract: type) -> None:
     settings = [field.name for field in dataclasses.fields(owner)]
     for variant, chosen in getattr(owner, "presets", {}).items():
         if unknown := sorted(set(chosen) - set(settings)):
-            known("setting", unknown[0], settings, f"{place_of(owner, 'presets')}: preset {variant}")
+            one_of("setting", unknown[0], settings, f"{place_of(owner, 'presets')}: preset {variant}")
 
 
 def make(kind: Kind, name: str, options: Mapping[str, Any]) -> Any:

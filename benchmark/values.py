@@ -18,7 +18,7 @@ T = TypeVar("T")
 LISTED = 40  # names in an error message at most: a file may have thousands of columns
 
 
-def known(what: str, name: str, names: Iterable[str], where: str) -> str:
+def one_of(what: str, name: str, names: Iterable[str], where: str) -> str:
     """``name`` if it is one of ``names``; otherwise a UserError with the nearest one."""
     choices = sorted(names)
     if name in choices:
@@ -49,7 +49,7 @@ def from_dict(cls: type[T], content: Mapping[str, Any], where: str) -> T:
     hints = typing.get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in content:
-        known("key", key, fields, where)
+        one_of("key", key, fields, where)
     missing = [
         name
         for name, f in fields.items()
@@ -145,7 +145,7 @@ def from_text(hint: Any, text: str, where: str) -> Any:
     if generic is tuple:
         return tuple(from_text(arguments[0], part.strip(), where) for part in text.split(",") if part.strip())
     if hint is bool:
-        return {"true": True, "false": False}[known("value", text.lower(), ("true", "false"), where)]
+        return {"true": True, "false": False}[one_of("value", text.lower(), ("true", "false"), where)]
     if hint in (int, float):
         try:
             return typed(hint, hint(text), where)

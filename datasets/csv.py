@@ -19,7 +19,7 @@ from benchmark.data.files import PACKED, find_part, packed
 from benchmark.data.store import PARTS
 from benchmark.data.tables import Table, read_table
 from benchmark.sources import Column, DataSet, Division, Source, UserError, setting
-from benchmark.values import known
+from benchmark.values import one_of
 
 DEFAULT = "8:1:1"
 MOST = 1 << 20  # buckets
@@ -90,7 +90,7 @@ class Csv(DataSet):
             raise UserError(f"{table.file}: it has one column, {table.columns[0][:80]!r}; name what separates its columns by --separator")
         special = (self.label, self.split_column, self.by_time)
         for name in (*filter(None, special), *self.categorical, *self.numeric):
-            known("column", name, table.columns, str(table.file))
+            one_of("column", name, table.columns, str(table.file))
         categorical = self.categorical or tuple(c for c in table.columns if c not in (*special, *self.numeric))
         chosen = (*categorical, *self.numeric)
         if not chosen:

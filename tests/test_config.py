@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.config import SUITES, Cell, Suite, Training, Trial, read_suite
 from benchmark.errors import UserError
-from benchmark.values import canonical, from_dict, from_text, known, to_dict
+from benchmark.values import canonical, from_dict, from_text, one_of, to_dict
 
 CELL = Cell(dataset="d", data="0", backbone="b", method="m", scale=2, depth=1)
 
@@ -97,12 +97,12 @@ def test_canonical_json_knows_no_order() -> None:
 
 def test_known_lists_the_choices_when_nothing_is_near() -> None:
     with pytest.raises(UserError, match="known: one, two"):
-        known("thing", "zzz", ["two", "one"], "here")
+        one_of("thing", "zzz", ["two", "one"], "here")
 
 
 def test_known_lists_not_thousands_of_choices() -> None:
     with pytest.raises(UserError, match=r"known: 0000.* and 1960 more") as caught:
-        known("column", "zzzz", [f"{number:04}" for number in range(2000)], "here")
+        one_of("column", "zzzz", [f"{number:04}" for number in range(2000)], "here")
     assert len(str(caught.value)) < 400
 
 

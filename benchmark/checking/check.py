@@ -15,7 +15,7 @@ from benchmark.checking.methods import check_method
 from benchmark.discovery import KINDS, SINGULAR, Kind, file_of
 from benchmark.errors import UserError
 from benchmark.faults import shown
-from benchmark.values import known
+from benchmark.values import one_of
 
 
 def kind_of(name: str, kind: Kind | None) -> Kind:
@@ -26,7 +26,7 @@ def kind_of(name: str, kind: Kind | None) -> Kind:
     if found:
         kinds = " or ".join(f"--kind {SINGULAR[one].replace(' ', '')}" for one in found)
         raise UserError(f"check {name}: several plug-ins have this name; add {kinds}")
-    known("plug-in", name, {one for k in KINDS if kind in (None, k) for one in plugins.names(k)}, "check")
+    one_of("plug-in", name, {one for k in KINDS if kind in (None, k) for one in plugins.names(k)}, "check")
     raise UserError(f"check {name}: no plug-in has this name")
 
 

@@ -9,8 +9,8 @@ division    which rows of one file are for training, validation and test
 vocabulary  what a field's training values become: local ids
 encode      a plug-in's Source -> a folder of arrays, built aside and renamed
 prepare     a data set's name -> that folder, once
-resolve     the same for those who only train: prepared already, or made on the spot
+ensure      the same for those who only train: prepared already, or made on the spot
 store       opening the folder: no row is copied, and Polars is not imported
 batches     rows on a device, in order or shuffled
-ahead       work ahead of the one who takes the results, in threads
+prefetch    work ahead of the one who takes the results, in threads
 """

@@ -36,7 +36,7 @@ from benchmark.data.store import PARTS, VERSION
 from benchmark.data.vocabulary import Buckets, Categories, Scaled, Vocabulary
 from benchmark.errors import UserError
 from benchmark.sources import Column, Source
-from benchmark.values import canonical, known
+from benchmark.values import canonical, one_of
 
 BLOCK = 1 << 17  # rows handled at once
 TURNED = 1 << 13  # rows turned from columns at once
@@ -159,7 +159,7 @@ class _Encoder:
             start = 0
             columns = frame.collect_schema().names()
             for name in (*wanted, *((by,) if by else ())):
-                known("column", name, columns, where)
+                one_of("column", name, columns, where)
             chosen = frame.select(pl.col(name).cast(pl.String) for name in dict.fromkeys((*wanted, *((by,) if by else ()))))
             for batch in chosen.collect_batches(chunk_size=BLOCK, maintain_order=True):
                 yield start, batch

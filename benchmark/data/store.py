@@ -63,7 +63,7 @@ class Fold(NamedTuple):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A data set on disk. ``resolve(prepared.name, prepared.options)`` finds it again."""
+    """A data set on disk. ``ensure_prepared(prepared.name, prepared.options)`` finds it again."""
 
     name: str
     folder: Path
@@ -144,7 +144,7 @@ def identity_of(folder: Path) -> Mapping[str, Any] | None:
 
 
 def prepared_names() -> list[str]:
-    """Names that ``resolve`` finds without options."""
+    """Names that ``ensure_prepared`` finds without options."""
     folders = (path.parent for path in (cache_folder() / "datasets").glob("[!.]*/schema.json"))
     identities = ((folder, identity_of(folder)) for folder in folders)
     return sorted(folder.name for folder, identity in identities if identity and identity["name"] == folder.name)

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmark.values import known
+from benchmark.values import one_of
 
 # The environment is read once, but not on import: a wrong name in it is to be an error of the command that meets it.
 _off: frozenset[str] | None = None
@@ -56,7 +56,7 @@ def _switches() -> frozenset[str]:
 
 
 def _checked(named: Collection[str] | Iterator[str]) -> list[str]:
-    return [known("operation", name, names(), "BENCHMARK_WITHOUT") for name in named]
+    return [one_of("operation", name, names(), "BENCHMARK_WITHOUT") for name in named]
 
 
 def product_type(x: Tensor) -> torch.dtype:

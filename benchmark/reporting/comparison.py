@@ -14,7 +14,7 @@ from benchmark.errors import UserError
 from benchmark.metrics.statistics import Difference, average_ranks, mean_sd, outcomes, paired_difference, rank_correlation, wilcoxon_holm
 from benchmark.records import Record
 from benchmark.reporting.groups import Group, by_conditions, groups, whole_methods
-from benchmark.values import known
+from benchmark.values import one_of
 
 Format = Literal["table", "markdown"]
 Table = tuple[list[str], list[list[str]]]  # headers, rows
@@ -40,13 +40,13 @@ def compare(records: Iterable[Record], control: str, dataset: str | None, format
     for group in finished:
         boards[group.label].append(group)
     if dataset is not None:
-        wanted = known("data set", dataset, boards.keys() | {label.split("@")[0] for label in boards}, "compare")
+        wanted = one_of("data set", dataset, boards.keys() | {label.split("@")[0] for label in boards}, "compare")
         boards = {label: members for label, members in boards.items() if wanted in (label, label.split("@")[0])}
     if not any(group.cell.method == control for board in boards.values() for group in board):
         raise UserError(f"compare: no finished cell of {control} to compare with; run its cells first, or name another method with --to")
     if not any(_metric(group, metric) for board in boards.values() for group in board):
         names = {name for board in boards.values() for group in board for record in group.finished for name in record.metrics}
-        known("metric", metric, names, "compare")
+        one_of("metric", metric, names, "compare")
         raise UserError(f"compare: no finished cell has the metric {metric}")
     parts = [text for label, board in boards.items() for text in _board(label, board, control, format, metric)]
     return "\n\n".join(parts)

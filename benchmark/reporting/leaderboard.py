@@ -17,7 +17,7 @@ from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.records import Record, Status, Store
 from benchmark.reporting.groups import Group, by_conditions, groups, mixed_code
-from benchmark.values import canonical, known
+from benchmark.values import canonical, one_of
 
 Format = Literal["table", "markdown", "csv", "json"]
 
@@ -69,7 +69,7 @@ def leaderboard(store: Store, dataset: str | None, format: Format) -> str:
     if dataset is not None:
         labels = {row.dataset for row in found}
         names = {label.split("@")[0] for label in labels}
-        wanted = known("data set", dataset, labels | names, "leaderboard")
+        wanted = one_of("data set", dataset, labels | names, "leaderboard")
         found = [row for row in found if wanted in (row.dataset, row.dataset.split("@")[0])]
     return render(found, format)
 

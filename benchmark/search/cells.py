@@ -10,13 +10,13 @@ from typing import Any, Literal, get_args
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Cell, Suite, Training, Trial
 from benchmark.contracts import Backbone
-from benchmark.data.resolve import resolve
+from benchmark.data.ensure import ensure_prepared
 from benchmark.data.store import Prepared, prepared_names
 from benchmark.discovery import Kind
 from benchmark.errors import UserError
 from benchmark.method import Method
 from benchmark.named import Named, named
-from benchmark.values import canonical, from_dict, known, to_dict
+from benchmark.values import canonical, from_dict, one_of, to_dict
 
 
 def expand(suite: Suite) -> list[Cell]:
@@ -28,7 +28,7 @@ def expand(suite: Suite) -> list[Cell]:
     products = [(product, {kind: _names(product, kind) for kind in get_args(Kind)}) for product in suite.products()]
     for kind, options in suite.options.items():
         for name in options:
-            known("name", name, {n for _, names in products for n in names[kind]}, f"suite {suite.name}, [options.{kind}]")
+            one_of("name", name, {n for _, names in products for n in names[kind]}, f"suite {suite.name}, [options.{kind}]")
     return list({cell.key: cell for product, names in products for cell in _cells(product, names)}.values())
 
 
@@ -38,7 +38,7 @@ def _cells(suite: Suite, names: Mapping[Kind, list[str]]) -> list[Cell]:
     recipes = [_recipes(suite, name) for name in names["backbones"]]
     cells: list[Cell] = []
     for dataset in names["datasets"]:
-        data = resolve(dataset, _options(suite, "datasets", dataset))
+        data = ensure_prepared(dataset, _options(suite, "datasets", dataset))
         cells += [cell_of(m, None, data, 1, suite.dimension, suite.training) for m in methods if not m.made.uses_backbone]
         cells += [
             cell_of(method, recipe, data, scale, suite.dimension, suite.training)
@@ -127,16 +127,16 @@ def _names(suite: Suite, kind: Kind) -> list[str]:
     what = kind[:-1].replace("dataset", "data set")
     where = f"suite {suite.name}"
     if kind != "methods":
-        return [known(what, name, found, where) for name in dict.fromkeys(chosen)]
+        return [one_of(what, name, found, where) for name in dict.fromkeys(chosen)]
     for name in chosen:
-        known(what, name.partition(":")[0], found, where)
+        one_of(what, name.partition(":")[0], found, where)
     return list(dict.fromkeys(one for name in chosen for one in plugins.spelled_out(name)))
 
 
 @lru_cache(maxsize=64)
 def _published(dataset: str, fingerprint: str, options: str) -> Mapping[str, Any]:
     """The data set's defaults of ``Training``; asked for with every trial, so opened once."""
-    return resolve(dataset, json.loads(options)).training
+    return ensure_prepared(dataset, json.loads(options)).training
 
 
 def _options(suite: Suite, kind: Kind, name: str) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from benchmark.config import Trial
 from benchmark.records import Store
 from benchmark.search.listeners import Listener
 from benchmark.search.plan import Plan
-from benchmark.search.work import TRAIN, attempt
+from benchmark.search.worker import TRAIN, attempt
 
 
 def run_local(plan: Plan, store: Store, listener: Listener, device: str = "auto", threads: int | None = None, train: str = TRAIN) -> None:

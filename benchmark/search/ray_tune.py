@@ -41,7 +41,7 @@ from benchmark.errors import UserError  # noqa: E402
 from benchmark.records import Record, Store, record_from_json  # noqa: E402
 from benchmark.search.listeners import Listener  # noqa: E402
 from benchmark.search.plan import Pause, Plan  # noqa: E402
-from benchmark.search.work import TRAIN, attempt, failed  # noqa: E402
+from benchmark.search.worker import TRAIN, attempt, failed  # noqa: E402
 from benchmark.values import canonical, from_dict, to_dict  # noqa: E402
 
 EPOCH, RECORD = "epoch_json", "record_json"

@@ -17,7 +17,7 @@ from benchmark.search.local import run_local
 from benchmark.search.lock import only_one
 from benchmark.search.plan import Plan
 from benchmark.search.progress import Progress
-from benchmark.search.work import TRAIN
+from benchmark.search.worker import TRAIN
 from benchmark.training.trial import check, choose_device
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmark.config import Trial
 from benchmark.contracts import Backbone
-from benchmark.data.resolve import resolve
+from benchmark.data.ensure import ensure_prepared
 from benchmark.data.store import Prepared
 from benchmark.errors import UserError
 from benchmark.method import Method
@@ -48,7 +48,7 @@ def data_of(data: str | Prepared) -> Prepared:
         return data
     if not isinstance(data, str):
         raise UserError(f"data: give the name of a data set, or what benchmark.dataset() makes of a table, not {type(data).__name__}")
-    return resolve(data, {})
+    return ensure_prepared(data, {})
 
 
 def single(chosen: Pair, data: Prepared, scale: int, dimension: int, seed: int, training: Mapping[str, Any]) -> tuple[Trial, Resolved]:

@@ -22,7 +22,7 @@ from benchmark.speed.machine import Machine, measure
 from benchmark.speed.peers import HAVE, SCRIPTS, environment
 from benchmark.speed.workload import Workload
 from benchmark.training.cost import parameter_cost
-from benchmark.values import known
+from benchmark.values import one_of
 
 # Sizes that this suite and the peers share; DCNv2 parallel, as in both of them.
 MODELS: Mapping[str, dict[str, Any]] = MappingProxyType(
@@ -70,7 +70,7 @@ def peers(workloads: Sequence[Workload], rounds: int) -> str:
     """This suite against FuxiCTR and DeepCTR-Torch on the same work, on a CPU."""
     device = torch.device("cpu")
     for workload in workloads:
-        known("backbone", workload.backbone, MODELS, "speed peers")
+        one_of("backbone", workload.backbone, MODELS, "speed peers")
     workloads = [replace(workload, options={**MODELS[workload.backbone], **workload.options}) for workload in workloads]
     machine = measure(device, max(workload.threads for workload in workloads))
     python = environment()

@@ -29,9 +29,9 @@ from benchmark.config import Suite
 from benchmark.data import encode as encoding
 from benchmark.data import tables
 from benchmark.data.encode import encode
+from benchmark.data.ensure import ensure_prepared
 from benchmark.data.files import packed
 from benchmark.data.prepare import prepare
-from benchmark.data.resolve import resolve
 from benchmark.data.store import PARTS, Prepared, open_prepared, prepared_names
 from benchmark.data.tables import read_table
 from benchmark.errors import UserError
@@ -579,7 +579,7 @@ def test_one_value_only_and_as_many_values_as_rows(cache: Path, tmp_path: Path) 
     prepared = mine(path, numeric=("number", "numbers"))
     sizes = {field.name: field.cardinality for field in prepared.schema.fields}
     assert sizes == {"one": 3, "all, each": 202, "number": 3, "numbers": 34, "nothing": 2, "größe 日本 😀/x": 5}
-    batches = list(resolve("mine", {}).fold(torch.device("cpu")).train.batches(100))
+    batches = list(ensure_prepared("mine", {}).fold(torch.device("cpu")).train.batches(100))
     assert [len(ids) for ids, _ in batches] == [100, 100]
     assert sorted(ids for batch, _ in batches for ids in (batch[:, 1] - 3).tolist()) == list(range(2, 202))
     assert all((batch[:, 0] == 2).all() and (batch[:, 4] - 3 - 202 - 3 - 34 == 0).all() for batch, _ in batches)
@@ -639,7 +639,7 @@ def test_a_full_disk_leaves_nothing_but_what_was_there(refuse: Refuse, tmp_path:
         if name in ("", "_sync"):
             patch.setattr(*((np, "save", fails) if not name else (encoding, name, fails)))
         refuse(path, "--numeric", "b")
-    assert resolve("mine", {}) == before
+    assert ensure_prepared("mine", {}) == before
 
 
 def test_a_kill_while_rows_are_staged_leaves_nothing_that_resolves(cache: Path, tmp_path: Path) -> None:
@@ -660,7 +660,7 @@ def test_a_kill_while_rows_are_staged_leaves_nothing_that_resolves(cache: Path, 
     assert (cache / "datasets" / ".mine.building" / "rows" / "rows.codes").stat().st_size == 100 * 2 * 4
     assert prepared_names() == []
     with pytest.raises(UserError, match="unknown data set 'mine'"):
-        resolve("mine", {})
+        ensure_prepared("mine", {})
     assert sum(mine(path).rows.values()) == 100
     assert left(cache) == ["mine"]
 

@@ -12,7 +12,7 @@ import torch
 
 from benchmark.data import batches
 from benchmark.data.batches import Rows, room
-from benchmark.data.resolve import resolve
+from benchmark.data.ensure import ensure_prepared
 
 CPU = torch.device("cpu")
 DEVICES = [CPU, *([torch.device("cuda")] if torch.cuda.is_available() else [])]
@@ -152,7 +152,7 @@ def test_on_a_gpu_a_part_may_take_a_share_of_the_free_memory(monkeypatch: pytest
 
 
 def test_offsets_put_the_fields_side_by_side(cache: Path) -> None:
-    prepared = resolve("synthetic", {"rows": 2000, "cardinalities": [3, 20, 50]})
+    prepared = ensure_prepared("synthetic", {"rows": 2000, "cardinalities": [3, 20, 50]})
     [(batch, _)] = prepared.fold(CPU).train.batches(2000)
     ids = batch.numpy()
     start = 0

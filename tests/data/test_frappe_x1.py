@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmark.data.ensure import ensure_prepared
 from benchmark.data.prepare import prepare
-from benchmark.data.resolve import resolve
 from benchmark.errors import UserError
 
 HEADER = b"label,user,item,daytime,weekday,isweekend,homework,cost,weather,country,city\r\n"
@@ -25,11 +25,11 @@ def test_the_vocabulary_has_the_sizes_that_fuxictr_finds(cache: Path, shared: Pa
     [note] = prepared.notes
     assert "train differs from the official file" in note
     assert "fbd8de4619f105047887dffba1012b9d instead of ba7306e6c4fc19dd2cd84f2f0596d158" in note
-    assert resolve("frappe_x1", {}) == prepared == prepare("frappe_x1", {}, None, allow_checksum_mismatch=True)
+    assert ensure_prepared("frappe_x1", {}) == prepared == prepare("frappe_x1", {}, None, allow_checksum_mismatch=True)
     for origin, why in ((shared / "frappe", "train differs"), (None, "--from FOLDER")):  # tests are offline
         with pytest.raises(UserError, match=why):
             prepare("frappe_x1", {}, origin)
-    assert resolve("frappe_x1", {}) == prepared
+    assert ensure_prepared("frappe_x1", {}) == prepared
     assert prepared.training == {"embedding_l2": 0.05, "embedding_std": 1e-4, "batch_size": 4096}
 
 

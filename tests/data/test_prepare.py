@@ -19,8 +19,8 @@ import torch
 from benchmark import plugins
 from benchmark.data import encode as encoding
 from benchmark.data import store
+from benchmark.data.ensure import ensure_prepared
 from benchmark.data.prepare import prepare
-from benchmark.data.resolve import resolve
 from benchmark.data.store import Fold, folder_of, open_prepared, prepared_names
 from benchmark.errors import UserError
 from benchmark.sources import Source
@@ -36,22 +36,22 @@ def table(path: Path, rows: int = 100, second: str = "b") -> Path:
 
 
 def test_an_embedded_data_set_is_prepared_on_first_use(cache: Path) -> None:
-    prepared = resolve("synthetic", SMALL)
+    prepared = ensure_prepared("synthetic", SMALL)
     assert prepared.folder == folder_of("synthetic", SMALL)
     assert prepared.folder.is_relative_to(cache)
     assert prepared.options == SMALL
     assert prepared.training == plugins.plugin("datasets", "synthetic").training
     before = (prepared.folder / "schema.json").stat().st_mtime_ns
-    again = resolve(prepared.name, prepared.options)
+    again = ensure_prepared(prepared.name, prepared.options)
     assert again == prepared
     assert (again.folder / "schema.json").stat().st_mtime_ns == before
-    assert resolve("synthetic", {**SMALL, "seed": 1}).fingerprint != prepared.fingerprint
+    assert ensure_prepared("synthetic", {**SMALL, "seed": 1}).fingerprint != prepared.fingerprint
     assert prepared_names() == []  # neither has the default options
 
 
 def test_a_tuner_gets_no_test_rows(cache: Path) -> None:
     assert Fold._fields == ("train", "valid")
-    prepared = resolve("synthetic", SMALL)
+    prepared = ensure_prepared("synthetic", SMALL)
     fold = prepared.fold(torch.device("cpu"))
     assert (len(fold.train), len(fold.valid), len(prepared.test(torch.device("cpu")))) == (800, 100, 100)
 
@@ -59,7 +59,7 @@ def test_a_tuner_gets_no_test_rows(cache: Path) -> None:
 def test_a_users_file_is_found_under_its_own_name(cache: Path, tmp_path: Path) -> None:
     path = table(tmp_path / "mine.csv")
     prepared = prepare("csv", {"label": "click"}, path, alias="mine")
-    assert resolve("mine", {}) == prepared == resolve(prepared.name, prepared.options)
+    assert ensure_prepared("mine", {}) == prepared == ensure_prepared(prepared.name, prepared.options)
     assert prepared_names() == ["mine"]
     assert [field.cardinality for field in prepared.schema.fields] == [9, 7]
 
@@ -104,15 +104,15 @@ def test_a_set_that_is_prepared_anew_while_it_is_in_use(cache: Path, tmp_path: P
 def test_unknown_and_unprepared_names(cache: Path, tmp_path: Path) -> None:
     prepare("csv", {"label": "click"}, table(tmp_path / "mine.csv"), alias="household")
     with pytest.raises(UserError, match="did you mean 'synthetic'"):
-        resolve("sinthetic", {})
+        ensure_prepared("sinthetic", {})
     with pytest.raises(UserError, match="did you mean 'household'"):
-        resolve("housohold", {})
+        ensure_prepared("housohold", {})
     with pytest.raises(UserError, match=r"frappe_x1 is not prepared: run `python -m benchmark prepare frappe_x1`, with --from FOLDER"):
-        resolve("frappe_x1", {})
+        ensure_prepared("frappe_x1", {})
     with pytest.raises(UserError, match=r"prepare criteo --min-count 5`, with --from FOLDER"):
-        resolve("criteo", {"min_count": 5})
+        ensure_prepared("criteo", {"min_count": 5})
     with pytest.raises(UserError, match="unknown key 'row'"):
-        resolve("synthetic", {"row": 5})
+        ensure_prepared("synthetic", {"row": 5})
 
 
 @pytest.mark.parametrize("alias", ["../up", "a/b", ".hidden", "", "synthetic"])
@@ -134,7 +134,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "file"))
     with pytest.raises(UserError, match="cannot be prepared"):
-        resolve("synthetic", SMALL)
+        ensure_prepared("synthetic", SMALL)
 
 
 def test_another_encoder_version_and_damage_are_refused(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_another_encoder_version_and_damage_are_refused(cache: Path, tmp_path: P
     folder = prepare("csv", {"label": "click"}, path, alias="mine").folder
     monkeypatch.setattr(store, "VERSION", store.VERSION + 1)
     with pytest.raises(UserError, match="prepare the data set again"):
-        resolve("mine", {})
+        ensure_prepared("mine", {})
     monkeypatch.undo()
     (folder / "test.ids.npy").write_bytes((folder / "valid.labels.npy").read_bytes())
     with pytest.raises(UserError, match="damaged"):
@@ -257,7 +257,7 @@ def test_a_failure_leaves_the_old_data_set(cache: Path, tmp_path: Path, monkeypa
     monkeypatch.setattr(encoding, "_sync", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         prepare("csv", {"label": "click"}, path, alias="mine")
-    assert resolve("mine", {}) == first
+    assert ensure_prepared("mine", {}) == first
     assert sorted(p.name for p in (cache / "datasets").iterdir()) == [".mine.lock", "mine"]
 
 
@@ -271,9 +271,9 @@ def test_a_kill_leaves_nothing_that_resolves(cache: Path) -> None:
     process = python(
         f"""
         import time
-        from benchmark.data import encode, resolve
+        from benchmark.data import encode, ensure
         encode._replace = lambda *paths: (print("written", flush=True), time.sleep(60))
-        resolve.resolve("synthetic", {SMALL!r})
+        ensure.ensure_prepared("synthetic", {SMALL!r})
         """
     )
     assert process.stdout is not None
@@ -285,7 +285,7 @@ def test_a_kill_leaves_nothing_that_resolves(cache: Path) -> None:
     assert len(debris) == 1
     assert prepared_names() == []
     assert not folder_of("synthetic", SMALL).exists()
-    assert resolve("synthetic", SMALL).rows["train"] == 800
+    assert ensure_prepared("synthetic", SMALL).rows["train"] == 800
     assert not list((cache / "datasets").glob(".*.building"))
 
 
@@ -293,19 +293,19 @@ def test_two_processes_make_one_copy(cache: Path, tmp_path: Path) -> None:
     code = f"""
         import time
         from pathlib import Path
-        from benchmark.data import prepare, resolve
+        from benchmark.data import ensure, prepare
         real = prepare.encode
         prepare.encode = lambda *a: (print("encoding", flush=True), time.sleep(1), real(*a))
         while not Path({str(tmp_path / "go")!r}).exists():
             time.sleep(0.01)
-        print(resolve.resolve("synthetic", {SMALL!r}).fingerprint)
+        print(ensure.ensure_prepared("synthetic", {SMALL!r}).fingerprint)
         """
     both = [python(code), python(code)]
     time.sleep(2)
     (tmp_path / "go").touch()
     said = [process.communicate(timeout=60)[0].split() for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert said[0][-1] == said[1][-1] == resolve("synthetic", SMALL).fingerprint
+    assert said[0][-1] == said[1][-1] == ensure_prepared("synthetic", SMALL).fingerprint
     assert sorted(len(words) for words in said) == [1, 2]  # one of them encoded
 
 
@@ -319,7 +319,7 @@ def test_opening_copies_no_row_and_needs_no_polars(cache: Path, tmp_path: Path) 
         """
     )
     assert process.communicate(timeout=60)[0] == "[]\n"
-    rows = resolve("mine", {}).test(torch.device("cpu"), resident=False)
+    rows = ensure_prepared("mine", {}).test(torch.device("cpu"), resident=False)
     assert isinstance(rows._local, np.memmap)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from benchmark import plugins
 from benchmark.config import Training
-from benchmark.data.resolve import resolve
+from benchmark.data.ensure import ensure_prepared
 from benchmark.data.store import Prepared
 from benchmark.errors import UserError
 from benchmark.metrics.ctr import auc
@@ -64,7 +64,7 @@ def one_thread() -> Iterator[None]:
 
 def test_the_default_needs_interactions(cache: Path, one_thread: None) -> None:
     """Bayes AUC near 0.85; a factorisation machine beats a logistic regression by far within five epochs."""
-    prepared = resolve("synthetic", {})
+    prepared = ensure_prepared("synthetic", {})
     assert 0.83 < prepared.known["test/bayes_auc"] < 0.87
     assert {"batch_size", "embedding_l2"} <= set(prepared.training)
     Training(**prepared.training)
@@ -73,7 +73,7 @@ def test_the_default_needs_interactions(cache: Path, one_thread: None) -> None:
 
 
 def test_the_pairwise_part_is_invisible_to_a_linear_model(cache: Path, one_thread: None) -> None:
-    prepared = resolve("synthetic", {"interaction": 1.0})
+    prepared = ensure_prepared("synthetic", {"interaction": 1.0})
     assert fitted_auc(prepared, 0) < 0.56 < 0.8 < prepared.known["test/bayes_auc"]
 
 

@@ -22,7 +22,7 @@ from benchmark.data.prepare import prepare
 from benchmark.data.store import Prepared, open_prepared
 from benchmark.errors import UserError
 from benchmark.metrics.spectral import table_metrics
-from benchmark.reporting.describe import FieldRow, describe, description
+from benchmark.reporting.data_description import FieldRow, describe, description
 from benchmark.reporting.leaderboard import Format
 from benchmark.sources import Column, Source
 
@@ -240,7 +240,7 @@ def test_csv_and_json_have_every_number(mine: Prepared) -> None:
 @pytest.mark.parametrize("block", [1, 7, 110])
 def test_block_borders_do_not_show(mine: Prepared, monkeypatch: pytest.MonkeyPatch, output: Format, block: int) -> None:
     whole = describe(mine, output)
-    monkeypatch.setattr("benchmark.reporting.describe.BLOCK", block)
+    monkeypatch.setattr("benchmark.reporting.data_description.BLOCK", block)
     assert describe(mine, output) == whole
 
 

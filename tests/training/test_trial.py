@@ -15,7 +15,7 @@ import torch
 from benchmark import plugins
 from benchmark.config import Suite, Trial
 from benchmark.contracts import CTRModel
-from benchmark.data.resolve import resolve
+from benchmark.data.ensure import ensure_prepared
 from benchmark.data.store import Prepared
 from benchmark.errors import UserError
 from benchmark.records import Record, record_from_json
@@ -76,7 +76,7 @@ def test_every_method_and_every_backbone_gives_a_whole_record(method: str, backb
         layers = {name.split("/")[1] for name in record.metrics if name.startswith("spectral/layer")}
         assert layers == {f"layer{l}" for l in range(record.trial.cell.depth + 1)}
         assert "spectral/table/field4_90/information_abundance" in record.metrics
-        assert record.cost["parameters_table"] == 8 * resolve("synthetic", DATA).schema.values
+        assert record.cost["parameters_table"] == 8 * ensure_prepared("synthetic", DATA).schema.values
     assert record_from_json(record.to_json(), "here") == record and json.loads(record.to_json())["trial_id"] == record.trial_id
 
 

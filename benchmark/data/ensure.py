@@ -8,10 +8,10 @@ from typing import Any
 from benchmark import plugins
 from benchmark.data.store import Prepared, folder_of, open_prepared, prepared_names
 from benchmark.errors import UserError
-from benchmark.values import known, to_text
+from benchmark.values import one_of, to_text
 
 
-def resolve(name: str, options: Mapping[str, Any]) -> Prepared:
+def ensure_prepared(name: str, options: Mapping[str, Any]) -> Prepared:
     """The prepared data set of that name: a plug-in's, or a user's file prepared under its own name.
 
     An embedded data set is prepared here and now. Raises UserError: unknown name, not prepared, other encoder version.
@@ -24,7 +24,7 @@ def resolve(name: str, options: Mapping[str, Any]) -> Prepared:
     folder = folder_of(name, options)
     if (folder / "schema.json").exists():
         return open_prepared(folder)
-    known("data set", name, {*plug_ins, *prepared_names()}, "data sets")
+    one_of("data set", name, {*plug_ins, *prepared_names()}, "data sets")
     flags = "".join(f" --{option.replace('_', '-')} {to_text(value)}" for option, value in options.items())
     which = f" with the options {dict(options)}" if options else ""
     raise UserError(
