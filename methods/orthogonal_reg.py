@@ -19,8 +19,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from benchmark.method import CTRModel, Incompatible, Method, Output, Parts, setting, tuned
-from benchmark.nn.cross import FieldBlocks
+from benchmark.method import CTRModel, Method, Output, Parts, setting, tuned
+from benchmark.nn.cross import FieldBlocks, layers_of_blocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,7 @@ class OrthogonalReg(Method):
 
     def build(self, parts: Parts) -> CTRModel:
         interaction = parts.interaction()
-        layers = [layer for layer in interaction.layers.modules() if isinstance(layer, FieldBlocks)]
-        if not layers:
-            name = parts.backbone_name
-            raise Incompatible(f"{name}: its interaction weights are no d x d blocks between fields, which orthogonal_reg needs")
+        layers = layers_of_blocks(interaction, parts.backbone_name, "orthogonal_reg")
         return parts.model(interaction=interaction, penalty=(self.weight, partial(skewness, layers, self.target == "scaled_identity")))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from benchmark.errors import Incompatible
 from benchmark.nn.linear import SetLinear
 
 
@@ -16,6 +18,14 @@ class FieldBlocks(Protocol):
     def field_blocks(self) -> Tensor:
         """(S, F, F, d, d): [s, i, j] takes what field j brings to field i, as a matrix on columns"""
         ...
+
+
+def layers_of_blocks(interaction: nn.Module, backbone: str, method: str) -> Sequence[FieldBlocks]:
+    """The layers with such weights among the modules. Raises Incompatible, with both names, where there are none."""
+    found = [module for module in interaction.modules() if isinstance(module, FieldBlocks)]
+    if not found:
+        raise Incompatible(f"{backbone}: its interaction weights are no d x d blocks between fields, which {method} needs")
+    return found
 
 
 class CrossTerm(nn.Module):
