@@ -7,8 +7,15 @@ BIN := .venv/bin
 run: .venv/ready
 	$(BIN)/python -m benchmark run quick
 
+# In two processes at once: the tests of models, which compute, beside all others, which mostly wait for processes, Ray and disks.
+MODELS := $(wildcard tests/backbones tests/checking tests/golden tests/methods tests/metrics tests/nn tests/ops tests/training)
+OTHERS := $(filter-out $(MODELS), $(patsubst %/,%,$(wildcard tests/*/)) $(wildcard tests/test_*.py))
+
 test: .venv/ready
-	$(BIN)/python -m pytest
+	@mkdir -p .cache
+	@$(BIN)/python -m pytest $(MODELS) > .cache/tests-of-models.log 2>&1 & models=$$!; \
+	$(BIN)/python -m pytest $(OTHERS); others=$$?; \
+	wait $$models; failed=$$?; cat .cache/tests-of-models.log; exit $$((others | failed))
 
 lint: .venv/ready
 	$(BIN)/ruff check .
