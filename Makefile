@@ -7,15 +7,15 @@ BIN := .venv/bin
 run: .venv/ready
 	$(BIN)/python -m benchmark run quick
 
-# In two processes at once: the tests of models, which compute, beside all others, which mostly wait for processes, Ray and disks.
-MODELS := $(wildcard tests/backbones tests/checking tests/golden tests/methods tests/metrics tests/nn tests/ops tests/training)
-OTHERS := $(filter-out $(MODELS), $(patsubst %/,%,$(wildcard tests/*/)) $(wildcard tests/test_*.py))
+# In two processes at once: the tests of the rooms beside those of whole runs and commands, which mostly wait for processes and Ray.
+RUNS := tests/search $(wildcard tests/test_*.py)
+ROOMS := $(filter-out $(RUNS) tests/__pycache__, $(patsubst %/,%,$(wildcard tests/*/)))
 
 test: .venv/ready
 	@mkdir -p .cache
-	@$(BIN)/python -m pytest $(MODELS) > .cache/tests-of-models.log 2>&1 & models=$$!; \
-	$(BIN)/python -m pytest $(OTHERS); others=$$?; \
-	wait $$models; failed=$$?; cat .cache/tests-of-models.log; exit $$((others | failed))
+	@$(BIN)/python -m pytest $(ROOMS) > .cache/tests-of-rooms.log 2>&1 & rooms=$$!; \
+	$(BIN)/python -m pytest $(RUNS); runs=$$?; \
+	wait $$rooms; failed=$$?; cat .cache/tests-of-rooms.log; exit $$((runs | failed))
 
 lint: .venv/ready
 	$(BIN)/ruff check .
