@@ -172,7 +172,7 @@ def unannotated(owner: type) -> Iterator[str]:
     """Names in the class's own body that look like settings and are none: a dataclass takes annotated names only."""
     allowed = {name for base in owner.__mro__[1:] for name in [*vars(base), *inspect.get_annotations(base)]}
     for name, value in vars(owner).items():
-        plain = isinstance(value, (bool, int, float, str, tuple, list, dict, dataclasses.Field))
+        plain = isinstance(value, (bool, int, float, str, tuple, list, dict))
         annotated = name in inspect.get_annotations(owner)
         if plain and not annotated and not name.startswith("_") and name not in allowed:
             yield name
