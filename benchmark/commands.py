@@ -99,7 +99,7 @@ def figures(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.reporting.plots import figures as draw
 
     records = _recorded(parsed.results)
-    paths = draw(records, parsed.out or parsed.results / "figures")
+    paths = draw(records, parsed.out or parsed.results / "figures", parsed.format, parsed.width)
     if not paths:
         raise UserError(f"nothing to draw in {Store(parsed.results).folder}: no cell with a backbone has finished yet")
     for path in paths:

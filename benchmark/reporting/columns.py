@@ -102,7 +102,7 @@ COLUMNS = (
     _plain(
         "protocol",
         "protocol",
-        "six digits for what the suite set away from the defaults",
+        "six digits for what is set away from the defaults",
         lambda row: row.protocol,
         numeric=False,
         shown=False,

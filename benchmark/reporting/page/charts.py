@@ -105,8 +105,8 @@ def ranks() -> Chart:
         key="ranks",
         title="Rank against depth",
         caption=(
-            "Depth-wise collapse: effective rank of a batch of validation data after each interaction layer, over that of a Gaussian matrix of "
-            "the same shape; mean over seeds, bars one sample standard deviation."
+            "Depth-wise collapse: effective rank of a batch of validation data after each interaction layer, over a Gaussian matrix’s "
+            "of the same shape; mean over seeds, bars one sample standard deviation."
         ),
         spec=spec,
     )
@@ -133,7 +133,7 @@ def spectra() -> Chart:
             }
         ],
     )
-    spec["resolve"] = {"scale": {"y": "independent"}}
+    spec["resolve"]["scale"]["y"] = "independent"
     return Chart(
         key="spectra",
         title="Spectra per field and layer",
@@ -147,6 +147,7 @@ def spectra() -> Chart:
 
 
 def joint() -> Chart:
+    x = {"field": "last", "type": "quantitative", "title": "effective rank / Gaussian, last layer", "scale": {"zero": False}}
     spec = _panels(
         "place",
         "cells",
@@ -154,12 +155,7 @@ def joint() -> Chart:
             {
                 "mark": POINT,
                 "encoding": {
-                    "x": {
-                        "field": "last",
-                        "type": "quantitative",
-                        "title": "effective rank / Gaussian, last layer",
-                        "scale": {"zero": False},
-                    },
+                    "x": x,
                     "y": AUC,
                     "color": COLOUR,
                     "shape": _shape("scale"),
@@ -169,7 +165,7 @@ def joint() -> Chart:
             }
         ],
     )
-    spec["resolve"] = {"scale": {"x": "independent", "y": "independent"}}
+    spec["resolve"]["scale"]["y"] = "independent"
     return Chart(
         key="joint",
         title="Rank against AUC",
@@ -180,19 +176,27 @@ def joint() -> Chart:
 
 def curves() -> Chart:
     y = {"field": "valid", "type": "quantitative", "title": "validation AUC", "scale": {"zero": False}}
-    encoding = {"x": _axis("epoch", "epoch", "quantitative"), "y": y, "color": COLOUR, "detail": [{"field": "series"}, {"field": "seed"}]}
+    encoding: Json = {
+        "x": _axis("epoch", "epoch", "quantitative"),
+        "y": y,
+        "color": COLOUR,
+        "detail": [{"field": "series"}, {"field": "seed"}],
+    }
     encoding["x"]["axis"]["tickMinStep"] = 1
     spec = _panels(
         "shape",
         "curves",
         [
-            {"mark": {"type": "line", "strokeWidth": 1.1}, "encoding": {**encoding, "opacity": OPACITY, "tooltip": _told("seed")}},
+            {
+                "mark": {"type": "line", "strokeWidth": 1.1, "clip": True},
+                "encoding": {**encoding, "opacity": OPACITY, "tooltip": _told("seed")},
+            },
         ],
     )
     return Chart(
         key="curves",
         title="Training curves",
-        caption="Validation AUC after each epoch, a line a seed; the model that is tested is that of the best epoch.",
+        caption="Validation AUC after each epoch, a line a seed; the lowest eighth of the values is cut off. Tested is the best epoch.",
         spec=spec,
     )
 
@@ -220,14 +224,9 @@ WORDS = {
 def _told(*more: str) -> list[Json]:
     """What a mark says when it is pointed at."""
     numbers = {"ratio": ".3f", "last": ".3f", "cost": ".3s"}
-    return [
-        {
-            "field": name,
-            "title": WORDS[name],
-            **({"format": numbers[name], "type": "quantitative"} if name in numbers else {"type": "nominal"}),
-        }
-        for name in ("series", "backbone", "scale", "depth", "told", *more)
-    ]
+    kinds: dict[str, Json] = {name: {"type": "quantitative", "format": form} for name, form in numbers.items()}
+    found = ("series", "backbone", "scale", "depth", "told", *more)
+    return [{"field": name, "title": WORDS[name], **kinds.get(name, {"type": "nominal"})} for name in found]
 
 
 def _axis(field: str, title: str | None, kind: str) -> Json:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from benchmark.config import NO_BACKBONE
+from benchmark.config import NO_BACKBONE, Cell
 from benchmark.records import Record
 from benchmark.reporting.colours import colours
 from benchmark.reporting.groups import Group, groups
@@ -18,6 +19,7 @@ from benchmark.values import canonical, to_dict
 
 FIELD = re.compile(r"spectral/table/(.+)/effective_rank_over_gaussian")  # a field's name may hold a slash
 MACHINE = ("device", "cpu", "cores", "threads")
+COUNTS = ("cores", "threads")
 VERSIONS = ("python", "torch", "numpy")
 
 
@@ -72,18 +74,13 @@ class Line:
 
 def lines(records: Sequence[Record]) -> list[Line]:
     """Every row of the boards, in their order, with the trainings behind it."""
-    by_identity = {_identity(g.label, g.cell.method, g.cell.backbone, g.cell.scale, g.cell.depth, g.budget, g): g for g in groups(records)}
-    return [
-        Line(row=r, group=by_identity[_identity(r.dataset, r.method, r.backbone, r.scale, r.depth, r.tuning_trials, r)])
-        for r in rows(records)
-    ]
+    found = {_identity(g.label, g.cell, g.budget, g.overrides): g for g in groups(records)}
+    return [Line(row=row, group=found[_identity(row.dataset, row, row.tuning_trials, row.overrides)]) for row in rows(records)]
 
 
-def _identity(*parts: Any) -> tuple[Any, ...]:
-    """What tells rows apart: the last part is the row or the group, for what both call the same."""
-    *named, owner = parts
-    dimension = owner.dimension if isinstance(owner, Row) else owner.cell.dimension
-    return (*named, dimension, owner.overrides)
+def _identity(label: str, place: Cell | Row, budget: int, overrides: str) -> tuple[Any, ...]:
+    """What tells the rows of all boards apart, as groups and rows both have it."""
+    return label, place.method, place.backbone, place.scale, place.depth, place.dimension, budget, overrides
 
 
 def command(line: Line) -> str:
@@ -93,14 +90,12 @@ def command(line: Line) -> str:
     if line.has_backbone:
         content |= {"backbones": [cell.backbone], "scales": [cell.scale], "depths": [cell.depth]}
     content |= {"seeds": 1 + max(r.trial.seed for r in line.group.records), "trials": line.group.budget, "dimension": cell.dimension}
-    kinds = (("datasets", cell.dataset, cell.dataset_options), ("backbones", cell.backbone, cell.backbone_options))
-    tables: list[tuple[str, Mapping[str, Any]]] = [("training", cell.training)]
-    tables += [
-        (f"options.{kind}.{json.dumps(name)}", options) for kind, name, options in (*kinds, ("methods", cell.method, cell.method_options))
-    ]
+    options = {"datasets": (cell.dataset, cell.dataset_options), "methods": (cell.method, cell.method_options)}
+    options["backbones"] = (cell.backbone, cell.backbone_options)
+    tables = {"training": cell.training, **{f"options.{kind}.{json.dumps(name)}": given for kind, (name, given) in options.items()}}
     toml = [f"{key} = {json.dumps(value)}" for key, value in content.items()]
-    for name, options in tables:
-        toml += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in sorted(options.items()))] if options else []
+    for name, given in tables.items():
+        toml += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in sorted(given.items()))] if given else []
     return "\n".join(["cat > row.toml <<'END'", *toml, "END", "python -m benchmark run row.toml --results again"])
 
 
@@ -114,16 +109,14 @@ def versions(found: Iterable[Line]) -> dict[str, int]:
 
 
 def _counted(found: Iterable[Line], keys: Sequence[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for line in found:
-        for record in line.group.records:
-            told = ", ".join(
-                f"{record.environment[key]} {key}" if key in ("cores", "threads") else f"{key} {record.environment[key]}"
-                for key in keys
-                if key in record.environment
-            )
-            counts[told or "not recorded"] = counts.get(told or "not recorded", 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+    counts = Counter(_told(record.environment, keys) for line in found for record in line.group.records)
+    return dict(counts.most_common())
+
+
+def _told(environment: Mapping[str, str], keys: Sequence[str]) -> str:
+    """The entries of an environment in words: counts before their name, the others after it."""
+    parts = [f"{environment[key]} {key}" if key in COUNTS else f"{key} {environment[key]}" for key in keys if key in environment]
+    return ", ".join(parts) or "not recorded"
 
 
 def palette(found: Iterable[Line]) -> dict[str, str]:
@@ -134,24 +127,19 @@ def palette(found: Iterable[Line]) -> dict[str, str]:
 def series(board: Sequence[Line]) -> list[str]:
     """The name of each line in a figure: its method, and budget and protocol where the board has several of them."""
     budgets, protocols = len({line.row.tuning_trials for line in board}) > 1, len({line.row.protocol for line in board}) > 1
-    return [
-        " · ".join(
-            [
-                line.row.method,
-                *([f"{line.row.tuning_trials} trials"] if budgets else []),
-                *([line.row.protocol] if protocols and line.row.protocol else []),
-            ]
-        )
-        for line in board
-    ]
+
+    def name(row: Row) -> str:
+        parts = [row.method, f"{row.tuning_trials} trials" if budgets else "", row.protocol if protocols else ""]
+        return " · ".join(filter(None, parts))
+
+    return [name(line.row) for line in board]
 
 
 def about(line: Line) -> list[tuple[str, str]]:
     """What an opened row says, as pairs of name and text."""
     group, trial = line.group, line.group.records[0].trial
-    cost = {
-        name: value for name in ("fit_seconds", "epochs", "samples_per_second", "peak_memory_mb") if (value := line.cost(name)) is not None
-    }
+    costs = {name: line.cost(name) for name in ("fit_seconds", "epochs", "samples_per_second", "peak_memory_mb")}
+    spent = ", ".join(f"{name.replace('_', ' ')} {value:,.4g}" for name, value in costs.items() if value is not None)
     found = [
         ("test AUC by seed", ", ".join(f"{seed}: {value:.5f}" for seed, value in group.metric("test/auc").items())),
         ("why not finished", group.reason),
@@ -160,7 +148,7 @@ def about(line: Line) -> list[tuple[str, str]]:
         ("method", _settings(trial.method)),
         ("backbone", _settings(trial.backbone)),
         ("training", _settings(to_dict(trial.training))),
-        ("cost, mean over seeds", ", ".join(f"{name.replace('_', ' ')} {value:,.4g}" for name, value in cost.items())),
+        ("cost, mean over seeds", spent),
         ("of itself, by layer", ", ".join(f"{name} {value:.3g}" for name, value in line.row.internal_state.items())),
         ("notes", "\n".join(line.row.notes)),
         ("machines", "\n".join(f"{what} ({count})" for what, count in machines([line]).items())),

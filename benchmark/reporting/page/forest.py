@@ -14,13 +14,13 @@ COVERED = 0.9  # of the intervals lie within the axis; it must not be a few wide
 
 
 def reach(rows: Sequence[Row]) -> float:
-    """How far the axis goes on either side of 0: the ``COVERED`` quantile of the intervals' ends, rounded up to two digits."""
+    """How far the axis goes on either side of 0: twice a tick of 1, 2 or 5 tenths to some power, and past ``COVERED`` of the intervals."""
     ends = sorted(max(abs(end) for end in _interval(row)) for row in rows if row.delta_auc is not None)
     most = ends[min(len(ends) - 1, int(COVERED * len(ends)))] if ends else 0.0
     if most == 0:
-        return 0.001
-    unit: float = 10.0 ** (floor(log10(most)) - 1)
-    return unit * (int(most / unit) + 1)
+        return 0.002
+    power: float = 10.0 ** floor(log10(most / 2))
+    return 2 * power * next(tick for tick in (1, 2, 5, 10) if 2 * tick * power >= most)
 
 
 def mark(row: Row, far: float, colour: str) -> Markup:
@@ -36,17 +36,13 @@ def mark(row: Row, far: float, colour: str) -> Markup:
     if abs(row.delta_auc) <= far:
         parts.append(f'<circle cx="{_x(row.delta_auc, far):.1f}" cy="{middle:g}" r="3.5"/>')
     # Numbers and our own colours alone: nothing in here is text from a record.
-    return Markup(f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" style="color:{colour}" aria-hidden="true">{"".join(parts)}</svg>')
+    return Markup(f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" color="{colour}" aria-hidden="true">{"".join(parts)}</svg>')
 
 
 def axis(far: float) -> Markup:
     """Ticks at −far/2, 0 and far/2 … with their numbers, for the head of the column."""
-    ticks = "".join(
-        f'<text x="{_x(value, far):.0f}" y="12" text-anchor="middle">{value:+.2g}</text>'
-        if value
-        else f'<text x="{WIDTH // 2}" y="12" text-anchor="middle">0</text>'
-        for value in (-far / 2, 0, far / 2)
-    )
+    at = {-far / 2: f"{-far / 2:g}", 0: "0", far / 2: f"+{far / 2:g}"}
+    ticks = "".join(f'<text x="{_x(value, far):.0f}" y="12" text-anchor="middle">{text}</text>' for value, text in at.items())
     return Markup(f'<svg viewBox="0 0 {WIDTH} 16" aria-hidden="true">{ticks}</svg>')
 
 

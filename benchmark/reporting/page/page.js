@@ -1,8 +1,8 @@
 "use strict";
 // The page's board and figures. Everything that a user or a file named comes in as text: textContent, and Vega's text marks.
 const data = JSON.parse(document.getElementById("data").textContent);
-const board = document.getElementById("board"), body = board.tBodies[0], form = document.getElementById("filters");
-const rows = [...body.rows], $ = (root, what) => root.querySelector(what);
+const board = document.getElementById("board"), body = board.tBodies[0], filters = document.getElementById("filters");
+const rows = [...body.rows], $ = (root, what) => root.querySelector(what), asked = name => $(filters, `[name=${name}]`).value;
 data.cells.forEach((cell, i) => { cell.tr = rows[i]; rows[i].cell = cell; });
 
 const made = (tag, text, attributes = {}) => {
@@ -15,10 +15,10 @@ const made = (tag, text, attributes = {}) => {
 // --- filters, order, columns
 
 function visible() {
-  const wanted = Object.fromEntries(["dataset", "backbone", "scale", "depth", "family"].map(name => [name, form.elements[name].value]));
-  const search = form.elements.search.value.toLowerCase();
+  const wanted = Object.fromEntries(["dataset", "backbone", "scale", "depth", "family"].map(name => [name, asked(name)]));
+  const search = asked("search").toLowerCase();
   return data.cells.filter(cell =>
-    Object.entries(wanted).every(([name, value]) => !value || String(cell[name]) === value || (name !== "dataset" && !cell.sized && name !== "family"))
+    Object.entries(wanted).every(([name, value]) => !value || String(cell[name]) === value && (cell.sized || name === "dataset" || name === "family"))
     && cell.method.toLowerCase().includes(search));
 }
 
@@ -28,7 +28,7 @@ function filter() {
     cell.tr.hidden = !shown.has(cell);
     if (cell.detail) cell.detail.hidden = cell.tr.hidden;
   }
-  const dataset = form.elements.dataset.value;
+  const dataset = asked("dataset");
   for (const element of document.querySelectorAll("[data-dataset]")) element.hidden = element.dataset.dataset !== dataset;
   document.getElementById("count").textContent = `${shown.size} of ${data.cells.filter(c => c.dataset === dataset).length} rows`;
   drawn.clear();
@@ -36,10 +36,10 @@ function filter() {
 }
 
 function sort(heading) {
-  const index = [...heading.parentNode.cells].indexOf(heading), down = heading.getAttribute("aria-sort") === "ascending";
+  const key = heading.dataset.key, down = heading.getAttribute("aria-sort") === "ascending";
   for (const other of heading.parentNode.cells) other.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", down ? "descending" : "ascending");
-  const value = cell => cell.values[index];
+  const value = cell => cell.values[key];
   const order = (a, b) => typeof a === "string" ? a.localeCompare(b) : a - b;
   const sorted = [...data.cells].sort((a, b) => {  // what is missing stands at the end either way
     const [x, y] = [value(a), value(b)];
@@ -50,7 +50,7 @@ function sort(heading) {
 }
 
 function columns() {
-  const off = [...form.querySelectorAll("[name=column]:not(:checked)")].map(box => `.k-${box.value}`);
+  const off = [...filters.querySelectorAll(".column:not(:checked)")].map(box => `.k-${box.value}`);
   document.getElementById("hidden-columns").textContent = off.length ? `${off.join(",")}{display:none}` : "";
 }
 
@@ -124,13 +124,17 @@ function chart(place, {key, spec, height, title, choices}, cells, width, cost) {
   if (filled.facet) {
     const panels = [...new Set(values.map(v => v[filled.facet.field]))].sort();
     filled.facet.sort = panels;
-    const margin = key === "spectra" ? 175 : 72;
-    const columns = sizes(values.map(v => v.where));
-    const least = key === "spectra" ? margin + Math.min(9 * columns, width - margin) : 300;
-    const across = Math.max(1, Math.min(panels.length, Math.floor(width / least), 4));
-    filled.columns = across;
-    filled.spec.width = Math.max(90, Math.min(key === "spectra" ? 24 * columns : 520, Math.floor(width / across) - margin));
+    const fields = sizes(values.map(v => v.where));  // of a heat map, which has names on its left and no less than 9 pixels a field
+    const [axis, gap, most] = key === "spectra" ? [165, 20, 24 * fields] : [52, 22, 520];
+    const own = filled.resolve.scale.y === "independent";  // each panel has an axis, or the first of a row alone
+    const least = key === "spectra" ? axis + gap + 9 * fields : 290;
+    const across = filled.columns = Math.max(1, Math.min(panels.length, Math.floor(width / least), 4));
+    filled.spec.width = Math.max(90, Math.min(most, Math.floor((width - (own ? 0 : axis)) / across) - (own ? axis : 0) - gap));
     filled.spec.height = height || {step: 14};
+    if (key === "curves") {  // what training starts from says little, and takes the room
+      const reached = values.map(v => v.valid).sort((a, b) => a - b), [low, high] = [reached[Math.floor(reached.length / 8)], reached.at(-1)];
+      for (const layer of filled.spec.layer) Object.assign(layer.encoding.y.scale, {domain: [low - 0.05 * (high - low), high], nice: true});
+    }
   } else {
     filled.datasets.front = front(values);
     filled.width = Math.max(200, width - 80);
@@ -183,8 +187,7 @@ const idle = window.requestIdleCallback || (task => setTimeout(task, 1));
 
 // --- wiring
 
-form.addEventListener("input", event => event.target.name === "column" ? columns() : filter());
-form.addEventListener("submit", event => event.preventDefault());
+filters.addEventListener("input", event => event.target.className === "column" ? columns() : filter());
 for (const button of board.querySelectorAll("button.sort")) button.addEventListener("click", () => sort(button.closest("th")));
 body.addEventListener("click", event => { const row = event.target.closest("tr"); if (row.cell && !getSelection().toString()) open(row.cell); });
 for (const choice of document.querySelectorAll(".choice select"))

@@ -1,0 +1,139 @@
+"""What all matplotlib figures share: their sheet and panels, lines and bars, and the legend."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Literal
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from benchmark.config import CONTROL
+from benchmark.reporting.colours import GREY
+from benchmark.reporting.groups import Group
+
+Width = Literal["page", "column"]
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DPI = 150
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How figures are drawn: the colour of each method, and for which width: a page's, or one column of a paper in two of them (3.35 in)."""
+
+    colours: Mapping[str, str]
+    width: Width = "page"
+
+    @property
+    def narrow(self) -> bool:
+        return self.width == "column"
+
+    @property
+    def inches(self) -> float:
+        return 3.35 if self.narrow else 10.8
+
+    @property
+    def across(self) -> int:
+        """Panels beside each other."""
+        return 2 if self.narrow else 3
+
+    @property
+    def font(self) -> float:
+        """Points of what is read most; nothing is below 6 as printed."""
+        return 6.5 if self.narrow else 8
+
+    def colour(self, method: str) -> str:
+        return self.colours.get(method, GREY)
+
+    def is_grey(self, method: str) -> bool:
+        return self.colour(method) == GREY
+
+    def panels(self, count: int, title: str, bars: str, size: tuple[str, str], across: int | None = None) -> tuple[Figure, list[Axes]]:
+        """A figure of ``count`` panels with one name of the x and of the y axes, and ``bars``: what they are, of how many seeds."""
+        beside = min(across or self.across, count)
+        if self.narrow:
+            beside = min(beside, self.across)
+        down = ceil(count / beside)
+        width = self.inches if self.narrow else max(8.0, 3.6 * beside)
+        height = (1.35 if self.narrow else 2.6) * down + (0.6 if self.narrow else 1.1)
+        return self._sheet(width, height, title, bars, size, down, beside, count)
+
+    def _sheet(
+        self, width: float, height: float, title: str, bars: str, names: tuple[str, str], down: int, beside: int, count: int
+    ) -> tuple[Figure, list[Axes]]:
+        pad = 0.03 if self.narrow else 0.08
+        figure = Figure(figsize=(width, height), dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=pad, h_pad=pad))
+        figure.suptitle(f"{title}\n{bars}" if bars else title, fontsize=self.font + (0.5 if self.narrow else 3))
+        figure.supxlabel(names[0], fontsize=self.font + 0.5)
+        figure.supylabel(names[1], fontsize=self.font + 0.5)
+        axes = [figure.add_subplot(down, beside, index + 1) for index in range(count)]
+        for axis in axes:
+            axis.grid(True, color="#E5E5E5", linewidth=0.6)
+            axis.set_axisbelow(True)
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.ticklabel_format(axis="y", useOffset=False)
+            axis.tick_params(labelsize=self.font - 0.5, length=2, pad=2)
+            axis.title.set_fontsize(self.font + 0.5)
+        return figure, axes
+
+    def tall(self, rows: int, title: str, bars: str, names: tuple[str, str]) -> tuple[Figure, Axes]:
+        """A figure of one panel with ``rows`` lines of text beside it."""
+        height = (0.115 if self.narrow else 0.19) * rows + (0.7 if self.narrow else 1.2)
+        figure, [axis] = self._sheet(self.inches if self.narrow else 8.0, height, title, bars, names, 1, 1, 1)
+        return figure, axis
+
+    def line(self, axis: Axes, points: Sequence[tuple[float, float, float | None]], method: str, label: str, marker: str = "o") -> None:
+        """A line through (x, mean, sd); bars of one sd where there are two seeds or more. Grey ones lie below."""
+        grey = self.is_grey(method)
+        axis.errorbar(
+            [x for x, _, _ in points],
+            [mean for _, mean, _ in points],
+            yerr=[sd or 0.0 for _, _, sd in points] if any(sd is not None for _, _, sd in points) else None,
+            color=self.colour(method),
+            alpha=0.6 if grey else 1,
+            zorder=2 if grey else 3,
+            marker=marker,
+            markersize=2.5 if self.narrow else 4,
+            capsize=1.5 if self.narrow else 2.5,
+            linewidth=0.8 if self.narrow else 1.3,
+            label=label,
+        )
+
+    def legend(self, figure: Figure, found: Mapping[str, tuple[str, Artist]], more: Mapping[str, Artist] | None = None) -> None:
+        """One for all panels, under them: series -> its method and a mark of it. The grey ones are counted, not named. In as many columns as
+        the figure is wide enough for, up to five; the figure grows by its height.
+        """
+        named = {series: artist for series, (method, artist) in found.items() if not self.is_grey(method)}
+        grey = [artist for method, artist in found.values() if self.is_grey(method)]
+        if grey:
+            named[f"{len(grey)} other{'s' if len(grey) > 1 else ''}"] = grey[0]
+        named |= more or {}
+        column = 0.45 + self.font * 0.0085 * max(map(len, named))  # inches: the sign, and letters
+        columns = min(5, len(named), max(1, int(figure.get_figwidth() / column)))
+        figure.set_figheight(figure.get_figheight() + self.font * 0.021 * ceil(len(named) / columns))
+        handles, names = list(named.values()), list(named)
+        figure.legend(handles, names, loc="outside lower center", ncols=columns, fontsize=self.font, frameon=False, columnspacing=1.2)
+
+
+def series(axes: Iterable[Axes], methods: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
+    """Of all panels: the name of each series -> its method and one mark of it; the control first."""
+    found = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    return {label: (methods[label], found[label]) for label in sorted(found, key=lambda label: order(methods[label]))}
+
+
+def order(method: str) -> tuple[bool, str]:
+    return method != CONTROL, method
+
+
+def of_seeds(what: str, board: Iterable[Group]) -> str:
+    """What bars are, and over how many seeds: "± 1 sample sd, n = 5 seeds"; nothing where no cell has two."""
+    counts = Counter(len(group.finished) for group in board)
+    if not counts or max(counts) < 2:
+        return ""
+    few, many = min(counts), max(counts)
+    return f"bars: {what}, n = {many if few == many else f'{few} to {many}'} seeds"

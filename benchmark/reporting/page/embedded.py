@@ -1,0 +1,86 @@
+"""What the page's script knows of the board, as JSON in the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmark.metrics.statistics import mean_sd
+from benchmark.reporting.colours import GREY
+from benchmark.reporting.columns import Column, auc
+from benchmark.reporting.leaderboard import Row
+from benchmark.reporting.page import content
+from benchmark.reporting.page.charts import charts
+from benchmark.reporting.page.content import Line
+
+
+def embedded(boards: Mapping[str, Sequence[Line]], columns: Sequence[Column], palette: Mapping[str, str]) -> str:
+    """For a script element: whatever a name in it holds, it cannot end the element."""
+    data = {
+        "cells": [cell for members in boards.values() for cell in _cells(members, columns, palette)],
+        "fields": {label: _field_names(members) for label, members in boards.items()},
+        "charts": [{"key": c.key, "title": c.title, "spec": c.spec, "height": c.height, "choices": c.choices} for c in charts()],
+        "grey": GREY,
+    }
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    for character in "&<>\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _field_names(members: Sequence[Line]) -> list[str]:
+    return list(dict.fromkeys(name for line in members for name in line.fields()))
+
+
+def _cells(members: Sequence[Line], columns: Sequence[Column], palette: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What the script knows of a board's rows. Numbers of figures have six digits; those of the board are its text."""
+    names = _field_names(members)
+    return [_cell(line, series, names, columns, palette) for line, series in zip(members, content.series(members), strict=True)]
+
+
+def _cell(line: Line, series: str, names: Sequence[str], columns: Sequence[Column], palette: Mapping[str, str]) -> dict[str, Any]:
+    row, fields = line.row, line.fields()
+    colour = palette.get(row.method, GREY)
+    layers = [(layer, *mean_sd(values)) for layer, values in line.layers().items()]
+    finished = row.status == "finished"
+    return {
+        "dataset": row.dataset,
+        "method": row.method,
+        "family": line.family,
+        "backbone": row.backbone,
+        "scale": row.scale,
+        "depth": row.depth,
+        "sized": line.has_backbone,
+        "series": series,
+        "place": f"{row.backbone} · depth {row.depth}",
+        "shape": line.place,
+        "colour": colour,
+        "plain": colour == GREY,
+        "auc": _rounded(row.test_auc_mean) if finished else None,
+        "sd": _rounded(row.test_auc_sd) or 0,
+        "told": auc(row),
+        "seeds": row.seeds,
+        "last": _rounded(layers[-1][1]) if layers else None,
+        "costs": {
+            "flops": _rounded(row.flops_per_sample),
+            "dense": row.parameters_dense,
+            "seconds": _rounded(line.cost("fit_seconds")),
+            "memory": _rounded(row.peak_memory_mb),
+        },
+        "layers": [[layer, _rounded(mean), _rounded(sd) or 0] for layer, mean, sd in layers],
+        "fields": [_rounded(fields.get(name)) for name in names],
+        "curves": [[seed, [[epoch, _rounded(value)] for epoch, value in points]] for seed, points in line.curves().items()],
+        "values": {column.key: _sortable(column, row) for column in columns},
+        "about": content.about(line),
+        "command": content.command(line),
+    }
+
+
+def _sortable(column: Column, row: Row) -> Any:
+    value = column.value(row)
+    return _rounded(value) if isinstance(value, float) else value
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")

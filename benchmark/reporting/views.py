@@ -1,0 +1,118 @@
+"""Figures of rows: the forest plot, AUC against cost with its Pareto front, and a map of spectra per field and layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from benchmark.reporting.drawing import MARKERS, Look, order
+from benchmark.reporting.page.content import Line
+
+
+def forest(label: str, board: Sequence[Line], look: Look) -> Figure | None:
+    """Δ of every row that has one with its 95 % interval, best mean first, in blocks of one backbone, scale and depth."""
+    found = [line for line in board if line.row.delta_auc is not None]
+    if not found:
+        return None
+    found.sort(key=lambda line: (line.row.backbone, line.row.scale, line.row.depth, -(line.row.delta_auc or 0.0)))
+    pairs = {line.row.delta_seeds for line in found}
+    bars = f"bars: 95 % interval, n = {pairs.pop()} pairs of seeds" if len(pairs) == 1 else "bars: 95 % interval; (n): pairs of seeds"
+    places = list(dict.fromkeys(line.place for line in found))
+    figure, axis = look.tall(len(found) + 2 * len(places), f"{label}: test AUC less single_embedding's", bars, ("Δ test AUC", ""))
+    names: list[tuple[float, str]] = []
+    y = 0.0
+    for place in places:
+        names.append((y, place))
+        y += 1
+        for line in (line for line in found if line.place == place):
+            row = line.row
+            mean, low, high = row.delta_auc or 0.0, row.delta_auc_low, row.delta_auc_high
+            colour = look.colour(row.method)
+            if low is not None and high is not None:
+                axis.plot([low, high], [y, y], color=colour, linewidth=1 if look.narrow else 1.5)
+            axis.plot([mean], [y], "o", color=colour, markersize=2.5 if look.narrow else 4.5)
+            names.append((y, row.method if pairs == set() else f"{row.method} ({row.delta_seeds})"))
+            y += 1
+        y += 0.6
+    axis.axvline(0, color="#777777", linewidth=0.8)
+    axis.set_yticks([at for at, _ in names], [name for _, name in names])
+    for text, (_, name) in zip(axis.get_yticklabels(), names, strict=True):
+        text.set_fontweight("bold" if name in places else "normal")
+    axis.set_ylim(y, -1)
+    axis.tick_params(axis="y", length=0)
+    axis.grid(False, axis="y")
+    ends = sorted(max(abs(line.row.delta_auc_low or 0), abs(line.row.delta_auc_high or 0), abs(line.row.delta_auc or 0)) for line in found)
+    far = ends[int(0.9 * (len(ends) - 1))] * 1.1 or 1e-3  # the widest tenth leaves the panel
+    axis.set_xlim(-far, far)
+    axis.locator_params(axis="x", nbins=5)
+    return figure
+
+
+def pareto(label: str, board: Sequence[Line], look: Look) -> Figure | None:
+    """Mean test AUC over FLOPs of a forward pass; the step line is the front: no cheaper cell is better."""
+    found = [line for line in board if line.has_backbone and line.row.flops_per_sample and line.row.rank is not None]
+    if len(found) < 2:
+        return None
+    figure, [axis] = look.panels(
+        1, f"{label}: test AUC against cost", "dashed: Pareto front", ("FLOPs of a forward pass, per sample", "test AUC")
+    )
+    backbones = sorted({line.row.backbone for line in found})
+    size = 3 if look.narrow else 5
+    for line in sorted(found, key=lambda line: not look.is_grey(line.row.method)):
+        marker = MARKERS[backbones.index(line.row.backbone) % len(MARKERS)]
+        grey = look.is_grey(line.row.method)
+        colour = look.colour(line.row.method)
+        axis.plot([line.row.flops_per_sample], [line.row.test_auc_mean], marker, color=colour, markersize=size, alpha=0.6 if grey else 1)
+    front = front_of([(line.row.flops_per_sample or 0.0, line.row.test_auc_mean or 0.0) for line in found])
+    axis.step([x for x, _ in front], [y for _, y in front], where="post", color="#555555", linestyle="--", linewidth=0.8, zorder=1)
+    axis.set_xscale("log")
+    methods = sorted({line.row.method for line in found}, key=order)
+    marks = {m: (m, Line2D([], [], color=look.colour(m), marker="o", linestyle="", markersize=size)) for m in methods}
+    shapes = enumerate(backbones)
+    look.legend(figure, marks, {b: Line2D([], [], color="#777777", marker=MARKERS[i % len(MARKERS)], linestyle="") for i, b in shapes})
+    return figure
+
+
+def front_of(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Of (cost, score) those that no cheaper or equally dear one reaches, by rising cost."""
+    front: list[tuple[float, float]] = []
+    for cost, score in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or score > front[-1][1]:
+            front.append((cost, score))
+    return front
+
+
+def spectra(label: str, board: Sequence[Line], look: Look) -> Figure | None:
+    """How many directions each field's table and each layer's batch use, over a Gaussian's: a panel a backbone, scale and depth."""
+    found = [(line, line.fields(), line.layers()) for line in board if line.has_backbone and line.row.rank is not None]
+    found = [(line, fields, layers) for line, fields, layers in found if fields or layers]
+    if not found:
+        return None
+    places = sorted({line.place for line, _, _ in found}, key=lambda place: (sum(line.place == place for line, _, _ in found), place))
+    columns = list(dict.fromkeys(name for _, fields, _ in found for name in fields))
+    depth = max((layer for _, _, layers in found for layer in layers), default=-1)
+    columns += [f"layer {layer}" for layer in range(depth + 1)]
+    names = f"{label}: effective rank / Gaussian", "mean over seeds; 1: no collapse"
+    figure, axis = look.tall(len(found) + 2 * len(places) + ceil(max(map(len, columns)) / 2), *names, ("", ""))
+    grid: list[list[float]] = []
+    labels: list[str] = []
+    for place in places:
+        grid.append([float("nan")] * len(columns))
+        labels.append(place)
+        for line, fields, layers in (entry for entry in found if entry[0].place == place):
+            values = {**fields, **{f"layer {layer}": sum(seeds) / len(seeds) for layer, seeds in layers.items()}}
+            grid.append([values.get(name, float("nan")) for name in columns])
+            labels.append(line.row.method)
+    image = axis.imshow(grid, aspect="auto", cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
+    axis.set_xticks(range(len(columns)), columns, rotation=60, ha="right", rotation_mode="anchor")
+    axis.set_yticks(range(len(labels)), labels)
+    for text in axis.get_yticklabels():
+        text.set_fontweight("bold" if text.get_text() in places else "normal")
+    axis.grid(False)
+    axis.spines[:].set_visible(False)
+    bar = figure.colorbar(image, ax=axis, location="right", shrink=0.6, aspect=30, pad=0.02)
+    bar.ax.tick_params(labelsize=look.font - 0.5)
+    return figure

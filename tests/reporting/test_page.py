@@ -1,0 +1,167 @@
+"""The page: its numbers are the board's, what a file named is text on it, it needs nothing else, and its commands repeat its rows."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standin_records import record
+
+from benchmark.config import read_suite
+from benchmark.records import Record, Store
+from benchmark.reporting.colours import COLOURS, GREY, OWN, colour, colours
+from benchmark.reporting.leaderboard import render, rows
+from benchmark.reporting.page import content, forest, report
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+EVIL = "<script>alert(1)</script>"
+
+
+@cache
+def reference(folder: str) -> list[Record]:
+    return list(Store(REFERENCE / folder))
+
+
+class Read(HTMLParser):
+    """What a browser would make of the page: text of table rows, elements, and the content of scripts and of the CSV."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.rows: list[list[str]] = []
+        self.scripts: list[str] = []
+        self.csv = ""
+        self.inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag == "wbr":
+            return
+        self.elements.append((tag, dict(attributes)))
+        self.inside = "csv" if dict(attributes).get("id") == "csv" else tag if tag in ("td", "th", "script", "button", "span") else ""
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = "th" if tag == "button" else ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside == "csv":
+            self.csv += data
+        elif self.inside == "script":
+            self.scripts[-1] += data
+        elif self.inside in ("td", "th", "button") and self.rows:
+            self.rows[-1][-1] += data
+
+
+@pytest.fixture(autouse=True)
+def _without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes seconds to put together, and has tests in a browser."""
+    monkeypatch.setattr(report, "script", lambda: "/* Vega */")
+
+
+def page(records: list[Record]) -> Read:
+    return Read(report.page(records, "records", "the suite 1.0"))
+
+
+def data(read: Read) -> dict[str, Any]:
+    [text] = [script for script in read.scripts if script.startswith('{"cells"')]
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+@pytest.mark.parametrize("folder", ["frappe_x1r", "collapse"])
+def test_every_number_is_the_leaderboards(folder: str) -> None:
+    records = reference(folder)
+    read, board = page(records), rows(records)
+    shown = [" ".join(" ".join(line).replace("\u00a0", " ").split()) for line in read.rows]
+    table = [" ".join(line.split()) for line in render(board, "table").splitlines()]
+    ranked = [line for line in table if re.match(r"\d+ [a-z]", line)]
+    assert len(ranked) == len(board) == sum(bool(re.match(r"\d+ [a-z]", line)) for line in shown)
+    for line, seen in zip(ranked, (line for line in shown if re.match(r"\d+ [a-z]", line)), strict=True):
+        words = line.split()
+        missing = [word for word in words if word not in seen.split()]
+        assert not missing, (line, seen)
+    assert read.csv == render(board, "csv")
+
+
+def test_what_a_file_named_is_text_wherever_it_stands() -> None:
+    spectra = {f"spectral/table/{EVIL}/effective_rank_over_gaussian": 0.5, "spectral/layer0/batch/effective_rank": 1.0}
+    found = page(
+        [
+            record(metrics=spectra, notes=(f"column {EVIL}",), cell={"dataset": EVIL}),
+            record("broken", auc=None, status="failed", reason=f"KeyError: {EVIL} </script><!-- & \u2028", cell={"dataset": EVIL}),
+        ]
+    )
+    assert [tag for tag, _ in found.elements].count("script") == 3
+    known = data(found)
+    assert known["fields"] == {EVIL: [EVIL]}
+    assert any(EVIL in str(cell["about"]) for cell in known["cells"])
+
+
+def test_it_needs_nothing_else() -> None:
+    found = page([record(), record("roblock", auc=0.9)])
+    assert not [a for tag, a in found.elements if tag in ("link", "iframe", "img") or a.get("src") or a.get("href")]
+    style = (Path(report.__file__).parent / "page.css").read_text()
+    assert "url(" not in style and "@import" not in style
+
+
+def test_a_folder_without_final_trainings_says_so() -> None:
+    with pytest.raises(Exception, match="nothing to report of records"):
+        report.page([record(stage="tune")], "records", "")
+
+
+@pytest.mark.parametrize("folder", ["frappe_x1r", "collapse"])
+def test_the_command_of_a_row_is_a_suite_of_its_cell(folder: str, tmp_path: Path) -> None:
+    for line in content.lines(reference(folder)):
+        shell = content.command(line)
+        path = tmp_path / "row.toml"
+        path.write_text(shell.split("<<'END'\n")[1].split("\nEND\n")[0])
+        suite, cell = read_suite(str(path)), line.group.cell
+        assert (suite.datasets, suite.methods, suite.dimension) == ((cell.dataset,), (cell.method,), cell.dimension)
+        if line.has_backbone:
+            assert (suite.backbones, suite.scales, suite.depths) == ((cell.backbone,), (cell.scale,), (cell.depth,))
+        assert dict(suite.training) == dict(cell.training)
+        given = {kind: dict(options) for by_kind in suite.options.values() for kind, options in by_kind.items()}
+        assert given.get(cell.dataset, {}) == dict(cell.dataset_options)
+        assert suite.trials == line.group.budget and suite.seeds == 1 + max(r.trial.seed for r in line.group.records)
+
+
+def test_a_colour_is_of_the_name_alone_and_no_two_methods_on_a_board_share_one() -> None:
+    names = [f"m{i}" for i in range(40)]
+    for cells in ([*OWN, *names], names[:3], [*names[::-1], "roblock", "roblock:no_hsic"]):
+        found = colours(cells)
+        coloured = {name: shade for name, shade in found.items() if shade != GREY}
+        assert set(found) == set(cells)
+        assert all(shade == colour(name) for name, shade in coloured.items())
+        assert len(set(coloured.values())) == len(coloured) <= len(COLOURS) + len(OWN) == 8
+
+
+def test_what_is_in_more_cells_keeps_its_colour() -> None:
+    rivals = [name for name in (f"m{i}" for i in range(40)) if colour(name) == COLOURS[0]]
+    first, second, *_ = sorted(rivals)
+    assert colours([first, second])[first] == COLOURS[0]
+    assert colours([first, second, second]) == {first: GREY, second: COLOURS[0]}
+
+
+def test_the_forest_plots_axis_has_room_for_nine_tenths_and_marks_the_rest() -> None:
+    found = [record("single_embedding", seed, 0.8 + seed * 1e-3) for seed in (0, 1)]
+    for index in range(20):
+        found += [record(f"m{index:02}", seed, 0.8 + seed * 1e-3 + index * 1e-4 + seed * 1e-5) for seed in (0, 1)]
+    found += [record("far", seed, 0.2 + seed * 1e-3) for seed in (0, 1)]
+    board = {row.method: row for row in rows(found)}
+    far = forest.reach(list(board.values()))
+    assert far in (0.002, 0.004, 0.01)
+    inside, outside = forest.mark(board["m03"], far, "red"), forest.mark(board["far"], far, "red")
+    assert "<circle" in inside and "l4 4" not in inside
+    assert "<circle" not in outside and f"M{forest.EDGE + 4} " in outside
+    assert not forest.mark(board["single_embedding"], far, "red")
