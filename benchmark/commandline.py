@@ -102,9 +102,7 @@ def parser() -> Parser:
     figures = command("figures", "draw the board: AUC against scale, cost and effective rank, spectra, differences as a forest plot")
     figures.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default RESULTS/figures)")
     figures.add_argument("--format", nargs="+", choices=("png", "pdf", "svg"), default=["png"], help="default png")
-    figures.add_argument(
-        "--width", choices=("page", "column"), default="page", help="column: legible at the 3.35 inches of a paper's column"
-    )
+    figures.add_argument("--width", choices=("page", "column"), default="page", help="column: to be read in a paper's column, 3.35 inches")
     _results(figures)
 
     report = command("report", "write the board, its figures and what repeats each row as one HTML file to send")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,12 @@ from benchmark.reporting.groups import Group
 
 Width = Literal["page", "column"]
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-DPI = 150
+DPI = 150  # of a page; twice that of a column
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How figures are drawn: the colour of each method, and for which width: a page's, or one column of a paper in two of them (3.35 in)."""
+    """How figures are drawn: the colour of each method, and for which width: a page's, or one of a paper's two columns (3.35 in)."""
 
     colours: Mapping[str, str]
     width: Width = "page"
@@ -67,18 +68,18 @@ class Look:
         self, width: float, height: float, title: str, bars: str, names: tuple[str, str], down: int, beside: int, count: int
     ) -> tuple[Figure, list[Axes]]:
         pad = 0.03 if self.narrow else 0.08
-        figure = Figure(figsize=(width, height), dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=pad, h_pad=pad))
-        figure.suptitle(f"{title}\n{bars}" if bars else title, fontsize=self.font + (0.5 if self.narrow else 3))
-        figure.supxlabel(names[0], fontsize=self.font + 0.5)
-        figure.supylabel(names[1], fontsize=self.font + 0.5)
+        figure = Figure(figsize=(width, height), dpi=2 * DPI if self.narrow else DPI, layout=ConstrainedLayoutEngine(w_pad=pad, h_pad=pad))
+        heading = textwrap.wrap(title, int(width * 16 if self.narrow else 200)) + ([bars] if bars else [])
+        figure.suptitle("\n".join(heading), fontsize=self.font + (0.5 if self.narrow else 3))
         axes = [figure.add_subplot(down, beside, index + 1) for index in range(count)]
-        for axis in axes:
+        for index, axis in enumerate(axes):
+            axis.set_xlabel(names[0] if index + beside >= count else "", fontsize=self.font)
+            axis.set_ylabel(names[1] if index % beside == 0 else "", fontsize=self.font)
             axis.grid(True, color="#E5E5E5", linewidth=0.6)
             axis.set_axisbelow(True)
             axis.spines[["top", "right"]].set_visible(False)
             axis.ticklabel_format(axis="y", useOffset=False)
             axis.tick_params(labelsize=self.font - 0.5, length=2, pad=2)
-            axis.title.set_fontsize(self.font + 0.5)
         return figure, axes
 
     def tall(self, rows: int, title: str, bars: str, names: tuple[str, str]) -> tuple[Figure, Axes]:
@@ -86,6 +87,10 @@ class Look:
         height = (0.115 if self.narrow else 0.19) * rows + (0.7 if self.narrow else 1.2)
         figure, [axis] = self._sheet(self.inches if self.narrow else 8.0, height, title, bars, names, 1, 1, 1)
         return figure, axis
+
+    def name(self, axis: Axes, *parts: str) -> None:
+        """The panel's heading; at a column's width a part a line."""
+        axis.set_title(("\n" if self.narrow else " · ").join(parts), fontsize=self.font + (0 if self.narrow else 2))
 
     def line(self, axis: Axes, points: Sequence[tuple[float, float, float | None]], method: str, label: str, marker: str = "o") -> None:
         """A line through (x, mean, sd); bars of one sd where there are two seeds or more. Grey ones lie below."""
@@ -105,8 +110,9 @@ class Look:
         )
 
     def legend(self, figure: Figure, found: Mapping[str, tuple[str, Artist]], more: Mapping[str, Artist] | None = None) -> None:
-        """One for all panels, under them: series -> its method and a mark of it. The grey ones are counted, not named. In as many columns as
-        the figure is wide enough for, up to five; the figure grows by its height.
+        """One for all panels, under them: series -> its method and a mark of it. The grey ones are counted, not named.
+
+        It has as many columns as the figure is wide enough for, up to five; the figure grows by its height.
         """
         named = {series: artist for series, (method, artist) in found.items() if not self.is_grey(method)}
         grey = [artist for method, artist in found.values() if self.is_grey(method)]

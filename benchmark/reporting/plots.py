@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ from benchmark.reporting.page.content import Line, lines
 Configuration = tuple[str, int]  # backbone, depth
 Format = Literal["png", "pdf", "svg"]
 # Text stays text: a reader can search a PDF, and an editor can change an SVG.
-FONTS = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "benchmark"}
+FONTS: dict[Any, Any] = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "benchmark"}
 SD = "± 1 sample sd"
 
 
@@ -102,7 +102,7 @@ def _against_size(size: Literal["scale", "depth"], board: Sequence[Group], look:
             points = [(steps.index(getattr(g.cell, size)) + shift, *mean_sd(list(g.metric(metric).values()))) for g in members]
             methods[label] = members[0].cell.method
             look.line(axis, sorted(points, key=lambda p: p[0]), methods[label], label)
-        axis.set_title(_title(panel) if size == "scale" else _scaled(panel))
+        look.name(axis, _title(panel) if size == "scale" else _scaled(panel))
         axis.set_xticks(range(len(steps)), [f"{step}×" if size == "scale" else str(step) for step in steps])
         axis.set_xlim(-0.3, len(steps) - 0.7)
     look.legend(figure, series(axes, methods))
@@ -145,7 +145,7 @@ def _against_layer(board: Sequence[Group], look: Look, matrix: str, title: str) 
             methods[label] = group.cell.method
             found = ((layer, _over_gaussian(group, layer, matrix)) for layer in group.layers)
             look.line(axis, [(layer, *mean_sd(list(values.values()))) for layer, values in found if values], group.cell.method, label)
-        axis.set_title(f"{_title(configuration)} · scale {scale}")
+        look.name(axis, _title(configuration), f"scale {scale}")
         axis.set_xticks(sorted({layer for g in here for layer in g.layers if _over_gaussian(g, layer, matrix)}))
         axis.axhline(1, color="#999999", linewidth=0.8)
         axis.set_ylim(bottom=0)
@@ -170,7 +170,7 @@ def auc_against_rank(label: str, board: Sequence[Group], look: Look) -> Figure |
         for group in here:
             mean, sd = mean_sd(list(group.metric("test/auc").values()))
             look.line(axis, [(_last(group), mean, sd)], group.cell.method, group.cell.method, _scale_marker(scales, group.cell.scale))
-        axis.set_title(" · ".join((_title(configuration), *_correlations(here))))
+        look.name(axis, _title(configuration), *_correlations(here))
     methods = sorted({g.cell.method for g in measured}, key=order)
     marks = {m: (m, Line2D([], [], color=look.colour(m), marker="o", linestyle="")) for m in methods}
     shapes = {f"scale {s}": Line2D([], [], color="#777777", marker=_scale_marker(scales, s), linestyle="") for s in scales}

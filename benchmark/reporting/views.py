@@ -7,6 +7,7 @@ from math import ceil
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from benchmark.reporting.drawing import MARKERS, Look, order
 from benchmark.reporting.page.content import Line
@@ -56,19 +57,22 @@ def pareto(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     found = [line for line in board if line.has_backbone and line.row.flops_per_sample and line.row.rank is not None]
     if len(found) < 2:
         return None
-    figure, [axis] = look.panels(
-        1, f"{label}: test AUC against cost", "dashed: Pareto front", ("FLOPs of a forward pass, per sample", "test AUC")
-    )
+    names = "FLOPs of a forward pass, per sample", "test AUC"
+    figure, [axis] = look.panels(1, f"{label}: test AUC against cost", "dashed: Pareto front", names)
     backbones = sorted({line.row.backbone for line in found})
     size = 3 if look.narrow else 5
     for line in sorted(found, key=lambda line: not look.is_grey(line.row.method)):
         marker = MARKERS[backbones.index(line.row.backbone) % len(MARKERS)]
         grey = look.is_grey(line.row.method)
         colour = look.colour(line.row.method)
-        axis.plot([line.row.flops_per_sample], [line.row.test_auc_mean], marker, color=colour, markersize=size, alpha=0.6 if grey else 1)
+        x, y = line.row.flops_per_sample or 0.0, line.row.test_auc_mean or 0.0
+        axis.plot([x], [y], marker, color=colour, markersize=size, alpha=0.6 if grey else 1)
     front = front_of([(line.row.flops_per_sample or 0.0, line.row.test_auc_mean or 0.0) for line in found])
     axis.step([x for x, _ in front], [y for _, y in front], where="post", color="#555555", linestyle="--", linewidth=0.8, zorder=1)
     axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axis.xaxis.set_minor_formatter(NullFormatter())
     methods = sorted({line.row.method for line in found}, key=order)
     marks = {m: (m, Line2D([], [], color=look.colour(m), marker="o", linestyle="", markersize=size)) for m in methods}
     shapes = enumerate(backbones)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,11 @@ from matplotlib.figure import Figure
 from standin_records import record
 
 from benchmark.records import Record
-from benchmark.reporting import plots
+from benchmark.reporting import plots, views
+from benchmark.reporting.colours import GREY, colour, colours
+from benchmark.reporting.drawing import Look
 from benchmark.reporting.groups import groups
+from benchmark.reporting.page.content import lines
 
 
 def case(methods: tuple[str, ...] = ("single_embedding", "roblock"), seeds: int = 2) -> list[Record]:
@@ -31,6 +36,10 @@ def case(methods: tuple[str, ...] = ("single_embedding", "roblock"), seeds: int 
                     cell = {"backbone": place, "scale": scale}
                     found.append(record(method, seed, 0.8 + 0.01 * index * scale + 0.001 * seed, cell=cell, metrics=spectra))
     return found
+
+
+def look(*methods: str) -> Look:
+    return Look(colours=colours(methods))
 
 
 def _bars(axis: Axes) -> list[ErrorbarContainer]:
@@ -57,6 +66,7 @@ def test_one_file_a_data_set_and_view(tmp_path: Path) -> None:
         "toy-depth.png",
         "toy-terms.png",
         "toy-joint.png",
+        "toy-forest.png",
     ]
     for path in paths:
         signature, width, height = struct.unpack(">8s8xII", path.read_bytes()[:24])
@@ -67,7 +77,7 @@ def test_one_file_a_data_set_and_view(tmp_path: Path) -> None:
 def test_a_panel_of_one_size_is_left_out_where_others_have_several() -> None:
     deep = [record("roblock", 0, 0.8 + depth / 100, cell={"depth": depth, "scale": 4}) for depth in (2, 8)]
     board = [g for g in groups([*case(), *deep]) if g.cell.backbone != "none"]
-    styles = plots._styles({"roblock", "single_embedding"})
+    styles = look("roblock", "single_embedding")
     assert set(drawn(plots.auc_against_scale("toy", board, styles))) == {"dcnv2 · depth 3", "xdeepfm · depth 3"}
     depths = drawn(plots.auc_against_depth("toy", board, styles))
     assert set(depths) == {"dcnv2 · scale 4"}
@@ -77,7 +87,7 @@ def test_a_panel_of_one_size_is_left_out_where_others_have_several() -> None:
 
 def test_width_and_terms_show_what_was_measured() -> None:
     board = [g for g in groups(case()) if g.cell.backbone != "none"]
-    styles = plots._styles({"roblock", "single_embedding"})
+    styles = look("roblock", "single_embedding")
     width, terms = drawn(plots.abundance_against_scale("toy", board, styles)), drawn(plots.rank_of_terms("toy", board, styles))
     assert width["xdeepfm · depth 3"]["roblock"][1] == pytest.approx([0.9, 0.225])
     assert {title for title in terms if terms[title]} == {"dcnv2 · depth 3 · scale 1", "dcnv2 · depth 3 · scale 4"}
@@ -86,7 +96,7 @@ def test_width_and_terms_show_what_was_measured() -> None:
 
 def test_values_are_means_and_colours_are_methods() -> None:
     board = [g for g in groups(case()) if g.cell.backbone != "none"]
-    styles = plots._styles({"roblock", "single_embedding"})
+    styles = look("roblock", "single_embedding")
     auc, depth = drawn(plots.auc_against_scale("toy", board, styles)), drawn(plots.rank_against_layer("toy", board, styles))
     assert list(auc) == ["dcnv2 · depth 3", "xdeepfm · depth 3"]
     assert list(depth) == [f"{b} · depth 3 · scale {s}" for b in ("dcnv2", "xdeepfm") for s in (1, 4)]
@@ -96,13 +106,13 @@ def test_values_are_means_and_colours_are_methods() -> None:
         assert panel["roblock"][1] == pytest.approx([0.8105, 0.8405])
     for panel in depth.values():
         assert panel["single_embedding"][1] == pytest.approx([0.9, 0.8, 0.7])
-    assert {panel["roblock"][0] for panel in [*auc.values(), *depth.values()]} == {styles["roblock"].colour}
+    assert {panel["roblock"][0] for panel in [*auc.values(), *depth.values()]} == {styles.colour("roblock")}
 
 
 @pytest.mark.parametrize(("seeds", "bars"), [(1, False), (2, True)])
 def test_error_bars_need_two_seeds(seeds: int, bars: bool) -> None:
     board = [g for g in groups(case(seeds=seeds)) if g.cell.backbone != "none"]
-    figure = plots.auc_against_scale("toy", board, plots._styles({"roblock"}))
+    figure = plots.auc_against_scale("toy", board, look("roblock"))
     assert figure is not None
     assert all(c.has_yerr is bars for axis in figure.axes for c in _bars(axis))
 
@@ -112,7 +122,7 @@ def test_joint_view_names_the_rank_correlation() -> None:
     five = ("single_embedding", "a", "b", "c", "d")
     for methods, shown in ((five, True), (five[:4], False), ((*five[:4], "a:preset"), False)):
         board = [g for g in groups(case(methods)) if g.cell.backbone != "none"]
-        figure = plots.auc_against_rank("toy", board, plots._styles(methods))
+        figure = plots.auc_against_rank("toy", board, look(*methods))
         assert figure is not None
         assert all(axis.get_title().endswith(" · ρ = -1.00 at 1× · ρ = -1.00 at 4×") is shown for axis in figure.axes)
         assert all(("ρ" in axis.get_title()) is shown for axis in figure.axes)
@@ -121,7 +131,7 @@ def test_joint_view_names_the_rank_correlation() -> None:
 def test_the_legend_stays_inside_a_narrow_figure() -> None:
     methods = ("single_embedding", *(f"a_method_with_a_long_name_{i}" for i in range(9)))
     records = [r for r in case(methods) if r.trial.cell.backbone == "dcnv2"]
-    figure = plots.rank_against_layer("toy", groups(records), plots._styles(methods))
+    figure = plots.rank_against_layer("toy", groups(records), look(*methods))
     assert figure is not None
     figure.draw_without_rendering()
     [legend] = figure.legends
@@ -134,12 +144,56 @@ def test_unfinished_cells_are_not_drawn(tmp_path: Path) -> None:
     assert plots.figures([record("constant", cell={"backbone": "none"})], tmp_path) == []
 
 
-def test_styles_tell_three_dozen_methods_apart() -> None:
-    styles = plots._styles({f"m{i}" for i in range(36)})
-    assert len(set(styles.values())) == 37
-    assert styles["single_embedding"].colour not in {s.colour for name, s in styles.items() if name != "single_embedding"}
+def test_less_important_methods_are_grey_and_counted() -> None:
+    """Eight colours at most in a figure; a colour is the method's own, here as on the page."""
+    methods = ("single_embedding", "roblock", *(f"m{i}" for i in range(20)))
+    board = [g for g in groups(case(methods)) if g.cell.backbone == "dcnv2"]
+    shades = look(*methods)
+    figure = plots.rank_against_layer("toy", board, shades)
+    assert figure is not None
+    seen = {shade for panel in drawn(figure).values() for shade, _ in panel.values()}
+    assert GREY in seen and len(seen) <= 9
+    [legend] = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    grey = sum(shades.is_grey(method) for method in methods)
+    assert len(names) == len(methods) - grey + 1 and names[-1] == f"{grey} others"
+    assert all(shades.colour(name) == colour(name) for name in names[:-1])
+
+
+@pytest.mark.parametrize("width", ["page", "column"])
+def test_figures_for_papers_are_text_and_say_what_their_bars_are(width: plots.Width, tmp_path: Path) -> None:
+    methods = ("single_embedding", "roblock", "multi_embedding")
+    records = [replace(r, cost={"flops_per_sample": 1e6 + len(r.trial.cell.method)}) for r in case(methods, seeds=3)]
+    paths = plots.figures(records, tmp_path, ("svg", "pdf"), width)
+    views_of = {p.stem.removeprefix("toy-"): p.read_text(encoding="utf-8") for p in paths if p.suffix == ".svg"}
+    assert set(views_of) == {"auc", "width", "depth", "terms", "joint", "forest", "pareto"}
+    assert all(p.read_bytes().startswith(b"%PDF") for p in paths if p.suffix == ".pdf") and len(paths) == 14
+    for name, text in views_of.items():
+        words = {"forest": "95 % interval, n = 3 pairs of seeds", "pareto": "Pareto front"}.get(name, "± 1 sample sd, n = 3 seeds")
+        assert words in text, name
+        sizes = [float(size) for size in re.findall(r"font: (?:bold )?([\d.]+)px", text)]
+        assert sizes and min(sizes) >= 6  # points as printed
+        inches = float(re.search(r'<svg[^>]* width="([\d.]+)pt"', text, re.DOTALL)[1]) / 72  # type: ignore[index]
+        assert inches == pytest.approx(3.35) if width == "column" else inches >= 8
+
+
+def test_the_front_is_what_nothing_cheaper_reaches() -> None:
+    points = [(3.0, 0.5), (1.0, 0.2), (1.0, 0.3), (2.0, 0.3), (4.0, 0.6), (5.0, 0.1)]
+    assert views.front_of(points) == [(1.0, 0.3), (3.0, 0.5), (4.0, 0.6)]
+
+
+def test_the_forest_plots_bars_are_the_boards_intervals() -> None:
+    board = lines(case(("single_embedding", "roblock", "a"), seeds=3))
+    figure = views.forest("toy", board, look("single_embedding", "roblock", "a"))
+    assert figure is not None
+    [axis] = figure.axes
+    bars = {
+        tuple(np.asarray(line.get_xdata(), dtype=float)) for line in axis.lines if len(line.get_xdata()) == 2 and line.get_ydata()[0] > 0
+    }  # type: ignore[arg-type,index]
+    wanted = {(line.row.delta_auc_low, line.row.delta_auc_high) for line in board if line.row.delta_auc is not None}
+    assert len(wanted) > 2 and wanted <= bars
 
 
 def test_budgets_are_lines_of_their_own() -> None:
     board = groups([record("m", auc=0.8), record("m", auc=0.9, budget=8)])
-    assert set(drawn(plots.auc_against_scale("toy", board, plots._styles({"m"})))["dcnv2 · depth 3"]) == {"m · 1 trials", "m · 8 trials"}
+    assert set(drawn(plots.auc_against_scale("toy", board, look("m")))["dcnv2 · depth 3"]) == {"m · 1 trials", "m · 8 trials"}
