@@ -61,8 +61,8 @@ class Row:
     internal_state: Mapping[str, float]  # what the model says of itself, mean over seeds: "layer0/gate_entropy" …
     test_auc_unseen_pairs_mean: float | None  # over the test rows whose pair of two named fields no training row has
     test_auc_unseen_pairs_sd: float | None
-    unseen_pairs_rows: int | None  # how many these rows are
-    unseen_pairs_positives: int | None
+    unseen_pairs_rows: float | None  # how many these rows are
+    unseen_pairs_positives: float | None
 
 
 def leaderboard(store: Store, dataset: str | None, format: Format) -> str:
@@ -119,7 +119,6 @@ def _row(group: Group, control: Group | None, mixed: str | None) -> Row:
     mean, sd = mean_sd(list(auc.values())) if auc else (None, None)
     unseen = group.metric("test/auc_unseen_pairs")
     unseen_mean, unseen_sd = mean_sd(list(unseen.values())) if unseen else (None, None)
-    unseen_rows, unseen_positives = (_mean(group.metric(f"test/{what}_unseen_pairs")) for what in ("rows", "positives"))
     delta = None
     if control is not None and cell.method != CONTROL and group.status == "finished":
         delta = paired_difference(auc, control.metric("test/auc"))
@@ -161,8 +160,8 @@ def _row(group: Group, control: Group | None, mixed: str | None) -> Row:
         internal_state=_internal_state(group),
         test_auc_unseen_pairs_mean=unseen_mean,
         test_auc_unseen_pairs_sd=unseen_sd,
-        unseen_pairs_rows=None if unseen_rows is None else round(unseen_rows),
-        unseen_pairs_positives=None if unseen_positives is None else round(unseen_positives),
+        unseen_pairs_rows=_mean(group.metric("test/rows_unseen_pairs")),
+        unseen_pairs_positives=_mean(group.metric("test/positives_unseen_pairs")),
     )
 
 
@@ -243,9 +242,8 @@ def _remarks(board: Sequence[Row]) -> Iterable[str]:
         if row.bayes_auc is not None:
             optimum = f"AUC {row.bayes_auc:.5f}" + ("" if row.bayes_logloss is None else f", logloss {row.bayes_logloss:.5f}")
             yield f"Bayes optimum: {optimum}: no method can be expected above it"
-    for row in board:
         if row.test_auc_unseen_pairs_mean is not None:
-            some = f"{row.unseen_pairs_rows:,} test rows, {row.unseen_pairs_positives:,} of them positive"
+            some = f"{row.unseen_pairs_rows:,.0f} test rows, {row.unseen_pairs_positives:,.0f} of them positive"
             yield f"AUC unseen pairs: over {some}, whose pair of two fields no training row has (docs/data.md)"
     for row in board:
         if row.status != "finished":
