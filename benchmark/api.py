@@ -40,6 +40,7 @@ def dataset(
     seed: int = 0,
     split_column: str = "",
     by_time: str = "",
+    pair: Sequence[str] = (),
 ) -> Prepared:
     """A table of yours as a data set, encoded into the cache under ``name``, by which commands and suites find it too.
 
@@ -52,13 +53,15 @@ def dataset(
     split:        "train:valid:test" as shares of the rows, drawn at random with ``seed``; none given: "8:1:1"
     split_column: column that says train, valid or test in each row, instead
     by_time:      column by which the youngest rows are the test part, instead of a random draw
+    pair:         two categorical columns: records then have test AUC also over the rows whose pair of values no training row has
 
     Raises UserError.
     """
     from benchmark.data.frame import prepare_frame
 
     columns = {"label": label, "categorical": categorical, "numeric": numeric, "split_column": split_column, "by_time": by_time}
-    return prepare_frame(frame, name, {**columns, "min_count": min_count, "buckets": buckets, "split": split, "seed": seed})
+    numbers = {"min_count": min_count, "buckets": buckets, "seed": seed}
+    return prepare_frame(frame, name, {**columns, **numbers, "split": split, **({"pair": pair} if pair else {})})
 
 
 def prepared(name: str, options: Mapping[str, Any] | None = None) -> Prepared:

@@ -43,6 +43,7 @@ class Source:
     label: str  # column with 0 and 1
     columns: tuple[Column, ...]
     min_count: int = 1  # rarer training values become out-of-vocabulary
+    missing_is_unseen: bool = False  # missing cells of categorical columns share the row of values that are unseen or too rare
     buckets: int = 32  # of equal training frequency, for each numeric column
     division: Division | None = None
     shown_as: Mapping[str, str] = field(default_factory=dict)  # what messages call a part; its name if it is not there
@@ -59,6 +60,12 @@ class DataSet(Configured, ABC):
     source: ClassVar[str]  # where the rows come from
     embedded: ClassVar[bool] = False  # True: made on first use, nothing to download
     training: ClassVar[Mapping[str, Any]] = {}  # defaults of `Training` that the data set's published configurations use
+
+    def paired(self) -> tuple[str, str] | None:
+        """Two categorical columns whose pair of values a model can learn by heart, e.g. user and item. Test AUC is then told also over the
+        rows whose pair no training row has. None: there are no such two.
+        """
+        return None
 
     @abstractmethod
     def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:

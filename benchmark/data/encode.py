@@ -33,7 +33,7 @@ from tqdm import tqdm
 
 from benchmark.data.prefetch import in_threads
 from benchmark.data.store import PARTS, VERSION
-from benchmark.data.vocabulary import Buckets, Categories, Scaled, Vocabulary
+from benchmark.data.vocabulary import MISSING, UNSEEN, Buckets, Categories, Scaled, Vocabulary
 from benchmark.errors import UserError
 from benchmark.sources import Column, Source
 from benchmark.values import canonical, one_of
@@ -251,7 +251,7 @@ class _Encoder:
                 for codes in cells(True, self.positions[column.name], 0):
                     found = np.bincount(codes)
                     counts[: len(found)] += found
-                return Categories.learn(texts, counts, self.source.min_count)
+                return Categories.learn(texts, counts, self.source.min_count, UNSEEN if self.source.missing_is_unseen else MISSING)
             with one_at_a_time:
                 training = np.concatenate(list(cells(False, self.positions[column.name], 0)))
                 if column.kind == "scaled":

@@ -79,7 +79,7 @@ def prepare(
 def _loaded(name: str, dataset: DataSet, source_path: Path | None, allow_checksum_mismatch: bool) -> Source:
     """The plug-in's rows. A plug-in is foreign code: whatever it raises is reported as its own fault."""
     try:
-        source = dataset.load(source_path, allow_checksum_mismatch)
+        source, pair = dataset.load(source_path, allow_checksum_mismatch), dataset.paired()
     except (UserError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
@@ -93,9 +93,18 @@ def _loaded(name: str, dataset: DataSet, source_path: Path | None, allow_checksu
     named = [source.label, *(column.name for column in source.columns)]
     if len(set(named)) < len(named):
         raise UserError(f"data set {name}: label and columns of its Source name a column twice: {', '.join(map(str, named))}")
+    _check_pair(name, pair, source.columns)
     typed(tuple[str, ...], source.notes, f"data set {name}: notes of its Source")
     typed(Mapping[str, float], source.known, f"data set {name}: known of its Source")
     return source
+
+
+def _check_pair(name: str, pair: tuple[str, str] | None, columns: tuple[Column, ...]) -> None:
+    """Raises UserError where ``pair`` is not None or the names of two categorical columns."""
+    categorical = [column.name for column in columns if column.kind == "categorical"]
+    if pair is not None and (len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= set(categorical)):
+        named = ", ".join(map(str, pair))
+        raise UserError(f"data set {name}: paired() gives {named}; give two of its categorical columns: {', '.join(categorical)}")
 
 
 def _divided(source: Source) -> bool:

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from benchmark import plugins
 from benchmark.config import cache_folder
+from benchmark.data.pairs import unseen_pairs
 from benchmark.errors import UserError
 from benchmark.schema import Field, Schema
+from benchmark.sources import DataSet
 from benchmark.values import digest, from_dict
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class Prepared:
     rows: Mapping[str, int]  # part -> rows
     options: Mapping[str, Any]  # of the plug-in; empty for a user's file that was prepared under its own name
     training: Mapping[str, Any]  # the plug-in's defaults of `Training`
+    pair: tuple[str, str] | None = None  # two fields whose pair of values a model can learn by heart
 
     def value_counts(self) -> list[NDArray[np.int64]]:
         """For each field the training occurrences of every row of its table, (cardinality,)."""
@@ -88,6 +91,14 @@ class Prepared:
 
     def test(self, device: torch.device, resident: bool | None = None) -> Rows:
         return self._rows("test", device, resident)
+
+    def unseen_pairs(self) -> NDArray[np.bool_] | None:
+        """(test rows,) whether a row's pair of values is in no training row; None where the data set names no two fields for it."""
+        if self.pair is None:
+            return None
+        names = [field.name for field in self.schema.fields]
+        first, second = map(names.index, self.pair)
+        return unseen_pairs(self.arrays("train")[0], self.arrays("test")[0], (first, second))
 
     def arrays(self, part: str) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
         """Local ids (n, F) and labels (n,) of a part, memory-mapped. Raises UserError when the folder is not what it was when opened."""
@@ -121,6 +132,10 @@ def open_prepared(folder: Path) -> Prepared:
     for part in PARTS:
         _mapped(folder, part, content.rows[part], len(fields))
     _array(folder, "counts", np.int64, (sum(content.cardinalities),))
+    made: DataSet = plugins.make("datasets", identity["dataset"], dict(identity["options"]))
+    pair = made.paired()
+    if not set(pair or ()) <= set(content.fields):
+        raise UserError(f"{folder}: the data set's pair of fields, {', '.join(pair or ())}, is not in it; {AGAIN}")
     factors = _array(folder, "factors", np.float32, (sum(content.factors),)) if any(content.factors) else None
     return Prepared(
         name=identity["name"],
@@ -131,7 +146,8 @@ def open_prepared(folder: Path) -> Prepared:
         known=content.known,
         rows={part: content.rows[part] for part in PARTS},
         options=identity["options"] if identity["name"] == identity["dataset"] else {},
-        training=plugins.plugin("datasets", identity["dataset"]).training,
+        training=made.training,
+        pair=pair,
     )
 
 

@@ -19,12 +19,15 @@ class Categories:
     counts: NDArray[np.int64]  # (cardinality,) training occurrences of each id
 
     @classmethod
-    def learn(cls, texts: pl.Series, counts: NDArray[np.int64], min_count: int) -> Categories:
-        """texts: the distinct texts of all parts, by code; counts: training occurrences of each. Fewer than ``min_count``: left out."""
+    def learn(cls, texts: pl.Series, counts: NDArray[np.int64], min_count: int, missing_id: int = MISSING) -> Categories:
+        """texts: the distinct texts of all parts, by code; counts: training occurrences of each. Fewer than ``min_count``: left out.
+
+        missing_id: of the empty text; with UNSEEN nothing has id 0.
+        """
         missing = (texts == "").to_numpy()
         kept = np.flatnonzero((counts >= max(min_count, 1)) & ~missing)
         ids_of = np.full(len(texts), UNSEEN, np.int32)
-        ids_of[missing] = MISSING
+        ids_of[missing] = missing_id
         ids_of[kept[texts.gather(kept).arg_sort().to_numpy()]] = np.arange(FIRST, FIRST + len(kept), dtype=np.int32)
         return cls(ids_of, np.bincount(ids_of, weights=counts, minlength=FIRST + len(kept)).astype(np.int64))
 

@@ -15,6 +15,7 @@ from benchmark.values import canonical, digest, to_dict
 
 SEVERITY: tuple[Status, ...] = ("finished", "incompatible", "diverged", "failed")
 FEWEST = 5  # methods under one condition that a rank correlation is taken over; presets of one file are one method
+REPEATED, PLAIN = "_over_repeated_gaussian", "_over_gaussian"  # see batch_ratio
 LAYER = re.compile(r"spectral/layer(\d+)/batch/effective_rank")
 
 
@@ -112,6 +113,17 @@ def groups(records: Iterable[Record]) -> list[Group]:
         chosen = _one_configuration(members)
         result.append(Group(label=label, cell=cell, budget=budget, records=chosen, left_out=len(members) - len(chosen)))
     return sorted(result, key=lambda g: (g.label, str(g.cell), g.budget, g.cell.key))
+
+
+def batch_ratio(board: Iterable[Group]) -> str:
+    """How the names end of the ratio that the batch matrices of a whole board have, so that none mixes two: to Gaussian rows that repeat as
+    the sample's do, or, where a record was made before there was that one, to a plain Gaussian matrix.
+    """
+    for group in board:
+        for name in (f"spectral/layer{layer}/batch/effective_rank" for layer in group.layers):
+            if any(name + PLAIN in r.metrics and name + REPEATED not in r.metrics for r in group.finished):
+                return PLAIN
+    return REPEATED
 
 
 def mixed_code(board: Iterable[Group]) -> dict[str, str]:

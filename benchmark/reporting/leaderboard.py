@@ -59,6 +59,10 @@ class Row:
     bayes_auc: float | None  # the known optimum of synthetic data
     bayes_logloss: float | None
     internal_state: Mapping[str, float]  # what the model says of itself, mean over seeds: "layer0/gate_entropy" …
+    test_auc_unseen_pairs_mean: float | None  # over the test rows whose pair of two named fields no training row has
+    test_auc_unseen_pairs_sd: float | None
+    unseen_pairs_rows: float | None  # how many these rows are
+    unseen_pairs_positives: float | None
 
 
 def leaderboard(store: Store, dataset: str | None, format: Format) -> str:
@@ -113,6 +117,8 @@ def _row(group: Group, control: Group | None, mixed: str | None) -> Row:
     cell = group.cell
     auc = group.metric("test/auc")
     mean, sd = mean_sd(list(auc.values())) if auc else (None, None)
+    unseen = group.metric("test/auc_unseen_pairs")
+    unseen_mean, unseen_sd = mean_sd(list(unseen.values())) if unseen else (None, None)
     delta = None
     if control is not None and cell.method != CONTROL and group.status == "finished":
         delta = paired_difference(auc, control.metric("test/auc"))
@@ -152,6 +158,10 @@ def _row(group: Group, control: Group | None, mixed: str | None) -> Row:
         bayes_auc=_mean(group.metric("test/bayes_auc")),
         bayes_logloss=_mean(group.metric("test/bayes_logloss")),
         internal_state=_internal_state(group),
+        test_auc_unseen_pairs_mean=unseen_mean,
+        test_auc_unseen_pairs_sd=unseen_sd,
+        unseen_pairs_rows=_mean(group.metric("test/rows_unseen_pairs")),
+        unseen_pairs_positives=_mean(group.metric("test/positives_unseen_pairs")),
     )
 
 
@@ -176,6 +186,7 @@ def _board(label: str, board: Sequence[Row], format: Literal["table", "markdown"
         "protocol": lambda r: r.protocol or "-",
         "test AUC\n± sd (seeds)": _auc,
         "Δ to SE\n± 95 %": _delta,
+        "AUC\nunseen\npairs": lambda r: _text(r.test_auc_unseen_pairs_mean, ".5f"),
         "log-\nloss": lambda r: _text(r.test_logloss_mean, ".5f"),
         "IA\ntable": lambda r: _text(r.information_abundance, ".2f"),
         "eff.\nrank\ntable": lambda r: _text(r.effective_rank_table, ".2f"),
@@ -188,6 +199,8 @@ def _board(label: str, board: Sequence[Row], format: Literal["table", "markdown"
         del columns["trials"]
     if len({r.protocol for r in board}) == 1:
         del columns["protocol"]
+    if all(r.test_auc_unseen_pairs_mean is None for r in board):
+        del columns["AUC\nunseen\npairs"]
     left = {"method", "backbone"}
     table = tabulate(
         [[cell(row) for cell in columns.values()] for row in board],
@@ -229,6 +242,9 @@ def _remarks(board: Sequence[Row]) -> Iterable[str]:
         if row.bayes_auc is not None:
             optimum = f"AUC {row.bayes_auc:.5f}" + ("" if row.bayes_logloss is None else f", logloss {row.bayes_logloss:.5f}")
             yield f"Bayes optimum: {optimum}: no method can be expected above it"
+        if row.test_auc_unseen_pairs_mean is not None:
+            some = f"{row.unseen_pairs_rows:,.0f} test rows, {row.unseen_pairs_positives:,.0f} of them positive"
+            yield f"AUC unseen pairs: over {some}, whose pair of two fields no training row has (docs/data.md)"
     for row in board:
         if row.status != "finished":
             cell = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"

@@ -20,7 +20,7 @@ from benchmark.method import assemble
 from benchmark.records import Record, Status
 from benchmark.training.cost import parameter_cost, running_cost
 from benchmark.training.environment import environment, fingerprints
-from benchmark.training.evaluate import NotFinite, score, spectra
+from benchmark.training.evaluate import NotFinite, score_test, spectra
 from benchmark.training.fit import Diverged, Report, fit
 from benchmark.training.memory import keep_freed_memory
 from benchmark.training.resolved import Resolved, resolved
@@ -85,7 +85,7 @@ def train(
 
     def record(status: Status, reason: str = "", **parts: Any) -> Record:
         cost["wall_seconds"] = time.perf_counter() - started
-        return Record(status=status, reason=reason, cost=_finite(cost), **fixed, **parts)
+        return Record(status=status, reason=reason, cost=_finite(cost), **{**fixed, **parts})
 
     try:
         torch.manual_seed(trial.seed)
@@ -99,9 +99,11 @@ def train(
         fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, interactive and sys.stderr.isatty())
         metrics = {"valid/auc": fitted.valid["auc"], "valid/logloss": fitted.valid["logloss"], "best_epoch": float(fitted.best_epoch)}
         cost |= running_cost(model, prepared, fitted, on)
+        notes: tuple[str, ...] = ()
         if trial.stage == "final":
-            metrics |= final_metrics(model, found, fold.valid, on)
-        finished = record("finished", metrics=_finite(metrics), curve=fitted.curve)
+            last, notes = final_metrics(model, found, fold.valid, on)
+            metrics |= last
+        finished = record("finished", metrics=_finite(metrics), curve=fitted.curve, notes=(*prepared.notes, *notes))
     except Diverged as error:
         return record("diverged", str(error), curve=error.curve)
     except NotFinite:
@@ -138,13 +140,14 @@ def draw_table(model: CTRModel, std: float, seed: int) -> None:
         torch.nn.init.normal_(table, std=std, generator=torch.Generator(table.device).manual_seed(seed))
 
 
-def final_metrics(model: CTRModel, found: Resolved, valid: Rows, device: torch.device) -> dict[str, float]:
-    """Spectra on validation rows, the model's own state, and what test data says, which is opened here only."""
+def final_metrics(model: CTRModel, found: Resolved, valid: Rows, device: torch.device) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Spectra on validation rows, the model's own state, and what test data says, which is opened here only. And notes of the board."""
     backbone = None if found.backbone is None else type(found.backbone)
     metrics = spectra(model, valid, found.data.schema, found.data.value_counts(), backbone)
     metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
-    metrics |= {f"test/{name}": value for name, value in score(model, found.data.test(device)).items()}
-    return {**metrics, **found.data.known}
+    tested, notes = score_test(model, found.data.test(device), found.data.unseen_pairs())
+    metrics |= {f"test/{name}": value for name, value in tested.items()}
+    return {**metrics, **found.data.known}, notes
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:

@@ -796,7 +796,7 @@ def test_ids_are_those_of_plain_python(tmp_path: Path, monkeypatch: pytest.Monke
         names = ("click", *(column.name for column in columns))
         write(tmp_path / f"{part}.csv", as_csv(draw, [names, *parts[part]], ",", "\n"))
     frames = {part: read_table(tmp_path / f"{part}.csv").frame for part in PARTS}
-    identity = {"name": "toy", "dataset": "csv", "options": {}}
+    identity = {"name": "toy", "dataset": "csv", "options": {"label": "click"}}
     encode(Source(parts=frames, label="click", columns=columns, min_count=2, buckets=8), tmp_path / "toy", identity)
     prepared = open_prepared(tmp_path / "toy")
 
