@@ -114,9 +114,10 @@ def parser() -> Parser:
         "\nstep:  this suite's training step, with each optimisation switched off in turn, and in other precisions."
         "\nmethods: a training step of each method over single embedding's of the same width."
         "\nscale: how the cost grows with scale, depth, batch, table, rows and sets; a table and a figure."
-        "\ndata:  encoding a made-up table like Criteo's, beside FuxiCTR's preprocessing; opening it; batches.",
+        "\ndata:  encoding a made-up table like Criteo's, beside FuxiCTR's preprocessing; opening it; batches."
+        "\nrecords: board, MLflow's store and the start of a run where thousands of trials are recorded; beside another checkout.",
     )
-    speed.add_argument("what", choices=("peers", "step", "methods", "scale", "data"))
+    speed.add_argument("what", choices=("peers", "step", "methods", "scale", "data", "records"))
     speed.add_argument("--backbones", nargs="+", metavar="NAME", help="default: dcnv2, xdeepfm and finalmlp; of methods and scale: dcnv2")
     speed.add_argument(
         "--methods", nargs="+", metavar="NAME", help="of step: default single_embedding; of methods: default every one that has a backbone"
@@ -132,6 +133,8 @@ def parser() -> Parser:
     speed.add_argument("--rounds", type=int, default=5, metavar="R", help="turns of each contestant (default 5)")
     speed.add_argument("--rows", nargs="+", type=int, metavar="N", help="data: sizes of the table (default 1000000)")
     speed.add_argument("--no-peers", action="store_true", help="data: without FuxiCTR, whose environment takes minutes to set up")
+    speed.add_argument("--count", type=int, metavar="N", help="records: how many (default 2000)")
+    speed.add_argument("--against", type=Path, metavar="DIR", help="records: another checkout of this project, measured on the same ones")
     speed.add_argument("--out", type=Path, metavar="DIR", help="scale: where the PNG files go (default results/figures)")
     _device(speed)
 

@@ -7,12 +7,13 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from benchmark.errors import UserError
 from benchmark.settings import Configured, setting, tuned
-from benchmark.values import digest, from_dict, one_of, to_dict
+from benchmark.values import canonical, digest, from_dict, one_of, to_dict
 
 NO_BACKBONE = "none"  # in a sanity row's cell
 CONTROL = "single_embedding"  # the method that others are compared with
@@ -60,7 +61,7 @@ class Cell:
     backbone_options: Mapping[str, Any] = field(default_factory=dict)
     method_options: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def key(self) -> str:
         return digest(dataclasses.asdict(self))
 
@@ -86,9 +87,15 @@ class Trial:
     draw: int = 0
     budget: int = 1
 
-    @property
+    @cached_property
     def trial_id(self) -> str:
         return digest(to_dict(self))
+
+    @cached_property
+    def settings(self) -> str:
+        """All that tuning chooses, as canonical JSON: equal for the seeds of one winner."""
+        content = to_dict(self)
+        return canonical({name: content[name] for name in ("training", "backbone", "method")})
 
 
 @dataclass(frozen=True, kw_only=True)

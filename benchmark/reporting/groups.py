@@ -7,11 +7,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
-from benchmark.config import Cell, Trial
+from benchmark.config import Cell
 from benchmark.records import Record, Status
-from benchmark.values import canonical, digest, to_dict
+from benchmark.values import canonical, digest
 
 SEVERITY: tuple[Status, ...] = ("finished", "incompatible", "diverged", "failed")
 FEWEST = 5  # methods under one condition that a rank correlation is taken over; presets of one file are one method
@@ -29,7 +30,7 @@ class Group:
     records: tuple[Record, ...]  # one a seed, in the order of seeds
     left_out: int = 0  # records of other hyper-parameters for the same cell and budget
 
-    @property
+    @cached_property
     def finished(self) -> tuple[Record, ...]:
         return tuple(r for r in self.records if r.status == "finished")
 
@@ -42,12 +43,12 @@ class Group:
     def reason(self) -> str:
         return next((r.reason for r in self.records if r.status == self.status), "")
 
-    @property
+    @cached_property
     def overrides(self) -> str:
         """What the suite fixed away from the defaults, as text; empty when nothing."""
         return ", ".join(filter(None, (self.settings, ", ".join(_overrides("method", self.cell.method_options)))))
 
-    @property
+    @cached_property
     def settings(self) -> str:
         """``overrides`` without those of the method: the same for all methods that are compared."""
         kinds = (("dataset", "dataset_options"), ("training", "training"), ("backbone", "backbone_options"))
@@ -60,7 +61,7 @@ class Group:
         """Six digits that differ where ``overrides`` do; empty when there are none."""
         return digest(self.overrides)[:6] if self.overrides else ""
 
-    @property
+    @cached_property
     def conditions(self) -> str:
         """All that must be equal for a difference in AUC to be the method's doing."""
         content = {**dataclasses.asdict(self.cell), "budget": self.budget}
@@ -82,11 +83,10 @@ class Group:
                 found[f"{self.cell}: its seeds come from {versions} versions of the method's code, and their mean from none of them"] = None
         return tuple(found)
 
-    @property
+    @cached_property
     def layers(self) -> list[int]:
         """The layers whose batch spectrum was measured, ascending."""
-        matches = (LAYER.fullmatch(name) for record in self.finished for name in record.metrics)
-        return sorted({int(match[1]) for match in matches if match})
+        return sorted({layer for record in self.finished for layer in _layers(tuple(record.headlines))})
 
     def metric(self, name: str) -> dict[int, float]:
         """Seed -> value, of the finished seeds that have the metric."""
@@ -181,7 +181,7 @@ def _one_configuration(records: list[Record]) -> tuple[Record, ...]:
     """
     sets: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        sets[_hyper_parameters(record.trial)].append(record)
+        sets[f"{record.trial.settings} {record.trial.draw}"].append(record)
 
     def merit(key: str) -> tuple[int, float, str]:
         finished = [r for r in sets[key] if r.status == "finished"]
@@ -191,7 +191,6 @@ def _one_configuration(records: list[Record]) -> tuple[Record, ...]:
     return tuple(sorted(sets[max(sets, key=merit)], key=lambda r: r.trial.seed))
 
 
-def _hyper_parameters(trial: Trial) -> str:
-    """Everything that tuning chose, and nothing that differs between seeds."""
-    content = to_dict(trial)
-    return canonical({name: content[name] for name in ("training", "backbone", "method", "draw")})
+@lru_cache(maxsize=1 << 10)
+def _layers(metrics: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(int(match[1]) for name in metrics if (match := LAYER.fullmatch(name)))

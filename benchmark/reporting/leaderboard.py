@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import groupby
 from statistics import fmean
 from typing import Literal
 
-import pandas
 from tabulate import tabulate
 
 from benchmark.config import CONTROL, NO_BACKBONE
@@ -90,9 +90,9 @@ def rows(records: Iterable[Record]) -> list[Row]:
         members = list(grouped)
         mixed = mixed_code(members)
         board = [_row(group, controls.get(group.conditions), mixed.get(group.cell.backbone)) for group in members]
-        aucs = [row.test_auc_mean for row in board if row.status == "finished" and row.test_auc_mean is not None]
+        aucs = sorted(row.test_auc_mean for row in board if row.status == "finished" and row.test_auc_mean is not None)
         ranked = [
-            replace(row, rank=1 + sum(other > row.test_auc_mean for other in aucs))
+            replace(row, rank=1 + len(aucs) - bisect_right(aucs, row.test_auc_mean))
             for row in board
             if row.status == "finished" and row.test_auc_mean is not None
         ]
@@ -104,8 +104,11 @@ def rows(records: Iterable[Record]) -> list[Row]:
 def render(rows: Sequence[Row], format: Format) -> str:
     """The rows as text: ``table`` and ``markdown`` for people, one board a data set; ``csv`` and ``json`` with every key of ``Row``."""
     if format == "json":
-        return json.dumps([asdict(row) for row in rows], indent=1, allow_nan=False, ensure_ascii=False)
+        lines = (json.dumps(vars(row), allow_nan=False, ensure_ascii=False) for row in rows)  # a row a line: thousands are soon written
+        return "[\n" + ",\n".join(lines) + "\n]"
     if format == "csv":
+        import pandas  # half a second, for this only
+
         content = [{**asdict(row), "notes": "; ".join(row.notes), "internal_state": canonical(row.internal_state)} for row in rows]
         text: str = pandas.DataFrame(content, columns=[f.name for f in fields(Row)], dtype=object).to_csv(index=False)
         return text
@@ -166,7 +169,7 @@ def _row(group: Group, control: Group | None, mixed: str | None) -> Row:
 
 
 def _internal_state(group: Group) -> dict[str, float]:
-    names = sorted({name for record in group.finished for name in record.metrics if name.startswith("model/")})
+    names = sorted({name for record in group.finished for name in record.headlines if name.startswith("model/")})
     return {name.removeprefix("model/"): fmean(group.metric(name).values()) for name in names}
 
 
