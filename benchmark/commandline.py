@@ -103,6 +103,10 @@ def parser() -> Parser:
     figures.add_argument("--out", type=Path, metavar="DIR", help="where the PNG files go (default RESULTS/figures)")
     _results(figures)
 
+    report = command("report", "write the board, its figures and what repeats each row as one HTML file to send")
+    report.add_argument("--out", type=Path, metavar="FILE", help="default RESULTS/report.html")
+    _results(report)
+
     _results(command("track", "build the MLflow store from the records; what is there already is left alone"))
     _results(command("status", "say what is recorded, what went wrong, and which data sets are prepared"))
     command("list", "show methods, backbones, data sets and suites, with their sources")

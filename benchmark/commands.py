@@ -107,6 +107,17 @@ def figures(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     return 0
 
 
+def report(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    from benchmark.reporting.page.report import page
+
+    text = page(_recorded(parsed.results), str(Store(parsed.results).folder), f"{commandline.DISTRIBUTION} {commandline.version()}")
+    path = parsed.out or parsed.results / "report.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
+    return 0
+
+
 def track(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.tracking.mlflow_store import rebuild
 
@@ -270,6 +281,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, dict[str, Settings]], int]]
     "compare": compare,
     "ui": ui,
     "figures": figures,
+    "report": report,
     "track": track,
     "status": status,
     "list": list_plugins,

@@ -1,0 +1,61 @@
+"""What a board says, in a few lines: the same on the page and in docs/boards.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from benchmark.config import CONTROL
+from benchmark.metrics.statistics import rank_correlation
+from benchmark.reporting.columns import auc, verdict
+from benchmark.reporting.groups import Group, whole_methods
+from benchmark.reporting.page.content import Line
+
+NAMED = 4  # names that a line holds
+
+
+def answer(board: Sequence[Line]) -> list[str]:
+    """The best row, what is told apart from single embedding, and whether less collapse goes with a better AUC."""
+    ranked = [line for line in board if line.row.rank is not None and line.has_backbone]
+    if not ranked:
+        return []
+    best = ranked[0]
+    found = [f"Best mean test AUC: {best.row.method} with {best.place}, {auc(best.row)}."]
+    compared = [line for line in ranked if line.row.delta_auc_low is not None and line.row.delta_auc_high is not None]
+    if compared:
+        above = [line for line in compared if (line.row.delta_auc_low or 0) > 0]
+        below = [line for line in compared if (line.row.delta_auc_high or 0) < 0]
+        level = len(compared) - len(above) - len(below)
+        found.append(
+            f"Compared with {CONTROL} of the same conditions, of {len(compared)} rows {len(above)} have their 95 % interval above it, "
+            f"{len(below)} below it; {level} are not told apart from it."
+        )
+        found += [f"{word}: {_names(lines)}." for word, lines in (("Above", above), ("Below", below)) if lines]
+        words = {verdict(line.row) for line in compared} - {"-"}
+        if words:
+            counts = ", ".join(f"{sum(verdict(line.row) == word for line in compared)} {word}" for word in sorted(words))
+            found.append(f"Verdicts: {counts}.")
+    found += correlated(board)
+    return found
+
+
+def correlated(board: Sequence[Line]) -> list[str]:
+    """Spearman's ρ of the last layer's effective rank and AUC over the methods under one condition, where there are enough of them."""
+    members = [line.group for line in board if line.row.status == "finished" and line.has_backbone and line.last is not None]
+    lasts = {id(line.group): line.last for line in board}
+    found = []
+    for points in whole_methods(members).values():
+        pairs = [(lasts[id(g)] or 0.0, fmean(g.metric("test/auc").values())) for g in points if g.metric("test/auc")]
+        rho = rank_correlation([x for x, _ in pairs], [y for _, y in pairs])
+        if rho is not None:
+            found.append(f"Effective rank of the last layer against AUC over {len(pairs)} methods, {_where(points[0])}: ρ = {rho:+.2f}.")
+    return found
+
+
+def _where(group: Group) -> str:
+    return f"{group.cell.backbone} · {group.cell.scale}× · depth {group.cell.depth}"
+
+
+def _names(lines: Sequence[Line]) -> str:
+    names = [f"{line.row.method} with {line.place}" for line in lines[:NAMED]]
+    return "; ".join(names) + (f" and {len(lines) - NAMED} more" if len(lines) > NAMED else "")

@@ -1,0 +1,173 @@
+"""Records -> what a page is made of: for each board its lines, and for each line the numbers of its figures and how to repeat it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from benchmark.config import NO_BACKBONE
+from benchmark.records import Record
+from benchmark.reporting.colours import colours
+from benchmark.reporting.groups import Group, groups
+from benchmark.reporting.leaderboard import Row, rows
+from benchmark.values import canonical, to_dict
+
+FIELD = re.compile(r"spectral/table/(.+)/effective_rank_over_gaussian")  # a field's name may hold a slash
+MACHINE = ("device", "cpu", "cores", "threads")
+VERSIONS = ("python", "torch", "numpy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A row of the board and the trainings behind it."""
+
+    row: Row
+    group: Group
+
+    @property
+    def family(self) -> str:
+        """The method's name without preset."""
+        return self.row.method.partition(":")[0]
+
+    @property
+    def has_backbone(self) -> bool:
+        return self.row.backbone != NO_BACKBONE
+
+    @property
+    def place(self) -> str:
+        """Backbone, scale and depth in words; empty for a sanity row."""
+        return f"{self.row.backbone} · {self.row.scale}× · depth {self.row.depth}" if self.has_backbone else ""
+
+    @property
+    def last(self) -> float | None:
+        """Effective rank of the batch after the last layer over a Gaussian one's, mean over seeds."""
+        layers = self.layers()
+        return fmean(layers[max(layers)]) if layers else None
+
+    def fields(self) -> dict[str, float]:
+        """Field -> effective rank of its table over that of a Gaussian one of its shape, mean over seeds."""
+        names = dict.fromkeys(m[1] for record in self.group.finished for name in record.metrics if (m := FIELD.fullmatch(name)))
+        return {name: fmean(self.group.metric(f"spectral/table/{name}/effective_rank_over_gaussian").values()) for name in names}
+
+    def layers(self) -> dict[int, list[float]]:
+        """Layer -> effective rank of the batch there over a Gaussian one's, of each seed."""
+        found = {n: self.group.metric(f"spectral/layer{n}/batch/effective_rank_over_gaussian") for n in self.group.layers}
+        return {layer: list(values.values()) for layer, values in found.items() if values}
+
+    def curves(self) -> dict[int, list[tuple[float, float]]]:
+        """Seed -> (epoch, validation AUC) of each epoch."""
+        return {
+            record.trial.seed: [(entry["epoch"], entry["valid/auc"]) for entry in record.curve if {"epoch", "valid/auc"} <= entry.keys()]
+            for record in self.group.records
+        }
+
+    def cost(self, name: str) -> float | None:
+        values = self.group.cost(name)
+        return fmean(values.values()) if values else None
+
+
+def lines(records: Sequence[Record]) -> list[Line]:
+    """Every row of the boards, in their order, with the trainings behind it."""
+    by_identity = {_identity(g.label, g.cell.method, g.cell.backbone, g.cell.scale, g.cell.depth, g.budget, g): g for g in groups(records)}
+    return [
+        Line(row=r, group=by_identity[_identity(r.dataset, r.method, r.backbone, r.scale, r.depth, r.tuning_trials, r)])
+        for r in rows(records)
+    ]
+
+
+def _identity(*parts: Any) -> tuple[Any, ...]:
+    """What tells rows apart: the last part is the row or the group, for what both call the same."""
+    *named, owner = parts
+    dimension = owner.dimension if isinstance(owner, Row) else owner.cell.dimension
+    return (*named, dimension, owner.overrides)
+
+
+def command(line: Line) -> str:
+    """What repeats a row: a suite file of its one cell, and the command that runs it, for a shell in the project's folder."""
+    cell = line.group.cell
+    content: dict[str, Any] = {"datasets": [cell.dataset], "methods": [cell.method]}
+    if line.has_backbone:
+        content |= {"backbones": [cell.backbone], "scales": [cell.scale], "depths": [cell.depth]}
+    content |= {"seeds": 1 + max(r.trial.seed for r in line.group.records), "trials": line.group.budget, "dimension": cell.dimension}
+    kinds = (("datasets", cell.dataset, cell.dataset_options), ("backbones", cell.backbone, cell.backbone_options))
+    tables: list[tuple[str, Mapping[str, Any]]] = [("training", cell.training)]
+    tables += [
+        (f"options.{kind}.{json.dumps(name)}", options) for kind, name, options in (*kinds, ("methods", cell.method, cell.method_options))
+    ]
+    toml = [f"{key} = {json.dumps(value)}" for key, value in content.items()]
+    for name, options in tables:
+        toml += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in sorted(options.items()))] if options else []
+    return "\n".join(["cat > row.toml <<'END'", *toml, "END", "python -m benchmark run row.toml --results again"])
+
+
+def machines(found: Iterable[Line]) -> dict[str, int]:
+    """A machine, in words -> how many trainings it did."""
+    return _counted(found, MACHINE)
+
+
+def versions(found: Iterable[Line]) -> dict[str, int]:
+    return _counted(found, VERSIONS)
+
+
+def _counted(found: Iterable[Line], keys: Sequence[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for line in found:
+        for record in line.group.records:
+            told = ", ".join(
+                f"{record.environment[key]} {key}" if key in ("cores", "threads") else f"{key} {record.environment[key]}"
+                for key in keys
+                if key in record.environment
+            )
+            counts[told or "not recorded"] = counts.get(told or "not recorded", 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def palette(found: Iterable[Line]) -> dict[str, str]:
+    """Method -> colour, of the finished cells with a backbone: what figures show."""
+    return colours(line.row.method for line in found if line.row.status == "finished" and line.has_backbone)
+
+
+def series(board: Sequence[Line]) -> list[str]:
+    """The name of each line in a figure: its method, and budget and protocol where the board has several of them."""
+    budgets, protocols = len({line.row.tuning_trials for line in board}) > 1, len({line.row.protocol for line in board}) > 1
+    return [
+        " · ".join(
+            [
+                line.row.method,
+                *([f"{line.row.tuning_trials} trials"] if budgets else []),
+                *([line.row.protocol] if protocols and line.row.protocol else []),
+            ]
+        )
+        for line in board
+    ]
+
+
+def about(line: Line) -> list[tuple[str, str]]:
+    """What an opened row says, as pairs of name and text."""
+    group, trial = line.group, line.group.records[0].trial
+    cost = {
+        name: value for name in ("fit_seconds", "epochs", "samples_per_second", "peak_memory_mb") if (value := line.cost(name)) is not None
+    }
+    found = [
+        ("test AUC by seed", ", ".join(f"{seed}: {value:.5f}" for seed, value in group.metric("test/auc").items())),
+        ("why not finished", group.reason),
+        ("at", "\n".join(dict.fromkeys(frame for record in group.records for frame in record.frames))),
+        ("set by the suite", group.overrides),
+        ("method", _settings(trial.method)),
+        ("backbone", _settings(trial.backbone)),
+        ("training", _settings(to_dict(trial.training))),
+        ("cost, mean over seeds", ", ".join(f"{name.replace('_', ' ')} {value:,.4g}" for name, value in cost.items())),
+        ("of itself, by layer", ", ".join(f"{name} {value:.3g}" for name, value in line.row.internal_state.items())),
+        ("notes", "\n".join(line.row.notes)),
+        ("machines", "\n".join(f"{what} ({count})" for what, count in machines([line]).items())),
+        ("records", ", ".join(f"{record.trial_id}.json" for record in group.records)),
+    ]
+    return [(name, text) for name, text in found if text]
+
+
+def _settings(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={canonical(value)}" for name, value in options.items())

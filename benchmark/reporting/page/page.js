@@ -1,0 +1,199 @@
+"use strict";
+// The page's board and figures. Everything that a user or a file named comes in as text: textContent, and Vega's text marks.
+const data = JSON.parse(document.getElementById("data").textContent);
+const board = document.getElementById("board"), body = board.tBodies[0], form = document.getElementById("filters");
+const rows = [...body.rows], $ = (root, what) => root.querySelector(what);
+data.cells.forEach((cell, i) => { cell.tr = rows[i]; rows[i].cell = cell; });
+
+const made = (tag, text, attributes = {}) => {
+  const element = document.createElement(tag);
+  if (text !== undefined) element.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+};
+
+// --- filters, order, columns
+
+function visible() {
+  const wanted = Object.fromEntries(["dataset", "backbone", "scale", "depth", "family"].map(name => [name, form.elements[name].value]));
+  const search = form.elements.search.value.toLowerCase();
+  return data.cells.filter(cell =>
+    Object.entries(wanted).every(([name, value]) => !value || String(cell[name]) === value || (name !== "dataset" && !cell.sized && name !== "family"))
+    && cell.method.toLowerCase().includes(search));
+}
+
+function filter() {
+  const shown = new Set(visible());
+  for (const cell of data.cells) {
+    cell.tr.hidden = !shown.has(cell);
+    if (cell.detail) cell.detail.hidden = cell.tr.hidden;
+  }
+  const dataset = form.elements.dataset.value;
+  for (const element of document.querySelectorAll("[data-dataset]")) element.hidden = element.dataset.dataset !== dataset;
+  document.getElementById("count").textContent = `${shown.size} of ${data.cells.filter(c => c.dataset === dataset).length} rows`;
+  drawn.clear();
+  idle(drawSome);
+}
+
+function sort(heading) {
+  const index = [...heading.parentNode.cells].indexOf(heading), down = heading.getAttribute("aria-sort") === "ascending";
+  for (const other of heading.parentNode.cells) other.removeAttribute("aria-sort");
+  heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+  const value = cell => cell.values[index];
+  const order = (a, b) => typeof a === "string" ? a.localeCompare(b) : a - b;
+  const sorted = [...data.cells].sort((a, b) => {  // what is missing stands at the end either way
+    const [x, y] = [value(a), value(b)];
+    if (x === null || y === null) return (x === null) - (y === null);
+    return down ? order(y, x) : order(x, y);
+  });
+  body.append(...sorted.flatMap(cell => cell.detail ? [cell.tr, cell.detail] : [cell.tr]));
+}
+
+function columns() {
+  const off = [...form.querySelectorAll("[name=column]:not(:checked)")].map(box => `.k-${box.value}`);
+  document.getElementById("hidden-columns").textContent = off.length ? `${off.join(",")}{display:none}` : "";
+}
+
+// --- a row, opened
+
+function open(cell) {
+  const button = $(cell.tr, "button.open");
+  if (cell.detail) {
+    cell.detail.remove();
+    cell.detail = null;
+    button.setAttribute("aria-expanded", "false");
+    return;
+  }
+  button.setAttribute("aria-expanded", "true");
+  cell.detail = made("tr", undefined, {class: "detail"});
+  const inside = cell.detail.appendChild(made("td", undefined, {colspan: cell.tr.cells.length}));
+  const list = inside.appendChild(made("dl"));
+  for (const [name, text] of cell.about) list.append(made("dt", name), made("dd", text));
+  const charts = inside.appendChild(made("div", undefined, {class: "charts"}));
+  inside.append(made("p", "Repeats it (in a shell, in the project’s folder):"), made("pre", cell.command, {tabindex: 0}));
+  cell.tr.after(cell.detail);
+  for (const key of ["curves", "ranks", "spectra"]) {
+    const place = made("div");
+    charts.append(place);
+    chart(place, data.charts.find(c => c.key === key), [cell], Math.min(420, charts.clientWidth));
+  }
+}
+
+// --- figures
+
+const named = cell => ({
+  series: cell.series, method: cell.method, backbone: cell.backbone, scale: String(cell.scale), depth: String(cell.depth), place: cell.place,
+  shape: cell.shape, colour: cell.colour, opacity: cell.plain ? 0.55 : 1, auc: cell.auc, told: cell.told, seeds: cell.seeds, last: cell.last,
+});
+const data_of = {
+  cells: (cells, cost) => cells.map(c => ({...named(c), low: c.auc - c.sd, high: c.auc + c.sd, cost: c.costs[cost] || null})),
+  layers: cells => cells.flatMap(c => c.layers.map(([layer, ratio, sd]) => ({...named(c), layer, ratio, low: ratio - sd, high: ratio + sd}))),
+  spectra: cells => cells.flatMap(c => [
+    ...c.fields.map((ratio, i) => ({...named(c), where: data.fields[c.dataset][i], ratio})),
+    ...c.layers.map(([layer, ratio]) => ({...named(c), where: `layer ${layer}`, ratio})),
+  ].filter(mark => mark.ratio !== null)),
+  curves: cells => cells.flatMap(c => c.curves.flatMap(([seed, points]) => points.map(([epoch, valid]) => ({...named(c), seed, epoch, valid})))),
+};
+const sizes = values => new Set(values).size;
+
+// The rows of a figure: with a backbone and an AUC; grey ones first, so that they lie below.
+function marks(key, cells) {
+  const here = cells.filter(c => c.sized && c.auc !== null).sort((a, b) => b.plain - a.plain);
+  if (key !== "scaling") return here;
+  const several = place => sizes(here.filter(c => c.place === place).map(c => c.scale)) > 1;
+  return here.filter(c => several(c.place));
+}
+
+function front(points) {
+  const best = [];
+  for (const point of points.filter(p => p.cost !== null).sort((a, b) => a.cost - b.cost || b.auc - a.auc))
+    if (!best.length || point.auc > best[best.length - 1].auc) best.push(point);
+  return best;
+}
+
+function chart(place, {key, spec, height, title, choices}, cells, width, cost) {
+  const here = key === "spectra" ? [...marks(key, cells)].sort((a, b) => b.auc - a.auc) : marks(key, cells);
+  const filled = structuredClone(spec), name = spec.data ? spec.data.name : "cells";
+  let values = data_of[name](here, cost);
+  if (key === "joint") values = values.filter(v => v.last !== null);
+  if (key === "pareto") values = values.filter(v => v.cost !== null);
+  if (!values.length) { place.textContent = "Nothing to draw of the rows shown."; return; }
+  filled.datasets = {[name]: values};
+  filled.background = "transparent";
+  filled.autosize = {type: "pad", contains: "padding"};
+  if (filled.facet) {
+    const panels = [...new Set(values.map(v => v[filled.facet.field]))].sort();
+    filled.facet.sort = panels;
+    const margin = key === "spectra" ? 175 : 72;
+    const columns = sizes(values.map(v => v.where));
+    const least = key === "spectra" ? margin + Math.min(9 * columns, width - margin) : 300;
+    const across = Math.max(1, Math.min(panels.length, Math.floor(width / least), 4));
+    filled.columns = across;
+    filled.spec.width = Math.max(90, Math.min(key === "spectra" ? 24 * columns : 520, Math.floor(width / across) - margin));
+    filled.spec.height = height || {step: 14};
+  } else {
+    filled.datasets.front = front(values);
+    filled.width = Math.max(200, width - 80);
+    filled.height = height;
+    for (const layer of filled.layer) layer.encoding.x.axis.title = choices.find(([value]) => value === cost)[1];
+  }
+  filled.description = `${title}: ${here.length} rows; the same numbers stand in the table at the end of the page.`;
+  const text = "var(--muted)", line = "var(--line)";
+  filled.config = {
+    font: "system-ui, sans-serif", view: {stroke: null},
+    axis: {labelColor: text, titleColor: text, gridColor: "var(--grid)", domainColor: line, tickColor: line, titleFontWeight: "normal"},
+    header: {labelColor: "var(--ink)", labelFontSize: 12}, legend: {labelColor: text, titleColor: text, titleFontWeight: "normal"},
+    line: {strokeWidth: 1.6}, rule: {strokeWidth: 1},
+  };
+  place.setAttribute("role", "img");
+  place.setAttribute("aria-label", filled.description);
+  return library()(place, filled, {actions: false, renderer: "svg"}).then(({view}) => { $(view.container(), "svg").setAttribute("aria-hidden", "true"); });
+}
+
+function legend(list, cells) {
+  list.replaceChildren();
+  const coloured = new Map(cells.filter(c => !c.plain).map(c => [c.method, c.colour])), grey = sizes(cells.filter(c => c.plain).map(c => c.method));
+  const entry = (name, colour) => {
+    const item = list.appendChild(made("li")), dot = item.appendChild(made("i"));
+    dot.style.background = colour;
+    item.append(name);
+  };
+  [...coloured].sort().forEach(([name, colour]) => entry(name, colour));
+  if (grey) entry(`${grey} other${grey > 1 ? "s" : ""}: point at a mark for its name`, data.grey);
+}
+
+// Vega is read when the board stands: reading it takes longer than all else.
+function library() {
+  if (!window.vegaEmbed) document.head.append(made("script", document.getElementById("library").textContent));
+  return window.vegaEmbed;
+}
+
+const drawn = new Set();
+// One figure after another while the page is idle, so that the board is there first.
+function drawSome() {
+  const section = [...document.querySelectorAll(".figure")].find(s => !drawn.has(s.id));
+  if (!section) { document.body.dataset.drawn = "all"; return; }
+  drawn.add(section.id);
+  delete document.body.dataset.drawn;
+  const known = data.charts.find(c => c.key === section.id), cells = visible(), choice = $(section, "select"), place = $(section, ".chart");
+  if (section.id !== "spectra") legend($(section, ".legend"), marks(section.id, cells));
+  Promise.resolve(chart(place, known, cells, place.clientWidth, choice && choice.value)).finally(() => idle(drawSome));
+}
+const idle = window.requestIdleCallback || (task => setTimeout(task, 1));
+
+// --- wiring
+
+form.addEventListener("input", event => event.target.name === "column" ? columns() : filter());
+form.addEventListener("submit", event => event.preventDefault());
+for (const button of board.querySelectorAll("button.sort")) button.addEventListener("click", () => sort(button.closest("th")));
+body.addEventListener("click", event => { const row = event.target.closest("tr"); if (row.cell && !getSelection().toString()) open(row.cell); });
+for (const choice of document.querySelectorAll(".choice select"))
+  choice.addEventListener("change", () => { drawn.delete(choice.closest("section").id); idle(drawSome); });
+let width = innerWidth;
+addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; drawn.clear(); idle(drawSome); } });
+document.getElementById("copy").addEventListener("click", async () => {
+  const text = document.getElementById("csv").textContent, said = document.getElementById("copied");
+  try { await navigator.clipboard.writeText(text); said.textContent = "copied"; }
+  catch { $(document, "details:has(#csv)").open = true; getSelection().selectAllChildren(document.getElementById("csv")); said.textContent = "marked: copy it with Ctrl-C"; }
+});
+filter();
