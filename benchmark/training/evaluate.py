@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -24,10 +25,11 @@ class NotFinite(Exception):
 
 
 @torch.no_grad()
-def score(model: CTRModel, rows: Rows) -> dict[str, float]:
-    """{"auc", "logloss"} on all rows. Raises NotFinite."""
+def score(model: CTRModel, rows: Rows, at_most: int | None = None) -> dict[str, float]:
+    """{"auc", "logloss"} on all rows, or on the first ones: whole batches, ``at_most`` rows. Raises NotFinite."""
     model.eval()
-    scored = [(model(ids).logits, labels) for ids, labels in rows.batches(BATCH)]
+    batches = islice(rows.batches(BATCH), None if at_most is None else at_most // BATCH)
+    scored = [(model(ids).logits, labels) for ids, labels in batches]
     logits, labels = (torch.cat(parts) for parts in zip(*scored, strict=True))
     if not bool(torch.isfinite(logits).all()):
         raise NotFinite
