@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,19 +55,21 @@ def calibrate(model: CTRModel, loss: Tensor) -> None:
             penalty.calibrate(norms)
 
 
-def doses(model: CTRModel, rows: Rows, size: int) -> dict[str, float]:
-    """Means over BATCHES batches of ``size`` rows, in float32. ``penalty``: the norm of its gradient over the logloss's, taken as in
-    ``gradient_norms``; the others are the model's own (``CTRModel.doses``). Buffers and the training's random numbers stay as they were.
+def doses(model: CTRModel, rows: Rows, size: int, forward_pass: AbstractContextManager[Any]) -> dict[str, float]:
+    """Means over BATCHES batches of ``size`` rows, in training's arithmetic (``forward_pass``). ``penalty``: the norm of its gradient over
+    the logloss's, taken as in ``gradient_norms``; the others are the model's own (``CTRModel.doses``). Buffers and the training's random
+    numbers stay as they were.
     """
     generator = torch.Generator(rows.device).manual_seed(0)
     found: dict[str, list[float]] = {}
     with _undisturbed(model, rows.device):
         for ids, labels in islice(rows.shuffled(size, generator), BATCHES):
-            output = model(ids)
+            with forward_pass:
+                output = model(ids)
             loss = functional.binary_cross_entropy_with_logits(output.logits.to(labels.dtype), labels)
             norms = gradient_norms(model, loss, output.penalty)
             of_batch = {} if norms is None else {"penalty": float(norms[1] / norms[0].clamp_min(torch.finfo(norms.dtype).tiny))}
-            with torch.no_grad():
+            with torch.no_grad(), forward_pass:
                 of_batch |= model.doses(ids)
             for name, value in of_batch.items():
                 found.setdefault(name, []).append(value)

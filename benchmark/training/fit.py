@@ -108,7 +108,7 @@ def fit(
         report(curve[-1])
         by_rule = None if table is None else rule.dose(table, optimizers[-1])
         if epoch == 1:
-            measured |= _at("first", by_rule, doses(model, fold.train, training.batch_size))
+            measured |= _at("first", by_rule, _doses(model, fold.train, training))
         if valid["auc"] > best["auc"]:
             best, best_epoch, best_weights, best_by_rule = valid, epoch, _copy(model), by_rule
         elif epoch - best_epoch >= training.patience:
@@ -117,7 +117,7 @@ def fit(
             for group in (group for optimizer in optimizers for group in optimizer.param_groups):
                 group["lr"] *= training.plateau_factor
     model.load_state_dict(best_weights)
-    measured |= _at("best", best_by_rule, doses(model, fold.train, training.batch_size))
+    measured |= _at("best", best_by_rule, _doses(model, fold.train, training))
     verify_alone(model, next(iter(fold.valid.batches(64)))[0])
     speeds.sort()
     return Fitted(best_epoch, best, tuple(curve), speeds[len(speeds) // 2], time.perf_counter() - started, evaluation, measured)
@@ -197,6 +197,11 @@ def train_epoch(
     if bool(penalty_alone):
         raise nan_in_penalty(model)
     return float(total) / seen, seen / (time.perf_counter() - started)
+
+
+def _doses(model: CTRModel, train: Rows, training: Training) -> dict[str, float]:
+    with precision(training, train.device) as forward_pass:
+        return doses(model, train, training.batch_size, forward_pass)
 
 
 def _at(epoch: str, by_rule: float | None, found: Mapping[str, float]) -> dict[str, float]:
