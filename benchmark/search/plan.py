@@ -9,6 +9,7 @@ from enum import Enum
 from benchmark.config import Cell, Suite, Trial
 from benchmark.records import Record
 from benchmark.search.cells import default_trial
+from benchmark.search.former import in_todays_words
 from benchmark.search.tuner import STARTUP, Outcome, best, outcome, propose
 
 
@@ -112,8 +113,9 @@ class Plan:
     def __init__(self, suite: Suite, cells: Iterable[Cell], records: Iterable[Record] = ()) -> None:
         self._cells = {cell.key: CellState(cell, suite.trials, suite.seeds) for cell in cells}
         for record in records:
-            if record.trial.cell.key in self._cells:
-                self._cells[record.trial.cell.key].recall(record)
+            trial = in_todays_words(record.trial)
+            if trial.cell.key in self._cells:
+                self._cells[trial.cell.key].recall(replace(record, trial=trial))
         for state in self._cells.values():
             state.retry_failed()
         self._open = [key for key, state in self._cells.items() if _is_open(state)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -26,9 +27,9 @@ class NotFinite(Exception):
 
 
 @torch.no_grad()
-def score(model: CTRModel, rows: Rows) -> dict[str, float]:
-    """{"auc", "logloss"} on all rows. Raises NotFinite."""
-    logits, labels = scores(model, rows)
+def score(model: CTRModel, rows: Rows, at_most: int | None = None) -> dict[str, float]:
+    """{"auc", "logloss"} on the rows of ``scores``. Raises NotFinite."""
+    logits, labels = scores(model, rows, at_most)
     return {"auc": auc(logits, labels), "logloss": logloss(logits, labels)}
 
 
@@ -57,10 +58,11 @@ def score_test(model: CTRModel, rows: Rows, unseen: NDArray[np.bool_] | None) ->
 
 
 @torch.no_grad()
-def scores(model: CTRModel, rows: Rows) -> tuple[Tensor, Tensor]:
-    """Logits and labels of all rows, (n,) each. Raises NotFinite."""
+def scores(model: CTRModel, rows: Rows, at_most: int | None = None) -> tuple[Tensor, Tensor]:
+    """Logits and labels of all rows, or of the first ones: whole batches, ``at_most`` rows. (n,) each. Raises NotFinite."""
     model.eval()
-    scored = [(model(ids).logits, labels) for ids, labels in rows.batches(BATCH)]
+    batches = islice(rows.batches(BATCH), None if at_most is None else at_most // BATCH)
+    scored = [(model(ids).logits, labels) for ids, labels in batches]
     logits, labels = (torch.cat(parts) for parts in zip(*scored, strict=True))
     if not bool(torch.isfinite(logits).all()):
         raise NotFinite

@@ -19,6 +19,7 @@ from benchmark.faults import frames, in_words
 from benchmark.method import assemble
 from benchmark.records import Record, Status
 from benchmark.training.cost import parameter_cost, running_cost
+from benchmark.training.doses import knock_outs
 from benchmark.training.environment import environment, fingerprints
 from benchmark.training.evaluate import NotFinite, score_test, spectra
 from benchmark.training.fit import Diverged, Report, fit
@@ -98,6 +99,7 @@ def train(
         generator = torch.Generator(on).manual_seed(trial.seed + 2**31)  # of batches: not the table's numbers again
         fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, interactive and sys.stderr.isatty())
         metrics = {"valid/auc": fitted.valid["auc"], "valid/logloss": fitted.valid["logloss"], "best_epoch": float(fitted.best_epoch)}
+        metrics |= {f"dose/{name}": value for name, value in fitted.doses.items()}
         cost |= running_cost(model, prepared, fitted, on)
         notes: tuple[str, ...] = ()
         if trial.stage == "final":
@@ -141,10 +143,11 @@ def draw_table(model: CTRModel, std: float, seed: int) -> None:
 
 
 def final_metrics(model: CTRModel, found: Resolved, valid: Rows, device: torch.device) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Spectra on validation rows, the model's own state, and what test data says, which is opened here only. And notes of the board."""
+    """Spectra and knock-outs on validation rows, the model's own state, and what test data says, which is opened here only. And notes of the board."""
     backbone = None if found.backbone is None else type(found.backbone)
     metrics = spectra(model, valid, found.data.schema, found.data.value_counts(), backbone)
     metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
+    metrics |= {f"dose/knockout/{name}": value for name, value in knock_outs(model, valid).items()}
     tested, notes = score_test(model, found.data.test(device), found.data.unseen_pairs())
     metrics |= {f"test/{name}": value for name, value in tested.items()}
     return {**metrics, **found.data.known}, notes
