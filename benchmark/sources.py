@@ -48,6 +48,23 @@ class Source:
     shown_as: Mapping[str, str] = field(default_factory=dict)  # what messages call a part; its name if it is not there
     notes: tuple[str, ...] = ()  # said by every record and every board, e.g. a checksum that differs
     known: Mapping[str, float] = field(default_factory=dict)  # metrics known in advance, e.g. {"test/bayes_auc": 0.8}
+    probability: str | None = None  # column with P(label = 1), where it is known: valid and test metrics are expected ones then
+
+
+class Stream(ABC):
+    """A training part that is drawn while a model trains: no row comes twice.
+
+    Its values are numbers 0…: the cells of the columns of valid and test, which are prepared as ever, are these numbers. Rows are a function
+    of the data set's own settings and of ``draw``'s arguments alone, whoever draws them, in whatever order, in any thread.
+    """
+
+    rows: int  # of an epoch
+    positive_rate: float
+    counts: tuple[NDArray[np.int64], ...]  # for each column, by value: the expected occurrences in an epoch, at least 1
+
+    @abstractmethod
+    def draw(self, seed: int, block: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        """A block of rows: values (n, F) and labels (n,). ``seed``: another one for every epoch of every trial; ``block``: from 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +76,10 @@ class DataSet(Configured, ABC):
     source: ClassVar[str]  # where the rows come from
     embedded: ClassVar[bool] = False  # True: made on first use, nothing to download
     training: ClassVar[Mapping[str, Any]] = {}  # defaults of `Training` that the data set's published configurations use
+
+    def stream(self) -> Stream | None:
+        """The training part, where it is drawn while a model trains; ``load`` then has no part "train"."""
+        return None
 
     @abstractmethod
     def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:

@@ -11,7 +11,7 @@ from torch import Tensor
 from benchmark.contracts import Backbone, CTRModel
 from benchmark.data.batches import Rows
 from benchmark.errors import UserError
-from benchmark.metrics.ctr import auc, logloss
+from benchmark.metrics.ctr import auc, expected_auc, expected_logloss, logloss
 from benchmark.metrics.spectral import layer_metrics, spectrum, table_metrics
 from benchmark.schema import Schema
 
@@ -25,12 +25,14 @@ class NotFinite(Exception):
 
 @torch.no_grad()
 def score(model: CTRModel, rows: Rows) -> dict[str, float]:
-    """{"auc", "logloss"} on all rows. Raises NotFinite."""
+    """{"auc", "logloss"} on all rows; the expected ones over the labels, where their probabilities are known. Raises NotFinite."""
     model.eval()
     scored = [(model(ids).logits, labels) for ids, labels in rows.batches(BATCH)]
     logits, labels = (torch.cat(parts) for parts in zip(*scored, strict=True))
     if not bool(torch.isfinite(logits).all()):
         raise NotFinite
+    if rows.probabilities is not None:
+        return {"auc": expected_auc(logits, rows.probabilities), "logloss": expected_logloss(logits, rows.probabilities)}
     return {"auc": auc(logits, labels), "logloss": logloss(logits, labels)}
 
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from benchmark.config import Training
 from benchmark.contracts import CTRModel
-from benchmark.data.batches import Rows
+from benchmark.data.batches import TrainingRows
 from benchmark.data.store import Fold
 from benchmark.training.evaluate import NotFinite, score
 from benchmark.training.verify import nan_in_penalty, verify_alone, verify_output
@@ -148,7 +148,7 @@ def precision(training: Training, device: torch.device) -> Iterator[torch.autoca
 def train_epoch(
     model: CTRModel,
     optimizers: Sequence[torch.optim.Optimizer],
-    train: Rows,
+    train: TrainingRows,
     training: Training,
     generator: torch.Generator,
     bar: tqdm[Never],
