@@ -145,7 +145,7 @@ def search_space(owner: type) -> dict[str, Range | Choices]:
 
 
 def recorded(owner: type, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What a user chose, as a record names it: a setting with ``formerly`` is named unless it has that value, the default's name included."""
+    """What a user chose, as a record names it: a setting with ``formerly`` is named, its default too, unless it has that value."""
     named = dict(options)
     for name, (default, formerly) in _later(owner).items():
         value = named.pop(name, default)

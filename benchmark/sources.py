@@ -54,8 +54,8 @@ class Source:
 class Stream(ABC):
     """A training part that is drawn while a model trains: no row comes twice.
 
-    Its values are numbers 0…: the cells of the columns of valid and test, which are prepared as ever, are these numbers. Rows are a function
-    of the data set's own settings and of ``draw``'s arguments alone, whoever draws them, in whatever order, in any thread.
+    Its values are numbers 0…, and the cells of valid and test, which are prepared as ever, are the same numbers. Rows are a function of the
+    data set's settings and of ``draw``'s arguments alone, whoever draws them, in whatever order, in any thread.
     """
 
     rows: int  # of an epoch

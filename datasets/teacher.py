@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from benchmark.metrics.ctr import expected_auc, expected_logloss
 from benchmark.sources import Column, DataSet, Source, Stream, UserError, setting
 
-HALF = 2e-5  # a value of this frequency, 100 of 5 million rows, carries half of a frequent value's weight
+HALF = 1e-2  # a value of this frequency has half of the mean square of a frequent value's vector
 BLOCK, CHUNK = 1 << 15, 1 << 11  # rows of a block, and rows computed at once: so few that they stay in the cache
 SAMPLE = 1 << 16  # rows that the teacher is scaled on
 QUANTILES = 4096  # of their activations, that b and c are found on
@@ -57,7 +57,7 @@ class Teacher(DataSet):
     zipf: float = setting(1.05, at_least=0, help="frequency of the k-th value ∝ k^-zipf")
     patterns: int = setting(4, at_least=1, help="inner sums with vectors and pairs of fields of their own")
     rank: int = setting(16, at_least=1, help="numbers of a value's vector in each pattern")
-    pairs: int = setting(32, at_least=1, help="of fields, over all patterns; no pair is in two of them")
+    pairs: int = setting(12, at_least=1, help="of fields, over all patterns; no pair is in two of them")
     gain: float = setting(1.0, above=0, help="standard deviation of the inner sums: how far into tanh they reach")
     bayes_auc: float = setting(0.8, above=0.5, below=1, help="about: of the teacher itself")
     base_rate: float = setting(0.2, above=0, below=1)
@@ -69,7 +69,9 @@ class Teacher(DataSet):
         if fields < 2:
             raise UserError(f"dataset teacher: cardinalities = {self.cardinalities}; it must be two or more fields")
         if not self.patterns <= self.pairs <= possible:
-            raise UserError(f"dataset teacher: pairs = {self.pairs}; {fields} fields have {possible}, and each of {self.patterns} patterns needs one")
+            raise UserError(
+                f"dataset teacher: pairs = {self.pairs}; {fields} fields have {possible}, and each of {self.patterns} patterns needs one"
+            )
 
     def stream(self) -> Stream:
         return TeacherStream(self, _made(self))
@@ -118,15 +120,16 @@ class _Made:
         self._aliases = [_alias(frequency) for frequency in self.frequencies]
         self._edges = _graphs(teacher)
         vectors = [_vectors(teacher.random(WEIGHTS, f), frequency, teacher) for f, frequency in enumerate(self.frequencies)]
-        # [pattern][field] (values, rank): a vector lies in one piece, which is fetched at once.
-        self._tables = {np.float64: [[np.ascontiguousarray(v[:, p]) for v in vectors] for p in range(teacher.patterns)]}
+        # Type -> [pattern][field] (values, rank): a vector lies in one piece, which is fetched at once.
+        exact = [[np.ascontiguousarray(v[:, p]) for v in vectors] for p in range(teacher.patterns)]
+        self._tables: dict[type[Any], list[list[NDArray[Any]]]] = {np.float64: exact}
         values, _ = self.draw(teacher.random(SCALE), SAMPLE)
         sums = self._sums(values, np.float64)
         factors = teacher.gain / sums.std(1, keepdims=True)
-        for tables, factor in zip(self._tables[np.float64], factors[:, 0], strict=True):
+        for tables, factor in zip(exact, factors[:, 0], strict=True):
             for table in tables:
                 table *= np.sqrt(factor)  # of two vectors, whose product is to have it
-        self._tables[np.float32] = [[table.astype(np.float32) for table in tables] for tables in self._tables[np.float64]]
+        self._tables[np.float32] = [[table.astype(np.float32) for table in tables] for tables in exact]
         self._b, self._c = _calibrated(np.tanh(factors * sums).sum(0), teacher.base_rate, teacher.bayes_auc)
 
     def draw(self, random: np.random.Generator, rows: int) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
@@ -175,12 +178,15 @@ def _made(teacher: Teacher) -> _Made:
 
 
 def _zipf(size: int, exponent: float) -> NDArray[np.float64]:
-    frequency = np.arange(1, size + 1) ** -exponent
-    return frequency / frequency.sum()
+    frequency = np.arange(1.0, size + 1) ** -exponent
+    frequency /= frequency.sum()
+    return frequency
 
 
 def _alias(frequency: NDArray[np.float64]) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
-    """Walker's alias method (1974; built as by Vose, 1991): draw a value k evenly and a number below 2³²; below kept[k] it is k, else other[k]."""
+    """Walker's alias method (1974), built as by Vose (1991): for a k drawn evenly and a number below 2³², the value is k where the number
+    lies below kept[k], else other[k].
+    """
     size = len(frequency)
     share = (frequency * size).tolist()
     kept, other = [1.0] * size, list(range(size))
@@ -199,7 +205,8 @@ def _graphs(teacher: Teacher) -> list[list[tuple[int, int, int]]]:
     """For each pattern its pairs of fields with their signs."""
     random = teacher.random(GRAPHS)
     pairs = list(combinations(range(len(teacher.cardinalities)), 2))
-    chosen = [(*pairs[k], int(sign)) for k, sign in zip(random.permutation(len(pairs))[: teacher.pairs], random.choice((-1, 1), len(pairs)))]
+    picked = random.permutation(len(pairs))[: teacher.pairs]
+    chosen = [(*pairs[k], sign) for k, sign in zip(picked, random.choice((-1, 1), len(picked)).tolist(), strict=True)]
     return [chosen[p :: teacher.patterns] for p in range(teacher.patterns)]
 
 

@@ -39,8 +39,8 @@ class Rows:
 
     ``ids``: int32 (n, F), global: local ids + the field's offset. They are resident on a GPU when they take less than SHARE of its free
     memory, on the CPU when they are SMALL; otherwise ``ids`` is None, and threads read the memory map, which trials on one machine share,
-    ahead of training. The batches are the same either way. ``labels``: float32 (n,), always resident, as are ``probabilities``: float64 (n,),
-    of label 1, where they are known.
+    ahead of training. The batches are the same either way. ``labels``: float32 (n,), always resident, as are ``probabilities``, float64
+    (n,): of label 1, where they are known, else None.
 
     Up to WINDOW rows are shuffled by one permutation. More are cut into strips of 2^STRIP_BITS neighbours; up to 512 strips drawn at random
     make up a window of w rows (at least WINDOW / 2), which are permuted. A batch has rows from everywhere in the file, each order of a

@@ -258,8 +258,7 @@ class _Encoder:
 
         def learn(column: Column) -> Vocabulary:
             if self.stream is not None:
-                counts = self.stream.counts[self.source.columns.index(column)]
-                return Categories.numbered(self.texts[column.name].distinct(), counts)
+                return Categories.numbered(self.texts[column.name].distinct(), self.stream.counts[self.source.columns.index(column)])
             if column.kind == "categorical":
                 texts = self.texts[column.name].distinct()
                 counts = np.zeros(len(texts), np.int64)
@@ -282,7 +281,7 @@ class _Encoder:
 
         def translated(task: tuple[_Staged, int]) -> list[tuple[str, tuple[NDArray[Any], ...]]]:
             s, block = task
-            columns = [self._ids(s, block, vocabularies), s.labels[s.rows(block)]]
+            columns: list[NDArray[Any]] = [self._ids(s, block, vocabularies), s.labels[s.rows(block)]]
             if self.source.probability is not None:
                 columns.append(s.column(block, False, self.positions[self.source.probability]))
             chosen = ((part, s.of_part(block, PARTS.index(part))) for part in self.parts)

@@ -100,8 +100,9 @@ def _loaded(name: str, dataset: DataSet, source_path: Path | None, allow_checksu
     source = _asked(name, "loading it", lambda: dataset.load(source_path, allow_checksum_mismatch))
     parts = PARTS if stream is None else PARTS[1:]
     if not isinstance(source, Source) or not _divided(source, parts):
-        named = " and ".join([", ".join(parts[:-1]), parts[-1]])
-        what = f"the parts {named}, each a LazyFrame" + (", or one LazyFrame and a division" if stream is None else "")
+        what = "the parts train, valid and test, each a LazyFrame, or one LazyFrame and a division"
+        if stream is not None:
+            what = "the parts valid and test, each a LazyFrame: its training part is a stream"
         raise UserError(f"data set {name}: load() must return a Source with {what}")
     kinds = get_args(get_type_hints(Column)["kind"])
     if not source.columns or not all(isinstance(column, Column) and column.kind in kinds for column in source.columns):

@@ -121,7 +121,9 @@ class Prepared:
         from benchmark.data.batches import Rows  # imports torch, which listing and preparing data do without
 
         ids, labels = self.arrays(part)
-        known = _array(self.folder, f"{part}.probabilities", np.float64, (self.rows[part],)) if self.probabilities and part != "train" else None
+        known = (
+            _array(self.folder, f"{part}.probabilities", np.float64, (self.rows[part],)) if self.probabilities and part != "train" else None
+        )
         self._check_unchanged()
         return Rows(ids, labels, self._offsets(), device, resident, known)
 
@@ -139,7 +141,7 @@ class Prepared:
 
     def _stream(self) -> Stream:
         name, options = self.made_from
-        stream = plugins.make("datasets", name, options).stream()
+        stream: Stream | None = plugins.make("datasets", name, options).stream()
         if stream is None:
             raise UserError(f"{self.folder}: data set {name} draws its training part no longer; {AGAIN}")
         return stream

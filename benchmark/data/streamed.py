@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
@@ -34,8 +34,9 @@ class Streamed:
         return self._stream.rows
 
     def shuffled(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """(ids int32 (b, F), labels float32 (b,)), b as of ``Rows.shuffled``. One number is drawn from ``generator``, whatever is taken: what
-        follows the same numbers gets the same rows.
+        """(ids int32 (b, F), labels float32 (b,)), b as of ``Rows.shuffled``.
+
+        One number is drawn from ``generator``: trainings whose generators are of one seed get the same rows.
         """
         seed = int(torch.randint(SEEDS, (), generator=generator, device=generator.device))
         blocks = self._blocks(seed)
@@ -51,7 +52,7 @@ class Streamed:
             yield self._moved(ids[batch]), self._moved(labels[batch])
         blocks.close()
 
-    def _blocks(self, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _blocks(self, seed: int) -> Generator[tuple[Tensor, Tensor], None, None]:
         """Without end; whoever has enough closes it."""
 
         def drawn(block: int) -> tuple[Tensor, Tensor]:

@@ -42,9 +42,9 @@ def logloss(logits: Tensor, labels: Tensor) -> float:
 
 
 def expected_auc(scores: Tensor, probabilities: Tensor) -> float:
-    """AUC where labels are independent with known probabilities p: Σ p_i (1 − p_j) [s_i > s_j], a tie counting one half, over Σ p_i (1 − p_j).
+    """AUC over independent labels of known probabilities p: Σ p_i (1 − p_j) [s_i > s_j], a tie counting one half, over Σ p_i (1 − p_j).
 
-    scores: (n,), as for ``auc``; probabilities: (n,) that each label is 1. Both sums are over i ≠ j, as one row has one label only: they
+    scores s: (n,), as for ``auc``; probabilities: (n,) that each label is 1. Both sums are over i ≠ j, as one row has one label only: they
     are exactly the means, over draws of the labels, of the two numbers of pairs whose ratio ``auc`` is. Of the ratio's mean it is the
     leading term: what is left out is of the order 1/n, against a standard deviation over draws of the order 1/√n (docs/mathematics.md §4).
     With p of 0 and 1 alone it is ``auc``. One sort, float64. Raises ValueError as ``auc`` does, and for a p outside [0, 1].
@@ -67,8 +67,8 @@ def expected_auc(scores: Tensor, probabilities: Tensor) -> float:
 def expected_logloss(logits: Tensor, probabilities: Tensor) -> float:
     """The mean of ``logloss`` over draws of the labels, exactly: mean of p · softplus(−z) + (1 − p) · softplus(z), in nats.
 
-    logits z: (n,), before the sigmoid; probabilities p: (n,) that each label is 1. Raises ValueError as ``logloss`` does, and for a p outside
-    [0, 1].
+    logits z: (n,), before the sigmoid; probabilities p: (n,) that each label is 1. Raises ValueError as ``logloss`` does, and for a p
+    outside [0, 1].
     """
     _check_expected(logits, probabilities)
     return float(functional.binary_cross_entropy_with_logits(logits.double(), probabilities.double()))
