@@ -49,6 +49,23 @@ class Source:
     shown_as: Mapping[str, str] = field(default_factory=dict)  # what messages call a part; its name if it is not there
     notes: tuple[str, ...] = ()  # said by every record and every board, e.g. a checksum that differs
     known: Mapping[str, float] = field(default_factory=dict)  # metrics known in advance, e.g. {"test/bayes_auc": 0.8}
+    probability: str | None = None  # column with P(label = 1), where it is known: valid and test metrics are expected ones then
+
+
+class Stream(ABC):
+    """A training part that is drawn while a model trains: no row comes twice.
+
+    Its values are numbers 0…, and the cells of valid and test, which are prepared as ever, are the same numbers. Rows are a function of the
+    data set's settings and of ``draw``'s arguments alone, whoever draws them, in whatever order, in any thread.
+    """
+
+    rows: int  # of an epoch
+    positive_rate: float
+    counts: tuple[NDArray[np.int64], ...]  # for each column, by value: the expected occurrences in an epoch, at least 1
+
+    @abstractmethod
+    def draw(self, seed: int, block: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        """A block of rows: values (n, F) and labels (n,). ``seed``: another one for every epoch of every trial; ``block``: from 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +82,10 @@ class DataSet(Configured, ABC):
         """Two categorical columns whose pair of values a model can learn by heart, e.g. user and item. Test AUC is then told also over the
         rows whose pair no training row has. None: there are no such two.
         """
+        return None
+
+    def stream(self) -> Stream | None:
+        """The training part, where it is drawn while a model trains; ``load`` then has no part "train"."""
         return None
 
     @abstractmethod

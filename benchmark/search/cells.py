@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Cell, Suite, Training, Trial
 from benchmark.contracts import Backbone
-from benchmark.data.ensure import ensure_prepared
+from benchmark.data.ensure import ensure_prepared, ensure_recorded
 from benchmark.data.store import Prepared, prepared_names
 from benchmark.discovery import Kind
 from benchmark.errors import UserError
@@ -68,7 +68,7 @@ def cell_of(
         scale=scale,
         depth=0 if backbone is None else backbone.made.depth,
         dimension=dimension,
-        dataset_options=data.options,
+        dataset_options=data.recorded,
         training=training,
         backbone_options={} if backbone is None else {k: v for k, v in backbone.options.items() if k != "depth"},
         method_options=method.options,
@@ -136,7 +136,7 @@ def _names(suite: Suite, kind: Kind) -> list[str]:
 @lru_cache(maxsize=64)
 def _published(dataset: str, fingerprint: str, options: str) -> Mapping[str, Any]:
     """The data set's defaults of ``Training``; asked for with every trial, so opened once."""
-    return ensure_prepared(dataset, json.loads(options)).training
+    return ensure_recorded(dataset, json.loads(options)).training
 
 
 def _options(suite: Suite, kind: Kind, name: str) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmark.contracts import CTRModel
-from benchmark.data.batches import Rows
+from benchmark.data.batches import Rows, TrainingRows
 from benchmark.nn.model import AssembledModel
 from benchmark.training.evaluate import score
 
@@ -55,7 +55,7 @@ def calibrate(model: CTRModel, loss: Tensor) -> None:
             penalty.calibrate(norms)
 
 
-def doses(model: CTRModel, rows: Rows, size: int, forward_pass: AbstractContextManager[Any]) -> dict[str, float]:
+def doses(model: CTRModel, rows: TrainingRows, size: int, forward_pass: AbstractContextManager[Any]) -> dict[str, float]:
     """Means over BATCHES batches of ``size`` rows, in training's arithmetic (``forward_pass``). ``penalty``: the norm of its gradient over
     the logloss's, taken as in ``gradient_norms``; the others are the model's own (``CTRModel.doses``). Buffers and the training's random
     numbers stay as they were.

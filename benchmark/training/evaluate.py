@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmark.contracts import Backbone, CTRModel
 from benchmark.data.batches import Rows
 from benchmark.errors import UserError
-from benchmark.metrics.ctr import auc, logloss
+from benchmark.metrics.ctr import auc, expected_auc, expected_logloss, logloss
 from benchmark.metrics.layers import layer_metrics
 from benchmark.metrics.spectral import spectrum, table_metrics
 from benchmark.schema import Schema
@@ -28,9 +28,18 @@ class NotFinite(Exception):
 
 @torch.no_grad()
 def score(model: CTRModel, rows: Rows, at_most: int | None = None) -> dict[str, float]:
-    """{"auc", "logloss"} on the rows of ``scores``. Raises NotFinite."""
-    logits, labels = scores(model, rows, at_most)
-    return {"auc": auc(logits, labels), "logloss": logloss(logits, labels)}
+    """{"auc", "logloss"} on the rows of ``scores``; the expected ones over the labels, where their probabilities are known.
+
+    Raises NotFinite.
+    """
+    return _measured(rows, *scores(model, rows, at_most))
+
+
+def _measured(rows: Rows, logits: Tensor, labels: Tensor) -> dict[str, float]:
+    if rows.probabilities is None:
+        return {"auc": auc(logits, labels), "logloss": logloss(logits, labels)}
+    known = rows.probabilities[: len(logits)]
+    return {"auc": expected_auc(logits, known), "logloss": expected_logloss(logits, known)}
 
 
 @torch.no_grad()
@@ -44,7 +53,7 @@ def score_test(model: CTRModel, rows: Rows, unseen: NDArray[np.bool_] | None) ->
     unseen: (n,) those rows, or None. Raises NotFinite.
     """
     logits, labels = scores(model, rows)
-    found = {"auc": auc(logits, labels), "logloss": logloss(logits, labels)}
+    found = _measured(rows, logits, labels)
     if unseen is None:
         return found, ()
     chosen = torch.from_numpy(unseen).to(labels.device)

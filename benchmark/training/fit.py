@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from benchmark.config import Training
 from benchmark.contracts import CTRModel
-from benchmark.data.batches import Rows
+from benchmark.data.batches import TrainingRows
 from benchmark.data.store import Fold
 from benchmark.training.doses import calibrate, doses
 from benchmark.training.evaluate import NotFinite, score
@@ -157,7 +157,7 @@ def precision(training: Training, device: torch.device) -> Iterator[torch.autoca
 def train_epoch(
     model: CTRModel,
     optimizers: Sequence[torch.optim.Optimizer],
-    train: Rows,
+    train: TrainingRows,
     training: Training,
     generator: torch.Generator,
     bar: tqdm[Never],
@@ -199,7 +199,7 @@ def train_epoch(
     return float(total) / seen, seen / (time.perf_counter() - started)
 
 
-def _doses(model: CTRModel, train: Rows, training: Training) -> dict[str, float]:
+def _doses(model: CTRModel, train: TrainingRows, training: Training) -> dict[str, float]:
     with precision(training, train.device) as forward_pass:
         return doses(model, train, training.batch_size, forward_pass)
 

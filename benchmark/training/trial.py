@@ -143,7 +143,10 @@ def draw_table(model: CTRModel, std: float, seed: int) -> None:
 
 
 def final_metrics(model: CTRModel, found: Resolved, valid: Rows, device: torch.device) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Spectra and knock-outs on validation rows, the model's own state, and what test data says, which is opened here only. And notes of the board."""
+    """Spectra and knock-outs on validation rows, the model's own state, and what test data says, which is opened here only.
+
+    And notes for the board.
+    """
     backbone = None if found.backbone is None else type(found.backbone)
     metrics = spectra(model, valid, found.data.schema, found.data.value_counts(), backbone)
     metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
