@@ -71,7 +71,7 @@ def _table(at: tuple[int, ...]) -> tuple[Array, Array]:
 
 
 def _normal(z: Array) -> Array:
-    return np.exp(-(z**2) / 2) / (2 * np.pi) ** 0.5
+    return np.asarray(np.exp(-(z**2) / 2) / (2 * np.pi) ** 0.5)
 
 
 def _nodes(time: float, limit: float) -> tuple[Array, Array]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmark.metrics.sequential import FIRST_LOOK, looks, sequential_p
-from benchmark.metrics.verdicts import DELTA, LEVEL
+from benchmark.metrics.verdicts import LEVEL
 
 Array = NDArray[np.float64]
 AT_ONCE = 1000  # boards, for the sake of memory
@@ -29,7 +29,7 @@ class Design:
     seeds: int  # at most
     sd: float  # of a paired difference
     sequential: bool
-    delta: float = DELTA
+    delta: float
     level: float = LEVEL
     sd_ratio: float = 1.0  # of the last method's residuals over the others': the model says 1
 

@@ -15,7 +15,6 @@ from benchmark.metrics.sequential import looks, sequential_p
 Verdict = Literal["above", "below", "equal", "undecided"]
 Values = Mapping[int, float]  # seed -> value
 Key = tuple[str, str]  # cell, row
-DELTA = 0.0003  # AUC that makes no difference
 LEVEL = 0.05
 
 
@@ -32,16 +31,19 @@ class Compared:
 class Judgement:
     """One row against its control. Both p are Holm's, over all rows that were judged together; None: no variance is known yet."""
 
-    verdict: Verdict
-    difference: float | None  # mean of the paired ones
-    n: int  # pairs
-    sd: float | None  # of a paired difference: √2 σ of the cell's two-way model
-    df: int  # of sd
-    low: float | None  # 95 % interval from the pooled sd; not adjusted for the number of rows or looks
-    high: float | None
-    p_difference: float | None  # two-sided, of no difference
-    p_equal: float | None  # of a difference of δ or more
-    more_seeds: int | None  # about so many until a verdict has power .8, were the difference the one seen; None unless undecided
+    verdict: Verdict | None
+    difference: float | None = None  # mean of the paired ones
+    n: int = 0  # pairs
+    sd: float | None = None  # of a paired difference: √2 σ of the cell's two-way model
+    df: int | None = None  # of sd
+    low: float | None = None  # 95 % interval from the pooled sd; not adjusted for the number of rows or looks
+    high: float | None = None
+    p_difference: float | None = None  # two-sided, of no difference
+    p_equal: float | None = None  # of a difference of δ or more
+    more_seeds: int | None = None  # about so many until a verdict has power .8, were the difference the one seen; None unless undecided
+
+
+NOT_JUDGED = Judgement(verdict=None)
 
 
 class Pool(NamedTuple):
@@ -77,6 +79,20 @@ def pooled_variance(values: Mapping[str, Values]) -> Pool:
     return Pool(float(rest @ rest) / df if df else float("nan"), df, len(kept))
 
 
+def unequal_noise(values: Mapping[str, Values]) -> float:
+    """p of Bartlett's test that the methods of a cell have one residual variance, over the seeds that all have; 1 where it cannot be asked.
+
+    The methods' residuals share the seeds' means, which makes p a little too large.
+    """
+    seeds = sorted(set.intersection(*(set(known) for known in values.values()))) if values else []
+    distinct = {tuple(known[seed] for seed in seeds) for known in values.values()}
+    if len(seeds) < 3 or len(distinct) < 3:
+        return 1.0
+    table = np.array(sorted(distinct))
+    rest = table - table.mean(0)
+    return float(stats.bartlett(*rest).pvalue) if (rest.std(1) > 1e-12).all() else 1.0
+
+
 def holm(p: Mapping[Key, float]) -> dict[Key, float]:
     """p adjusted by Holm's step-down rule (Scand. J. Stat. 1979)."""
     adjusted: dict[Key, float] = {}
@@ -96,7 +112,7 @@ def t_tests(difference: float, se: float, df: int, delta: float) -> _Test:
     return _Test(above, below, equal)
 
 
-def judge(cells: Mapping[str, Compared], delta: float = DELTA, level: float = LEVEL) -> dict[Key, Judgement]:
+def judge(cells: Mapping[str, Compared], delta: float, level: float = LEVEL) -> dict[Key, Judgement]:
     """A verdict on every row, Holm's rule over all of them, for differences and for equalities apart.
 
     A row that was looked at after every seed is looked at again: the looks are gone through from the first on, each with the seeds it had,
@@ -105,7 +121,7 @@ def judge(cells: Mapping[str, Compared], delta: float = DELTA, level: float = LE
     return Looks(cells, delta, level).judgements()
 
 
-def due(cells: Mapping[str, Compared], delta: float = DELTA, level: float = LEVEL) -> dict[Key, int]:
+def due(cells: Mapping[str, Compared], delta: float, level: float = LEVEL) -> dict[Key, int]:
     """Row -> how many seeds it and its control must have for the next look; only rows that are open and lack some."""
     return Looks(cells, delta, level).due
 

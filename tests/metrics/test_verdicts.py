@@ -14,7 +14,7 @@ from benchmark.metrics.power import MOST, power_to_equate, power_to_tell, seeds_
 from benchmark.metrics.simulation import ABOVE, BELOW, EQUAL, Design, _judged, _pooled, _values, simulate
 from benchmark.metrics.verdicts import Compared, Judgement, Verdict, due, judge, pooled_variance, t_tests
 
-CODES: dict[Verdict, int] = {"above": ABOVE, "below": BELOW, "equal": EQUAL, "undecided": 0}
+CODES: dict[Verdict | None, int] = {"above": ABOVE, "below": BELOW, "equal": EQUAL, "undecided": 0}
 
 
 def seeded(values: Any) -> dict[int, float]:
@@ -171,8 +171,8 @@ def test_verdicts_do_not_depend_on_seeds_that_came_later() -> None:
     control, row = draw.normal(0, 1e-4, (2, 8))
     row[:4] += 2e-3
     row[4:] -= 1e-2
-    few = judge({"c": Compared(seeded(control[:4]), {"r": seeded(row[:4])}, {"r": 8})})["c", "r"]
-    many = judge({"c": Compared(seeded(control), {"r": seeded(row)}, {"r": 8})})["c", "r"]
+    few = judge({"c": Compared(seeded(control[:4]), {"r": seeded(row[:4])}, {"r": 8})}, 3e-4)["c", "r"]
+    many = judge({"c": Compared(seeded(control), {"r": seeded(row)}, {"r": 8})}, 3e-4)["c", "r"]
     assert few.verdict == many.verdict == "above" and few.difference == many.difference
 
 
@@ -181,13 +181,13 @@ def test_a_missing_seed_holds_the_look_up() -> None:
     values = seeded(row)
     del values[3]
     cells = {"c": Compared(seeded(control), {"r": values}, {"r": 8})}
-    assert due(cells) == {("c", "r"): 4} and judge(cells)["c", "r"].verdict == "undecided"
+    assert due(cells, 3e-4) == {("c", "r"): 4} and judge(cells, 3e-4)["c", "r"].verdict == "undecided"
 
 
 @pytest.mark.parametrize("differences", [(0.0,) * 3, (0.0005, 0.0, 0.0)])
 def test_false_positives_stay_below_the_level(differences: tuple[float, ...]) -> None:
     for sequential in (False, True):
-        found = simulate(Design(cells=2, differences=differences, seeds=6, sd=0.00059, sequential=sequential), 4000)
+        found = simulate(Design(cells=2, differences=differences, seeds=6, sd=0.00059, sequential=sequential, delta=3e-4), 4000)
         assert found.false_differences() <= 0.05 + 2 * (0.05 * 0.95 / 4000) ** 0.5
     wide = simulate(Design(cells=2, differences=(0.001,) * 3, seeds=6, sd=0.00059, sequential=True, delta=0.001), 4000)
     assert wide.false_equalities() <= 0.05 + 2 * (0.05 * 0.95 / 4000) ** 0.5
