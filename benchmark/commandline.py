@@ -11,13 +11,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
-from benchmark.config import CONTROL, Precision, Training
+from benchmark.config import CONTROL, DELTA, Precision, Training
 from benchmark.discovery import PACKAGE, Kind
 from benchmark.errors import UserError
 from benchmark.flags import Settings, add_settings, published, read_settings, setting_groups
 
 THREADS = 4096  # more than any machine has
 KIND: dict[str, Kind] = {"method": "methods", "backbone": "backbones", "dataset": "datasets"}
+FRAPPE_SD = 0.00059  # of a paired difference with DCNv2 at scale 4, five seeds (results/reference/frappe_x1r)
 DISTRIBUTION = "embedding-collapse-benchmark"
 DESCRIPTION = "Compares mitigations of embedding collapse in recommendation (CTR) models under one protocol."
 
@@ -75,11 +76,21 @@ def parser() -> Parser:
         help="may be a fraction: 0.25 puts four trials on a GPU (default: 1 where there is one)",
     )
     run.add_argument("--no-track", action="store_true", help="leave MLflow out; `track` can build it later")
+    run.add_argument(
+        "--until-decided",
+        action="store_true",
+        help="final seeds where verdicts are open, one more at a time from 2 on, with bounds that allow for the looks; needs --max-seeds",
+    )
+    run.add_argument(
+        "--max-seeds", type=_between(int, 2, 1000), metavar="N", help="of a row, with --until-decided; it is part of the bounds"
+    )
+    _delta(run)
     _results(run)
 
     board = command("leaderboard", "print the board of the recorded trials")
     board.add_argument("--dataset", metavar="NAME", help="only this data set")
     board.add_argument("--format", choices=("table", "markdown", "csv", "json"), default="table")
+    _delta(board)
     _results(board)
 
     against = command("compare", "print differences with intervals, ranks over cells, costs, and how spectra go with AUC")
@@ -106,6 +117,23 @@ def parser() -> Parser:
     report = command("report", "write the board, its figures and what repeats each row as one HTML file to send")
     report.add_argument("--out", type=Path, metavar="FILE", help="default RESULTS/report.html")
     _results(report)
+    power = command(
+        "power",
+        "simulate boards: how often verdicts are wrong, how often they come, and how many seeds they take",
+        "\nBoards are drawn at random with the noise given; the rules are those of `leaderboard` and `run --until-decided`.",
+    )
+    power.add_argument("--cells", type=_between(int, 1, 1000), default=4, metavar="C", help="of a board (default 4)")
+    power.add_argument("--methods", type=_between(int, 1, 1000), default=4, metavar="M", help="of a cell, beside the control (default 4)")
+    power.add_argument("--max-seeds", type=_between(int, 2, 1000), default=8, metavar="N", help="of a row (default 8)")
+    power.add_argument(
+        "--sd", type=_between(float, 1e-9, 1), default=FRAPPE_SD, help=f"of a paired difference in AUC (default {FRAPPE_SD:g}, Frappe's)"
+    )
+    power.add_argument(
+        "--difference", type=_between(float, 1e-9, 1), default=0.0005, metavar="D", help="in AUC, whose power is printed (default 0.0005)"
+    )
+    power.add_argument("--boards", type=_between(int, 1, 10**6), default=10_000, metavar="B", help="drawn at random (default 10000)")
+    power.add_argument("--seed", type=_between(int, 0, 2**63 - 1), default=0, help="of the draw")
+    _delta(power)
 
     _results(command("track", "build the MLflow store from the records; what is there already is left alone"))
     _results(command("status", "say what is recorded, what went wrong, and which data sets are prepared"))
@@ -219,6 +247,16 @@ def _between(kind: type[int] | type[float], low: float, high: int) -> Callable[[
 
 def _results(command: Parser) -> None:
     command.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default results)")
+
+
+def _delta(command: Parser) -> None:
+    command.add_argument(
+        "--delta",
+        type=_between(float, 1e-6, 1),
+        default=DELTA,
+        metavar="D",
+        help=f"test AUC within which a row is equal to its control (default {DELTA:g})",
+    )
 
 
 def _device(command: Parser) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-from benchmark.config import Cell
+from benchmark.config import MAX_SEEDS, Cell, chosen, conditions
 from benchmark.records import Record, Status
 from benchmark.values import canonical, digest
 
@@ -46,13 +46,15 @@ class Group:
     @cached_property
     def overrides(self) -> str:
         """What the suite fixed away from the defaults, as text; empty when nothing."""
-        return ", ".join(filter(None, (self.settings, ", ".join(_overrides("method", self.cell.method_options)))))
+        own = [f"grid.{name}={canonical(values)}" for name, values in self.cell.grid.items() if name.startswith("method.")]
+        return ", ".join(filter(None, (self.settings, *_overrides("method", self.cell.method_options), *own)))
 
     @cached_property
     def settings(self) -> str:
         """``overrides`` without those of the method: the same for all methods that are compared."""
         kinds = (("dataset", "dataset_options"), ("training", "training"), ("backbone", "backbone_options"))
         parts = [part for kind, name in kinds for part in _overrides(kind, getattr(self.cell, name))]
+        parts += [f"grid.{name}={canonical(values)}" for name, values in self.cell.grid.items() if not name.startswith("method.")]
         default = next(f.default for f in dataclasses.fields(Cell) if f.name == "dimension")
         return ", ".join(parts + ([f"dimension={self.cell.dimension}"] if self.cell.dimension != default else []))
 
@@ -64,9 +66,22 @@ class Group:
     @cached_property
     def conditions(self) -> str:
         """All that must be equal for a difference in AUC to be the method's doing."""
-        content = {**dataclasses.asdict(self.cell), "budget": self.budget}
-        del content["method"], content["method_options"]
-        return canonical(content)
+        return canonical([conditions(self.cell), self.budget])
+
+    @property
+    def row(self) -> str:
+        """What tells it apart from the others under its conditions."""
+        return canonical([self.cell.method, self.cell.method_options, self.cell.grid])
+
+    @property
+    def max_seeds(self) -> int | None:
+        """Up to how many seeds its verdict was looked at after each; None: nobody looked before all were there."""
+        return max((round(r.metrics[MAX_SEEDS]) for r in self.finished if MAX_SEEDS in r.metrics), default=None)
+
+    @property
+    def won(self) -> dict[str, Any]:
+        """What was chosen of the cell's grid."""
+        return {name: chosen(self.records[0].trial, name) for name in self.cell.grid}
 
     @property
     def is_whole_method(self) -> bool:

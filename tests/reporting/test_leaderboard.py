@@ -244,7 +244,7 @@ def realistic() -> list[Record]:
 
 def test_table_is_readable() -> None:
     text = render(rows(realistic()), "table")
-    assert max(map(len, text.splitlines())) <= 170
+    assert max(map(len, text.splitlines())) <= 200
     assert text.count("note: train differs") == 1
     assert "diverged: roblock, dcnv2, scale 1, depth 3: training loss nan in epoch 3" in text
     assert "sanity rows" in text and "sanity rows" not in render(rows([record()]), "table")
