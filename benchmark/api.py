@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmark.config import Suite, read_suite
+from benchmark.config import DELTA, Suite, read_suite
+from benchmark.errors import UserError
 from benchmark.records import Record, Store
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def dataset(
     seed: int = 0,
     split_column: str = "",
     by_time: str = "",
+    pair: Sequence[str] = (),
 ) -> Prepared:
     """A table of yours as a data set, encoded into the cache under ``name``, by which commands and suites find it too.
 
@@ -52,13 +54,15 @@ def dataset(
     split:        "train:valid:test" as shares of the rows, drawn at random with ``seed``; none given: "8:1:1"
     split_column: column that says train, valid or test in each row, instead
     by_time:      column by which the youngest rows are the test part, instead of a random draw
+    pair:         two categorical columns: records then have test AUC also over the rows whose pair of values no training row has
 
     Raises UserError.
     """
     from benchmark.data.frame import prepare_frame
 
     columns = {"label": label, "categorical": categorical, "numeric": numeric, "split_column": split_column, "by_time": by_time}
-    return prepare_frame(frame, name, {**columns, "min_count": min_count, "buckets": buckets, "split": split, "seed": seed})
+    numbers = {"min_count": min_count, "buckets": buckets, "seed": seed}
+    return prepare_frame(frame, name, {**columns, **numbers, "split": split, **({"pair": pair} if pair else {})})
 
 
 def prepared(name: str, options: Mapping[str, Any] | None = None) -> Prepared:
@@ -191,6 +195,8 @@ def run(
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
     track: bool = False,
+    max_seeds: int | None = None,
+    delta: float = DELTA,
 ) -> Summary:
     """Train every cell of a suite that ``results`` has no record of: what ``python -m benchmark run`` does.
 
@@ -200,12 +206,15 @@ def run(
     executor: "local": one trial after another in this process; "ray": side by side on this machine, or on the cluster at ``address``
     cpus_per_trial, gpus_per_trial: what a trial gets; its torch threads are as many as its CPUs
     track:    also into MLflow
+    max_seeds: seeds where verdicts are open, up to so many for a row, in the place of the suite's number; ``delta`` as for ``leaderboard``
 
     Raises UserError before anything is trained.
     """
     from benchmark.search.run import run_suite
+    from benchmark.search.until_decided import UntilDecided
 
     folder = Path(results)
+    until = None if max_seeds is None else UntilDecided(max_seeds, delta)
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
     listeners = []
     if track:
@@ -214,7 +223,7 @@ def run(
         Store(folder).create()
         listeners.append(Tracker(folder))
     with _torch_threads_kept():
-        return run_suite(chosen, folder, executor, device, address, cpus_per_trial, gpus_per_trial, listeners=listeners)
+        return run_suite(chosen, folder, executor, device, address, cpus_per_trial, gpus_per_trial, listeners=listeners, until=until)
 
 
 def results(folder: str | Path = "results") -> pandas.DataFrame:
@@ -229,10 +238,13 @@ def results(folder: str | Path = "results") -> pandas.DataFrame:
     return frame(Store(Path(folder)))
 
 
-def leaderboard(folder: str | Path = "results", *, dataset: str | None = None, format: Format = "table") -> str:
+def leaderboard(folder: str | Path = "results", *, dataset: str | None = None, format: Format = "table", delta: float = DELTA) -> str:
     """The board of a folder's records as ``python -m benchmark leaderboard`` prints it: "table", "markdown", "csv" or "json".
 
-    dataset: only the board of this one. Raises UserError, also where nothing has finished yet.
+    dataset: only the board of this one
+    delta:   AUC within which of its control a row is equal to it
+
+    Raises UserError, also where nothing has finished yet.
     """
     from typing import get_args
 
@@ -241,7 +253,9 @@ def leaderboard(folder: str | Path = "results", *, dataset: str | None = None, f
     from benchmark.values import one_of
 
     one_of("format", format, get_args(Format), "leaderboard")
-    return board(Store(Path(folder)), dataset, format)
+    if not 0 < delta < 1:
+        raise UserError(f"delta = {delta}; it must lie between 0 and 1")
+    return board(Store(Path(folder)), dataset, format, delta)
 
 
 @contextmanager

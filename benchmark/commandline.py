@@ -11,13 +11,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
-from benchmark.config import CONTROL, Precision, Training
+from benchmark.config import CONTROL, DELTA, Precision, Training
 from benchmark.discovery import PACKAGE, Kind
 from benchmark.errors import UserError
 from benchmark.flags import Settings, add_settings, published, read_settings, setting_groups
 
 THREADS = 4096  # more than any machine has
 KIND: dict[str, Kind] = {"method": "methods", "backbone": "backbones", "dataset": "datasets"}
+FRAPPE_SD = 0.00059  # of a paired difference with DCNv2 at scale 4, five seeds (results/reference/frappe_x1r)
 DISTRIBUTION = "embedding-collapse-benchmark"
 DESCRIPTION = "Compares mitigations of embedding collapse in recommendation (CTR) models under one protocol."
 
@@ -75,11 +76,21 @@ def parser() -> Parser:
         help="may be a fraction: 0.25 puts four trials on a GPU (default: 1 where there is one)",
     )
     run.add_argument("--no-track", action="store_true", help="leave MLflow out; `track` can build it later")
+    run.add_argument(
+        "--until-decided",
+        action="store_true",
+        help="final seeds where verdicts are open, one more at a time from 2 on, with bounds that allow for the looks; needs --max-seeds",
+    )
+    run.add_argument(
+        "--max-seeds", type=_between(int, 2, 1000), metavar="N", help="of a row, with --until-decided; it is part of the bounds"
+    )
+    _delta(run)
     _results(run)
 
     board = command("leaderboard", "print the board of the recorded trials")
     board.add_argument("--dataset", metavar="NAME", help="only this data set")
     board.add_argument("--format", choices=("table", "markdown", "csv", "json"), default="table")
+    _delta(board)
     _results(board)
 
     against = command("compare", "print differences with intervals, ranks over cells, costs, and how spectra go with AUC")
@@ -108,6 +119,23 @@ def parser() -> Parser:
     report = command("report", "write the board, its figures and what repeats each row as one HTML file to send")
     report.add_argument("--out", type=Path, metavar="FILE", help="default RESULTS/report.html")
     _results(report)
+    power = command(
+        "power",
+        "simulate boards: how often verdicts are wrong, how often they come, and how many seeds they take",
+        "\nBoards are drawn at random with the noise given; the rules are those of `leaderboard` and `run --until-decided`.",
+    )
+    power.add_argument("--cells", type=_between(int, 1, 1000), default=4, metavar="C", help="of a board (default 4)")
+    power.add_argument("--methods", type=_between(int, 1, 1000), default=4, metavar="M", help="of a cell, beside the control (default 4)")
+    power.add_argument("--max-seeds", type=_between(int, 2, 1000), default=8, metavar="N", help="of a row (default 8)")
+    power.add_argument(
+        "--sd", type=_between(float, 1e-9, 1), default=FRAPPE_SD, help=f"of a paired difference in AUC (default {FRAPPE_SD:g}, Frappe's)"
+    )
+    power.add_argument(
+        "--difference", type=_between(float, 1e-9, 1), default=0.0005, metavar="D", help="in AUC, whose power is printed (default 0.0005)"
+    )
+    power.add_argument("--boards", type=_between(int, 1, 10**6), default=10_000, metavar="B", help="drawn at random (default 10000)")
+    power.add_argument("--seed", type=_between(int, 0, 2**63 - 1), default=0, help="of the draw")
+    _delta(power)
 
     _results(command("track", "build the MLflow store from the records; what is there already is left alone"))
     _results(command("status", "say what is recorded, what went wrong, and which data sets are prepared"))
@@ -120,9 +148,10 @@ def parser() -> Parser:
         "\nstep:  this suite's training step, with each optimisation switched off in turn, and in other precisions."
         "\nmethods: a training step of each method over single embedding's of the same width."
         "\nscale: how the cost grows with scale, depth, batch, table, rows and sets; a table and a figure."
-        "\ndata:  encoding a made-up table like Criteo's, beside FuxiCTR's preprocessing; opening it; batches.",
+        "\ndata:  encoding a made-up table like Criteo's, beside FuxiCTR's preprocessing; opening it; batches."
+        "\nrecords: board, MLflow's store and the start of a run where thousands of trials are recorded; beside another checkout.",
     )
-    speed.add_argument("what", choices=("peers", "step", "methods", "scale", "data"))
+    speed.add_argument("what", choices=("peers", "step", "methods", "scale", "data", "records"))
     speed.add_argument("--backbones", nargs="+", metavar="NAME", help="default: dcnv2, xdeepfm and finalmlp; of methods and scale: dcnv2")
     speed.add_argument(
         "--methods", nargs="+", metavar="NAME", help="of step: default single_embedding; of methods: default every one that has a backbone"
@@ -138,6 +167,8 @@ def parser() -> Parser:
     speed.add_argument("--rounds", type=int, default=5, metavar="R", help="turns of each contestant (default 5)")
     speed.add_argument("--rows", nargs="+", type=int, metavar="N", help="data: sizes of the table (default 1000000)")
     speed.add_argument("--no-peers", action="store_true", help="data: without FuxiCTR, whose environment takes minutes to set up")
+    speed.add_argument("--count", type=int, metavar="N", help="records: how many (default 2000)")
+    speed.add_argument("--against", type=Path, metavar="DIR", help="records: another checkout of this project, measured on the same ones")
     speed.add_argument("--out", type=Path, metavar="DIR", help="scale: where the PNG files go (default results/figures)")
     _device(speed)
 
@@ -218,6 +249,16 @@ def _between(kind: type[int] | type[float], low: float, high: int) -> Callable[[
 
 def _results(command: Parser) -> None:
     command.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default results)")
+
+
+def _delta(command: Parser) -> None:
+    command.add_argument(
+        "--delta",
+        type=_between(float, 1e-6, 1),
+        default=DELTA,
+        metavar="D",
+        help=f"test AUC within which a row is equal to its control (default {DELTA:g})",
+    )
 
 
 def _device(command: Parser) -> None:

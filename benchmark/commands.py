@@ -36,6 +36,11 @@ def mute() -> None:
 
 def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     suite = narrowed(read_suite(parsed.suite), parsed)
+    if parsed.until_decided != (parsed.max_seeds is not None):
+        given, missing = ("--until-decided", "--max-seeds N") if parsed.until_decided else ("--max-seeds", "--until-decided")
+        raise UserError(f"run: {given} goes together with {missing}; add it")
+    if parsed.until_decided and parsed.seeds is not None:
+        raise UserError("run: --until-decided says itself how many seeds a row has; leave --seeds out")
     with contextlib.redirect_stdout(sys.stderr):  # standard output is the board, whatever a plug-in prints
         summary = api.run(
             suite,
@@ -46,9 +51,11 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
             cpus_per_trial=parsed.cpus_per_trial,
             gpus_per_trial=parsed.gpus_per_trial,
             track=not parsed.no_track,
+            max_seeds=parsed.max_seeds,
+            delta=parsed.delta,
         )
     browse = f"{sys.executable} -m benchmark ui --results {parsed.results}"
-    say(api.leaderboard(parsed.results), f"\n{summary}", f"Records: {Store(parsed.results).folder}   Browse: {browse}")
+    say(api.leaderboard(parsed.results, delta=parsed.delta), f"\n{summary}", f"Records: {Store(parsed.results).folder}   Browse: {browse}")
     return 1 if summary.statuses.get("failed") else 0
 
 
@@ -70,7 +77,7 @@ def narrowed(suite: Suite, parsed: argparse.Namespace) -> Suite:
 
 
 def leaderboard(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
-    print(api.leaderboard(parsed.results, dataset=parsed.dataset, format=parsed.format))
+    print(api.leaderboard(parsed.results, dataset=parsed.dataset, format=parsed.format, delta=parsed.delta))
     return 0
 
 
@@ -115,6 +122,16 @@ def report(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
+    return 0
+
+
+def power(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    from benchmark.reporting.power import power as simulated
+
+    for part in simulated(
+        parsed.cells, parsed.methods, parsed.max_seeds, parsed.sd, parsed.difference, parsed.delta, parsed.boards, parsed.seed
+    ):
+        print(part, flush=True)
     return 0
 
 
@@ -282,6 +299,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, dict[str, Settings]], int]]
     "ui": ui,
     "figures": figures,
     "report": report,
+    "power": power,
     "track": track,
     "status": status,
     "list": list_plugins,

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from benchmark.errors import UserError
 from benchmark.settings import Configured, setting, tuned
-from benchmark.values import digest, from_dict, one_of, to_dict
+from benchmark.values import canonical, digest, from_dict, one_of, to_dict
 
 NO_BACKBONE = "none"  # in a sanity row's cell
 CONTROL = "single_embedding"  # the method that others are compared with
+DELTA = 0.0003  # AUC that makes no difference, unless the user says otherwise
+MAX_SEEDS = "design/max_seeds"  # a metric of finals whose row was looked at after each seed: up to so many; a verdict must allow for it
+# Of tuning: the first of every draw, the others of the best draws once more. Final seeds count from 0, so that no final value was selected.
+TUNING_SEEDS = (1_000_000, 1_000_001, 1_000_002)
 Precision = Literal["fp32", "tf32", "bf16"]
 
 
@@ -45,7 +51,8 @@ class Training(Configured):
 class Cell:
     """One square of the benchmark: what is compared is named here, how well it does is not.
 
-    The three mappings are the suite's fixed overrides; hyper-parameters that are neither here nor tuned keep their defaults.
+    The mappings of options and ``training`` are the suite's fixed overrides, ``grid`` what it lets each cell choose; settings that are
+    neither here nor tuned keep their defaults.
     """
 
     dataset: str
@@ -59,21 +66,37 @@ class Cell:
     training: Mapping[str, Any] = field(default_factory=dict)
     backbone_options: Mapping[str, Any] = field(default_factory=dict)
     method_options: Mapping[str, Any] = field(default_factory=dict)
+    grid: Mapping[str, Any] = field(default_factory=dict)  # "training.embedding_l2", "method.weight": the values to choose from
 
-    @property
+    @cached_property
     def key(self) -> str:
-        return digest(dataclasses.asdict(self))
+        return digest(identity(dataclasses.asdict(self)))
 
     def __str__(self) -> str:
         shape = "" if self.backbone == NO_BACKBONE else f" {self.backbone} scale {self.scale} depth {self.depth}"
         return f"{self.dataset}{shape} {self.method}"
 
 
+def identity(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """A cell's content as its key and its trials' ids are made of: without a grid as it was before there were grids."""
+    return {name: value for name, value in cell.items() if name != "grid" or value}
+
+
+def conditions(cell: Cell) -> str:
+    """All of a cell that must be equal for a difference in AUC to be the method's doing."""
+    content = dataclasses.asdict(cell)
+    for own in ("method", "method_options"):
+        del content[own]
+    content["grid"] = {name: values for name, values in cell.grid.items() if not name.startswith("method.")}
+    return canonical(content)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trial:
     """One training, complete: the same trial gives the same record up to machine noise.
 
-    stage "tune": sees training and validation data only; ``draw`` counts the cell's tuning trials from 0 (0 = the defaults).
+    stage "tune": sees training and validation data only, with one of ``TUNING_SEEDS``; ``draw`` counts the cell's tuning trials from 0
+    (0 = the defaults, or the grid's first point).
     stage "final": trained with the winner of ``budget`` tuning trials (1: the defaults, nothing tuned), and tested once.
     """
 
@@ -86,9 +109,22 @@ class Trial:
     draw: int = 0
     budget: int = 1
 
-    @property
+    @cached_property
     def trial_id(self) -> str:
-        return digest(to_dict(self))
+        content = to_dict(self)
+        return digest({**content, "cell": identity(content["cell"])})
+
+
+def chosen(trial: Trial, name: str) -> Any:
+    """The trial's value of a setting by its prefixed name: "training.learning_rate", "method.weight"."""
+    part, key = name.split(".", 1)
+    return to_dict(trial)[part][key]
+
+    @cached_property
+    def settings(self) -> str:
+        """All that tuning chooses, as canonical JSON: equal for the seeds of one winner."""
+        content = to_dict(self)
+        return canonical({name: content[name] for name in ("training", "backbone", "method")})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +132,8 @@ class Suite:
     """A list of cells, written as the product of its axes. ``("all",)`` stands for every plug-in found.
 
     ``also`` ([[also]] in the file) adds further products: each entry replaces some axes of the suite, and shares all the rest.
+    ``grid`` ([grid]) takes the place of the tuner: lists of values of training settings, for every method alike, and under ``methods`` of
+    settings of single methods. Each cell chooses among all combinations.
     """
 
     name: str
@@ -111,6 +149,7 @@ class Suite:
     training: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)  # kind -> plug-in -> overrides
     also: tuple[Mapping[str, Any], ...] = ()
+    grid: Mapping[str, Any] = field(default_factory=dict)
 
     AXES: ClassVar[tuple[str, ...]] = ("datasets", "methods", "backbones", "scales", "depths")
 
@@ -128,7 +167,39 @@ class Suite:
         for kind in self.options:
             one_of("kind of plug-in", kind, ("datasets", "methods", "backbones"), f"suite {self.name}, [options]")
         from_dict(Training, self.training, f"suite {self.name}, [training]")
+        if self.seeds > TUNING_SEEDS[0]:
+            raise UserError(f"suite {self.name}: seeds = {self.seeds}; those from {TUNING_SEEDS[0]} on are for tuning")
+        self._check_grid()
         self.products()
+
+    def _check_grid(self) -> None:
+        """What can be said of the grid without its plug-ins. Raises UserError."""
+        where = f"suite {self.name}, [grid]"
+        methods = self.grid.get("methods", {})
+        if not isinstance(methods, Mapping) or not all(isinstance(entry, Mapping) for entry in methods.values()):
+            raise UserError(f"{where}: methods must be a table: [grid.methods.NAME] with a list for each setting")
+        if self.grid and self.trials > 1:
+            raise UserError(f"{where}: a grid takes the tuner's place, and trials = {self.trials} asks for the tuner; keep one of them")
+        for name, values in self.training_grid.items():
+            one_of("setting", name, [f.name for f in dataclasses.fields(Training)], where)
+            if name in self.training:
+                raise UserError(f"{where}: {name} is in [training] too; keep one of them")
+            grid_values(where, name, values, lambda value, key=name: getattr(from_dict(Training, {key: value}, where), key))  # type: ignore[misc]
+        for method, settings in methods.items():
+            for name, values in settings.items():
+                grid_values(f"suite {self.name}, [grid.methods.{method}]", name, values, lambda value: value)
+
+    @property
+    def training_grid(self) -> Mapping[str, Any]:
+        return {name: values for name, values in self.grid.items() if name != "methods"}
+
+    @property
+    def budget(self) -> int:
+        """Tuning trials of a cell: with a grid the combinations of the method that has most, so that all are compared under one number."""
+        if not self.grid:
+            return self.trials
+        own = [math.prod(map(len, settings.values())) for settings in self.grid.get("methods", {}).values()]
+        return math.prod(map(len, self.training_grid.values())) * max(own, default=1)
 
     def products(self) -> list[Suite]:
         """The suite as plain products, without ``also``. Raises UserError for an entry that is none."""
@@ -140,6 +211,20 @@ class Suite:
                 one_of("axis", key, self.AXES, where)
             found.append(from_dict(Suite, {**own, **block}, where))
         return found
+
+
+def grid_values(where: str, name: str, values: Any, value_of: Callable[[Any], Any]) -> list[Any]:
+    """The values of a grid as their setting has them. Raises UserError."""
+    if not isinstance(values, (list, tuple)):
+        raise UserError(f"{where}: {name} = {values!r}; it must be a list of values")
+    found = [value_of(value) for value in values]
+    if len({canonical(value) for value in found}) != len(found):
+        raise UserError(f"{where}: {name} = {list(values)}; it has a value twice")
+    if len(found) < 2:
+        raise UserError(
+            f"{where}: {name} {'has one value' if found else 'is empty'}; name at least two, or fix it in [training] or [options]"
+        )
+    return found
 
 
 SUITES = Path(__file__).parent / "suites"

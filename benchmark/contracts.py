@@ -7,6 +7,8 @@ types, so a new plug-in is one file. The contract of data sets is benchmark/sour
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -60,6 +62,10 @@ class TableRule:
     def batch_starts(self, ids: Tensor, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
         """Before each forward pass. ids: (B, F) global ids"""
 
+    def dose(self, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> float | None:
+        """After an epoch: what the rule did to the table, as a share of what training did, or of the table. None: it cannot be said."""
+        return None
+
 
 class CTRModel(nn.Module, ABC):
     """A click-through-rate model over global ids: 0 … ``Schema.ids`` − 1, field after field."""
@@ -78,6 +84,22 @@ class CTRModel(nn.Module, ABC):
 
     def diagnostics(self) -> dict[str, float]:
         """Internal state worth a place in the record (gate entropy, deflation strength …), read after an evaluation pass."""
+        return {}
+
+    def curve(self) -> dict[str, float]:
+        """Internal state worth a curve over epochs, read after each epoch's evaluation pass: a few cheap numbers."""
+        return {}
+
+    def doses(self, ids: Tensor) -> dict[str, float]:
+        """What the mitigation does to the model, each as a share of what it acts on: 0 is nothing. Empty: there is nothing that could act.
+
+        ids: (B, F) of a training batch. Called in training mode, without gradients; buffers are put back afterwards. The gradient of a
+        penalty and the change by a transform are measured without a line here (docs/methods.md).
+        """
+        return {}
+
+    def knock_outs(self) -> Mapping[str, AbstractContextManager[None]]:
+        """Part of the trained model -> a context inside which the part has its neutral form."""
         return {}
 
 

@@ -21,7 +21,7 @@ from benchmark.contracts import no_penalty as no_penalty
 from benchmark.errors import Incompatible as Incompatible
 from benchmark.errors import UserError as UserError
 from benchmark.nn.embedding import EmbeddingTable
-from benchmark.nn.model import AssembledModel, Criterion, Interaction, Penalty
+from benchmark.nn.model import AssembledModel, Criterion, Interaction, Penalty, Weighs
 from benchmark.schema import Schema
 from benchmark.settings import Configured, name_of
 from benchmark.settings import setting as setting
@@ -88,7 +88,7 @@ class Parts:
         table: nn.Module | None = None,
         transform: nn.Module | None = None,
         interaction: nn.Module | None = None,
-        penalty: tuple[float, Criterion] | None = None,
+        penalty: tuple[float, Criterion] | tuple[float, Criterion, Weighs] | None = None,
         table_rule: TableRule | None = None,
     ) -> CTRModel:
         """The assembled model (benchmark/nn/model.py).
@@ -97,7 +97,8 @@ class Parts:
         table:       module ids (B, F) -> (B, F, D) with the parameter ``weight`` (V, D), in the place of ``table()``
         transform:   module (B, F, D) -> (B, F, D) between table and interaction
         interaction: module (B, S, F, d) -> Output, in the place of the backbone instantiated for ``sets``
-        penalty:     weight and criterion (ids (B, F), output) -> scalar; training adds their product to the mean logloss
+        penalty:     weight and criterion (ids (B, F), output) -> scalar; training adds their product to the mean logloss. A third
+                     entry "share" makes the weight the share of the logloss's gradient that the penalty's shall have (``Penalised``)
         table_rule:  how the table is trained, where that differs from the rule for all
         """
         return AssembledModel(
@@ -120,6 +121,7 @@ class Method(Configured, ABC):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # variants with a name of their own, "<method>:<preset>": their settings
     uses_backbone: ClassVar[bool] = True  # False: a sanity row, run once per data set instead of once per cell
     training: ClassVar[Mapping[str, Any]] = {}  # defaults of `Training` that go before the data set's; for sanity rows
+    former: ClassVar[str] = ""  # preset with the defaults that there were before some of its settings: of it is a record that lacks them
 
     @abstractmethod
     def build(self, parts: Parts) -> CTRModel:
@@ -127,6 +129,20 @@ class Method(Configured, ABC):
 
         Raises Incompatible when this method cannot work with the backbone, UserError when settings do not go together.
         """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Penalised(Method, ABC):
+    """A method that adds one penalty. Its weight means the same at every width, on every data set and for every formula: how strong the
+    penalty's gradient is beside the logloss's, on the table, or where it has none there on the parameters that it acts on.
+    """
+
+    weight: float = tuned(0.1, low=1e-2, high=1.0, log=True, at_least=0, help="of the penalty, as weighs says; 0: off")
+    weighs: Weighs = setting("share", help="weight is the share of the logloss's gradient to aim at, or what the term is multiplied with")
+
+    def penalty(self, criterion: Criterion) -> tuple[float, Criterion, Weighs]:
+        """For ``parts.model(penalty=…)``."""
+        return self.weight, criterion, self.weighs
 
 
 def assemble(method: Method, backbone: Backbone | None, schema: Schema, scale: int, dimension: int) -> CTRModel:

@@ -2,64 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, NamedTuple
 
-from benchmark.config import Trial
 from benchmark.errors import UserError
-from benchmark.values import from_dict, to_dict
+from benchmark.index import Index, Row, State
+from benchmark.record import Record as Record
+from benchmark.record import Status as Status
+from benchmark.record import record_from_json as record_from_json
+from benchmark.rows import Made, row_of, version
 
-Status = Literal["finished", "diverged", "incompatible", "failed"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """What one trial gave. ``metrics`` values are finite; what could not be measured is absent."""
-
-    trial: Trial
-    status: Status
-    reason: str = ""  # why, when not finished; in one line, since boards and progress show it in one
-    frames: tuple[str, ...] = ()  # of one that failed: the last places in plug-in and project, "file:line, in function", innermost last
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    curve: tuple[Mapping[str, float], ...] = ()  # one entry per epoch
-    cost: Mapping[str, float] = field(default_factory=dict)  # parameters_table, parameters_dense, flops_per_sample, samples_per_second, …
-    environment: Mapping[str, str] = field(default_factory=dict)  # versions, device, host
-    fingerprints: Mapping[str, str] = field(default_factory=dict)  # of the data, and of the code of method, backbone and training
-    notes: tuple[str, ...] = ()  # what every board must say about the data
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "reason", " ".join(self.reason.split())[:500])
-
-    @property
-    def trial_id(self) -> str:
-        return self.trial.trial_id
-
-    def to_json(self) -> str:
-        content = {"trial_id": self.trial_id, **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}}
-        content["trial"] = to_dict(self.trial)
-        return json.dumps(content, indent=1, allow_nan=False) + "\n"
-
-
-def record_from_json(text: str, where: str) -> Record:
-    """The record in ``text``. Raises UserError when it is not one, or does not carry its own id."""
-    try:
-        content = json.loads(text)
-        claimed = content.pop("trial_id")
-        record = from_dict(Record, content, where)
-        trial_id = record.trial_id
-    except UserError as error:  # an impossible setting does not know which record it is in
-        raise UserError(str(error) if where in str(error) else f"{where}: {error}") from None
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        raise UserError(f"{where}: not a record; move it out of the folder") from None
-    if trial_id != claimed:
-        raise UserError(f"{where}: the trial does not hash to its id {claimed}: edited by hand? move it out of the folder")
-    return record
+INDEX = ".index/records.sqlite"  # in the results folder
 
 
 class Store:
@@ -67,6 +24,7 @@ class Store:
 
     def __init__(self, results: Path) -> None:
         self.folder = results / "records"
+        self._index = Index(results / INDEX, version())
 
     def create(self) -> None:
         """Make the folder and prove that it can be written. Raises UserError."""
@@ -97,22 +55,29 @@ class Store:
 
     def read(self, path: Path) -> Record:
         """Raises UserError for a file that is not a record, or bears another's name: a copy would count as one more seed."""
+        return self._read(path)[0]
+
+    def _read(self, path: Path) -> tuple[Record, str, State]:
+        """The record, the digest of its file, and the file's state before it was read."""
         try:
-            text = path.read_text(encoding="utf-8")
+            with path.open("rb") as file:
+                state = State.of(os.fstat(file.fileno()))
+                content = file.read()
+            text = content.decode()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
             raise UserError(f"{path}: not a readable record ({reason}); move it out of the folder") from None
         record = record_from_json(text, str(path))
         if path.stem != record.trial_id:
             raise UserError(f"{path}: this is the record {record.trial_id}: name it {record.trial_id}.json, or move it out of the folder")
-        return record
+        return record, hashlib.sha256(content).hexdigest()[:12], state
 
     def write(self, record: Record) -> None:
         """Atomically: a reader, or a kill at any moment, sees the whole record or none."""
         handle, name = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".tmp")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(record.to_json())
+                file.write(record.packed())
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(name, self.path(record.trial_id))
@@ -127,5 +92,64 @@ class Store:
 
     def __iter__(self) -> Iterator[Record]:
         """All records, in the order of their ids. Raises UserError at the first file that is not one."""
-        for path in self.paths():
-            yield self.read(path)
+        entries, faults = self.scan()
+        if faults:
+            raise next(iter(faults.values()))
+        return iter([entry.record for entry in entries])
+
+    def scan(self) -> tuple[list[Entry], dict[str, UserError]]:
+        """All records, in the order of their ids, and what is wrong with each file that is none, by its name.
+
+        Made from the index, which is brought up to date: what has changed since is read, and what is gone is taken out.
+        Raises UserError for a folder that cannot be read.
+        """
+        states = self._states()
+        rows = self._index.load() if states else {}
+        made = Made(self._index, lambda name: self.read(self.folder / name))
+        entries: dict[str, Entry] = {}
+        faults: dict[str, UserError] = {}
+        fresh: list[tuple[Row, dict[str, Any]]] = []
+        for name, state in states.items():
+            row = rows.get(name)
+            if row is not None and row.state == state:
+                try:
+                    entries[name] = Entry(made.record(row), row.digest, row.mtime / 1e9)
+                    continue
+                except (UserError, KeyError, TypeError, ValueError):  # this version of the code reads it otherwise
+                    pass
+            try:
+                record, found, state = self._read(self.folder / name)
+            except UserError as error:
+                faults[name] = error
+                continue
+            entries[name] = Entry(record, found, state.mtime / 1e9)
+            if state.is_settled:
+                fresh.append(row_of(record, name, found, state))
+        self._index.save(fresh, rows.keys() - states.keys())
+        return list(entries.values()), faults
+
+    def _states(self) -> dict[str, State | None]:
+        """Name of each file that ought to be a record -> its state, in the order of names."""
+        try:
+            with os.scandir(self.folder) as found:
+                states = {entry.name: _state(entry) for entry in found if entry.name.endswith(".json") and entry.name != ".json"}
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise UserError(f"{self.folder}: the records cannot be read ({error.strerror}); name another folder with --results") from None
+        return dict(sorted(states.items()))
+
+
+class Entry(NamedTuple):
+    """A record and its file: the digest of its bytes, and the time of its last change in seconds since 1970."""
+
+    record: Record
+    digest: str
+    changed: float
+
+
+def _state(entry: os.DirEntry[str]) -> State | None:
+    try:
+        return State.of(entry.stat())
+    except OSError:  # a link to nowhere: reading it says so
+        return None

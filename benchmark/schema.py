@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+MISSING, UNSEEN, FIRST = 0, 1, 2  # local ids of a field: a missing cell, a value that training does not have, the first value
+
 
 class Field(NamedTuple):
     """One input. ``cardinality`` counts the rows of its table, special ids included (see data/vocabulary).

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass
 from typing import Any, ClassVar, final
 
@@ -44,6 +44,7 @@ class Setting:
     below: float | None = None
     because: str = ""  # a bound that is not plain says why
     search: Range | Choices | None = None  # None: not tuned
+    formerly: Any = None  # what was the case before there was this setting: records that do not name it mean this; None: it always was
 
     def holds(self, value: Any) -> bool:
         """Whether the value lies within the bounds."""
@@ -85,9 +86,13 @@ def setting(
     at_most: float | None = None,
     below: float | None = None,
     because: str = "",
+    formerly: Any = None,
 ) -> Any:
-    """A field that is not tuned. ``help`` is what commands and docs show; without a default the user must give a value."""
-    return _field(default, Setting(help, metavar, at_least, above, at_most, below, because))
+    """A field that is not tuned. ``help`` is what commands and docs show; without a default the user must give a value.
+
+    ``formerly``: for a setting of a data set that came later than records of it, whose ids must stay; see ``recorded``.
+    """
+    return _field(default, Setting(help, metavar, at_least, above, at_most, below, because, None, formerly))
 
 
 def tuned(
@@ -137,6 +142,27 @@ def search_space(owner: type) -> dict[str, Range | Choices]:
     """Name -> what a tuner draws from, for each tuned setting of a dataclass, in the order of its fields."""
     fields = dataclasses.fields(owner)
     return {field.name: search for field in fields if (search := setting_of(field).search) is not None}
+
+
+def recorded(owner: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a user chose, as a record names it: a setting with ``formerly`` is named, its default too, unless it has that value."""
+    named = dict(options)
+    for name, (default, formerly) in _later(owner).items():
+        value = named.pop(name, default)
+        if value != formerly:
+            named[name] = value
+    return named
+
+
+def from_record(owner: type, named: Mapping[str, Any]) -> dict[str, Any]:
+    """The opposite of ``recorded``: what a record does not name was not there when it was made."""
+    return {**{name: formerly for name, (_, formerly) in _later(owner).items()}, **named}
+
+
+def _later(owner: type) -> dict[str, tuple[Any, Any]]:
+    """Name -> default and ``formerly``, of the settings that came later than records."""
+    fields = dataclasses.fields(owner)
+    return {field.name: (field.default, said.formerly) for field in fields if (said := setting_of(field)).formerly is not None}
 
 
 class Configured:

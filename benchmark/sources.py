@@ -43,11 +43,29 @@ class Source:
     label: str  # column with 0 and 1
     columns: tuple[Column, ...]
     min_count: int = 1  # rarer training values become out-of-vocabulary
+    missing_is_unseen: bool = False  # missing cells of categorical columns share the row of values that are unseen or too rare
     buckets: int = 32  # of equal training frequency, for each numeric column
     division: Division | None = None
     shown_as: Mapping[str, str] = field(default_factory=dict)  # what messages call a part; its name if it is not there
     notes: tuple[str, ...] = ()  # said by every record and every board, e.g. a checksum that differs
     known: Mapping[str, float] = field(default_factory=dict)  # metrics known in advance, e.g. {"test/bayes_auc": 0.8}
+    probability: str | None = None  # column with P(label = 1), where it is known: valid and test metrics are expected ones then
+
+
+class Stream(ABC):
+    """A training part that is drawn while a model trains: no row comes twice.
+
+    Its values are numbers 0…, and the cells of valid and test, which are prepared as ever, are the same numbers. Rows are a function of the
+    data set's settings and of ``draw``'s arguments alone, whoever draws them, in whatever order, in any thread.
+    """
+
+    rows: int  # of an epoch
+    positive_rate: float
+    counts: tuple[NDArray[np.int64], ...]  # for each column, by value: the expected occurrences in an epoch, at least 1
+
+    @abstractmethod
+    def draw(self, seed: int, block: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        """A block of rows: values (n, F) and labels (n,). ``seed``: another one for every epoch of every trial; ``block``: from 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +77,16 @@ class DataSet(Configured, ABC):
     source: ClassVar[str]  # where the rows come from
     embedded: ClassVar[bool] = False  # True: made on first use, nothing to download
     training: ClassVar[Mapping[str, Any]] = {}  # defaults of `Training` that the data set's published configurations use
+
+    def paired(self) -> tuple[str, str] | None:
+        """Two categorical columns whose pair of values a model can learn by heart, e.g. user and item. Test AUC is then told also over the
+        rows whose pair no training row has. None: there are no such two.
+        """
+        return None
+
+    def stream(self) -> Stream | None:
+        """The training part, where it is drawn while a model trains; ``load`` then has no part "train"."""
+        return None
 
     @abstractmethod
     def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:

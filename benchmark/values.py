@@ -80,6 +80,8 @@ def typed(hint: Any, value: Any, where: str) -> Any:
     if generic is not None and issubclass(generic, Mapping):
         if not isinstance(value, Mapping):
             raise UserError(f"{where} = {value!r}; it must be a table of keys and values")
+        if arguments[1] is float and all(type(v) is float and math.isfinite(v) for v in value.values()):
+            return dict(value)  # a record has hundreds of numbers
         return {key: typed(arguments[1], v, f"{where}.{key}") for key, v in value.items()}
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):

@@ -2,19 +2,23 @@
 
 I1-I13 become categories: floor(ln(v)^2) for v > 2, else the integer itself; 0 is taken for missing. Values of fewer than 10 training rows
 are out of the vocabulary (BARS Criteo_x4; FuxiCTR's convert_to_bucket, which fills the missing with 0 and keeps no value for 0).
+
+FuxiCTR's vocabulary (2.3.10, Tokenizer) has no entry for the missing, and what has none gets the row of values that are rare or unseen.
+This suite has a row for each of the two unless ``missing_as_rare`` is set, which gives FuxiCTR's ids up to their order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import polars as pl
 
 from benchmark.data.published import Published
 from benchmark.data.transforms import log_square, without
-from benchmark.sources import Column
+from benchmark.sources import Column, Source, setting
 
 INTEGERS = tuple(f"I{n}" for n in range(1, 14))
 
@@ -35,6 +39,11 @@ class CriteoX4(Published):
     label: ClassVar[str] = "Label"
     columns: ClassVar[tuple[Column, ...]] = tuple(Column(name) for name in (*INTEGERS, *(f"C{n}" for n in range(1, 27))))
     min_count: ClassVar[int] = 10
+
+    missing_as_rare: bool = setting(False, help="missing values share the row of rare and unseen ones, as in FuxiCTR")
+
+    def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:
+        return replace(super().load(source_path, allow_checksum_mismatch), missing_is_unseen=self.missing_as_rare)
 
     def rows(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         return frame.with_columns(map(log_square, INTEGERS)).with_columns(without(name, "0") for name in INTEGERS)

@@ -48,6 +48,7 @@ class Csv(DataSet):
     seed: int = setting(0, at_least=0, help="of the random split")
     split_column: str = setting("", help="says train, valid or test in each row", metavar="COLUMN")
     by_time: str = setting("", help="the youngest rows by this column are the test part", metavar="COLUMN")
+    pair: tuple[str, ...] = setting((), help="user,item: test AUC also over the rows whose pair of these no training row has")
 
     def validate(self) -> None:
         named = [self.label, *self.categorical, *self.numeric, *filter(None, (self.split_column, self.by_time))]
@@ -57,6 +58,11 @@ class Csv(DataSet):
         if self.split_column and (self.split or self.by_time):
             raise UserError("dataset csv: split_column already says the part of each row; drop split and by_time")
         parsed_shares(self.split or DEFAULT)
+        if self.pair and len(set(self.pair)) != 2:
+            raise UserError(f"dataset csv: pair = {','.join(self.pair)}; name two columns, as in user,item")
+
+    def paired(self) -> tuple[str, str] | None:
+        return (self.pair[0], self.pair[1]) if self.pair else None
 
     def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:
         if source_path is None:
@@ -95,6 +101,9 @@ class Csv(DataSet):
         chosen = (*categorical, *self.numeric)
         if not chosen:
             raise UserError(f"{table.file}: there is no column besides the label; a data set needs fields")
+        for name in self.pair:
+            if name not in categorical:
+                raise UserError(f"{table.file}: pair names {name!r}, which is no categorical column; they are {', '.join(categorical)}")
         return tuple(Column(c, "numeric" if c in self.numeric else "categorical") for c in table.columns if c in chosen)
 
     def _division(self, table: Table) -> Division:

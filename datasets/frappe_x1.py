@@ -32,3 +32,6 @@ class Frappe(Published):
         "test": "3470f6d32713dc5f7715f198ca7c612a",
     }
     columns: ClassVar[tuple[Column, ...]] = tuple(Column(name) for name in FIELDS)
+
+    def paired(self) -> tuple[str, str]:
+        return "user", "item"

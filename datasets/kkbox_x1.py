@@ -39,6 +39,9 @@ class KKBoxX1(Published):
     min_count: ClassVar[int] = 10
     remarks: ClassVar[tuple[str, ...]] = ("of the sequences genre_ids and artist_name only the first value is used",)
 
+    def paired(self) -> tuple[str, str]:
+        return "msno", "song_id"
+
     def rows(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         age = pl.col("bd").cast(pl.Float64, strict=False)
         group = pl.min_horizontal((age / 10).ceil(), 7).cast(pl.Int8).cast(pl.String)

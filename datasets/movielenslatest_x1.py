@@ -28,3 +28,6 @@ class MovielensLatestX1(Published):
         "test": "54e8c6baff2e059fe067fb9b69e692d0",
     }
     columns: ClassVar[tuple[Column, ...]] = (Column("user_id"), Column("item_id"), Column("tag_id"))
+
+    def paired(self) -> tuple[str, str]:
+        return "user_id", "item_id"

@@ -4,7 +4,7 @@ Field f has values with Zipf frequencies, drawn independently. The logit of a ro
 2010): intercept + Σ_f w_f[x_f] + Σ_{f<g} ⟨v_f[x_f], v_g[x_g]⟩ with v of a low rank. w and v have mean zero under each field's
 frequencies, so that the pairwise part is invisible to a linear model; rare values carry less (they could not be learned). With
 probability ``noise`` the label is a coin of the base rate instead. *Bayes* metrics are those of the probability that drew the labels:
-in expectation no model does better on the same rows.
+no model does better on the same rows; with ``expected_metrics`` off, in expectation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from benchmark.metrics.ctr import auc, logloss
+from benchmark.metrics.ctr import auc, expected_auc, expected_logloss, logloss
 from benchmark.sources import Column, DataSet, Source, UserError, setting
 
 HALF = 100.0  # a value with this many expected rows carries half of a frequent value's weight
@@ -42,6 +42,9 @@ class Synthetic(DataSet):
     interaction: float = setting(0.5, at_least=0, at_most=1, help="share of the logit's variance in the pairwise part")
     noise: float = setting(0.02, at_least=0, below=1, help="share of labels that are drawn regardless of the row")
     base_rate: float = setting(0.3, above=0, below=1)
+    expected_metrics: bool = setting(
+        True, formerly=False, help="valid and test metrics are expected ones over the labels; false: of one draw of labels"
+    )
     seed: int = setting(0, at_least=0)
 
     def validate(self) -> None:
@@ -53,7 +56,8 @@ class Synthetic(DataSet):
             raise UserError("data set synthetic is generated: it takes no --from")
         values, probability, labels = self.draw()
         names = [f"field{number}_{size}" for number, size in enumerate(self.cardinalities, start=1)]
-        frame = pl.DataFrame({"label": labels, **{name: column.astype(np.int32) for name, column in zip(names, values.T, strict=True)}})
+        cells = {name: column.astype(np.int32) for name, column in zip(names, values.T, strict=True)}
+        frame = pl.DataFrame({"label": labels, "probability": probability, **cells})
         train, valid = self.rows * 8 // 10, self.rows // 10
         parts = {
             "train": slice(0, train),
@@ -65,13 +69,16 @@ class Synthetic(DataSet):
             chances, truth = torch.from_numpy(probability[parts[part]]), torch.from_numpy(labels[parts[part]])
             if not 0 < truth.sum() < len(truth):
                 raise UserError(f"dataset synthetic: every {part} label came out the same; raise rows, or move base_rate towards 0.5")
-            known[f"{part}/bayes_auc"] = auc(chances, truth)
-            known[f"{part}/bayes_logloss"] = logloss(chances.logit(eps=1e-15), truth)
+            logits = chances.logit(eps=1e-15)
+            exact = self.expected_metrics
+            known[f"{part}/bayes_auc"] = expected_auc(chances, chances) if exact else auc(chances, truth)
+            known[f"{part}/bayes_logloss"] = expected_logloss(logits, chances) if exact else logloss(logits, truth)
         return Source(
             parts={part: frame[rows].lazy() for part, rows in parts.items()},
             label="label",
             columns=tuple(Column(name) for name in names),
             known=known,
+            probability="probability" if self.expected_metrics else None,
         )
 
     def draw(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]:

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.method import CTRModel, Method, Parts, TableRule, tuned
+from benchmark.nn.dose import adam_step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,15 @@ class DecayByInterval(TableRule):
         assert isinstance(optimizer, AdamAR)
         optimizer.rows = self.rows_of(ids).flatten().long()
 
+    def dose(self, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> float | None:
+        """Of the last step, over the entries of its batch: the norm of the decay over that of Adam's own part."""
+        assert isinstance(optimizer, AdamAR)
+        step, rows = adam_step(table, optimizer), optimizer.rows
+        if step is None:
+            return None
+        decay = (1 - optimizer.kept).unsqueeze(1) * table[rows]
+        return float(decay.norm() / step[rows].norm())
+
 
 class AdamAR(torch.optim.Adam):
     """``rows`` (n,), to be given before each step: those that the step updates. One may stand there several times."""
@@ -59,6 +69,7 @@ class AdamAR(torch.optim.Adam):
         super().__init__([table], lr=learning_rate, fused=True)
         self.table, self.alpha = table, alpha
         self.rows = torch.empty(0, dtype=torch.long, device=table.device)
+        self.kept = torch.ones(0, device=table.device)  # (n,), what the last step left of each of them
         self.count = 0  # of steps
         self.updated = torch.zeros(len(table), dtype=torch.int32, device=table.device)  # step of a row's last update; 0: none yet
 
@@ -67,8 +78,8 @@ class AdamAR(torch.optim.Adam):
         self.count += 1
         before = self.updated[self.rows]
         idle = torch.where(before > 0, self.count - before - 1, 0)
-        kept = 1 - (self.alpha * idle.to(self.table.dtype)).clamp_max(1)
+        self.kept = 1 - (self.alpha * idle.to(self.table.dtype)).clamp_max(1)
         # A row that stands there several times is written as often, each time with the same numbers.
-        self.table.index_copy_(0, self.rows, self.table[self.rows] * kept.unsqueeze(1))
+        self.table.index_copy_(0, self.rows, self.table[self.rows] * self.kept.unsqueeze(1))
         self.updated.index_fill_(0, self.rows, self.count)
         return super().step(closure)

@@ -13,22 +13,23 @@ O(F·B·D²) a batch; no parameters.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
-from benchmark.method import CTRModel, Method, Output, Parts, tuned
+from benchmark.method import CTRModel, Output, Parts, Penalised
 from benchmark.nn.covariance import by_field, correlation, covariance, off_diagonal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Barlow(Method):
+class Barlow(Penalised):
     summary = "penalty on the correlations between the dimensions of each field's embedding"
     source = "Zbontar et al., Barlow Twins: Self-Supervised Learning via Redundancy Reduction, ICML 2021"
-
-    weight: float = tuned(1e-4, low=1e-6, high=1e-2, log=True, at_least=0, help="of the whole term")
+    presets: ClassVar = {"published": {"weight": 1e-4, "weighs": "absolute"}}
+    former = "published"
 
     def build(self, parts: Parts) -> CTRModel:
-        return parts.model(penalty=(self.weight, redundancy))
+        return parts.model(penalty=self.penalty(redundancy))
 
 
 def redundancy(ids: Tensor, output: Output) -> Tensor:

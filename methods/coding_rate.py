@@ -10,25 +10,27 @@ O(F·(B·D² + D³)) a batch; no parameters. The matrix has no eigenvalue below 
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmark.method import CTRModel, Method, Output, Parts, setting, tuned
+from benchmark.method import CTRModel, Output, Parts, Penalised, setting
 from benchmark.nn.covariance import by_field
 
 
 @dataclass(frozen=True, kw_only=True)
-class CodingRate(Method):
+class CodingRate(Penalised):
     summary = "reward for the coding rate of each field's normalised embedding"
     source = "Yu et al., MCR², NeurIPS 2020; Chen et al., nCL, WSDM 2024"
+    presets: ClassVar = {"published": {"weight": 1e-3, "weighs": "absolute"}}
+    former = "published"
 
-    weight: float = tuned(1e-3, low=1e-5, high=1e-1, log=True, at_least=0, help="of the whole term")
     distortion: float = setting(0.5, above=0, help="ε² of the rate")
 
     def build(self, parts: Parts) -> CTRModel:
-        return parts.model(penalty=(self.weight, self.negative_rate))
+        return parts.model(penalty=self.penalty(self.negative_rate))
 
     def negative_rate(self, ids: Tensor, output: Output) -> Tensor:
         z = by_field(functional.normalize(output.states[0], dim=3, eps=1e-6))

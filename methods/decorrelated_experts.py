@@ -12,27 +12,29 @@ With one set (scale 1) the penalty is 0 and this is single embedding. O(S²·m·
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from benchmark.method import CTRModel, Method, Output, Parts, no_penalty, setting, tuned
+from benchmark.method import CTRModel, Output, Parts, Penalised, no_penalty, setting
 from benchmark.nn.covariance import standardised
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecorrelatedExperts(Method):
+class DecorrelatedExperts(Penalised):
     """Raises UserError when the width does not divide by the number of sets."""
 
     summary = "multi-embedding with a penalty on the correlation between the outputs of different sets"
     source = "Wang et al., Enhancing CTR Prediction with De-correlated Expert Networks, arXiv 2505.17925, 2025 (abstract)"
+    presets: ClassVar = {"published": {"weight": 1e-2, "weighs": "absolute"}}
+    former = "published"
 
-    weight: float = tuned(1e-2, low=1e-4, high=1.0, log=True, at_least=0, help="of the whole term")
     sets: int | None = setting(None, at_least=1, help="S; none: one per base dimension, S = scale")
     rows: int = setting(1024, at_least=2, help="m, samples of the batch that correlations are taken on")
 
     def build(self, parts: Parts) -> CTRModel:
-        return parts.model(sets=self.sets, penalty=(self.weight, self.correlation))
+        return parts.model(sets=self.sets, penalty=self.penalty(self.correlation))
 
     def correlation(self, ids: Tensor, output: Output) -> Tensor:
         experts = output.states[-1].flatten(2)  # (B, S, H)

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmark.method import CTRModel, Method, Parts, setting, tuned
+from benchmark.nn.dose import change
 from benchmark.nn.embedding import EmbeddingTable
 from benchmark.nn.precision import float32, widened
 
@@ -67,6 +68,10 @@ class FilteredTable(nn.Module):
             return x
         with float32(x.device.type):
             return self.spread(widened(x), ids).to(x.dtype)
+
+    def doses(self, ids: Tensor) -> dict[str, float]:
+        """``filter``: how far it turns the embedding of a training batch, ids (B, F)."""
+        return {"filter": change(self.table(ids), self(ids))}
 
     def spread(self, x: Tensor, ids: Tensor) -> Tensor:
         """x (B, F, D), ids (B, F) -> (B, F, D)"""

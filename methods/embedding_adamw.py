@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from benchmark.method import CTRModel, Method, Parts, TableRule, tuned
+from benchmark.nn.dose import adam_step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,3 +40,8 @@ class Decoupled(TableRule):
 
     def optimizer(self, table: nn.Parameter, learning_rate: float, l2: float) -> torch.optim.Optimizer:
         return torch.optim.AdamW([table], lr=learning_rate, weight_decay=self.weight_decay, fused=True)
+
+    def dose(self, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> float | None:
+        """‖η·w·E‖ over the norm of Adam's own part of the last step."""
+        step, rate = adam_step(table, optimizer), optimizer.param_groups[0]["lr"]
+        return None if step is None else float(rate * self.weight_decay * table.norm() / step.norm())

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from benchmark.method import CTRModel, Method, Parts, TableRule
+from benchmark.nn.dose import change
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +32,17 @@ class EmbeddingReset(Method):
 
 class DrawnAnew(TableRule):
     std: float
+    turned = 0.0  # how far from the table before this epoch's draw
 
     def training_starts(self, table: nn.Parameter, optimizer: torch.optim.Optimizer, std: float) -> None:
         self.std = std
 
     def epoch_starts(self, epoch: int, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
         if epoch > 1:
+            before = table.detach().clone()
             nn.init.normal_(table, std=self.std)
+            self.turned = change(before, table)
             optimizer.state.pop(table, None)  # torch makes it anew at the next step
+
+    def dose(self, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> float:
+        return self.turned

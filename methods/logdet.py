@@ -11,25 +11,26 @@ O(F·(B·D² + D³)) a batch; no parameters.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from benchmark.method import CTRModel, Method, Output, Parts, tuned
+from benchmark.method import CTRModel, Output, Parts, Penalised
 from benchmark.nn.covariance import by_field, covariance
 
 RIDGE = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogDet(Method):
+class LogDet(Penalised):
     summary = "LogDet divergence of each field's covariance from the identity"
     source = "Zhang et al., Mitigating the Popularity Bias of Graph CF: A Dimensional Collapse Perspective, NeurIPS 2023"
-
-    weight: float = tuned(1e-4, low=1e-6, high=1e-2, log=True, at_least=0, help="of the whole term")
+    presets: ClassVar = {"published": {"weight": 1e-4, "weighs": "absolute"}}
+    former = "published"
 
     def build(self, parts: Parts) -> CTRModel:
-        return parts.model(penalty=(self.weight, divergence))
+        return parts.model(penalty=self.penalty(divergence))
 
 
 def divergence(ids: Tensor, output: Output) -> Tensor:

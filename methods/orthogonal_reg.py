@@ -19,25 +19,28 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from benchmark.method import CTRModel, Method, Output, Parts, setting, tuned
+from benchmark.method import CTRModel, Output, Parts, Penalised, setting
 from benchmark.nn.cross import FieldBlocks, layers_of_blocks
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrthogonalReg(Method):
+class OrthogonalReg(Penalised):
     """Raises Incompatible for a backbone whose interaction weights are no d x d blocks."""
 
     summary = "penalty that draws the d x d blocks of the interaction weights towards orthogonal matrices"
     source = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024, appendix"
-    presets: ClassVar = {"scaled_identity": {"target": "scaled_identity", "weight": 1e-5}}
+    presets: ClassVar = {
+        "published": {"weight": 1e-4, "weighs": "absolute"},
+        "scaled_identity": {"target": "scaled_identity", "weight": 1e-5, "weighs": "absolute"},
+    }
+    former = "published"
 
-    weight: float = tuned(1e-4, low=1e-6, high=1e-2, log=True, at_least=0, help="of the whole term")
     target: Literal["identity", "scaled_identity"] = setting("identity", help="λ_ij I with λ_ij = 1, or the λ_ij nearest to W_ij W_ijᵀ")
 
     def build(self, parts: Parts) -> CTRModel:
         interaction = parts.interaction()
         layers = layers_of_blocks(interaction, parts.backbone_name, "orthogonal_reg")
-        return parts.model(interaction=interaction, penalty=(self.weight, partial(skewness, layers, self.target == "scaled_identity")))
+        return parts.model(interaction=interaction, penalty=self.penalty(partial(skewness, layers, self.target == "scaled_identity")))
 
 
 def skewness(layers: Sequence[FieldBlocks], scaled: bool, ids: Tensor, output: Output) -> Tensor:

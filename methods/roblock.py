@@ -10,7 +10,8 @@ For a layer's representation x (B, N, D), with sets of d = D/S numbers and K com
     decouple     z_k = x̃ P_k, [P_1 … P_K] a D×D orthogonal matrix                         benchmark/nn/decoupler.py
                  loss β · Σ over blocks of the mean over rows and pairs of nHSIC(z_k, z_k'): the weight on a block's own P does not
                  depend on the depth
-    regenerate   e^(m)_n = Σ_k softmax_k(a_n[m,:] + x̃_n W_n[:,m,:])_k · z_{k,n} U_{m,k}    benchmark/nn/router.py
+    regenerate   e^(m)_n = Σ_k softmax_k(a_n[m,:] + x̃_n W_n[:,m,:]/rms_n)_k · z_{k,n} U_{m,k}    benchmark/nn/router.py
+                 rms_n the running root mean square of row n's input x_n
     interact     y^(m) = layer^(m)(e^(m), e_0^(m)); put side by side: width D again, plus x (block residual)
 
 With strength 0, decoupler and maps "identity", gates "one_hot" and block residual "never" it is multi-embedding, number for number.
@@ -18,15 +19,17 @@ With strength 0, decoupler and maps "identity", gates "one_hot" and block residu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
 from benchmark.method import CTRModel, Method, Output, Parts, UserError, no_penalty, setting, tuned
 from benchmark.nn.block import Block
 from benchmark.nn.decoupler import Decoupler
+from benchmark.nn.dose import with_attributes
 from benchmark.nn.embedding import join
 from benchmark.nn.model import Interaction
 from benchmark.nn.rebalance import RankOneRebalance
@@ -41,6 +44,8 @@ class RoBlock(Method):
     source = "ICLR 2026 submission 23146 (abstract only); rank-1 update: Yu et al., ECCV 2020"
     # The ablations, docs/mathematics.md §2.6: run them by name, "roblock:no_hsic", or all with "roblock:all".
     presets: ClassVar = {
+        # The defaults until version 1.1 (docs/roblock.md): gates that start 5.1 apart and see the input as small as it is, and do not move.
+        "resting_gates": {"gate_sharpness": 4.0, "gate_scores": "raw"},
         "no_rebalancing": {"strength": 0.0},
         "no_hsic": {"hsic_weight": 0.0},
         "no_decoupler": {"decoupler": "identity"},  # and with it no HSIC: there is no basis to turn
@@ -49,6 +54,7 @@ class RoBlock(Method):
         "linear_hsic": {"hsic_kernel": "linear"},
         "full_projection": {"deflation": "fixed", "strength": 1.0},
     }
+    former = "resting_gates"
 
     sets: int | None = setting(None, at_least=1, help="S; none: one per base dimension, S = scale")
     components: int | None = setting(None, at_least=1, help="K; none: as many as sets")
@@ -74,9 +80,10 @@ class RoBlock(Method):
     hsic_rows: int = setting(2, at_least=1, help="rows n of the criterion, drawn anew in each batch")
     # embedding regeneration
     gates: Literal["full", "static", "input", "one_hot"] = setting("full")
-    # Log-odds of a head's own component at the start, a_n[m,m] = gate_sharpness + log(K − 1): gates begin near distinct one-hots, or all
-    # sets would coincide, and equally near for every K.
-    gate_sharpness: float = setting(4.0, help="log-odds of a head's own component at the start")
+    # Log-odds of a head's own component at the start, a_n[m,m] = gate_sharpness + log(K − 1), for every K alike: heads begin apart. At 4 a
+    # softmax passes on so little gradient that gates rest there.
+    gate_sharpness: float = setting(0.5, help="log-odds of a head's own component at the start")
+    gate_scores: Literal["scaled", "raw"] = setting("scaled", help="scaled: gates see a row's input over its running root mean square")
     maps: Literal["learned", "identity"] = setting("learned", help="U_{m,k}")
     # With "identity" every U_{m,k} starts as (the upper left of) the identity, so that RoBlock starts next to multi-embedding and has to
     # learn what it does otherwise; "orthogonal" starts at random orthogonal matrices. docs/roblock.md
@@ -100,7 +107,7 @@ class RoBlock(Method):
         return Block(
             RankOneRebalance(rows, width, self.strength, self.deflation, self.direction, self.power_steps),
             Decoupler(width, components, self.decoupler, self.hsic_weight, self.hsic_kernel, self.hsic_samples, self.hsic_rows, only_basis),
-            Router(rows, sets, dimension, components, self.gates, self.gate_sharpness, self.maps, self.map_start),
+            Router(rows, sets, dimension, components, self.gates, self.gate_sharpness, self.maps, self.map_start, self.gate_scores),
         )
 
 
@@ -130,9 +137,29 @@ class BlockedInteraction(nn.Module):
             states.append(term)
         return Output(self.plain.logits(self.plain.readout(states)), tuple(states), penalty)
 
+    def curve(self) -> dict[str, float]:
+        return self._by_layer(block.curve() for block in self._blocks())
+
     def diagnostics(self) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for l, block in enumerate(self.blocks):
+        return self._by_layer(block.diagnostics() for block in self._blocks())
+
+    def doses(self, x: Tensor) -> dict[str, float]:
+        states = self(x).states
+        return self._by_layer(block.doses(join(state)) for block, state in zip(self._blocks(), states, strict=False))
+
+    def knock_outs(self) -> dict[str, AbstractContextManager[None]]:
+        """Each part in all blocks at once; what they are instead stands in the blocks (``neutral_forms``)."""
+        found: dict[str, list[tuple[nn.Module, str, Any]]] = {}
+        for block in self._blocks():
+            for part, change in block.neutral_forms().items():
+                found.setdefault(part, []).append(change)
+        return {part: with_attributes(*changes) for part, changes in found.items()}
+
+    def _blocks(self) -> Iterator[Block]:
+        for block in self.blocks:
             assert isinstance(block, Block)
-            found |= {f"layer{l}/{name}": value for name, value in block.diagnostics().items()}
-        return found
+            yield block
+
+    @staticmethod
+    def _by_layer(found: Iterable[Mapping[str, float]]) -> dict[str, float]:
+        return {f"layer{l}/{name}": value for l, of_block in enumerate(found) for name, value in of_block.items()}

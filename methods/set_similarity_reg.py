@@ -11,26 +11,28 @@ With one set (scale 1) there is nothing to compare: the penalty is 0 and this is
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from benchmark.method import CTRModel, Method, Output, Parts, no_penalty, setting, tuned
+from benchmark.method import CTRModel, Output, Parts, Penalised, no_penalty, setting
 from benchmark.nn.covariance import by_field
 
 
 @dataclass(frozen=True, kw_only=True)
-class SetSimilarityReg(Method):
+class SetSimilarityReg(Penalised):
     """Raises UserError when the width does not divide by the number of sets."""
 
     summary = "multi-embedding with a penalty on the singular values of the products between sets"
     source = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024, appendix"
+    presets: ClassVar = {"published": {"weight": 1e-5, "weighs": "absolute"}}
+    former = "published"
 
-    weight: float = tuned(1e-5, low=1e-7, high=1e-3, log=True, at_least=0, help="of the whole term")
     sets: int | None = setting(None, at_least=1, help="S; none: one per base dimension, S = scale")
 
     def build(self, parts: Parts) -> CTRModel:
-        return parts.model(sets=self.sets, penalty=(self.weight, similarity))
+        return parts.model(sets=self.sets, penalty=self.penalty(similarity))
 
 
 def similarity(ids: Tensor, output: Output) -> Tensor:

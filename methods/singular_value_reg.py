@@ -10,23 +10,24 @@ value points anywhere. They are what a field with fewer values than D has, and a
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from benchmark.method import CTRModel, Method, Output, Parts, no_penalty, tuned
+from benchmark.method import CTRModel, Output, Parts, Penalised, no_penalty
 from benchmark.nn.covariance import by_field
 
 
 @dataclass(frozen=True, kw_only=True)
-class SingularValueReg(Method):
+class SingularValueReg(Penalised):
     summary = "penalty on the variance of the singular values of each field's batch embedding"
     source = "Guo et al., On the Embedding Collapse when Scaling up Recommendation Models, ICML 2024, appendix"
-
-    weight: float = tuned(1e-3, low=1e-5, high=1e-1, log=True, at_least=0, help="of the whole term")
+    presets: ClassVar = {"published": {"weight": 1e-3, "weighs": "absolute"}}
+    former = "published"
 
     def build(self, parts: Parts) -> CTRModel:
-        return parts.model(penalty=(self.weight, unevenness))
+        return parts.model(penalty=self.penalty(unevenness))
 
 
 def unevenness(ids: Tensor, output: Output) -> Tensor:

@@ -10,25 +10,27 @@ O(F·m²·D) a batch with m = rows, whatever B is; no parameters.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmark.method import CTRModel, Method, Output, Parts, setting, tuned
+from benchmark.method import CTRModel, Output, Parts, Penalised, setting
 from benchmark.nn.covariance import by_field
 
 
 @dataclass(frozen=True, kw_only=True)
-class Uniformity(Method):
+class Uniformity(Penalised):
     summary = "uniformity loss on the directions of each field's values"
     source = "Wang and Isola, ICML 2020; Wang et al., DirectAU, KDD 2022"
+    presets: ClassVar = {"published": {"weight": 1e-2, "weighs": "absolute"}}
+    former = "published"
 
-    weight: float = tuned(1e-2, low=1e-4, high=1.0, log=True, at_least=0, help="of the whole term")
     rows: int = setting(256, at_least=2, help="m, samples of the batch whose values are compared")
 
     def build(self, parts: Parts) -> CTRModel:
-        return parts.model(penalty=(self.weight, self.concentration))
+        return parts.model(penalty=self.penalty(self.concentration))
 
     def concentration(self, ids: Tensor, output: Output) -> Tensor:
         chosen = torch.randperm(len(ids), device=ids.device)[: self.rows]

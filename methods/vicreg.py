@@ -11,23 +11,24 @@ O(F·B·D²) a batch; no parameters. A constant field has C = 0; its gradient is
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from benchmark.method import CTRModel, Method, Output, Parts, tuned
+from benchmark.method import CTRModel, Output, Parts, Penalised
 from benchmark.nn.covariance import by_field, covariance, off_diagonal
 
 
 @dataclass(frozen=True, kw_only=True)
-class VICReg(Method):
+class VICReg(Penalised):
     summary = "variance hinge and covariance penalty on each field's embedding"
     source = "Bardes et al., VICReg: Variance-Invariance-Covariance Regularization, ICLR 2022"
-
-    weight: float = tuned(1e-3, low=1e-5, high=1e-1, log=True, at_least=0, help="of the whole term")
+    presets: ClassVar = {"published": {"weight": 1e-3, "weighs": "absolute"}}
+    former = "published"
 
     def build(self, parts: Parts) -> CTRModel:
-        return parts.model(penalty=(self.weight, variance_and_covariance))
+        return parts.model(penalty=self.penalty(variance_and_covariance))
 
 
 def variance_and_covariance(ids: Tensor, output: Output) -> Tensor:

@@ -12,6 +12,7 @@ from benchmark import plugins
 from benchmark.config import NO_BACKBONE, read_suite
 from benchmark.records import Record, Store
 from benchmark.reporting.leaderboard import leaderboard
+from benchmark.search.former import in_todays_words
 from benchmark.values import to_dict
 
 FOLDERS = sorted(p.parent for p in (Path(__file__).parents[1] / "results" / "reference").glob("*/records"))
@@ -56,11 +57,14 @@ def test_every_cell_has_all_its_seeds_and_is_finished(folder: Path) -> None:
     assert seeds and all(found == set(range(suite.seeds)) for found in seeds.values())
 
 
-def test_it_is_of_the_present_defaults(folder: Path) -> None:
-    """Whoever changes a default makes the board anew: its rows are of what the files say."""
+def test_it_is_of_the_present_defaults_or_of_what_its_suite_pins(folder: Path) -> None:
+    """Whoever changes a default makes the board anew, or pins the former one in its suite: its rows are of what the files say."""
+    pinned = read_suite(folder.name).options.get("methods", {})
     for record in finals(folder):
-        cell = record.trial.cell
-        assert dict(record.trial.method) == to_dict(plugins.make("methods", cell.method, dict(cell.method_options))), record.trial_id
+        trial = in_todays_words(record.trial)
+        cell = trial.cell
+        assert dict(cell.method_options) == dict(pinned.get(cell.method, {})), record.trial_id
+        assert dict(trial.method) == to_dict(plugins.make("methods", cell.method, dict(cell.method_options))), record.trial_id
         if cell.backbone != NO_BACKBONE:
             options = {**cell.backbone_options, "depth": cell.depth}
             assert dict(record.trial.backbone) == to_dict(plugins.make("backbones", cell.backbone, options)), record.trial_id

@@ -13,7 +13,7 @@ from benchmark.checking.cell import BATCH, SCHEMA, SEED, Case, OneBatch, batch, 
 from benchmark.checking.finding import Check, Finding, Note, Said, findings
 from benchmark.contracts import Output
 from benchmark.faults import ContractError
-from benchmark.metrics.spectral import layer_metrics
+from benchmark.metrics.layers import layer_metrics
 from benchmark.nn.linear import SetMLP
 from benchmark.training.verify import broken, verify_alone, verify_output
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, TypeVar
+from typing import IO, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -24,12 +24,23 @@ STRIP_BITS = 12  # 2^12 = 4,096 neighbouring rows make a strip, which a window t
 PIECE = 1 << 15  # row numbers computed at once
 
 
+class TrainingRows(Protocol):
+    """What a model is trained on: ``Rows``, or ``streamed.Streamed``."""
+
+    device: torch.device
+
+    def __len__(self) -> int: ...
+
+    def shuffled(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]: ...
+
+
 class Rows:
     """n rows of F fields for one device.
 
     ``ids``: int32 (n, F), global: local ids + the field's offset. They are resident on a GPU when they take less than SHARE of its free
     memory, on the CPU when they are SMALL; otherwise ``ids`` is None, and threads read the memory map, which trials on one machine share,
-    ahead of training. The batches are the same either way. ``labels``: float32 (n,), always resident.
+    ahead of training. The batches are the same either way. ``labels``: float32 (n,), always resident, as are ``probabilities``, float64
+    (n,): of label 1, where they are known, else None.
 
     Up to WINDOW rows are shuffled by one permutation. More are cut into strips of 2^STRIP_BITS neighbours; up to 512 strips drawn at random
     make up a window of w rows (at least WINDOW / 2), which are permuted. A batch has rows from everywhere in the file, each order of a
@@ -44,11 +55,13 @@ class Rows:
         offsets: NDArray[np.int64],  # (F,)
         device: torch.device,
         resident: bool | None = None,  # None: decided from their size
+        probabilities: NDArray[np.float64] | None = None,  # (n,), memory-mapped
     ) -> None:
         self.device = device
         self._local = local
         self._offsets = offsets.astype(np.int32)
         self.labels = torch.tensor(labels, device=device).float()
+        self.probabilities = None if probabilities is None else torch.tensor(probabilities, device=device)
         self.ids: Tensor | None = None
         if local.nbytes < room(device) if resident is None else resident:
             self.ids = torch.empty(local.shape, dtype=torch.int32, device=device)
@@ -72,11 +85,9 @@ class Rows:
         """Every row once, in an order drawn from ``generator`` (on its device); as ``batches``. Mapped rows are drawn ahead: after an
         epoch that is broken off the generator has gone on by an unknown amount.
 
-        Batch normalisation cannot train on one row: a single row that would be left for the last batch joins the one before it.
+        The sizes are those of ``batch_sizes``.
         """
-        sizes = [size] * (len(self) // size) + [len(self) % size] * (len(self) % size > 0)
-        if len(sizes) > 1 < size and sizes[-1] == 1:
-            sizes[-2:] = [size + 1]
+        sizes = batch_sizes(len(self), size)
         if self.ids is not None:
             drawn = _cut(self._windows(generator), sizes)
             yield from ((self.ids.index_select(0, numbers), self.labels.index_select(0, numbers)) for numbers in drawn)
@@ -154,6 +165,17 @@ def _in_memory(file: IO[bytes], offset: int) -> bool:
         return os.preadv(file.fileno(), [bytearray(1)], offset, os.RWF_NOWAIT) == 1
     except OSError:  # it would have to wait; or this file system cannot say
         return False
+
+
+def batch_sizes(rows: int, size: int) -> list[int]:
+    """Of the batches of an epoch: ``size``, the last one less if need be.
+
+    Batch normalisation cannot train on one row: a single row that would be left for the last batch joins the one before it.
+    """
+    sizes = [size] * (rows // size) + [rows % size] * (rows % size > 0)
+    if len(sizes) > 1 < size and sizes[-1] == 1:
+        sizes[-2:] = [size + 1]
+    return sizes
 
 
 def room(device: torch.device) -> float:

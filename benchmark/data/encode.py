@@ -2,9 +2,12 @@
 
     {train,valid,test}.ids.npy     int32 (n, F), local ids (see vocabulary)
     {train,valid,test}.labels.npy  uint8 (n,)
+    {valid,test}.probabilities.npy float64 (n,), only where they are known: of label 1
     counts.npy                     int64 (V,), training occurrences of every row of the table, field after field
     factors.npy                    float32, only with scaled fields: what each local id of each of them multiplies its row by
     schema.json                    fields, rows, positive rates, notes, known metrics, identity, encoder version, fingerprint
+
+A training part that is drawn while a model trains (``sources.Stream``) has no files.
 
 The same input gives the same bytes. Every frame is run once, streaming. On the way each distinct text of a column gets a code in the
 order in which threads come upon it; the codes, 4 bytes a cell, go to a temporary file. When the training part's counts are known, codes
@@ -33,9 +36,9 @@ from tqdm import tqdm
 
 from benchmark.data.prefetch import in_threads
 from benchmark.data.store import PARTS, VERSION
-from benchmark.data.vocabulary import Buckets, Categories, Scaled, Vocabulary
+from benchmark.data.vocabulary import MISSING, UNSEEN, Buckets, Categories, Scaled, Vocabulary
 from benchmark.errors import UserError
-from benchmark.sources import Column, Source
+from benchmark.sources import Column, Source, Stream
 from benchmark.values import canonical, one_of
 
 BLOCK = 1 << 17  # rows handled at once
@@ -43,8 +46,10 @@ TURNED = 1 << 13  # rows turned from columns at once
 LABELS = ("0", "1", "0.0", "1.0")
 
 
-def encode(source: Source, folder: Path, identity: Mapping[str, Any]) -> None:
+def encode(source: Source, folder: Path, identity: Mapping[str, Any], stream: Stream | None = None) -> None:
     """Write ``source`` into ``folder``, replacing what is there. The caller holds the folder's lock (``prepare`` does).
+
+    ``stream``: the training part, where ``source`` has none.
 
     ``identity`` (JSON types) says what the folder was made from; it is kept in schema.json. The work is done beside the folder and
     renamed when it is complete and on disk. Raises UserError: empty part, bad label, a part of one class, non-numeric cell.
@@ -54,7 +59,7 @@ def encode(source: Source, folder: Path, identity: Mapping[str, Any]) -> None:
     building.mkdir(parents=True)
     try:
         with ThreadPoolExecutor(max(2, len(os.sched_getaffinity(0)))) as pool:
-            _Encoder(source, building, pool).run(identity)
+            _Encoder(source, building, pool, stream).run(identity)
         for path in building.iterdir():
             _sync(path)
         _sync(building)
@@ -125,10 +130,13 @@ class _Staged:
 
 
 class _Encoder:
-    def __init__(self, source: Source, building: Path, pool: ThreadPoolExecutor) -> None:
-        self.source, self.building, self.pool = source, building, pool
+    def __init__(self, source: Source, building: Path, pool: ThreadPoolExecutor, stream: Stream | None) -> None:
+        self.source, self.building, self.pool, self.stream = source, building, pool, stream
+        self.parts = PARTS if stream is None else PARTS[1:]  # that have files
         self.texts = {column.name: Texts() for column in source.columns if column.kind == "categorical"}
         self.numbers = [column.name for column in source.columns if column.kind != "categorical"]
+        if source.probability is not None:
+            self.numbers.append(source.probability)
         self.scaled = {column.name for column in source.columns if column.kind == "scaled"}  # their numbers are kept in float32
         self.positions = {name: position for names in (self.texts, self.numbers) for position, name in enumerate(names)}
         self.by = Texts()
@@ -150,7 +158,7 @@ class _Encoder:
         """Run the frame once: its cells to codes and numbers, checked. Raises UserError at the first bad cell."""
         source, division = self.source, self.source.division
         where = source.shown_as.get(part, part)
-        wanted = (source.label, *(column.name for column in source.columns))
+        wanted = (source.label, *(column.name for column in source.columns), *((source.probability,) if source.probability else ()))
         by = division.column if division else None
         division_codes: list[NDArray[np.uint32]] = []
         starts = [0]
@@ -217,12 +225,16 @@ class _Encoder:
             bad = (cells != "").fill_null(False) & ~kept.is_finite().fill_null(False)
             _refuse(bad, cells, where, start, "is not a number, but the field is numeric (leave the cell empty if it is missing)")
             numbers[position] = column.fill_null(float("nan")).to_numpy()
+            if name == self.source.probability:
+                outside = ~column.is_between(0, 1).fill_null(False)
+                _refuse(outside, cells, where, start, "is not a probability; it must lie between 0 and 1")
         ones = labels.is_in(LABELS[1::2]).cast(pl.UInt8).to_numpy()
         return _Block(codes, numbers, ones, self.by.codes(batch[by]) if by else np.empty(0, np.uint32))
 
     def _check_parts(self, staged: list[_Staged]) -> None:
         """Raises UserError for a part that is empty or of one class."""
-        for number, part in enumerate(PARTS):
+        for part in self.parts:
+            number = PARTS.index(part)
             where = ": ".join((*self.source.shown_as.values(), part)) if self.source.division else self.source.shown_as.get(part, part)
             labels = np.zeros(2, np.int64)
             for s in staged:
@@ -245,13 +257,15 @@ class _Encoder:
         one_at_a_time = Lock()  # a column of numbers takes 8 bytes a row, however many cores there are
 
         def learn(column: Column) -> Vocabulary:
+            if self.stream is not None:
+                return Categories.numbered(self.texts[column.name].distinct(), self.stream.counts[self.source.columns.index(column)])
             if column.kind == "categorical":
                 texts = self.texts[column.name].distinct()
                 counts = np.zeros(len(texts), np.int64)
                 for codes in cells(True, self.positions[column.name], 0):
                     found = np.bincount(codes)
                     counts[: len(found)] += found
-                return Categories.learn(texts, counts, self.source.min_count)
+                return Categories.learn(texts, counts, self.source.min_count, UNSEEN if self.source.missing_is_unseen else MISSING)
             with one_at_a_time:
                 training = np.concatenate(list(cells(False, self.positions[column.name], 0)))
                 if column.kind == "scaled":
@@ -261,16 +275,17 @@ class _Encoder:
         return list(in_threads(self.pool, learn, self.source.columns, depth=self.pool._max_workers))
 
     def _write(self, staged: list[_Staged], vocabularies: list[Vocabulary]) -> tuple[dict[str, int], dict[str, float]]:
-        """The parts' ids and labels, rows in the order of the frames. Returns rows and positive rate of each part."""
-        rows = {part: sum(_count(s, number) for s in staged) for number, part in enumerate(PARTS)}
-        positives = dict.fromkeys(PARTS, 0)
+        """The parts' ids, labels and probabilities, rows in the order of the frames. Returns rows and positive rate of each part."""
+        rows = {part: sum(_count(s, PARTS.index(part)) for s in staged) for part in self.parts}
+        positives = dict.fromkeys(self.parts, 0)
 
-        def translated(task: tuple[_Staged, int]) -> list[tuple[int, NDArray[np.int32], NDArray[np.uint8]]]:
+        def translated(task: tuple[_Staged, int]) -> list[tuple[str, tuple[NDArray[Any], ...]]]:
             s, block = task
-            ids = self._ids(s, block, vocabularies)
-            labels = s.labels[s.rows(block)]
-            chosen = ((number, s.of_part(block, number)) for number in range(len(PARTS)))
-            return [(number, ids[mine], labels[mine]) for number, mine in chosen]
+            columns: list[NDArray[Any]] = [self._ids(s, block, vocabularies), s.labels[s.rows(block)]]
+            if self.source.probability is not None:
+                columns.append(s.column(block, False, self.positions[self.source.probability]))
+            chosen = ((part, s.of_part(block, PARTS.index(part))) for part in self.parts)
+            return [(part, tuple(column[mine] for column in columns)) for part, mine in chosen]
 
         tasks = ((s, block) for s in staged for block in s.blocks())
         with (
@@ -279,20 +294,30 @@ class _Encoder:
                 desc="encoding", total=sum(rows.values()), unit=" rows", unit_scale=True, leave=False, disable=not sys.stderr.isatty()
             ) as bar,
         ):
-            into = [
-                (
-                    files.enter_context(_started(self.building / f"{part}.ids.npy", np.int32, (total, len(vocabularies)))),
-                    files.enter_context(_started(self.building / f"{part}.labels.npy", np.uint8, (total,))),
-                )
+            into = {
+                part: [
+                    files.enter_context(_started(self.building / f"{part}.{what}.npy", dtype, (total, *width)))
+                    for what, dtype, width in self._arrays(part, len(vocabularies))
+                ]
                 for part, total in rows.items()
-            ]
+            }
             for found in in_threads(self.pool, translated, tasks, depth=self.pool._max_workers + 1):
-                for number, ids, labels in found:
-                    into[number][0].write(np.ascontiguousarray(ids).data)
-                    into[number][1].write(np.ascontiguousarray(labels).data)
-                    positives[PARTS[number]] += int(labels.sum())
-                    bar.update(len(labels))
-        return rows, {part: positives[part] / rows[part] for part in PARTS}
+                for part, columns in found:
+                    for file, column in zip(into[part], columns, strict=False):  # probabilities of training rows go nowhere
+                        file.write(np.ascontiguousarray(column).data)
+                    positives[part] += int(columns[1].sum())
+                    bar.update(len(columns[1]))
+        rates = {part: positives[part] / rows[part] for part in self.parts}
+        if self.stream is not None:
+            rows, rates = {"train": self.stream.rows, **rows}, {"train": self.stream.positive_rate, **rates}
+        return rows, rates
+
+    def _arrays(self, part: str, fields: int) -> list[tuple[str, type[Any], tuple[int, ...]]]:
+        """What there is of each row: name, type, and shape of one."""
+        arrays: list[tuple[str, type[Any], tuple[int, ...]]] = [("ids", np.int32, (fields,)), ("labels", np.uint8, ())]
+        if self.source.probability is not None and part != "train":
+            arrays.append(("probabilities", np.float64, ()))
+        return arrays
 
     def _ids(self, staged: _Staged, block: int, vocabularies: list[Vocabulary]) -> NDArray[np.int32]:
         """(n, F): so few rows at a time that turning columns into rows stays in the cache"""
@@ -309,13 +334,19 @@ class _Encoder:
         """counts.npy, factors.npy and schema.json."""
         names = [column.name for column in self.source.columns]
         content = hashlib.sha256(canonical(names).encode())
-        for part in PARTS:
+        for part in self.parts:
             for what in ("ids", "labels"):
                 with (self.building / f"{part}.{what}.npy").open("rb") as file:
                     np.lib.format.read_magic(file)
                     np.lib.format.read_array_header_1_0(file)
                     while data := file.read(1 << 20):
                         content.update(data)
+            if self.source.probability is not None and part != "train":
+                # Rounded: the last bit of an exponential differs between processors, and is no other data.
+                known = np.load(self.building / f"{part}.probabilities.npy", mmap_mode="r")
+                content.update(np.rint(known * 1e6).astype(np.int32).data)
+        if self.stream is not None:
+            content.update(self.stream.draw(0, 0)[0].data)
         np.save(self.building / "counts.npy", np.concatenate([v.counts for v in vocabularies]))
         factors = [v.factors for v in vocabularies if isinstance(v, Scaled)]
         if factors:
@@ -332,6 +363,8 @@ class _Encoder:
             "positive_rates": rates,
             "notes": self.source.notes,
             "known": self.source.known,
+            **({"probabilities": True} if self.source.probability is not None else {}),  # named only where they are: older folders do not
+            **({"streamed": True} if self.stream is not None else {}),
         }
         (self.building / "schema.json").write_text(json.dumps(schema, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 

@@ -8,7 +8,14 @@ from typing import Any
 from benchmark import plugins
 from benchmark.data.store import Prepared, folder_of, open_prepared, prepared_names
 from benchmark.errors import UserError
+from benchmark.settings import from_record
 from benchmark.values import one_of, to_text
+
+
+def ensure_recorded(name: str, recorded: Mapping[str, Any]) -> Prepared:
+    """``ensure_prepared`` by the options as a cell names them (``Prepared.recorded``)."""
+    known = name in plugins.names("datasets")
+    return ensure_prepared(name, from_record(plugins.plugin("datasets", name), recorded) if known else recorded)
 
 
 def ensure_prepared(name: str, options: Mapping[str, Any]) -> Prepared:

@@ -6,10 +6,10 @@ import fcntl
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from polars import LazyFrame
 
@@ -18,9 +18,10 @@ from benchmark.data.encode import encode
 from benchmark.data.store import PARTS, VERSION, Prepared, folder_of, identity_of, open_prepared
 from benchmark.errors import UserError
 from benchmark.faults import in_words
-from benchmark.sources import Column, DataSet, Division, Source
+from benchmark.sources import Column, DataSet, Division, Source, Stream
 from benchmark.values import canonical, typed
 
+Made = TypeVar("Made")
 MISMATCH = "allow_checksum_mismatch"  # in a folder's identity: whether it was made with that
 
 
@@ -65,7 +66,8 @@ def prepare(
         with _locked(folder):
             there = None if force else _whole(folder, identity, loose)
             if there is None:
-                encode(_loaded(name, dataset, source_path, allow_checksum_mismatch), folder, identity)
+                stream = _stream(name, dataset)
+                encode(_loaded(name, dataset, source_path, allow_checksum_mismatch, stream), folder, identity, stream)
             return there or open_prepared(folder)
     except OSError as error:
         where = f"cannot be prepared in {folder.parent} ({error})"
@@ -76,30 +78,61 @@ def prepare(
         ) from None
 
 
-def _loaded(name: str, dataset: DataSet, source_path: Path | None, allow_checksum_mismatch: bool) -> Source:
-    """The plug-in's rows. A plug-in is foreign code: whatever it raises is reported as its own fault."""
+def _asked(name: str, what: str, made: Callable[[], Made]) -> Made:
+    """A plug-in is foreign code: whatever it raises is reported as its own fault."""
     try:
-        source = dataset.load(source_path, allow_checksum_mismatch)
+        return made()
     except (UserError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
-        raise UserError(f"data set {name}: loading it failed: {in_words(error)[:300]}") from error
-    if not isinstance(source, Source) or not all(isinstance(frame, LazyFrame) for frame in source.parts.values()) or not _divided(source):
+        raise UserError(f"data set {name}: {what} failed: {in_words(error)[:300]}") from error
+
+
+def _stream(name: str, dataset: DataSet) -> Stream | None:
+    stream = _asked(name, "making its stream", dataset.stream)
+    if stream is None or (isinstance(stream, Stream) and stream.rows > 0 and 0 < stream.positive_rate < 1):
+        return stream
+    raise UserError(f"data set {name}: stream() must return None, or a Stream with rows and a positive_rate between 0 and 1")
+
+
+def _loaded(name: str, dataset: DataSet, source_path: Path | None, allow_checksum_mismatch: bool, stream: Stream | None) -> Source:
+    """The plug-in's rows, those of a ``stream`` left out."""
+    source = _asked(name, "loading it", lambda: dataset.load(source_path, allow_checksum_mismatch))
+    pair = _asked(name, "its paired()", dataset.paired)
+    parts = PARTS if stream is None else PARTS[1:]
+    if not isinstance(source, Source) or not _divided(source, parts):
         what = "the parts train, valid and test, each a LazyFrame, or one LazyFrame and a division"
+        if stream is not None:
+            what = "the parts valid and test, each a LazyFrame: its training part is a stream"
         raise UserError(f"data set {name}: load() must return a Source with {what}")
     kinds = get_args(get_type_hints(Column)["kind"])
     if not source.columns or not all(isinstance(column, Column) and column.kind in kinds for column in source.columns):
         raise UserError(f"data set {name}: the columns of its Source must be one or more Column, {', '.join(kinds)}")
-    named = [source.label, *(column.name for column in source.columns)]
+    if stream is not None and (len(stream.counts) != len(source.columns) or any(c.kind != "categorical" for c in source.columns)):
+        raise UserError(f"data set {name}: with a stream every column of its Source must be categorical, and have its counts in the stream")
+    named = [source.label, *(column.name for column in source.columns), *((source.probability,) if source.probability else ())]
     if len(set(named)) < len(named):
-        raise UserError(f"data set {name}: label and columns of its Source name a column twice: {', '.join(map(str, named))}")
+        raise UserError(f"data set {name}: label, columns and probability of its Source name a column twice: {', '.join(map(str, named))}")
+    _check_pair(name, pair, source.columns)
     typed(tuple[str, ...], source.notes, f"data set {name}: notes of its Source")
     typed(Mapping[str, float], source.known, f"data set {name}: known of its Source")
     return source
 
 
-def _divided(source: Source) -> bool:
-    return tuple(source.parts) == PARTS if source.division is None else isinstance(source.division, Division) and len(source.parts) == 1
+def _check_pair(name: str, pair: tuple[str, str] | None, columns: tuple[Column, ...]) -> None:
+    """Raises UserError where ``pair`` is not None or the names of two categorical columns."""
+    categorical = [column.name for column in columns if column.kind == "categorical"]
+    if pair is not None and (len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= set(categorical)):
+        named = ", ".join(map(str, pair))
+        raise UserError(f"data set {name}: paired() gives {named}; give two of its categorical columns: {', '.join(categorical)}")
+
+
+def _divided(source: Source, parts: tuple[str, ...]) -> bool:
+    if not all(isinstance(frame, LazyFrame) for frame in source.parts.values()):
+        return False
+    if source.division is None:
+        return tuple(source.parts) == parts
+    return isinstance(source.division, Division) and len(source.parts) == 1 and parts == PARTS
 
 
 def _whole(folder: Path, identity: Mapping[str, Any], loose: bool) -> Prepared | None:

@@ -20,7 +20,7 @@ from benchmark.sources import Column, DataSet, Source
 class Published(DataSet):
     """A data set of BARS (github.com/reczoo/BARS): ``<archive>.zip`` of the hub's data set repository reczoo/<archive>.
 
-    A plug-in says what stands in the files, and may turn their rows into others (``rows``). It has no options: the split is the data set.
+    A plug-in says what stands in the files, and may turn their rows into others (``rows``). No option changes the split.
     """
 
     archive: ClassVar[str]

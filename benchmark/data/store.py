@@ -13,18 +13,23 @@ from numpy.typing import NDArray
 
 from benchmark import plugins
 from benchmark.config import cache_folder
+from benchmark.data.pairs import unseen_pairs
 from benchmark.errors import UserError
 from benchmark.schema import Field, Schema
+from benchmark.settings import recorded
+from benchmark.sources import DataSet
 from benchmark.values import digest, from_dict
 
 if TYPE_CHECKING:
     import torch
 
-    from benchmark.data.batches import Rows
+    from benchmark.data.batches import Rows, TrainingRows
+    from benchmark.sources import Stream
 
 VERSION = 2  # of the encoder: a folder written by another version is not opened
 PARTS = ("train", "valid", "test")
 AGAIN = "prepare the data set again"
+EXPECTED = "valid and test metrics are expected ones over the labels, whose probabilities are known: there is no label noise in them"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +46,8 @@ class Content:
     positive_rates: Mapping[str, float]
     notes: tuple[str, ...]
     known: Mapping[str, float]
+    probabilities: bool = False  # whether those of the valid and test labels are there
+    streamed: bool = False  # whether the training part is drawn, not there
 
     def __post_init__(self) -> None:
         texts = all(isinstance(self.identity.get(key), str) for key in ("name", "dataset"))
@@ -57,7 +64,7 @@ class Content:
 class Fold(NamedTuple):
     """Training and validation rows. On purpose there is no test field: this is all that a tuner gets."""
 
-    train: Rows
+    train: TrainingRows
     valid: Rows
 
 
@@ -73,7 +80,12 @@ class Prepared:
     known: Mapping[str, float]  # metrics known in advance, e.g. "test/bayes_auc"
     rows: Mapping[str, int]  # part -> rows
     options: Mapping[str, Any]  # of the plug-in; empty for a user's file that was prepared under its own name
+    recorded: Mapping[str, Any]  # the options as records name them, see ``settings.recorded``
+    probabilities: bool  # whether those of valid and test labels are known
+    streamed: bool  # whether the training part is drawn while a model trains
+    made_from: tuple[str, Mapping[str, Any]]  # the plug-in and its options
     training: Mapping[str, Any]  # the plug-in's defaults of `Training`
+    pair: tuple[str, str] | None = None  # two fields whose pair of values a model can learn by heart
 
     def value_counts(self) -> list[NDArray[np.int64]]:
         """For each field the training occurrences of every row of its table, (cardinality,)."""
@@ -84,14 +96,29 @@ class Prepared:
 
     def fold(self, device: torch.device, resident: bool | None = None) -> Fold:
         """``resident``: see Rows."""
-        return Fold(self._rows("train", device, resident), self._rows("valid", device, resident))
+        return Fold(self._training_rows(device, resident), self._rows("valid", device, resident))
 
     def test(self, device: torch.device, resident: bool | None = None) -> Rows:
         return self._rows("test", device, resident)
 
+    def unseen_pairs(self) -> NDArray[np.bool_] | None:
+        """(test rows,) whether a row's pair of values is in no training row; None where the data set names no two fields for it."""
+        if self.pair is None:
+            return None
+        names = [field.name for field in self.schema.fields]
+        first, second = map(names.index, self.pair)
+        return unseen_pairs(self.arrays("train")[0], self.arrays("test")[0], (first, second))
+
     def arrays(self, part: str) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-        """Local ids (n, F) and labels (n,) of a part, memory-mapped. Raises UserError when the folder is not what it was when opened."""
+        """Local ids (n, F) and labels (n,) of a part, memory-mapped; of a streamed training part one epoch, drawn with seed 0.
+
+        Raises UserError when the folder is not what it was when opened.
+        """
         self._check_unchanged()  # or other data would be called damaged
+        if part == "train" and self.streamed:
+            from benchmark.data.streamed import first_epoch  # imports torch
+
+            return first_epoch(self._stream())
         mapped = _mapped(self.folder, part, self.rows[part], len(self.schema.fields))
         self._check_unchanged()
         return mapped
@@ -104,8 +131,31 @@ class Prepared:
     def _rows(self, part: str, device: torch.device, resident: bool | None) -> Rows:
         from benchmark.data.batches import Rows  # imports torch, which listing and preparing data do without
 
-        offsets = np.cumsum([0, *(field.factors or field.cardinality for field in self.schema.fields[:-1])])
-        return Rows(*self.arrays(part), offsets, device, resident)
+        ids, labels = self.arrays(part)
+        known = (
+            _array(self.folder, f"{part}.probabilities", np.float64, (self.rows[part],)) if self.probabilities and part != "train" else None
+        )
+        self._check_unchanged()
+        return Rows(ids, labels, self._offsets(), device, resident, known)
+
+    def _training_rows(self, device: torch.device, resident: bool | None) -> TrainingRows:
+        if not self.streamed:
+            return self._rows("train", device, resident)
+        from benchmark.data.streamed import Streamed
+
+        self._check_unchanged()
+        return Streamed(self._stream(), self._offsets(), device)
+
+    def _offsets(self) -> NDArray[np.int64]:
+        """(F,): what is added to a field's local ids."""
+        return np.cumsum([0, *(field.factors or field.cardinality for field in self.schema.fields[:-1])])
+
+    def _stream(self) -> Stream:
+        name, options = self.made_from
+        stream: Stream | None = plugins.make("datasets", name, options).stream()
+        if stream is None:
+            raise UserError(f"{self.folder}: data set {name} draws its training part no longer; {AGAIN}")
+        return stream
 
 
 def folder_of(name: str, options: Mapping[str, Any]) -> Path:
@@ -118,20 +168,33 @@ def open_prepared(folder: Path) -> Prepared:
     content = _schema(folder)
     identity = content.identity
     fields = tuple(map(Field, content.fields, content.cardinalities, content.factors))
-    for part in PARTS:
+    for part in PARTS[1:] if content.streamed else PARTS:
         _mapped(folder, part, content.rows[part], len(fields))
+    for part in PARTS[1:] if content.probabilities else ():
+        _array(folder, f"{part}.probabilities", np.float64, (content.rows[part],))
     _array(folder, "counts", np.int64, (sum(content.cardinalities),))
+    made: DataSet = plugins.make("datasets", identity["dataset"], dict(identity["options"]))
+    pair = made.paired()
+    if not set(pair or ()) <= set(content.fields):
+        raise UserError(f"{folder}: the data set's pair of fields, {', '.join(pair or ())}, is not in it; {AGAIN}")
     factors = _array(folder, "factors", np.float32, (sum(content.factors),)) if any(content.factors) else None
+    given = identity["options"]
+    under_its_name = identity["name"] == identity["dataset"]
     return Prepared(
         name=identity["name"],
         folder=folder,
         schema=Schema(fields, content.positive_rates["train"], factors),
         fingerprint=content.fingerprint,
-        notes=content.notes,
+        notes=(*content.notes, EXPECTED) if content.probabilities else content.notes,
         known=content.known,
         rows={part: content.rows[part] for part in PARTS},
-        options=identity["options"] if identity["name"] == identity["dataset"] else {},
-        training=plugins.plugin("datasets", identity["dataset"]).training,
+        options=given if under_its_name else {},
+        recorded=recorded(type(made), given) if under_its_name else {},
+        probabilities=content.probabilities,
+        streamed=content.streamed,
+        made_from=(identity["dataset"], given),
+        training=made.training,
+        pair=pair,
     )
 
 

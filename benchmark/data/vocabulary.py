@@ -8,7 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-MISSING, UNSEEN, FIRST = 0, 1, 2
+from benchmark.schema import FIRST as FIRST
+from benchmark.schema import MISSING as MISSING
+from benchmark.schema import UNSEEN as UNSEEN
 
 
 @dataclass(frozen=True)
@@ -19,14 +21,25 @@ class Categories:
     counts: NDArray[np.int64]  # (cardinality,) training occurrences of each id
 
     @classmethod
-    def learn(cls, texts: pl.Series, counts: NDArray[np.int64], min_count: int) -> Categories:
-        """texts: the distinct texts of all parts, by code; counts: training occurrences of each. Fewer than ``min_count``: left out."""
+    def learn(cls, texts: pl.Series, counts: NDArray[np.int64], min_count: int, missing_id: int = MISSING) -> Categories:
+        """texts: the distinct texts of all parts, by code; counts: training occurrences of each. Fewer than ``min_count``: left out.
+
+        missing_id: of the empty text; with UNSEEN nothing has id 0.
+        """
         missing = (texts == "").to_numpy()
         kept = np.flatnonzero((counts >= max(min_count, 1)) & ~missing)
         ids_of = np.full(len(texts), UNSEEN, np.int32)
-        ids_of[missing] = MISSING
+        ids_of[missing] = missing_id
         ids_of[kept[texts.gather(kept).arg_sort().to_numpy()]] = np.arange(FIRST, FIRST + len(kept), dtype=np.int32)
         return cls(ids_of, np.bincount(ids_of, weights=counts, minlength=FIRST + len(kept)).astype(np.int64))
+
+    @classmethod
+    def numbered(cls, texts: pl.Series, counts: NDArray[np.int64]) -> Categories:
+        """Of a streamed training part, whose values are numbers 0…: texts as in ``learn``; counts (values,), see ``sources.Stream``."""
+        numbers = texts.cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
+        ids_of = np.where((numbers >= 0) & (numbers < len(counts)), numbers + FIRST, UNSEEN).astype(np.int32)
+        ids_of[(texts == "").to_numpy()] = MISSING
+        return cls(ids_of, np.concatenate([np.zeros(FIRST, np.int64), counts]))
 
     def ids(self, codes: NDArray[np.int32]) -> NDArray[np.int32]:
         """(n,) codes -> (n,) local ids"""

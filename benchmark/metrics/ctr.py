@@ -1,4 +1,7 @@
-"""AUC and logloss of click-through-rate predictions, exact and on the tensors' device."""
+"""AUC and logloss of click-through-rate predictions, exact and on the tensors' device.
+
+Of labels as they are, or expected ones over labels whose probabilities are known.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +41,58 @@ def logloss(logits: Tensor, labels: Tensor) -> float:
     return float(functional.binary_cross_entropy_with_logits(logits.double(), labels.double()))
 
 
+def expected_auc(scores: Tensor, probabilities: Tensor) -> float:
+    """AUC over independent labels of known probabilities p: Σ p_i (1 − p_j) [s_i > s_j], a tie counting one half, over Σ p_i (1 − p_j).
+
+    scores s: (n,), as for ``auc``; probabilities: (n,) that each label is 1. Both sums are over i ≠ j, as one row has one label only: they
+    are exactly the means, over draws of the labels, of the two numbers of pairs whose ratio ``auc`` is. Of the ratio's mean it is the
+    leading term: what is left out is of the order 1/n, against a standard deviation over draws of the order 1/√n (docs/mathematics.md §4).
+    With p of 0 and 1 alone it is ``auc``. One sort, float64. Raises ValueError as ``auc`` does, and for a p outside [0, 1].
+    """
+    _check_expected(scores, probabilities)
+    p = probabilities.double()
+    ordered, order = torch.sort(scores)
+    _, sizes = torch.unique_consecutive(ordered, return_counts=True)
+    ends = sizes.cumsum(0) - 1  # last row of each run of equal scores
+    positive, negative = (_in_runs(part[order], ends) for part in (p, 1 - p))
+    below = negative.cumsum(0) - negative
+    same_row = float((p * (1 - p)).sum())
+    above = float((positive * (below + negative / 2)).sum()) - same_row / 2
+    pairs = float(p.sum()) * float((1 - p).sum()) - same_row
+    if pairs <= 0:
+        raise ValueError("AUC needs both classes: no pair of rows can have a positive and a negative label")
+    return above / pairs
+
+
+def expected_logloss(logits: Tensor, probabilities: Tensor) -> float:
+    """The mean of ``logloss`` over draws of the labels, exactly: mean of p · softplus(−z) + (1 − p) · softplus(z), in nats.
+
+    logits z: (n,), before the sigmoid; probabilities p: (n,) that each label is 1. Raises ValueError as ``logloss`` does, and for a p
+    outside [0, 1].
+    """
+    _check_expected(logits, probabilities)
+    return float(functional.binary_cross_entropy_with_logits(logits.double(), probabilities.double()))
+
+
+def _in_runs(values: Tensor, ends: Tensor) -> Tensor:
+    """The sum of ``values`` (n,) in each run, by the runs' last places (runs,)."""
+    return torch.diff(values.cumsum(0)[ends], prepend=values.new_zeros(1))
+
+
 def _check(scores: Tensor, labels: Tensor) -> None:
-    if scores.dim() != 1 or scores.shape != labels.shape or len(scores) == 0:
-        raise ValueError(f"scores {tuple(scores.shape)} and labels {tuple(labels.shape)} must be vectors of one length, not empty")
-    if not bool(torch.isfinite(scores).all()):
-        raise ValueError("scores are not finite")
+    _check_scores(scores, labels, "labels")
     if not bool(((labels == 0) | (labels == 1)).all()):
         raise ValueError("labels must be 0 or 1")
+
+
+def _check_expected(scores: Tensor, probabilities: Tensor) -> None:
+    _check_scores(scores, probabilities, "probabilities")
+    if not bool(((probabilities >= 0) & (probabilities <= 1)).all()):
+        raise ValueError("probabilities must lie in [0, 1]")
+
+
+def _check_scores(scores: Tensor, truth: Tensor, what: str) -> None:
+    if scores.dim() != 1 or scores.shape != truth.shape or len(scores) == 0:
+        raise ValueError(f"scores {tuple(scores.shape)} and {what} {tuple(truth.shape)} must be vectors of one length, not empty")
+    if not bool(torch.isfinite(scores).all()):
+        raise ValueError("scores are not finite")

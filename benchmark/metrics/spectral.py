@@ -20,9 +20,6 @@ from scipy.linalg import eigvalsh_tridiagonal
 from torch import Tensor
 
 TOLERANCE = 1e-2  # of numerical_rank, relative to σ_1
-FLAT_INSTANCES = 1024  # instances of the matrix `flat`: its Gram matrix is of their number
-INSTANCES = 256  # samples whose own matrix is looked at
-LAYER_CHUNK = 1 << 24  # numbers of a layer held in float64 at once (128 MiB)
 TABLE_CHUNK = 1 << 17  # numbers of a table held in float64 at once: stays in the cache
 
 
@@ -128,61 +125,6 @@ def _gaussian(rows: int, columns: int) -> Mapping[str, float]:
     return MappingProxyType({name: float(f(values).mean()) for name, f in METRICS.items()})
 
 
-def layer_metrics(states: Tensor, learned: Sequence[int] | None = None) -> dict[str, float]:
-    """Metrics of one layer's representation. states: (B, S, N, d) -> {"<matrix>/<metric>", "<matrix>/<metric>_over_gaussian"}
-
-    batch          for each row n its B×(S·d) matrix, sets side by side; mean over the rows
-    batch_set      for each row and set its B×d matrix; mean over both
-    flat           B×(N·S·d), on the first 1,024 instances
-    instance       for each sample its N×(S·d) matrix; mean over the first 256 samples
-    …_centred      batch and flat less their mean row
-
-    learned: where rows are fields, how many values each field has in training. A row with fewer than S·d (d for batch_set) cannot fill
-    the space to begin with, and stays out of the means of batch and batch_set; ``rows_averaged`` counts the others.
-    Raises ValueError when a state is not finite.
-    """
-    count, sets, rows, size = states.shape
-    if not bool(torch.isfinite(states).all()):
-        raise ValueError("states are not finite")
-    found: dict[str, list[Tensor]] = {"batch": [], "batch_centred": [], "batch_set": []}
-    step = max(1, LAYER_CHUNK // (count * sets * size))
-    for part in torch.split(states, step, dim=2):
-        by_row = part.permute(2, 0, 1, 3).double()  # (n, B, S, d)
-        joined = by_row.flatten(2)
-        less = centred(joined)
-        values, less_values = spectrum(joined), spectrum(less)
-        found["batch"].append(_each(values, less_values))
-        found["batch_centred"].append(_each(less_values, less_values))
-        if sets > 1:
-            in_sets = spectrum(by_row.transpose(1, 2)), spectrum(less.view(*by_row.shape).transpose(1, 2))
-            found["batch_set"].append(_each(*in_sets))
-    if sets == 1:
-        found["batch_set"] = found["batch"]
-    flat = states[:FLAT_INSTANCES].flatten(1)
-    values, less_values = spectrum(flat), spectrum(centred(flat))
-    found["flat"], found["flat_centred"] = [_each(values, less_values)], [_each(less_values, less_values)]
-    samples = states[:INSTANCES].transpose(1, 2).flatten(2)
-    found["instance"] = [_each(spectrum(samples), spectrum(centred(samples)))]
-    shapes: dict[str, tuple[int, int]] = {
-        "batch": (count, sets * size),
-        "batch_set": (count, size),
-        "flat": (flat.shape[0], flat.shape[1]),
-        "instance": (rows, sets * size),
-    }
-    values_of = torch.full((rows,), count) if learned is None else torch.tensor(learned)
-    able = {width: values_of >= width for width in (sets * size, size)}
-    result = {"rows_averaged": float(rows if learned is None else able[sets * size].sum())}
-    for name, parts in found.items():
-        height, width = shapes[name.removesuffix("_centred")]
-        reference = gaussian_reference(height, width, name.endswith("_centred"))
-        each = torch.cat(parts, dim=1)  # (6, matrices), rows outermost
-        if learned is not None and name.startswith("batch"):
-            each = each[:, able[width].repeat_interleave(each.shape[1] // rows)]
-        if each.shape[1]:
-            result |= _keyed(f"{name}/", _mean(each), reference)
-    return result
-
-
 def table_metrics(table: Tensor, sets: int, names: Sequence[str], counts: Sequence[np.ndarray]) -> dict[str, float]:
     """Metrics of an embedding table. table: (V, D), one field after the other; sets: S, D = S·d; counts: for each field, how often
     each of its values occurs in training (V_f,).
@@ -206,10 +148,10 @@ def table_metrics(table: Tensor, sets: int, names: Sequence[str], counts: Sequen
             continue
         for matrix, means in _field_metrics(rows, torch.from_numpy(np.asarray(count, dtype=np.float64)), sets).items():
             columns = width // sets if matrix == "table_set" else width
-            keyed = _keyed("/", means, {} if matrix == "table_freq" else gaussian_reference(learned, columns))
-            result |= {f"{matrix}/{name}{key}": value for key, value in keyed.items()}
+            named = keyed("/", means, {} if matrix == "table_freq" else gaussian_reference(learned, columns))
+            result |= {f"{matrix}/{name}{key}": value for key, value in named.items()}
             if learned >= columns:
-                averaged[matrix].append(keyed)
+                averaged[matrix].append(named)
     for matrix, fields in averaged.items():
         # One learned value, centred, is 0, and so is its Gaussian's: that field has no such ratio.
         for key in dict.fromkeys(key for field in fields for key in field):
@@ -238,9 +180,9 @@ def _field_metrics(table: Tensor, counts: Tensor, sets: int) -> dict[str, dict[s
     limit = min(learned, width)
     spectra = {kind: spectrum_of_gram(value, limit) for kind, value in gram.items()}
     return {
-        "table": _mean(_each(spectra["plain"], spectra["centred"])),
-        "table_freq": _mean(_each(spectra["weighted"], spectra["weighted_centred"])),
-        "table_set": _mean(_each(*(spectrum_of_gram(_blocks(gram[kind], sets), learned) for kind in ("plain", "centred")))),
+        "table": mean_of(each(spectra["plain"], spectra["centred"])),
+        "table_freq": mean_of(each(spectra["weighted"], spectra["weighted_centred"])),
+        "table_set": mean_of(each(*(spectrum_of_gram(_blocks(gram[kind], sets), learned) for kind in ("plain", "centred")))),
     }
 
 
@@ -258,17 +200,17 @@ def _blocks(gram: Tensor, sets: int) -> Tensor:
     return gram.view(sets, size, sets, size).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
 
 
-def _each(values: Tensor, centred_values: Tensor) -> Tensor:
-    """The metrics of ``METRICS`` in their order, for each of M matrices: (…, k) twice -> (6, M)"""
+def each(values: Tensor, centred_values: Tensor) -> Tensor:
+    """The metrics of ``METRICS`` in their order, for each of M matrices: (…, k) twice -> (6, M)."""
     return torch.stack([value.flatten() for value in metrics(values, centred_values).values()])
 
 
-def _mean(values: Tensor) -> dict[str, float]:
+def mean_of(values: Tensor) -> dict[str, float]:
     """(6, M) -> the mean of each metric over the matrices"""
     return dict(zip(METRICS, values.mean(1).tolist(), strict=True))
 
 
-def _keyed(prefix: str, means: Mapping[str, float], reference: Mapping[str, float]) -> dict[str, float]:
+def keyed(prefix: str, means: Mapping[str, float], reference: Mapping[str, float]) -> dict[str, float]:
     """<prefix><metric>, and <prefix><metric>_over_gaussian where the reference has a value that can be divided by."""
     found = {f"{prefix}{name}": value for name, value in means.items()}
     ratios = {f"{prefix}{name}_over_gaussian": means[name] / value for name, value in reference.items() if value > 0}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 
 class Difference(NamedTuple):
@@ -38,7 +38,7 @@ def paired_difference(a: Mapping[int, float], b: Mapping[int, float], confidence
     n = len(differences)
     if sd is None:
         return Difference(mean, None, None, n)
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * sd / n**0.5
+    half = float(special.stdtrit(n - 1, (1 + confidence) / 2)) * sd / n**0.5
     return Difference(mean, mean - half, mean + half, n)
 
 
@@ -46,6 +46,8 @@ def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float | None:
     """Spearman's ρ with average ranks for ties; None for fewer than 3 pairs or a constant side."""
     if len(x) < 3 or len(set(x)) == 1 or len(set(y)) == 1:
         return None
+    from scipy import stats  # a second, and most boards do without
+
     return float(stats.spearmanr(x, y).statistic)
 
 
@@ -83,6 +85,8 @@ def average_ranks(scores: Sequence[Mapping[str, float]], level: float = 0.05) ->
     scores: for each cell, method -> score, higher being better; the same methods in every cell. Ties share their average rank. None for
     fewer than 3 methods or 2 cells. Raises ValueError where cells have different methods.
     """
+    from scipy import stats
+
     if not scores or len(scores) < 2 or len(scores[0]) < 3:
         return None
     methods = sorted(scores[0])
@@ -105,6 +109,8 @@ def wilcoxon_holm(scores: Sequence[Mapping[str, float]], control: str) -> dict[s
 
     scores as for ``average_ranks``. Equal scores in every cell: p = 1. With n cells no p is below 2^(1 − n) before the adjustment.
     """
+    from scipy import stats
+
     others = sorted(set(scores[0]) - {control}) if scores else []
     raw: dict[str, float] = {}
     for method in others:

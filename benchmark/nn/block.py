@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import no_penalty
 from benchmark.nn.decoupler import Decoupler
+from benchmark.nn.dose import change, distance
 from benchmark.nn.precision import float32, widened
 from benchmark.nn.rebalance import RankOneRebalance, before
 from benchmark.nn.router import Router
@@ -38,6 +41,29 @@ class Block(nn.Module):
     def _basis(self, rows: int, leading: tuple[Tensor, Tensor] | None) -> Tensor:
         """(I − ε_n v̂_n v̂_nᵀ) P: (N, D, D)"""
         return before(self.decoupler().expand(rows, -1, -1), leading)
+
+    def curve(self) -> dict[str, float]:
+        """Of the last evaluation batch."""
+        return {} if self.seen is None else self.router.diagnostics(self.seen, self.rebalance.state())
+
+    def doses(self, x: Tensor) -> dict[str, float]:
+        """x: (B, N, D) of a training batch. ``rebalancing``: how far it turns x; ``basis``: ‖P − I‖/‖I‖; and the router's."""
+        wide = widened(x)
+        leading, found = self.rebalance.leading(wide), {}
+        if leading is not None:
+            found["rebalancing"] = change(wide, self.rebalance.deflated(wide, leading))
+        if self.decoupler.kind != "identity":
+            found["basis"] = distance(self.decoupler.identity, self.decoupler())
+        return found | self.router.doses(wide, leading)
+
+    def neutral_forms(self) -> dict[str, tuple[nn.Module, str, Any]]:
+        """Part -> module, attribute and value of its neutral form; parts that have it by their settings are left out."""
+        found: dict[str, tuple[nn.Module, str, Any]] = {}
+        if self.rebalance.strength > 0:
+            found["rebalancing"] = (self.rebalance, "strength", 0.0)
+        if self.decoupler.kind != "identity":
+            found["basis"] = (self.decoupler, "kind", "identity")
+        return found | self.router.neutral_forms()
 
     @torch.no_grad()
     def diagnostics(self) -> dict[str, float]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import Backbone, CTRModel, Layout, Output, TableRule, no_penalty
 from benchmark.faults import ContractError, place_of
+from benchmark.nn.dose import change, with_attributes
 from benchmark.nn.embedding import mean_of_sets, split
 from benchmark.nn.precision import float32, widened
 
 Criterion = Callable[[Tensor, Output], Tensor]  # ids (B, F) and the model's output -> scalar
+Weighs = Literal["share", "absolute"]
+CALIBRATION = 128  # steps of training in which a share is turned into a factor; its gradients are measured at steps 0, 1, 2, 4, 8 …
 
 
 class Interaction(nn.Module):
@@ -53,21 +58,51 @@ class Interaction(nn.Module):
 
 
 class Penalty(nn.Module):
-    """weight · criterion(ids, output) in training. The criterion sees states in float32, whatever training computes in: variances and
-    determinants want it."""
+    """factor · criterion(ids, output) in training. The criterion sees states in float32, whatever training computes in: variances and
+    determinants want it.
+
+    weighs: "absolute": the factor is ``weight``. "share": the factor is such that the penalty's gradient on the table is ``weight`` times
+    the logloss's, as training measures them over its first CALIBRATION steps (benchmark/training/doses.py); from then on it is fixed.
+    0 before the first measure, and for as long as the criterion has no gradient.
+    """
 
     value: Tensor
+    norms: Tensor
+    factor: float | Tensor
 
-    def __init__(self, weight: float, criterion: Criterion) -> None:
+    def __init__(self, weight: float, criterion: Criterion, weighs: Weighs = "absolute") -> None:
         super().__init__()
-        self.weight, self.criterion = weight, criterion
-        self.register_buffer("value", torch.full((), torch.nan))  # without the weight, of the last training batch
+        self.weight, self.criterion, self.weighs = weight, criterion, weighs
+        self.register_buffer("value", torch.full((), torch.nan))  # without the factor, of the last training batch
+        self.raw: Tensor | None = None  # the same with its graph, while it is to be measured
+        self.step = 0
+        if weighs == "absolute":
+            self.factor = weight
+        else:
+            self.register_buffer("factor", torch.zeros(()))
+            self.register_buffer("norms", torch.zeros(2), persistent=False)  # of the gradients of logloss and criterion
 
     def forward(self, ids: Tensor, output: Output) -> Tensor:
         with float32(ids.device.type):
             value = self.criterion(ids, output._replace(states=tuple(map(widened, output.states))))
         self.value = value.detach()
-        return self.weight * value
+        if self.weighs == "share" and self.step <= CALIBRATION and value.requires_grad:
+            self.raw = value
+        return self.factor * value
+
+    def to_measure(self) -> Tensor | None:
+        """The criterion of this step, where the step is one of those that are measured. Once a step, before its backward pass."""
+        raw, self.raw = self.raw, None
+        if raw is None:
+            return None
+        step, self.step = self.step, self.step + 1
+        return raw if step & (step - 1) == 0 else None  # 0 and the powers of two
+
+    def calibrate(self, norms: Tensor) -> None:
+        """norms: (2,), of the gradients of logloss and criterion. One batch's are noisy, and those of the first steps soon out of date."""
+        self.norms = torch.where(self.norms > 0, (self.norms + norms) / 2, norms)
+        by_loss, by_criterion = self.norms
+        self.factor = torch.where(by_criterion > 0, self.weight * by_loss / by_criterion, 0)
 
 
 class AssembledModel(CTRModel):
@@ -113,12 +148,37 @@ class AssembledModel(CTRModel):
             return output
         return output._replace(penalty=output.penalty + self.penalty(ids, output))
 
+    def curve(self) -> dict[str, float]:
+        return self._own("curve")
+
+    def doses(self, ids: Tensor) -> dict[str, float]:
+        """``transform``: how far it turns the embedding; and what table and interaction say as ``doses`` of what they are given."""
+        x: Tensor = self.embedding(ids)
+        found: dict[str, float] = getattr(self.embedding, "doses", _no_doses)(ids)
+        with float32(x.device.type):
+            if self.transform is not None:
+                x, before = self.transform(widened(x)), x
+                found = {**found, "transform": change(before, x)}
+            return found | getattr(self.interaction, "doses", _no_doses)(split(x, self._sets))
+
+    def knock_outs(self) -> Mapping[str, AbstractContextManager[None]]:
+        found: dict[str, AbstractContextManager[None]] = {}
+        if self.transform is not None:
+            found["transform"] = with_attributes((self, "transform", None))
+        return found | self._own("knock_outs")
+
     def diagnostics(self) -> dict[str, float]:
         """What transform and interaction report; ``criterion``: the penalty of the best epoch's last training batch, without its weight."""
-        found: dict[str, float] = {}
-        for part in (self.transform, self.interaction):
-            found |= getattr(part, "diagnostics", dict)()
+        found: dict[str, float] = self._own("diagnostics")
         return found if self.penalty is None else {**found, "criterion": float(self.penalty.value)}
+
+    def _own(self, name: str) -> dict[str, Any]:
+        """What transform and interaction say under this name."""
+        return {key: value for part in (self.transform, self.interaction) for key, value in getattr(part, name, dict)().items()}
+
+
+def _no_doses(x: Tensor) -> dict[str, float]:
+    return {}
 
 
 def _wrong(module: nn.Module, words: str) -> ContractError:

@@ -53,7 +53,10 @@ class RankOneRebalance(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, N, D)"""
-        leading = self.leading(x)
+        return self.deflated(x, self.leading(x))
+
+    def deflated(self, x: Tensor, leading: tuple[Tensor, Tensor] | None) -> Tensor:
+        """x̃ (B, N, D) for v̂ and ε as ``leading`` gives them."""
         if leading is None:
             return x
         direction, deflation = leading

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.nn.rebalance import before
+from benchmark.nn.dose import distance
+from benchmark.nn.rebalance import TINY, before
 from benchmark.ops.routing import decoupled, gates, mixture, routing
 
 
 class Router(nn.Module):
-    """Field-wise multi-head router: head m mixes the mapped components with gates of its own for every row."""
+    """Field-wise multi-head router: head m mixes the mapped components with gates of its own for every row.
 
-    one_hot: Tensor
+    scores: "scaled" divides what the gates see of a row's input by its running root mean square, the same in training and evaluation, so
+    that the gates do not depend on the embeddings' scale; "raw" is without. Embeddings have an rms of some thousandths to some tenths, and
+    a weight moves by the learning rate a step at most: with "raw" the input hardly reaches the gates.
+    """
+
+    preferred: Tensor
+    start: Tensor
+    square: Tensor
+    batches: Tensor
 
     def __init__(
         self,
@@ -28,18 +37,24 @@ class Router(nn.Module):
         sharpness: float,
         maps: Literal["learned", "identity"],
         start: Literal["identity", "orthogonal"],
+        scores: Literal["scaled", "raw"] = "scaled",
+        momentum: float = 0.1,
     ) -> None:
         super().__init__()
         width = sets * dimension
-        self.sets, self.components, self.kind = sets, components, gates
+        self.sets, self.components, self.kind, self.scores, self.momentum = sets, components, gates, scores, momentum
+        preferred = functional.one_hot(torch.arange(sets) % components, components).float()  # head m starts with component m mod K
+        begin_scores = torch.zeros_like(preferred)
         if gates in ("full", "static"):
-            preferred = functional.one_hot(torch.arange(sets) % components, components)  # head m starts with component m mod K
-            start_score = sharpness + math.log(max(components - 1, 1))
-            self.static = nn.Parameter(start_score * preferred.float().repeat(rows, 1, 1))
+            begin_scores = (sharpness + math.log(max(components - 1, 1))) * preferred
+            self.static = nn.Parameter(begin_scores.repeat(rows, 1, 1))
         if gates in ("full", "input"):
             self.by_input = nn.Parameter(torch.zeros(rows, width, sets * components))
-        if gates == "one_hot":
-            self.register_buffer("one_hot", torch.eye(sets, components), persistent=False)
+            if scores == "scaled":
+                self.register_buffer("square", torch.ones(rows))
+                self.register_buffer("batches", torch.zeros(()))
+        self.register_buffer("preferred", preferred, persistent=False)
+        self.register_buffer("start", torch.softmax(begin_scores, 1), persistent=False)  # gates (S, K) of the untrained router
         self.maps: nn.Parameter | None = None
         if maps == "learned":
             self.maps = nn.Parameter(torch.empty(sets, width, dimension))
@@ -50,6 +65,8 @@ class Router(nn.Module):
 
     def forward(self, x: Tensor, basis: Tensor, leading: tuple[Tensor, Tensor] | None) -> Tensor:
         """x: (B, N, D), basis: P_n after the rebalancing (N, D, D), leading: of the rebalancing -> (B, S, N, d)"""
+        if self.training:
+            self._update(x)
         if self.kind == "one_hot":
             return mixture(self.gates(x, leading), decoupled(x, basis, self.components), self.maps)
         return routing(x, basis, self._by_input(leading), self._static(), self.maps, self.components)
@@ -57,7 +74,7 @@ class Router(nn.Module):
     def gates(self, x: Tensor, leading: tuple[Tensor, Tensor] | None) -> Tensor:
         """x: (B, N, D) -> (B or 1, N, S, K), rows over k sum to one"""
         if self.kind == "one_hot":
-            return self.one_hot.expand(1, x.shape[1], -1, -1)
+            return self.preferred.expand(1, x.shape[1], -1, -1)
         return gates(x, self._by_input(leading), self._static(), self.components)
 
     def _static(self) -> Tensor | None:
@@ -65,15 +82,59 @@ class Router(nn.Module):
         return self.static if self.kind in ("full", "static") else None
 
     def _by_input(self, leading: tuple[Tensor, Tensor] | None) -> Tensor | None:
-        """W_n after the rebalancing (N, D, S·K)"""
-        return before(self.by_input, leading) if self.kind in ("full", "input") else None
+        """W_n after the rebalancing, over the rms of the row's input where scores are scaled (N, D, S·K)"""
+        if self.kind not in ("full", "input"):
+            return None
+        weights = before(self.by_input, leading)
+        return weights if self.scores == "raw" else weights / self.square.sqrt()[:, None, None]
+
+    @torch.no_grad()
+    def _update(self, x: Tensor) -> None:
+        """The running mean square of each row's input: plain over the first batches, then exponential, as in the rebalancing."""
+        if self.scores == "scaled" and self.kind in ("full", "input"):
+            self.batches += 1
+            square = x.square().mean((0, 2)).clamp_min(TINY)
+            self.square = torch.lerp(self.square, square, torch.clamp(1 / self.batches, min=self.momentum))
 
     def diagnostics(self, x: Tensor, leading: tuple[Tensor, Tensor] | None) -> dict[str, float]:
-        """Mean entropy of a gate row over its maximum log K (1: uniform), and mean cosine between two heads' gate rows (1: dead router)."""
+        """Mean entropy of a gate row over its maximum log K (1: uniform), mean cosine between two heads' gate rows (1: dead router), and
+        mean over rows n, heads and components of a gate's standard deviation over samples (0: it does not see them).
+        """
         if self.components < 2 or self.sets < 2:
             return {}
         gates = self.gates(x, leading).double()
         entropy = -(gates * gates.clamp_min(1e-30).log()).sum(3).mean() / math.log(self.components)
         rows = functional.normalize(gates, dim=3)
         cosines = (rows @ rows.transpose(2, 3)).mean((0, 1))
-        return {"gate_entropy": float(entropy), "gate_cosine": float((cosines.sum() - cosines.trace()) / (self.sets * (self.sets - 1)))}
+        return {
+            "gate_entropy": float(entropy),
+            "gate_cosine": float((cosines.sum() - cosines.trace()) / (self.sets * (self.sets - 1))),
+            "gate_sd": float(gates.std(0, correction=0).mean()),
+        }
+
+    def doses(self, x: Tensor, leading: tuple[Tensor, Tensor] | None) -> dict[str, float]:
+        """``gates``: how far from their start; ``gate_sd``: as in ``diagnostics``; ``maps``: how far from the identity."""
+        found = {}
+        if self.kind != "one_hot" and self.components > 1:
+            gates = self.gates(x, leading)
+            found |= {"gates": distance(self.start, gates), "gate_sd": float(gates.double().std(0, correction=0).mean())}
+        if self.maps is not None:
+            found["maps"] = distance(identity_maps(self.maps, self.components), self.maps)
+        return found
+
+    def neutral_forms(self) -> dict[str, tuple[nn.Module, str, Any]]:
+        """Part -> attribute and its neutral value, where the part has another: gates without their input, one-hot gates, no maps."""
+        found: dict[str, tuple[nn.Module, str, Any]] = {}
+        if self.kind == "full":
+            found["gate_input"] = (self, "kind", "static")
+        if self.kind != "one_hot" and self.components > 1:
+            found["gates"] = (self, "kind", "one_hot")
+        if self.maps is not None and self.components == self.sets:
+            found["maps"] = (self, "maps", None)
+        return found
+
+
+def identity_maps(like: Tensor, components: int) -> Tensor:
+    """(S, D, d): for each of the K blocks of D/K rows (the upper left of) the identity."""
+    block = torch.eye(like.shape[1] // components, like.shape[2], dtype=like.dtype, device=like.device)
+    return block.repeat(components, 1).expand_as(like)

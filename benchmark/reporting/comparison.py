@@ -13,7 +13,7 @@ from benchmark.config import CONTROL, NO_BACKBONE
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import Difference, average_ranks, mean_sd, outcomes, paired_difference, rank_correlation, wilcoxon_holm
 from benchmark.records import Record
-from benchmark.reporting.groups import Group, by_conditions, groups, whole_methods
+from benchmark.reporting.groups import REPEATED, Group, batch_ratio, by_conditions, groups, whole_methods
 from benchmark.values import one_of
 
 Format = Literal["table", "markdown"]
@@ -23,8 +23,8 @@ LAST = "last"  # stands for the number of a model's last layer
 SPECTRA = (
     "spectral/table/information_abundance_over_gaussian",
     "spectral/table/effective_rank_over_gaussian",
-    "spectral/layer0/batch/effective_rank_over_gaussian",
-    f"spectral/layer{LAST}/batch/effective_rank_over_gaussian",
+    f"spectral/layer0/batch/effective_rank{REPEATED}",
+    f"spectral/layer{LAST}/batch/effective_rank{REPEATED}",
     f"spectral/layer{LAST}/flat/effective_rank_over_gaussian",
 )  # over a Gaussian matrix's: hetero_me's layers are narrower than the table
 
@@ -181,7 +181,8 @@ def correlations(board: Sequence[Group]) -> Table:
     members = whole_methods(group for group in board if group.layers)
     headings = {conditions: _heading(found[0], board) for conditions, found in members.items()}
     rows = []
-    for metric in SPECTRA:
+    ratio = batch_ratio(group for conditions in members.values() for group in conditions)
+    for metric in (name.replace(REPEATED, ratio) for name in SPECTRA):
         shown = []
         for condition in headings:
             pairs = [(fmean(x.values()), fmean(g.metric(AUC).values())) for g in members[condition] if (x := _metric(g, metric))]

@@ -7,14 +7,16 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
-from benchmark.config import Cell, Trial
+from benchmark.config import MAX_SEEDS, Cell, chosen, conditions
 from benchmark.records import Record, Status
-from benchmark.values import canonical, digest, to_dict
+from benchmark.values import canonical, digest
 
 SEVERITY: tuple[Status, ...] = ("finished", "incompatible", "diverged", "failed")
 FEWEST = 5  # methods under one condition that a rank correlation is taken over; presets of one file are one method
+REPEATED, PLAIN = "_over_repeated_gaussian", "_over_gaussian"  # see batch_ratio
 LAYER = re.compile(r"spectral/layer(\d+)/batch/effective_rank")
 
 
@@ -28,7 +30,7 @@ class Group:
     records: tuple[Record, ...]  # one a seed, in the order of seeds
     left_out: int = 0  # records of other hyper-parameters for the same cell and budget
 
-    @property
+    @cached_property
     def finished(self) -> tuple[Record, ...]:
         return tuple(r for r in self.records if r.status == "finished")
 
@@ -41,16 +43,18 @@ class Group:
     def reason(self) -> str:
         return next((r.reason for r in self.records if r.status == self.status), "")
 
-    @property
+    @cached_property
     def overrides(self) -> str:
         """What the suite fixed away from the defaults, as text; empty when nothing."""
-        return ", ".join(filter(None, (self.settings, ", ".join(_overrides("method", self.cell.method_options)))))
+        own = [f"grid.{name}={canonical(values)}" for name, values in self.cell.grid.items() if name.startswith("method.")]
+        return ", ".join(filter(None, (self.settings, *_overrides("method", self.cell.method_options), *own)))
 
-    @property
+    @cached_property
     def settings(self) -> str:
         """``overrides`` without those of the method: the same for all methods that are compared."""
         kinds = (("dataset", "dataset_options"), ("training", "training"), ("backbone", "backbone_options"))
         parts = [part for kind, name in kinds for part in _overrides(kind, getattr(self.cell, name))]
+        parts += [f"grid.{name}={canonical(values)}" for name, values in self.cell.grid.items() if not name.startswith("method.")]
         default = next(f.default for f in dataclasses.fields(Cell) if f.name == "dimension")
         return ", ".join(parts + ([f"dimension={self.cell.dimension}"] if self.cell.dimension != default else []))
 
@@ -59,12 +63,25 @@ class Group:
         """Six digits that differ where ``overrides`` do; empty when there are none."""
         return digest(self.overrides)[:6] if self.overrides else ""
 
-    @property
+    @cached_property
     def conditions(self) -> str:
         """All that must be equal for a difference in AUC to be the method's doing."""
-        content = {**dataclasses.asdict(self.cell), "budget": self.budget}
-        del content["method"], content["method_options"]
-        return canonical(content)
+        return canonical([conditions(self.cell), self.budget])
+
+    @property
+    def row(self) -> str:
+        """What tells it apart from the others under its conditions."""
+        return canonical([self.cell.method, self.cell.method_options, self.cell.grid])
+
+    @property
+    def max_seeds(self) -> int | None:
+        """Up to how many seeds its verdict was looked at after each; None: nobody looked before all were there."""
+        return max((round(r.metrics[MAX_SEEDS]) for r in self.finished if MAX_SEEDS in r.metrics), default=None)
+
+    @property
+    def won(self) -> dict[str, Any]:
+        """What was chosen of the cell's grid."""
+        return {name: chosen(self.records[0].trial, name) for name in self.cell.grid}
 
     @property
     def is_whole_method(self) -> bool:
@@ -81,11 +98,10 @@ class Group:
                 found[f"{self.cell}: its seeds come from {versions} versions of the method's code, and their mean from none of them"] = None
         return tuple(found)
 
-    @property
+    @cached_property
     def layers(self) -> list[int]:
         """The layers whose batch spectrum was measured, ascending."""
-        matches = (LAYER.fullmatch(name) for record in self.finished for name in record.metrics)
-        return sorted({int(match[1]) for match in matches if match})
+        return sorted({layer for record in self.finished for layer in _layers(tuple(record.headlines))})
 
     def metric(self, name: str) -> dict[int, float]:
         """Seed -> value, of the finished seeds that have the metric."""
@@ -112,6 +128,17 @@ def groups(records: Iterable[Record]) -> list[Group]:
         chosen = _one_configuration(members)
         result.append(Group(label=label, cell=cell, budget=budget, records=chosen, left_out=len(members) - len(chosen)))
     return sorted(result, key=lambda g: (g.label, str(g.cell), g.budget, g.cell.key))
+
+
+def batch_ratio(board: Iterable[Group]) -> str:
+    """How the names end of the ratio that the batch matrices of a whole board have, so that none mixes two: to Gaussian rows that repeat as
+    the sample's do, or, where a record was made before there was that one, to a plain Gaussian matrix.
+    """
+    for group in board:
+        for name in (f"spectral/layer{layer}/batch/effective_rank" for layer in group.layers):
+            if any(name + PLAIN in r.metrics and name + REPEATED not in r.metrics for r in group.finished):
+                return PLAIN
+    return REPEATED
 
 
 def mixed_code(board: Iterable[Group]) -> dict[str, str]:
@@ -169,7 +196,7 @@ def _one_configuration(records: list[Record]) -> tuple[Record, ...]:
     """
     sets: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        sets[_hyper_parameters(record.trial)].append(record)
+        sets[f"{record.trial.settings} {record.trial.draw}"].append(record)
 
     def merit(key: str) -> tuple[int, float, str]:
         finished = [r for r in sets[key] if r.status == "finished"]
@@ -179,7 +206,6 @@ def _one_configuration(records: list[Record]) -> tuple[Record, ...]:
     return tuple(sorted(sets[max(sets, key=merit)], key=lambda r: r.trial.seed))
 
 
-def _hyper_parameters(trial: Trial) -> str:
-    """Everything that tuning chose, and nothing that differs between seeds."""
-    content = to_dict(trial)
-    return canonical({name: content[name] for name in ("training", "backbone", "method", "draw")})
+@lru_cache(maxsize=1 << 10)
+def _layers(metrics: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(int(match[1]) for name in metrics if (match := LAYER.fullmatch(name)))

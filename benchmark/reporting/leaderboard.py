@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import groupby
 from statistics import fmean
-from typing import Literal
+from typing import Any, Literal
 
-import pandas
 from tabulate import tabulate
 
-from benchmark.config import CONTROL, NO_BACKBONE
+from benchmark.config import CONTROL, DELTA, NO_BACKBONE
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
+from benchmark.metrics.verdicts import NOT_JUDGED, Judgement, Verdict
 from benchmark.records import Record, Status, Store
 from benchmark.reporting.groups import Group, by_conditions, groups, mixed_code
+from benchmark.reporting.text import difference_text, human, mean_text, text
+from benchmark.reporting.tuning import winners_curse
+from benchmark.reporting.verdicts import in_words, noise, uneven, verdicts
 from benchmark.values import canonical, one_of
 
 Format = Literal["table", "markdown", "csv", "json"]
@@ -59,11 +63,27 @@ class Row:
     bayes_auc: float | None  # the known optimum of synthetic data
     bayes_logloss: float | None
     internal_state: Mapping[str, float]  # what the model says of itself, mean over seeds: "layer0/gate_entropy" …
+    test_auc_unseen_pairs_mean: float | None  # over the test rows whose pair of two named fields no training row has
+    test_auc_unseen_pairs_sd: float | None
+    unseen_pairs_rows: float | None  # how many these rows are
+    unseen_pairs_positives: float | None
+    verdict: Verdict | None  # None: the control, or no finished control under the same conditions
+    more_seeds: int | None  # of an undecided row: about so many until it would be decided with power .8
+    equal_within: float  # δ, in AUC
+    p_difference: float | None  # of no difference, two-sided, Holm's over the board; after looks at every seed adjusted for them
+    p_equal: float | None  # of a difference of at least δ, likewise
+    delta_auc_pooled_low: float | None  # 95 % interval with the cell's pooled sd, not adjusted for rows or looks
+    delta_auc_pooled_high: float | None
+    delta_sd: float | None  # of a paired difference, pooled over the methods of the cell
+    delta_df: int | None
+    max_seeds: int | None  # up to how many the row was looked at after each; None: as many as were asked for
+    test_logloss_own_epoch_mean: float | None  # at the epoch of the best validation logloss
+    won: Mapping[str, Any]  # what was chosen of the suite's grid
 
 
-def leaderboard(store: Store, dataset: str | None, format: Format) -> str:
+def leaderboard(store: Store, dataset: str | None, format: Format, delta: float = DELTA) -> str:
     """The board of a results folder, of all data sets or of one (a name, or a label ``name@fingerprint``). Raises UserError."""
-    found = rows(store)
+    found = rows(store, delta)
     if not found:
         raise UserError(f"no finished records in {store.folder}; run `python -m benchmark run quick` first")
     if dataset is not None:
@@ -74,21 +94,34 @@ def leaderboard(store: Store, dataset: str | None, format: Format) -> str:
     return render(found, format)
 
 
-def rows(records: Iterable[Record]) -> list[Row]:
+def rows(records: Iterable[Record], delta: float = DELTA) -> list[Row]:
     """The rows of all boards: by data set, the finished ones by mean test AUC, then the unfinished ones, unranked.
 
-    Equal AUC, equal rank. Only final trainings count; see ``groups`` for which of them are one row.
+    Equal AUC, equal rank. Only final trainings count; see ``groups`` for which of them are one row. Rows whose AUC is within ± ``delta`` of
+    the control's are equal to it.
     """
+    records = list(records)
     all_groups = groups(records)
     controls = by_conditions(all_groups, CONTROL)
     found: list[Row] = []
     for _, grouped in groupby(all_groups, key=lambda g: g.label):
         members = list(grouped)
         mixed = mixed_code(members)
-        board = [_row(group, controls.get(group.conditions), mixed.get(group.cell.backbone)) for group in members]
-        aucs = [row.test_auc_mean for row in board if row.status == "finished" and row.test_auc_mean is not None]
+        judged = verdicts(members, controls, delta)
+        tuning, noisy = winners_curse(records, members), uneven(members)
+        board = [
+            _row(
+                group,
+                controls.get(group.conditions),
+                [mixed.get(group.cell.backbone), tuning.get(group.budget), noisy.get(group.conditions)],
+                judged.get((group.conditions, group.row), NOT_JUDGED),
+                delta,
+            )
+            for group in members
+        ]
+        aucs = sorted(row.test_auc_mean for row in board if row.status == "finished" and row.test_auc_mean is not None)
         ranked = [
-            replace(row, rank=1 + sum(other > row.test_auc_mean for other in aucs))
+            replace(row, rank=1 + len(aucs) - bisect_right(aucs, row.test_auc_mean))
             for row in board
             if row.status == "finished" and row.test_auc_mean is not None
         ]
@@ -100,19 +133,25 @@ def rows(records: Iterable[Record]) -> list[Row]:
 def render(rows: Sequence[Row], format: Format) -> str:
     """The rows as text: ``table`` and ``markdown`` for people, one board a data set; ``csv`` and ``json`` with every key of ``Row``."""
     if format == "json":
-        return json.dumps([asdict(row) for row in rows], indent=1, allow_nan=False, ensure_ascii=False)
+        lines = (json.dumps(vars(row), allow_nan=False, ensure_ascii=False) for row in rows)  # a row a line: thousands are soon written
+        return "[\n" + ",\n".join(lines) + "\n]"
     if format == "csv":
-        content = [{**asdict(row), "notes": "; ".join(row.notes), "internal_state": canonical(row.internal_state)} for row in rows]
-        text: str = pandas.DataFrame(content, columns=[f.name for f in fields(Row)], dtype=object).to_csv(index=False)
-        return text
+        import pandas  # half a second, for this only
+
+        content = [{**asdict(row), **{name: canonical(getattr(row, name)) for name in ("internal_state", "won")}} for row in rows]
+        content = [{**entry, "notes": "; ".join(row.notes)} for entry, row in zip(content, rows, strict=True)]
+        written: str = pandas.DataFrame(content, columns=[f.name for f in fields(Row)], dtype=object).to_csv(index=False)
+        return written
     boards = [_board(label, list(members), format) for label, members in groupby(rows, key=lambda row: row.dataset)]
     return "\n\n".join([*boards, _legend(rows, format)])
 
 
-def _row(group: Group, control: Group | None, mixed: str | None) -> Row:
+def _row(group: Group, control: Group | None, notes: Iterable[str | None], judged: Judgement, margin: float) -> Row:
     cell = group.cell
     auc = group.metric("test/auc")
     mean, sd = mean_sd(list(auc.values())) if auc else (None, None)
+    unseen = group.metric("test/auc_unseen_pairs")
+    unseen_mean, unseen_sd = mean_sd(list(unseen.values())) if unseen else (None, None)
     delta = None
     if control is not None and cell.method != CONTROL and group.status == "finished":
         delta = paired_difference(auc, control.metric("test/auc"))
@@ -146,17 +185,33 @@ def _row(group: Group, control: Group | None, mixed: str | None) -> Row:
         flops_per_sample=_mean(group.cost("flops_per_sample")),
         peak_memory_mb=_mean(group.cost("peak_memory_mb")),
         reason=group.reason,
-        notes=group.notes if mixed is None else (*group.notes, mixed),
+        notes=(*group.notes, *(note for note in notes if note)),
         delta_seeds=delta.n if delta else 0,
         overrides=group.overrides,
         bayes_auc=_mean(group.metric("test/bayes_auc")),
         bayes_logloss=_mean(group.metric("test/bayes_logloss")),
         internal_state=_internal_state(group),
+        test_auc_unseen_pairs_mean=unseen_mean,
+        test_auc_unseen_pairs_sd=unseen_sd,
+        unseen_pairs_rows=_mean(group.metric("test/rows_unseen_pairs")),
+        unseen_pairs_positives=_mean(group.metric("test/positives_unseen_pairs")),
+        verdict=judged.verdict,
+        more_seeds=judged.more_seeds,
+        equal_within=margin,
+        p_difference=judged.p_difference,
+        p_equal=judged.p_equal,
+        delta_auc_pooled_low=judged.low,
+        delta_auc_pooled_high=judged.high,
+        delta_sd=judged.sd,
+        delta_df=judged.df,
+        max_seeds=group.max_seeds,
+        test_logloss_own_epoch_mean=_mean(group.metric("test/logloss_own_epoch")),
+        won=group.won,
     )
 
 
 def _internal_state(group: Group) -> dict[str, float]:
-    names = sorted({name for record in group.finished for name in record.metrics if name.startswith("model/")})
+    names = sorted({name for record in group.finished for name in record.headlines if name.startswith("model/")})
     return {name.removeprefix("model/"): fmean(group.metric(name).values()) for name in names}
 
 
@@ -167,28 +222,40 @@ def _mean(values: Mapping[int, float]) -> float | None:
 def _board(label: str, board: Sequence[Row], format: Literal["table", "markdown"]) -> str:
     """One data set's board: heading, table, and below it what must be said about it."""
     columns: dict[str, Callable[[Row], str]] = {
-        "#": lambda r: _text(r.rank, "d"),
+        "#": lambda r: text(r.rank, "d"),
         "method": lambda r: r.method,
         "backbone": lambda r: "-" if r.backbone == NO_BACKBONE else r.backbone,
         "scale": lambda r: "-" if r.backbone == NO_BACKBONE else str(r.scale),
         "depth": lambda r: "-" if r.backbone == NO_BACKBONE else str(r.depth),
         "trials": lambda r: str(r.tuning_trials),
         "protocol": lambda r: r.protocol or "-",
-        "test AUC\n± sd (seeds)": _auc,
-        "Δ to SE\n± 95 %": _delta,
-        "log-\nloss": lambda r: _text(r.test_logloss_mean, ".5f"),
-        "IA\ntable": lambda r: _text(r.information_abundance, ".2f"),
-        "eff.\nrank\ntable": lambda r: _text(r.effective_rank_table, ".2f"),
-        "eff.\nrank\nlast": lambda r: _text(r.effective_rank_last, ".2f"),
-        "params\ntable": lambda r: _human(r.parameters_table),
-        "params\ndense": lambda r: _human(r.parameters_dense),
-        "samples\n/s": lambda r: _human(r.samples_per_second),
+        "test AUC\n± sd (seeds)": lambda r: mean_text(r.test_auc_mean, r.test_auc_sd, r.status, r.seeds),
+        "Δ to SE\n± 95 %": lambda r: difference_text(r.delta_auc, r.delta_auc_high),
+        "verdict\n(seeds)": lambda r: in_words(r.verdict, r.more_seeds, r.equal_within),
+        "won": lambda r: ", ".join(f"{name.partition('.')[2]}={value}" for name, value in r.won.items()) or "-",
+        "AUC\nunseen\npairs": lambda r: text(r.test_auc_unseen_pairs_mean, ".5f"),
+        "log-\nloss": lambda r: text(r.test_logloss_mean, ".5f"),
+        "log-\nloss own\nepoch": lambda r: text(r.test_logloss_own_epoch_mean, ".5f"),
+        "IA\ntable": lambda r: text(r.information_abundance, ".2f"),
+        "eff.\nrank\ntable": lambda r: text(r.effective_rank_table, ".2f"),
+        "eff.\nrank\nlast": lambda r: text(r.effective_rank_last, ".2f"),
+        "params\ntable": lambda r: human(r.parameters_table),
+        "params\ndense": lambda r: human(r.parameters_dense),
+        "samples\n/s": lambda r: human(r.samples_per_second),
     }
     if len({r.tuning_trials for r in board}) == 1:
         del columns["trials"]
     if len({r.protocol for r in board}) == 1:
         del columns["protocol"]
-    left = {"method", "backbone"}
+    if all(r.test_auc_unseen_pairs_mean is None for r in board):
+        del columns["AUC\nunseen\npairs"]
+    if not any(r.verdict for r in board):
+        del columns["verdict\n(seeds)"]
+    if not any(r.won for r in board):
+        del columns["won"]
+    if all(r.test_logloss_own_epoch_mean is None for r in board):
+        del columns["log-\nloss own\nepoch"]
+    left = {"method", "backbone", "verdict\n(seeds)", "won"}
     table = tabulate(
         [[cell(row) for cell in columns.values()] for row in board],
         headers=[name.replace("-\n", "").replace("\n", " ") if format == "markdown" else name for name in columns],
@@ -229,6 +296,11 @@ def _remarks(board: Sequence[Row]) -> Iterable[str]:
         if row.bayes_auc is not None:
             optimum = f"AUC {row.bayes_auc:.5f}" + ("" if row.bayes_logloss is None else f", logloss {row.bayes_logloss:.5f}")
             yield f"Bayes optimum: {optimum}: no method can be expected above it"
+        if row.test_auc_unseen_pairs_mean is not None:
+            some = f"{row.unseen_pairs_rows:,.0f} test rows, {row.unseen_pairs_positives:,.0f} of them positive"
+            yield f"AUC unseen pairs: over {some}, whose pair of two fields no training row has (docs/data.md)"
+    judged = [row for row in board if row.verdict]
+    yield from noise([r.delta_sd for r in judged if r.delta_sd is not None], len(judged))
     for row in board:
         if row.status != "finished":
             cell = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
@@ -244,6 +316,7 @@ def _legend(rows: Sequence[Row], format: Literal["table", "markdown"]) -> str:
     lines = [
         "Ranked by mean test AUC over seeds, ± sample standard deviation. Less collapse alone does not make a better model: read both.",
         "Δ to SE: test AUC less single_embedding's at the same width and setting, paired by seed, ± half its 95 % interval.",
+        "verdict: on that difference, with the noise of all methods of the cell (docs/mathematics.md, section 5.1) and Holm's correction.",
         "IA: information abundance, Σσ/σ_1; eff. rank: exp of the entropy of σ/Σσ; σ singular values. Both count the dimensions in use.",
         "table: mean over the fields with at least as many learned values as the width; a field with fewer cannot collapse.",
         "last: batch of validation data at the last interaction layer, mean over its rows; where rows are fields, over those same fields.",
@@ -254,32 +327,3 @@ def _legend(rows: Sequence[Row], format: Literal["table", "markdown"]) -> str:
     if format == "markdown":
         return "\n".join(f"- {line}" for line in lines)
     return "\n".join(lines)
-
-
-def _auc(row: Row) -> str:
-    if row.test_auc_mean is None:
-        return row.status
-    sd = "" if row.test_auc_sd is None else f" ± {row.test_auc_sd:.5f}"
-    failed = "" if row.status == "finished" else f"{row.status}, "
-    return f"{row.test_auc_mean:.5f}{sd} ({failed}{row.seeds})"
-
-
-def _delta(row: Row) -> str:
-    if row.delta_auc is None:
-        return "-"
-    half = "" if row.delta_auc_high is None else f" ± {row.delta_auc_high - row.delta_auc:.5f}"
-    return f"{row.delta_auc:+.5f}{half}"
-
-
-def _text(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
-
-
-def _human(value: float | None) -> str:
-    """Three significant digits with k, M or G: 1.23M."""
-    if value is None:
-        return "-"
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= 0.9995 * size:
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.0f}"

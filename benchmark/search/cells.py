@@ -10,12 +10,13 @@ from typing import Any, Literal, get_args
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Cell, Suite, Training, Trial
 from benchmark.contracts import Backbone
-from benchmark.data.ensure import ensure_prepared
+from benchmark.data.ensure import ensure_prepared, ensure_recorded
 from benchmark.data.store import Prepared, prepared_names
 from benchmark.discovery import Kind
 from benchmark.errors import UserError
 from benchmark.method import Method
 from benchmark.named import Named, named
+from benchmark.search.grid import check_grid, grid_of
 from benchmark.values import canonical, from_dict, one_of, to_dict
 
 
@@ -23,8 +24,9 @@ def expand(suite: Suite) -> list[Cell]:
     """Data sets x backbones x scales x depths x methods, in this order, so that results arrive evenly. No duplicates.
 
     A sanity row (``Method.uses_backbone`` is False) is one cell per data set. Raises UserError: unknown name, plug-in that does not
-    import, impossible option, options for a plug-in that is not in the suite, data set that is not prepared.
+    import, impossible option, options for a plug-in that is not in the suite, grid that cannot be, data set that is not prepared.
     """
+    check_grid(suite)
     products = [(product, {kind: _names(product, kind) for kind in get_args(Kind)}) for product in suite.products()]
     for kind, options in suite.options.items():
         for name in options:
@@ -36,12 +38,13 @@ def _cells(suite: Suite, names: Mapping[Kind, list[str]]) -> list[Cell]:
     """The cells of one product of axes, whose entries are ``names``."""
     methods: list[Named[Method]] = [named("methods", name, _options(suite, "methods", name)) for name in names["methods"]]
     recipes = [_recipes(suite, name) for name in names["backbones"]]
+    grids = {method.name: grid_of(suite, method.name, method.options) for method in methods}
     cells: list[Cell] = []
     for dataset in names["datasets"]:
         data = ensure_prepared(dataset, _options(suite, "datasets", dataset))
-        cells += [cell_of(m, None, data, 1, suite.dimension, suite.training) for m in methods if not m.made.uses_backbone]
+        cells += [cell_of(m, None, data, 1, suite.dimension, suite.training, grids[m.name]) for m in methods if not m.made.uses_backbone]
         cells += [
-            cell_of(method, recipe, data, scale, suite.dimension, suite.training)
+            cell_of(method, recipe, data, scale, suite.dimension, suite.training, grids[method.name])
             for of_depths in recipes
             for scale in suite.scales
             for recipe in of_depths
@@ -58,8 +61,9 @@ def cell_of(
     scale: int,
     dimension: int,
     training: Mapping[str, Any],
+    grid: Mapping[str, Any] | None = None,
 ) -> Cell:
-    """The cell of one method. ``backbone`` is None for a sanity row."""
+    """The cell of one method. ``backbone`` is None for a sanity row; ``grid`` as ``grid_of`` gives it."""
     return Cell(
         dataset=data.name,
         data=data.fingerprint,
@@ -68,10 +72,11 @@ def cell_of(
         scale=scale,
         depth=0 if backbone is None else backbone.made.depth,
         dimension=dimension,
-        dataset_options=data.options,
+        dataset_options=data.recorded,
         training=training,
         backbone_options={} if backbone is None else {k: v for k, v in backbone.options.items() if k != "depth"},
         method_options=method.options,
+        grid=grid or {},
     )
 
 
@@ -136,7 +141,7 @@ def _names(suite: Suite, kind: Kind) -> list[str]:
 @lru_cache(maxsize=64)
 def _published(dataset: str, fingerprint: str, options: str) -> Mapping[str, Any]:
     """The data set's defaults of ``Training``; asked for with every trial, so opened once."""
-    return ensure_prepared(dataset, json.loads(options)).training
+    return ensure_recorded(dataset, json.loads(options)).training
 
 
 def _options(suite: Suite, kind: Kind, name: str) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ def run_local(plan: Plan, store: Store, listener: Listener, device: str = "auto"
     """Train until the plan is done. Every record is stored before the plan hears of it."""
     while isinstance(trial := plan.ask(), Trial):
         listener.started(trial)
-        record = attempt(train, trial, partial(listener.epoch, trial), device, threads)
+        record = plan.stamped(attempt(train, trial, partial(listener.epoch, trial), device, threads))
         store.write(record)
         plan.tell(record)
         listener.finished(record)

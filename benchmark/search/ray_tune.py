@@ -133,6 +133,7 @@ class _Driver:
 
     def finish(self, ray_id: str, record: Record) -> None:
         del self.running[ray_id]
+        record = self.plan.stamped(record)
         self.store.write(record)
         self.plan.tell(record)
         self.listener.finished(record)

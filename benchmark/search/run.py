@@ -17,6 +17,7 @@ from benchmark.search.local import run_local
 from benchmark.search.lock import only_one
 from benchmark.search.plan import Plan
 from benchmark.search.progress import Progress
+from benchmark.search.until_decided import UntilDecided
 from benchmark.search.worker import TRAIN
 from benchmark.training.trial import check, choose_device
 
@@ -34,10 +35,12 @@ class Summary:
     seconds: float
     busy: float = 0.0
     slots: int = 1
+    account: str = ""  # what seeds until decided gave and took
 
     def __str__(self) -> str:
         counted = ", ".join(f"{count} {status}" for status, count in sorted(self.statuses.items())) or "nothing left to train"
-        return f"{counted} in {self.seconds:.0f} s; {self.recorded_before} recorded before{self.utilisation()}"
+        line = f"{counted} in {self.seconds:.0f} s; {self.recorded_before} recorded before{self.utilisation()}"
+        return f"{line}\n{self.account}" if self.account else line
 
     def utilisation(self) -> str:
         """Busy time over capacity, in words; empty where nothing ran."""
@@ -57,8 +60,9 @@ def run_suite(
     gpus_per_trial: float | None = None,
     listeners: Sequence[Listener] = (),
     train: str = TRAIN,
+    until: UntilDecided | None = None,
 ) -> Summary:
-    """Train everything of the suite that ``results`` has no record of.
+    """Train everything of the suite that ``results`` has no record of. ``until`` takes the place of the suite's number of seeds.
 
     Raises UserError before anything is trained: the folder cannot be written or another run has it, a cell is impossible, the
     device is not there. ``train`` names the function that trains ("module:function").
@@ -67,7 +71,7 @@ def run_suite(
     store = Store(results)
     store.create()
     with only_one(results):
-        plan = Plan(suite, expand(suite), store)
+        plan = Plan(suite, expand(suite), store, until)
         before, _ = plan.progress()
         counter, progress, slots = _Counter(), Progress(plan), 1
         together = Listeners([counter, *listeners, progress])
@@ -85,7 +89,7 @@ def run_suite(
                 slots = run_ray(plan, store, together, device, address, cpus_per_trial, gpus_per_trial, train)
         finally:
             progress.close()
-    return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, slots)
+    return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, slots, plan.account())
 
 
 class _Counter:
@@ -108,7 +112,7 @@ def _incompatible(suite: Suite, plan: Plan) -> list[Record]:
     """The records of the open cells that cannot be built. All cells are tried first, so that a UserError comes before any record."""
     found = []
     for cell in plan.open_cells():
-        trial = default_trial(cell, "final", 0, suite.trials)
+        trial = default_trial(cell, "final", 0, suite.budget)
         reason = check(trial)
         if reason is not None:
             found.append(Record(trial=trial, status="incompatible", reason=reason))

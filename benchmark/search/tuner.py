@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
 import optuna
@@ -13,9 +15,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Cell, Training, Trial
 from benchmark.records import Record, Status
+from benchmark.search.grid import points
 from benchmark.settings import Choices, Range, search_space
 from benchmark.values import canonical, digest, from_dict, to_dict
 
+FINALISTS = 3  # draws that are trained again, with the other tuning seeds, before one of them wins
 STARTUP = 4  # draws, the defaults included, before TPE models the outcomes; a constant, so that a small budget is a prefix of a large one
 
 
@@ -40,7 +44,12 @@ def outcome(record: Record) -> Outcome:
 
 
 def space(cell: Cell) -> dict[str, BaseDistribution]:
-    """What is searched in a cell: the common training space, the backbone's and the method's, less what the cell fixes."""
+    """What is searched in a cell: the common training space, the backbone's and the method's, less what the cell fixes.
+
+    Nothing with a grid.
+    """
+    if cell.grid:
+        return {}
     found = {f"training.{k}": s for k, s in search_space(Training).items() if k not in cell.training}
     if cell.backbone != NO_BACKBONE:
         fixed = {*cell.backbone_options, "depth"}
@@ -62,11 +71,13 @@ def distribution(search: Range | Choices) -> BaseDistribution:
 
 
 def propose(cell: Cell, default: Trial, draw: int, seen: Iterable[Outcome], running: Iterable[Trial]) -> Trial:
-    """The tuning trial of a draw: ``default`` itself for draw 0, otherwise TPE's suggestion given the other draws.
+    """The tuning trial of a draw: the grid's point, or ``default`` itself for draw 0, otherwise TPE's suggestion given the other draws.
 
     A pure function: the random state depends on the cell and the draw alone, so a run that was killed goes on with the same
     proposals. ``running`` are draws without an outcome yet; TPE takes them as bad (constant liar) so that it does not draw them twice.
     """
+    if cell.grid:
+        return _apply(replace(default, draw=draw), points(cell)[draw])
     if draw == 0:
         return default
     distributions = space(cell)
@@ -83,10 +94,24 @@ def propose(cell: Cell, default: Trial, draw: int, seen: Iterable[Outcome], runn
     return _apply(replace(default, draw=draw), study.ask(distributions).params)
 
 
-def best(outcomes: Iterable[Outcome]) -> Outcome | None:
-    """The highest validation AUC among the finished; the lowest draw of equals. None: nothing has finished."""
-    scored = [(o.valid_auc, -o.draw, o) for o in outcomes if o.valid_auc is not None]
-    return max(scored, key=lambda entry: entry[:2])[2] if scored else None
+def best(outcomes: Iterable[Outcome], count: int = FINALISTS) -> list[Outcome]:
+    """Those of the highest validation AUC among the finished, the best first; the lower draw of equals goes first."""
+    finished = [(-o.valid_auc, o.draw, o) for o in outcomes if o.valid_auc is not None]
+    return [o for _, _, o in sorted(finished, key=lambda entry: entry[:2])[:count]]
+
+
+def winner(finalists: Iterable[Outcome], again: Iterable[Outcome]) -> Outcome | None:
+    """The finalist of the best mean validation AUC over all of its tuning seeds, the earlier of equals. None: nothing has finished.
+
+    The first value of each was selected, and is too high by about the same for all of them; so it counts in the choice like the others.
+    A training that diverged counts as 0, one that failed for a reason of the machine's not at all.
+    """
+    values: dict[int, list[float]] = defaultdict(list)
+    first = list(finalists)
+    for o in [*first, *again]:
+        if o.status in ("finished", "diverged"):
+            values[o.draw].append(o.valid_auc or 0.0)
+    return max(first, key=lambda o: fmean(values[o.draw]), default=None)
 
 
 def settings(trial: Trial) -> dict[str, Any]:

@@ -22,6 +22,8 @@ SPEED_ONLY = {
     "out": ("scale",),
     "rows": ("data",),
     "no_peers": ("data",),
+    "count": ("records",),
+    "against": ("records",),
 }
 
 
@@ -31,9 +33,14 @@ def speed(parsed: argparse.Namespace) -> None:
         if getattr(parsed, name) and parsed.what not in kinds:
             flag = name.replace("_", "-")
             raise UserError(f"speed {parsed.what}: --{flag} is for {', '.join(kinds)} only; leave it out")
-    for name in ("scale", "batch", "batches", "threads", "rounds"):
+    for name in ("scale", "batch", "batches", "threads", "rounds", "count"):
         if getattr(parsed, name) is not None and getattr(parsed, name) < 1:
             raise UserError(f"speed: --{name} {getattr(parsed, name)}; it must be at least 1")
+    if parsed.what == "records":
+        from benchmark.speed.records import measure as measure_records
+
+        print(measure_records(parsed.count or 2000, parsed.against))
+        return
     if parsed.what == "data":
         from benchmark.speed.data import measure
         from benchmark.speed.peers import environment

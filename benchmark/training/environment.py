@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy
@@ -17,7 +18,9 @@ from benchmark.training.resolved import Resolved
 
 
 def environment(device: torch.device) -> dict[str, str]:
+    """Asked for when a training begins."""
     return {
+        "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,

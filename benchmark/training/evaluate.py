@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.contracts import Backbone, CTRModel
 from benchmark.data.batches import Rows
 from benchmark.errors import UserError
-from benchmark.metrics.ctr import auc, logloss
-from benchmark.metrics.spectral import layer_metrics, spectrum, table_metrics
+from benchmark.metrics.ctr import auc, expected_auc, expected_logloss, logloss
+from benchmark.metrics.layers import layer_metrics
+from benchmark.metrics.spectral import spectrum, table_metrics
 from benchmark.schema import Schema
 
 BATCH = 8192
@@ -24,14 +27,55 @@ class NotFinite(Exception):
 
 
 @torch.no_grad()
-def score(model: CTRModel, rows: Rows) -> dict[str, float]:
-    """{"auc", "logloss"} on all rows. Raises NotFinite."""
+def score(model: CTRModel, rows: Rows, at_most: int | None = None) -> dict[str, float]:
+    """{"auc", "logloss"} on the rows of ``scores``; the expected ones over the labels, where their probabilities are known.
+
+    Raises NotFinite.
+    """
+    return _measured(rows, *scores(model, rows, at_most))
+
+
+def _measured(rows: Rows, logits: Tensor, labels: Tensor) -> dict[str, float]:
+    if rows.probabilities is None:
+        return {"auc": auc(logits, labels), "logloss": logloss(logits, labels)}
+    known = rows.probabilities[: len(logits)]
+    return {"auc": expected_auc(logits, known), "logloss": expected_logloss(logits, known)}
+
+
+@torch.no_grad()
+def score_test(model: CTRModel, rows: Rows, unseen: NDArray[np.bool_] | None) -> tuple[dict[str, float], tuple[str, ...]]:
+    """``score`` of the test rows and notes. Where the data set names a pair of fields also, of the rows whose pair no training row has:
+
+    rows_unseen_pairs, positives_unseen_pairs   how many they are, and how many of them are positive
+    auc_unseen_pairs                            their AUC, in which a memory of training pairs tells nothing. Where a class is missing it
+                                                is absent, and a note says so
+
+    unseen: (n,) those rows, or None. Raises NotFinite.
+    """
+    logits, labels = scores(model, rows)
+    found = _measured(rows, logits, labels)
+    if unseen is None:
+        return found, ()
+    chosen = torch.from_numpy(unseen).to(labels.device)
+    labels = labels[chosen]
+    count, positives = len(labels), int(labels.sum())
+    found |= {"rows_unseen_pairs": float(count), "positives_unseen_pairs": float(positives)}
+    if 0 < positives < count:
+        return found | {"auc_unseen_pairs": auc(logits[chosen], labels)}, ()
+    words = f"of the test rows whose pair no training row has {positives} are positive and {count - positives} negative"
+    return found, (f"no AUC on unseen pairs: {words}",)
+
+
+@torch.no_grad()
+def scores(model: CTRModel, rows: Rows, at_most: int | None = None) -> tuple[Tensor, Tensor]:
+    """Logits and labels of all rows, or of the first ones: whole batches, ``at_most`` rows. (n,) each. Raises NotFinite."""
     model.eval()
-    scored = [(model(ids).logits, labels) for ids, labels in rows.batches(BATCH)]
+    batches = islice(rows.batches(BATCH), None if at_most is None else at_most // BATCH)
+    scored = [(model(ids).logits, labels) for ids, labels in batches]
     logits, labels = (torch.cat(parts) for parts in zip(*scored, strict=True))
     if not bool(torch.isfinite(logits).all()):
         raise NotFinite
-    return {"auc": auc(logits, labels), "logloss": logloss(logits, labels)}
+    return logits, labels
 
 
 @torch.no_grad()
@@ -45,15 +89,20 @@ def spectra(
     the mean at every layer is over those same fields, so that layers can be compared.
     A residual backbone passes its input on, which dominates the spectrum of x_l. Therefore spectral/layer{l}/term/batch/… is measured
     too: the spectrum of x_l − x_{l−1}, which is what the layer itself added.
+
+    …_over_repeated_gaussian: at layer 0 a row of the batch is that of the field's value, and repeats as the value does in the sample;
+    behind it only where the whole instance repeats, whatever the layer.
     """
     table = model.table()
     if table is None:
         return {}
     model.eval()
     states: list[list[Tensor]] = []
+    sampled: list[Tensor] = []
     seen = 0
     for ids, _ in sample.batches(1024):
         states.append([state.cpu() for state in model(ids).states])
+        sampled.append(ids.cpu())
         seen += len(ids)
         if seen >= SPECTRAL_SAMPLE:
             break
@@ -62,12 +111,16 @@ def spectra(
     names = [f.name for f in schema.fields]
     found = {f"spectral/{name}": value for name, value in table_metrics(table.detach().cpu(), sets, names, value_counts).items()}
     learned = [int((counts > 0).sum()) for counts in value_counts]
+    instances = torch.cat(sampled).numpy()
+    by_field = [np.unique(column, return_counts=True)[1] for column in instances.T]
+    whole = np.unique(instances, axis=0, return_counts=True)[1]
     for index, layer in enumerate(layers):
         eligible = learned if index == 0 or (backbone is not None and backbone.field_rows) else None
-        found |= {f"spectral/layer{index}/{name}": value for name, value in layer_metrics(layer, eligible).items()}
+        repeats = by_field if index == 0 else whole
+        found |= {f"spectral/layer{index}/{name}": value for name, value in layer_metrics(layer, eligible, repeats).items()}
         # A model may have fewer sets of the cell's backbone than of the table: its state 0 is then no state that a layer added to.
         if index > 0 and backbone is not None and backbone.residual and layer.shape == layers[index - 1].shape:
-            added = layer_metrics(layer - layers[index - 1], eligible)
+            added = layer_metrics(layer - layers[index - 1], eligible, whole)
             found |= {f"spectral/layer{index}/term/{name}": value for name, value in added.items() if name.startswith("batch")}
     return found
 

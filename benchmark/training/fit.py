@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Never
 
 import torch
@@ -15,8 +15,9 @@ from tqdm import tqdm
 
 from benchmark.config import Training
 from benchmark.contracts import CTRModel
-from benchmark.data.batches import Rows
+from benchmark.data.batches import TrainingRows
 from benchmark.data.store import Fold
+from benchmark.training.doses import calibrate, doses
 from benchmark.training.evaluate import NotFinite, score
 from benchmark.training.verify import nan_in_penalty, verify_alone, verify_output
 
@@ -42,6 +43,7 @@ class Fitted:
     samples_per_second: float  # median over epochs, training part only
     seconds: float  # training and validation, all epochs
     evaluation_seconds: float = 0.0  # of them, validation
+    doses: Mapping[str, float] = field(default_factory=dict)  # first/…, best/…: after the first epoch and of the best one (docs/methods.md)
 
 
 def fit(
@@ -72,6 +74,8 @@ def fit(
     evaluation = 0.0
     best: Mapping[str, float] = {"auc": -math.inf}
     best_epoch, best_weights = 0, _copy(model)
+    measured: dict[str, float] = {}
+    best_by_rule: float | None = None
     for epoch in range(1, training.epochs + 1):
         with tqdm(
             total=len(fold.train), unit="sample", unit_scale=True, desc=f"epoch {epoch}/{training.epochs}", disable=not progress
@@ -98,20 +102,25 @@ def fit(
                 "valid/logloss": valid["logloss"],
                 "learning_rate": optimizers[0].param_groups[0]["lr"],
                 "samples_per_second": speed,
+                **{f"model/{name}": value for name, value in model.curve().items()},
             }
         )
         report(curve[-1])
+        by_rule = None if table is None else rule.dose(table, optimizers[-1])
+        if epoch == 1:
+            measured |= _at("first", by_rule, _doses(model, fold.train, training))
         if valid["auc"] > best["auc"]:
-            best, best_epoch, best_weights = valid, epoch, _copy(model)
+            best, best_epoch, best_weights, best_by_rule = valid, epoch, _copy(model), by_rule
         elif epoch - best_epoch >= training.patience:
             break
         else:
             for group in (group for optimizer in optimizers for group in optimizer.param_groups):
                 group["lr"] *= training.plateau_factor
     model.load_state_dict(best_weights)
+    measured |= _at("best", best_by_rule, _doses(model, fold.train, training))
     verify_alone(model, next(iter(fold.valid.batches(64)))[0])
     speeds.sort()
-    return Fitted(best_epoch, best, tuple(curve), speeds[len(speeds) // 2], time.perf_counter() - started, evaluation)
+    return Fitted(best_epoch, best, tuple(curve), speeds[len(speeds) // 2], time.perf_counter() - started, evaluation, measured)
 
 
 def make_optimizers(model: CTRModel, training: Training) -> list[torch.optim.Optimizer]:
@@ -148,7 +157,7 @@ def precision(training: Training, device: torch.device) -> Iterator[torch.autoca
 def train_epoch(
     model: CTRModel,
     optimizers: Sequence[torch.optim.Optimizer],
-    train: Rows,
+    train: TrainingRows,
     training: Training,
     generator: torch.Generator,
     bar: tqdm[Never],
@@ -170,6 +179,7 @@ def train_epoch(
             if step == 0:
                 verify_output(model, ids, output)
             loss = functional.binary_cross_entropy_with_logits(output.logits.to(labels.dtype), labels)
+            calibrate(model, loss)
             penalty_alone |= ~output.penalty.detach().isfinite() & loss.detach().isfinite()
             for optimizer in optimizers:
                 optimizer.zero_grad(set_to_none=True)
@@ -187,6 +197,16 @@ def train_epoch(
     if bool(penalty_alone):
         raise nan_in_penalty(model)
     return float(total) / seen, seen / (time.perf_counter() - started)
+
+
+def _doses(model: CTRModel, train: TrainingRows, training: Training) -> dict[str, float]:
+    with precision(training, train.device) as forward_pass:
+        return doses(model, train, training.batch_size, forward_pass)
+
+
+def _at(epoch: str, by_rule: float | None, found: Mapping[str, float]) -> dict[str, float]:
+    rule = {} if by_rule is None else {f"{epoch}/table_rule": by_rule}
+    return rule | {f"{epoch}/{name}": value for name, value in found.items()}
 
 
 def _entropy(rate: float) -> float:

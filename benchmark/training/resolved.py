@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Trial
 from benchmark.contracts import Backbone
-from benchmark.data.ensure import ensure_prepared
+from benchmark.data.ensure import ensure_recorded
 from benchmark.data.store import Prepared
 from benchmark.method import Method
 
@@ -26,4 +26,4 @@ def resolved(trial: Trial) -> Resolved:
     cell = trial.cell
     method: Method = plugins.make("methods", cell.method, dict(trial.method))
     backbone: Backbone | None = None if cell.backbone == NO_BACKBONE else plugins.make("backbones", cell.backbone, dict(trial.backbone))
-    return Resolved(method, backbone, ensure_prepared(cell.dataset, cell.dataset_options))
+    return Resolved(method, backbone, ensure_recorded(cell.dataset, cell.dataset_options))

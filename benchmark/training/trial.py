@@ -19,8 +19,9 @@ from benchmark.faults import frames, in_words
 from benchmark.method import assemble
 from benchmark.records import Record, Status
 from benchmark.training.cost import parameter_cost, running_cost
+from benchmark.training.doses import knock_outs
 from benchmark.training.environment import environment, fingerprints
-from benchmark.training.evaluate import NotFinite, score, spectra
+from benchmark.training.evaluate import NotFinite, score_test, spectra
 from benchmark.training.fit import Diverged, Report, fit
 from benchmark.training.memory import keep_freed_memory
 from benchmark.training.resolved import Resolved, resolved
@@ -85,7 +86,7 @@ def train(
 
     def record(status: Status, reason: str = "", **parts: Any) -> Record:
         cost["wall_seconds"] = time.perf_counter() - started
-        return Record(status=status, reason=reason, cost=_finite(cost), **fixed, **parts)
+        return Record(status=status, reason=reason, cost=_finite(cost), **{**fixed, **parts})
 
     try:
         torch.manual_seed(trial.seed)
@@ -98,10 +99,13 @@ def train(
         generator = torch.Generator(on).manual_seed(trial.seed + 2**31)  # of batches: not the table's numbers again
         fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, interactive and sys.stderr.isatty())
         metrics = {"valid/auc": fitted.valid["auc"], "valid/logloss": fitted.valid["logloss"], "best_epoch": float(fitted.best_epoch)}
+        metrics |= {f"dose/{name}": value for name, value in fitted.doses.items()}
         cost |= running_cost(model, prepared, fitted, on)
+        notes: tuple[str, ...] = ()
         if trial.stage == "final":
-            metrics |= final_metrics(model, found, fold.valid, on)
-        finished = record("finished", metrics=_finite(metrics), curve=fitted.curve)
+            last, notes = final_metrics(model, found, fold.valid, on)
+            metrics |= last
+        finished = record("finished", metrics=_finite(metrics), curve=fitted.curve, notes=(*prepared.notes, *notes))
     except Diverged as error:
         return record("diverged", str(error), curve=error.curve)
     except NotFinite:
@@ -138,13 +142,18 @@ def draw_table(model: CTRModel, std: float, seed: int) -> None:
         torch.nn.init.normal_(table, std=std, generator=torch.Generator(table.device).manual_seed(seed))
 
 
-def final_metrics(model: CTRModel, found: Resolved, valid: Rows, device: torch.device) -> dict[str, float]:
-    """Spectra on validation rows, the model's own state, and what test data says, which is opened here only."""
+def final_metrics(model: CTRModel, found: Resolved, valid: Rows, device: torch.device) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Spectra and knock-outs on validation rows, the model's own state, and what test data says, which is opened here only.
+
+    And notes for the board.
+    """
     backbone = None if found.backbone is None else type(found.backbone)
     metrics = spectra(model, valid, found.data.schema, found.data.value_counts(), backbone)
     metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
-    metrics |= {f"test/{name}": value for name, value in score(model, found.data.test(device)).items()}
-    return {**metrics, **found.data.known}
+    metrics |= {f"dose/knockout/{name}": value for name, value in knock_outs(model, valid).items()}
+    tested, notes = score_test(model, found.data.test(device), found.data.unseen_pairs())
+    metrics |= {f"test/{name}": value for name, value in tested.items()}
+    return {**metrics, **found.data.known}, notes
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:

@@ -28,6 +28,7 @@ from benchmark.__main__ import main
 from benchmark.config import Suite
 from benchmark.data import encode as encoding
 from benchmark.data import tables
+from benchmark.data.batches import Rows
 from benchmark.data.encode import encode
 from benchmark.data.ensure import ensure_prepared
 from benchmark.data.files import packed
@@ -579,7 +580,9 @@ def test_one_value_only_and_as_many_values_as_rows(cache: Path, tmp_path: Path) 
     prepared = mine(path, numeric=("number", "numbers"))
     sizes = {field.name: field.cardinality for field in prepared.schema.fields}
     assert sizes == {"one": 3, "all, each": 202, "number": 3, "numbers": 34, "nothing": 2, "größe 日本 😀/x": 5}
-    batches = list(ensure_prepared("mine", {}).fold(torch.device("cpu")).train.batches(100))
+    train = ensure_prepared("mine", {}).fold(torch.device("cpu")).train
+    assert isinstance(train, Rows)
+    batches = list(train.batches(100))
     assert [len(ids) for ids, _ in batches] == [100, 100]
     assert sorted(ids for batch, _ in batches for ids in (batch[:, 1] - 3).tolist()) == list(range(2, 202))
     assert all((batch[:, 0] == 2).all() and (batch[:, 4] - 3 - 202 - 3 - 34 == 0).all() for batch, _ in batches)
@@ -796,7 +799,7 @@ def test_ids_are_those_of_plain_python(tmp_path: Path, monkeypatch: pytest.Monke
         names = ("click", *(column.name for column in columns))
         write(tmp_path / f"{part}.csv", as_csv(draw, [names, *parts[part]], ",", "\n"))
     frames = {part: read_table(tmp_path / f"{part}.csv").frame for part in PARTS}
-    identity = {"name": "toy", "dataset": "csv", "options": {}}
+    identity = {"name": "toy", "dataset": "csv", "options": {"label": "click"}}
     encode(Source(parts=frames, label="click", columns=columns, min_count=2, buckets=8), tmp_path / "toy", identity)
     prepared = open_prepared(tmp_path / "toy")
 

@@ -153,7 +153,9 @@ def test_on_a_gpu_a_part_may_take_a_share_of_the_free_memory(monkeypatch: pytest
 
 def test_offsets_put_the_fields_side_by_side(cache: Path) -> None:
     prepared = ensure_prepared("synthetic", {"rows": 2000, "cardinalities": [3, 20, 50]})
-    [(batch, _)] = prepared.fold(CPU).train.batches(2000)
+    train = prepared.fold(CPU).train
+    assert isinstance(train, Rows)
+    [(batch, _)] = train.batches(2000)
     ids = batch.numpy()
     start = 0
     for field, counts in zip(prepared.schema.fields, prepared.value_counts(), strict=True):

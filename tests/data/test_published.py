@@ -108,6 +108,42 @@ def test_a_damaged_archive_is_named_and_nothing_is_left(tmp_path: Path) -> None:
     assert not list((tmp_path / "cache" / "datasets").glob("[!.]*"))
 
 
+def test_criteo_x4_as_fuxictr_has_it(cache: Path, tmp_path: Path) -> None:
+    """FuxiCTR's rule in its own order (Tokenizer of 2.3.10): entries for the values of enough rows, then one for whatever has no entry."""
+    random = np.random.default_rng(3)
+    made = dataset("criteo_x4")
+    counts = {"train": 400, "valid": 60, "test": 60}
+    for part, rows in counts.items():
+        columns = {
+            name: random.choice(["", "0", "1", "7", "30", "1000", "rare"], rows, p=(0.2, 0.2, 0.2, 0.2, 0.1, 0.09, 0.01))
+            for name in made.needed()
+        }
+        pl.DataFrame({made.label: [n % 2 for n in range(rows)], **columns}).write_csv(tmp_path / f"{part}.csv")
+    apart, merged = (prepare("criteo_x4", options, tmp_path, True) for options in ({}, {"missing_as_rare": True}))
+    assert merged.folder != apart.folder and merged.fingerprint != apart.fingerprint
+    assert [f.cardinality for f in merged.schema.fields] == [f.cardinality for f in apart.schema.fields]  # row 0 is then FuxiCTR's padding
+    files = {part: pl.read_csv(tmp_path / f"{part}.csv", infer_schema=False) for part in counts}
+    for place, field in enumerate(merged.schema.fields):
+        number = field.name.startswith("I")
+
+        def token(cell: str | None, number: bool = number) -> int | str:
+            if not number or cell == "rare":  # FuxiCTR would refuse a text among numbers
+                return cell or ""
+            value = int(cell or 0)
+            return math.floor(math.log(value) ** 2) if value > 2 else value
+
+        seen = Counter(map(token, files["train"][field.name]))
+        vocabulary = {value: index for index, value in enumerate((v for v, n in seen.items() if n >= 10 and v != (0 if number else "")), 1)}
+        other = len(vocabulary) + 1
+        for part in counts:
+            theirs = [vocabulary.get(token(cell), other) for cell in files[part][field.name]]
+            ours = merged.arrays(part)[0][:, place].tolist()
+            assert len(set(zip(theirs, ours, strict=True))) == len(set(theirs)) == len(set(ours))  # one to one
+            assert [id_ == 1 for id_ in ours] == [id_ == other for id_ in theirs]
+        assert merged.value_counts()[place][0] == 0 < apart.value_counts()[place][0]
+        assert merged.value_counts()[place].sum() == counts["train"]
+
+
 def test_log_squares_are_those_of_the_formula() -> None:
     texts = ["", "0", "1", "2", "3", "7", "8", "20", "-1", "-2", "1382", "65535", "57"]
     for otherwise in (0, 2):

@@ -10,8 +10,8 @@ import torch
 
 from benchmark import plugins
 from benchmark.config import Training
-from benchmark.data.ensure import ensure_prepared
-from benchmark.data.store import Prepared
+from benchmark.data.ensure import ensure_prepared, ensure_recorded
+from benchmark.data.store import PARTS, Prepared
 from benchmark.errors import UserError
 from benchmark.metrics.ctr import auc
 
@@ -23,12 +23,40 @@ def make(**options: object) -> Any:
 def test_known_bayes_metrics_equal_an_independent_recomputation() -> None:
     dataset = make(rows=3000)
     known = dataset.load(None).known
+    _, probability, _ = dataset.draw()
+    for part, rows in (("valid", slice(2400, 2700)), ("test", slice(2700, 3000))):
+        p = probability[rows]
+        weights = np.outer(p, 1 - p) * (1 - np.eye(len(p)))
+        ahead = np.greater.outer(p, p) + np.equal.outer(p, p) / 2
+        assert known[f"{part}/bayes_auc"] == pytest.approx((weights * ahead).sum() / weights.sum(), abs=1e-12)
+        assert known[f"{part}/bayes_logloss"] == pytest.approx(-np.mean(p * np.log(p) + (1 - p) * np.log(1 - p)), abs=1e-12)
+
+
+def test_known_bayes_metrics_of_one_draw_of_labels() -> None:
+    dataset = make(rows=3000, expected_metrics=False)
+    known = dataset.load(None).known
     _, probability, labels = dataset.draw()
     for part, rows in (("valid", slice(2400, 2700)), ("test", slice(2700, 3000))):
         p, y = probability[rows], labels[rows]
         pairs = p[y == 1][:, None] - p[y == 0]
         assert known[f"{part}/bayes_auc"] == pytest.approx(((pairs > 0) + (pairs == 0) / 2).mean(), abs=1e-12)
         assert known[f"{part}/bayes_logloss"] == pytest.approx(-np.mean(np.log(np.where(y == 1, p, 1 - p))), abs=1e-12)
+
+
+def test_expected_metrics_change_nothing_but_the_measure(cache: Path) -> None:
+    """The same rows and labels, other metrics: so it is other data, with a note. What it was called before stays as it was."""
+    exact, sampled = (ensure_prepared("synthetic", {"rows": 1000, "expected_metrics": on}) for on in (True, False))
+    for part in PARTS:
+        for one, other in zip(exact.arrays(part), sampled.arrays(part), strict=True):
+            assert np.array_equal(one, other)
+    assert exact.fingerprint != sampled.fingerprint and exact.notes and not sampled.notes
+    assert (exact.recorded, sampled.recorded) == ({"rows": 1000, "expected_metrics": True}, {"rows": 1000})
+    assert ensure_prepared("synthetic", {"rows": 1000}).fingerprint == exact.fingerprint
+    for prepared in (exact, sampled):
+        assert ensure_recorded("synthetic", prepared.recorded).fingerprint == prepared.fingerprint
+    valid = exact.fold(torch.device("cpu")).valid
+    assert valid.probabilities is not None
+    assert np.array_equal(valid.probabilities.numpy(), make(rows=1000).draw()[1][800:900])  # to the last bit
 
 
 def test_labels_come_from_the_probability() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from test_reductions import SCHEMA, batch, built, step
 from test_references import array
 
 from benchmark import plugins
-from benchmark.contracts import Backbone
+from benchmark.contracts import Backbone, CTRModel
 from benchmark.errors import Incompatible, UserError
 from benchmark.metrics.spectral import effective_rank
 
@@ -26,6 +27,11 @@ def recipe() -> Backbone:
     """DCNv2 without dropout, whose masks would differ with the rows that a criterion draws."""
     found: Backbone = plugins.make("backbones", "dcnv2", {"dropout": 0.0, "depth": 2, "hidden": [8, 6]})
     return found
+
+
+def absolute(method: str, backbone: Backbone, scale: int, **options: Any) -> CTRModel:
+    """The penalty is its weight times the criterion, without a training that finds its share."""
+    return built(method, backbone, scale, weighs="absolute", **options)
 
 
 def cov(x: Array, i: int, j: int) -> float:
@@ -83,7 +89,7 @@ ALL = (*BY_FIELD, *ON_SETS, "orthogonal_reg")
 @pytest.mark.parametrize("rows", [16, 9])
 def test_the_mean_over_fields_of_a_criterion_on_the_batch_matrix(method: str, rows: int) -> None:
     """Nine rows are fewer than the width."""
-    model = built(method, recipe(), 3, weight=0.5).double().train()
+    model = absolute(method, recipe(), 3, weight=0.5).double().train()
     ids = batch(rows)[0]
     embedded = array(model.table())[ids.numpy()]  # type: ignore[arg-type]
     expected = 0.5 * np.mean([BY_FIELD[method](embedded[:, f]) for f in range(FIELDS)])
@@ -94,7 +100,7 @@ def test_the_mean_over_fields_of_a_criterion_on_the_batch_matrix(method: str, ro
 @pytest.mark.parametrize("target", ["identity", "scaled_identity"])
 def test_orthogonal_reg_sums_over_all_blocks(target: str) -> None:
     """Scaled: with the λ that is best for each block, found here by least squares."""
-    model = built("orthogonal_reg", recipe(), 2, weight=0.5, target=target).double().train()
+    model = absolute("orthogonal_reg", recipe(), 2, weight=0.5, target=target).double().train()
     expected = 0.0
     for layer in model.interaction.layers:  # type: ignore[union-attr]
         weight = array(layer.linear.weight)[0].T  # of columns, as in the paper
@@ -110,7 +116,7 @@ def test_orthogonal_reg_sums_over_all_blocks(target: str) -> None:
 
 
 def test_set_similarity_is_the_mean_square_of_the_singular_values_between_sets() -> None:
-    model = built("set_similarity_reg", recipe(), 3, weight=0.5).double().train()
+    model = absolute("set_similarity_reg", recipe(), 3, weight=0.5).double().train()
     ids = batch()[0]
     embedded = array(model.table())[ids.numpy()]  # type: ignore[arg-type]
     squares = [
@@ -122,7 +128,7 @@ def test_set_similarity_is_the_mean_square_of_the_singular_values_between_sets()
 
 
 def test_decorrelated_experts_sum_the_mean_correlation_of_each_pair() -> None:
-    model = built("decorrelated_experts", recipe(), 3, weight=0.5).double().train()
+    model = absolute("decorrelated_experts", recipe(), 3, weight=0.5).double().train()
     output = model(batch()[0])
     last = array(output.states[-1]).reshape(16, 3, -1)
     expected = 0.0
@@ -134,11 +140,11 @@ def test_decorrelated_experts_sum_the_mean_correlation_of_each_pair() -> None:
 
 @pytest.mark.parametrize("method", ALL)
 def test_there_is_no_penalty_in_evaluation_and_a_negative_weight_is_refused(method: str) -> None:
-    model = built(method, recipe(), 3)
+    model = absolute(method, recipe(), 3)
     assert float(model.train()(batch()[0]).penalty.detach()) != 0
     assert float(model.eval()(batch()[0]).penalty) == 0
     with pytest.raises(UserError, match=f"{method}: weight = -1.0; it must not be negative"):
-        built(method, recipe(), 3, weight=-1.0)
+        absolute(method, recipe(), 3, weight=-1.0)
 
 
 @pytest.mark.parametrize("method", ALL)
@@ -158,7 +164,7 @@ def test_without_weight_it_is_the_plain_model(method: str) -> None:
 @pytest.mark.parametrize("rows", [1, 2, 64])
 def test_gradients_stay_finite(method: str, std: float, rows: int) -> None:
     """Field a is constant, b nearly so, c has fewer values than the width of 12; and embeddings are as at the start of training."""
-    model = built(method, recipe(), 3, weight=1.0).train()
+    model = absolute(method, recipe(), 3, weight=1.0).train()
     table = model.table()
     assert table is not None
     torch.nn.init.normal_(table, std=std, generator=torch.Generator().manual_seed(1))
@@ -179,7 +185,7 @@ def test_gradients_stay_finite(method: str, std: float, rows: int) -> None:
 @pytest.mark.parametrize("method", ALL)
 def test_a_training_that_diverges_ends_as_such(method: str) -> None:
     """The loss is found to be no number at the epoch's end: until then no decomposition may raise."""
-    model = built(method, recipe(), 3).train()
+    model = absolute(method, recipe(), 3).train()
     table = model.table()
     assert table is not None
     torch.nn.init.constant_(table, math.inf)
@@ -189,7 +195,7 @@ def test_a_training_that_diverges_ends_as_such(method: str) -> None:
 
 @pytest.mark.parametrize("method", BY_FIELD)
 def test_the_criterion_alone_mends_a_collapsed_table(method: str) -> None:
-    model = built(method, recipe(), 3, weight=1.0).train()
+    model = absolute(method, recipe(), 3, weight=1.0).train()
     table = model.table()
     assert table is not None
     with torch.no_grad():  # one direction, of a standard deviation of 1, and little else
@@ -211,25 +217,25 @@ def test_the_criterion_alone_mends_a_collapsed_table(method: str) -> None:
 
 @pytest.mark.parametrize("method", ON_SETS)
 def test_one_set_has_nothing_to_compare(method: str) -> None:
-    assert float(built(method, recipe(), 1).train()(batch()[0]).penalty) == 0
+    assert float(absolute(method, recipe(), 1).train()(batch()[0]).penalty) == 0
     with pytest.raises(UserError, match=r"width 12 .* is not divisible by 5 sets"):
-        built(method, recipe(), 3, sets=5)
+        absolute(method, recipe(), 3, sets=5)
 
 
 @pytest.mark.parametrize("method", ["uniformity", "decorrelated_experts"])
 def test_a_batch_may_have_more_rows_than_are_drawn(method: str) -> None:
-    model = built(method, recipe(), 3, rows=8).train()
+    model = absolute(method, recipe(), 3, rows=8).train()
     assert math.isfinite(float(model(batch(50)[0]).penalty.detach()))
     with pytest.raises(UserError, match="rows = 1; it must be at least 2"):
-        built(method, recipe(), 3, rows=1)
+        absolute(method, recipe(), 3, rows=1)
 
 
 @pytest.mark.parametrize("name", ["xdeepfm", "finalmlp"])
 def test_orthogonal_reg_says_which_backbone_has_no_blocks(name: str) -> None:
     with pytest.raises(Incompatible, match=f"{name}: its interaction weights are no d x d blocks"):
-        built("orthogonal_reg", plugins.make("backbones", name, {}), 1)
+        absolute("orthogonal_reg", plugins.make("backbones", name, {}), 1)
 
 
 def test_the_coding_rate_needs_a_distortion() -> None:
     with pytest.raises(UserError, match=r"distortion = 0\.0; it must be greater than 0"):
-        built("coding_rate", recipe(), 3, distortion=0.0)
+        absolute("coding_rate", recipe(), 3, distortion=0.0)

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmark.metrics.layers import layer_metrics
 from benchmark.metrics.spectral import (
     METRICS,
     centred,
     gaussian_reference,
-    layer_metrics,
     metrics,
     spectrum,
     spectrum_of_gram,
@@ -228,7 +228,7 @@ def test_rows_of_fields_with_fewer_values_than_columns_stay_out_of_the_means() -
 def test_layer_is_cut_into_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.randn(30, 2, 7, 3)
     whole = layer_metrics(x)
-    monkeypatch.setattr("benchmark.metrics.spectral.LAYER_CHUNK", 2 * 30 * 6)
+    monkeypatch.setattr("benchmark.metrics.layers.LAYER_CHUNK", 2 * 30 * 6)
     assert layer_metrics(x) == pytest.approx(whole, rel=1e-12)
 
 

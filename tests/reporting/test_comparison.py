@@ -11,7 +11,7 @@ from benchmark.errors import UserError
 from benchmark.metrics.statistics import rank_correlation
 from benchmark.records import Record
 from benchmark.reporting.comparison import compare, correlations, costs, differences
-from benchmark.reporting.groups import FEWEST, groups
+from benchmark.reporting.groups import FEWEST, PLAIN, REPEATED, groups
 
 
 def case() -> list[Record]:
@@ -111,6 +111,19 @@ def test_correlations_need_several_methods() -> None:
     assert table["spectral/layer0/batch/effective_rank_over_gaussian"] == f"{expected:+.2f} (5)"
     assert expected is not None and table["spectral/layerlast/batch/effective_rank_over_gaussian"] == f"{-expected:+.2f} (5)"
     assert table["spectral/table/information_abundance_over_gaussian"] == "-"
+
+
+def test_batch_matrices_are_compared_in_one_ratio() -> None:
+    """In the newer one where all records have it."""
+    old, new = (f"spectral/layer0/batch/effective_rank{ratio}" for ratio in (PLAIN, REPEATED))
+    base = {"spectral/layer0/batch/effective_rank": 1.0}
+    members = [record(f"m{i}", 0, 0.8 + i / 100, metrics={**base, old: 1.0 + i, new: 2.0 - i}) for i in range(FEWEST)]
+    for found, expected in (
+        (members, {new: "-1.00 (5)"}),
+        ([*members, record("m9", 0, 0.9, metrics={**base, old: 9.0})], {old: "+1.00 (6)"}),
+    ):
+        table = {row[0]: row[1] for row in correlations(groups(found))[1]}
+        assert expected.items() <= table.items() and not {old, new} - expected.keys() <= table.keys()
 
 
 def test_nothing_to_compare_with_is_said() -> None:

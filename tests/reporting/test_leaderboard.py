@@ -200,6 +200,20 @@ def test_metrics_and_cost_of_a_row() -> None:
             assert part in text
 
 
+def test_auc_on_unseen_pairs_is_shown_where_a_row_has_it() -> None:
+    counts = {"test/rows_unseen_pairs": 20_516.0, "test/positives_unseen_pairs": 1_192.0}
+    found = [record(seed=seed, metrics={**counts, "test/auc_unseen_pairs": 0.7 + seed / 50}) for seed in (0, 1)]
+    board = rows([*found, record("older")])
+    for text in (render(board, "table"), render(board, "markdown")):
+        assert "unseen" in text and "0.71000" in text
+        assert "AUC unseen pairs: over 20,516 test rows, 1,192 of them positive" in text
+    second, first = sorted(json.loads(render(board, "json")), key=lambda row: row["method"])
+    assert first["test_auc_unseen_pairs_mean"] == pytest.approx(0.71) and first["test_auc_unseen_pairs_sd"] == pytest.approx(0.01 * 2**0.5)
+    assert (first["unseen_pairs_rows"], first["unseen_pairs_positives"]) == (20_516, 1_192)
+    assert second["test_auc_unseen_pairs_mean"] is None and second["unseen_pairs_rows"] is None
+    assert "unseen" not in render(rows([record("older")]), "table")
+
+
 def test_json_keys_in_their_order_and_null_where_unknown() -> None:
     content = json.loads(render(rows([record(), record("m", auc=None, status="failed", reason="why")]), "json"))
     for entry in content:
@@ -230,7 +244,7 @@ def realistic() -> list[Record]:
 
 def test_table_is_readable() -> None:
     text = render(rows(realistic()), "table")
-    assert max(map(len, text.splitlines())) <= 170
+    assert max(map(len, text.splitlines())) <= 200
     assert text.count("note: train differs") == 1
     assert "diverged: roblock, dcnv2, scale 1, depth 3: training loss nan in epoch 3" in text
     assert "sanity rows" in text and "sanity rows" not in render(rows([record()]), "table")

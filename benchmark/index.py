@@ -1,0 +1,205 @@
+"""The index of a folder of records: one row a file, what boards are made of as columns and blobs, so that nobody parses JSON for them.
+
+Never a second truth: a row counts only while its file has the same time of change, size and inode; what has changed is read again. A file
+of the index that is missing, damaged or of another version is made anew; where none can be written, everything is read from the records.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+SETTLED = 0.1  # seconds after its last change in which a file may change once more without another time of change
+KEPT = 64  # records whose rest stays in memory
+WAIT = 10.0  # seconds for another process that writes
+TEXTS = ("cell", "settings", "notes", "fingerprints", "metric_names", "cost_names")  # columns of few different values, kept once
+
+
+class State(NamedTuple):
+    """Of a file: equal as long as it was neither written, edited nor replaced."""
+
+    mtime: int  # ns
+    size: int
+    inode: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> State:
+        return cls(found.st_mtime_ns, found.st_size, found.st_ino)
+
+    @property
+    def is_settled(self) -> bool:
+        return abs(time.time() - self.mtime / 1e9) > SETTLED
+
+
+class Row(NamedTuple):
+    """One record. The columns of ``TEXTS`` are JSON; numbers are float64 in the order of their names."""
+
+    name: str  # of the file
+    mtime: int
+    size: int
+    inode: int
+    digest: str  # of the file's bytes
+    cell: str
+    settings: str
+    stage: str
+    seed: int
+    draw: int
+    budget: int
+    status: str
+    reason: str
+    frames: str
+    started: float  # seconds since 1970; 0 where the record does not say
+    notes: str
+    fingerprints: str
+    metric_names: str
+    metrics: bytes
+    cost_names: str
+    cost: bytes
+
+    @property
+    def state(self) -> State:
+        return State(self.mtime, self.size, self.inode)
+
+
+COLUMNS = Row._fields
+CREATE = (
+    "CREATE TABLE IF NOT EXISTS texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, checksum)",
+    f"CREATE TABLE IF NOT EXISTS records (name PRIMARY KEY, {', '.join(COLUMNS[1:])}, checksum) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS rest (name PRIMARY KEY, digest, content)",
+)
+
+
+class Index:
+    """``version`` stands for what rows mean: a file of another one is made anew. What cannot be read or written raises nothing: it is not
+    there.
+    """
+
+    def __init__(self, path: Path, version: int) -> None:
+        self._path, self._version = path, version
+        self._reader: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, str], Mapping[str, Any]] = OrderedDict()
+
+    def load(self) -> dict[str, Row]:
+        """Name of the file -> its row; empty where the index is missing, and where it is damaged or of another version: then it goes."""
+        if not self._path.exists():
+            return {}
+        try:
+            with closing(self._open("ro")) as connection:
+                if connection.execute("PRAGMA user_version").fetchone()[0] != self._version:
+                    raise ValueError("another version")
+                texts = {}
+                for key, text, checksum in connection.execute("SELECT id, text, checksum FROM texts"):
+                    if _checksum(text) != checksum:
+                        raise ValueError("damaged")
+                    texts[key] = text
+                places = [COLUMNS.index(name) for name in TEXTS]
+                found = {}
+                for *values, checksum in connection.execute(f"SELECT {', '.join(COLUMNS)}, checksum FROM records"):
+                    if _checksum(values) != checksum:
+                        raise ValueError("damaged")
+                    for place in places:
+                        values[place] = texts[values[place]]
+                    found[values[0]] = Row(*values)
+                return found
+        except sqlite3.OperationalError:
+            return {}  # locked for long, or not to be opened: no reason to throw it away
+        except (sqlite3.DatabaseError, KeyError, TypeError, ValueError, UnicodeDecodeError):
+            self.drop()
+            return {}
+
+    def drop(self) -> None:
+        """Throw the file away; the next ``save`` makes a new one."""
+        self._close()
+        with suppress(OSError):
+            self._path.unlink()
+
+    def save(self, rows: Collection[tuple[Row, Mapping[str, Any]]], gone: Collection[str]) -> None:
+        """Put in rows, each with the rest of its record as JSON types, and take out the names of ``gone``: all of it or nothing."""
+        if not rows and not gone:
+            return
+        try:
+            self._path.parent.mkdir(exist_ok=True)
+            ignore = self._path.with_name(".gitignore")
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+            with closing(self._open("rwc")) as connection:
+                connection.execute("PRAGMA synchronous = OFF")  # a crash of the machine costs the index, which is made again
+                connection.execute("BEGIN IMMEDIATE")
+                self._write(connection, rows, gone)
+                connection.execute("COMMIT")
+        except sqlite3.OperationalError:
+            pass  # read-only, full, or locked for long
+        except sqlite3.DatabaseError:
+            self.drop()
+        except OSError:
+            pass
+
+    def rest(self, name: str, digest: str) -> Mapping[str, Any] | None:
+        """What ``save`` was given beside the row of that digest; None where it is not there any more."""
+        with self._lock:
+            if (name, digest) in self._kept:
+                self._kept.move_to_end((name, digest))
+                return self._kept[name, digest]
+            try:
+                if self._reader is None:
+                    self._reader = self._open("ro")
+                row = self._reader.execute("SELECT content FROM rest WHERE name = ? AND digest = ?", (name, digest)).fetchone()
+                content: Mapping[str, Any] | None = None if row is None else json.loads(zlib.decompress(row[0]))
+            except (sqlite3.Error, zlib.error, ValueError, TypeError):
+                self._close()
+                return None
+            if content is not None:
+                self._kept[name, digest] = content
+                if len(self._kept) > KEPT:
+                    self._kept.popitem(last=False)
+            return content
+
+    def _open(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self._path.absolute().as_uri()}?mode={mode}"
+        return sqlite3.connect(uri, uri=True, timeout=WAIT, isolation_level=None, check_same_thread=False)
+
+    def _close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _write(self, connection: sqlite3.Connection, rows: Iterable[tuple[Row, Mapping[str, Any]]], gone: Iterable[str]) -> None:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, self._version):
+            return  # another process has made it anew with other code
+        for statement in CREATE:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {self._version}")
+        known: dict[str, int] = {}
+        for row, rest in rows:
+            values: list[Any] = list(row)
+            for column in TEXTS:
+                place = COLUMNS.index(column)
+                values[place] = known.get(values[place]) or known.setdefault(values[place], _text_id(connection, values[place]))
+            marks = ", ".join("?" * (len(COLUMNS) + 1))
+            connection.execute(f"INSERT OR REPLACE INTO records VALUES ({marks})", (*values, _checksum(values)))
+            packed = zlib.compress(json.dumps(rest, separators=(",", ":")).encode(), 1)
+            connection.execute("INSERT OR REPLACE INTO rest VALUES (?, ?, ?)", (row.name, row.digest, packed))
+        for table in ("records", "rest"):
+            connection.executemany(f"DELETE FROM {table} WHERE name = ?", ((name,) for name in gone))
+
+
+def _text_id(connection: sqlite3.Connection, text: str) -> int:
+    connection.execute("INSERT OR IGNORE INTO texts (text, checksum) VALUES (?, ?)", (text, _checksum(text)))
+    found: int = connection.execute("SELECT id FROM texts WHERE text = ?", (text,)).fetchone()[0]
+    return found
+
+
+def _checksum(values: Any) -> int:
+    """SQLite notices a file that was cut off, not one with a bit turned over."""
+    return zlib.crc32(repr(values).encode())

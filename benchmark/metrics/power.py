@@ -1,0 +1,62 @@
+"""How many seeds a verdict takes: the power of t tests by the noncentral t distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scipy import stats
+
+POWER = 0.8
+MOST = 10_000  # seeds that are looked through for an answer
+
+
+def power_to_tell(difference: float, sd: float, n: int, level: float = 0.05, degrees: int = 1) -> float:
+    """Power of the two-sided test of a paired difference over ``n`` seeds.
+
+    sd: of a paired difference, which is √2 times the residual one of the two-way model; degrees: of freedom that each seed after the first
+    adds: 1 for a pair by itself, the number of methods less one where the variance is pooled over a cell.
+    """
+    df = degrees * (n - 1)
+    if df < 1:
+        return 0.0
+    limit, shift = float(stats.t.isf(level / 2, df)), abs(difference) * n**0.5 / sd
+    return float(stats.nct.sf(limit, df, shift) + stats.nct.cdf(-limit, df, shift))
+
+
+def power_to_equate(difference: float, delta: float, sd: float, n: int, level: float = 0.05, degrees: int = 1) -> float:
+    """Power of two one-sided tests to show that a difference lies within ± ``delta``, other arguments as of ``power_to_tell``.
+
+    The chance that both reject is at least the sum of their powers less one, and this where neither is near 0 (Julious, Stat. Med. 2004).
+    """
+    df = degrees * (n - 1)
+    if df < 1:
+        return 0.0
+    limit, scale = float(stats.t.isf(level, df)), n**0.5 / sd
+    below = stats.nct.cdf(-limit, df, (difference - delta) * scale)
+    above = stats.nct.sf(limit, df, (difference + delta) * scale)
+    return max(0.0, float(below + above - 1))
+
+
+def seeds_to_tell(difference: float, sd: float, level: float = 0.05, degrees: int = 1, power: float = POWER) -> int:
+    """The fewest seeds with which a difference is told from 0 with ``power``; ``MOST`` where no number below it does."""
+    return _fewest(lambda n: power_to_tell(difference, sd, n, level, degrees), power)
+
+
+def seeds_to_equate(difference: float, delta: float, sd: float, level: float = 0.05, degrees: int = 1, power: float = POWER) -> int:
+    """The fewest seeds with which a difference is shown to lie within ± ``delta``; ``MOST`` where no number below it does."""
+    if abs(difference) >= delta:
+        return MOST
+    return _fewest(lambda n: power_to_equate(difference, delta, sd, n, level, degrees), power)
+
+
+def _fewest(power_of: Callable[[int], float], power: float) -> int:
+    """By doubling and bisection: power grows with n."""
+    low, high = 1, 2
+    while power_of(high) < power:
+        low, high = high, 2 * high
+        if high > MOST:
+            return MOST
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power_of(middle) >= power else (middle, high)
+    return high

@@ -1,0 +1,142 @@
+"""Boards drawn at random, thousands at once: how often verdicts are wrong, how often they come, and how many seeds they take.
+
+The rules are those of benchmark/metrics/verdicts.py, written for arrays; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from benchmark.metrics.sequential import FIRST_LOOK, looks, sequential_p
+from benchmark.metrics.verdicts import LEVEL
+
+Array = NDArray[np.float64]
+AT_ONCE = 1000  # boards, for the sake of memory
+ABOVE, BELOW, EQUAL, UNDECIDED = 1, -1, 2, 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A board: so many cells, each a control and methods whose differences to it are ``differences``, (methods,); seeds without looks, or
+    looked at after each."""
+
+    cells: int
+    differences: tuple[float, ...]
+    seeds: int  # at most
+    sd: float  # of a paired difference
+    sequential: bool
+    delta: float
+    level: float = LEVEL
+    sd_ratio: float = 1.0  # of the last method's residuals over the others': the model says 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdicts:
+    """Of each row of each board, (boards, cells, methods)."""
+
+    verdict: NDArray[np.int64]  # ABOVE, BELOW, EQUAL, UNDECIDED
+    seeds: NDArray[np.int64]
+    design: Design
+
+    def false_differences(self) -> float:
+        """Share of the boards on which at least one row without a difference is said to have one, or one of the wrong sign."""
+        truth = np.sign(self.design.differences)
+        told = np.abs(self.verdict) == 1
+        return float((told & (self.verdict != truth)).any((1, 2)).mean())
+
+    def false_equalities(self) -> float:
+        """Share of the boards on which at least one row with a difference of δ or more is said to be equal."""
+        apart = np.abs(self.design.differences) >= self.design.delta
+        return float(((self.verdict == EQUAL) & apart).any((1, 2)).mean())
+
+    def told(self) -> float:
+        """Share of the rows with a difference that are said to have it: the power of a row."""
+        truth = np.sign(self.design.differences)
+        return float((self.verdict == truth)[..., truth != 0].mean()) if truth.any() else float("nan")
+
+    def equated(self) -> float:
+        """Share of the rows without a difference that are said to be equal."""
+        same = np.array(self.design.differences) == 0
+        return float((self.verdict == EQUAL)[..., same].mean()) if same.any() else float("nan")
+
+    def trainings(self) -> float:
+        """Of a board in the mean, controls included: a control has as many seeds as any of its rows."""
+        return float((self.seeds.sum((1, 2)) + self.seeds.max(2).sum(1)).mean())
+
+
+def simulate(design: Design, boards: int, seed: int = 0) -> Verdicts:
+    """Verdicts on ``boards`` boards: normal residuals, an estimated variance and so t tests, Holm's rule over the board."""
+    draw = np.random.default_rng(seed)
+    parts = [_judged(_values(design, min(AT_ONCE, boards - start), draw), design) for start in range(0, boards, AT_ONCE)]
+    verdict, seeds = (np.concatenate(found) for found in zip(*parts, strict=True))
+    return Verdicts(verdict=verdict, seeds=seeds, design=design)
+
+
+def _values(design: Design, boards: int, draw: np.random.Generator) -> Array:
+    """(boards, cells, control and methods, seeds). Effects of seeds are left out: they cancel in every quantity that is computed."""
+    methods = len(design.differences)
+    scale = np.full(methods + 1, design.sd / 2**0.5)
+    scale[-1] *= design.sd_ratio
+    residuals = draw.normal(size=(boards, design.cells, methods + 1, design.seeds)) * scale[:, None]
+    return np.asarray(residuals + np.array([0.0, *design.differences])[:, None])
+
+
+def _judged(y: Array, design: Design) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    at = looks(design.seeds) if design.sequential else (design.seeds,)
+    difference = y[:, :, 1:] - y[:, :, :1]
+    shape = difference.shape[:3]
+    p = np.ones((3, *shape))  # one-sided: above, below, equal
+    verdict, seeds = np.zeros(shape, np.int64), np.full(shape, FIRST_LOOK)
+    for n in at:
+        free = verdict == UNDECIDED
+        seeds[free] = n
+        variance, df = _pooled(y, seeds)
+        mean = difference[..., :n].mean(3)
+        se = (2 * variance / n) ** 0.5
+        df = np.broadcast_to(df[..., None], shape)
+        scale = se[..., None]
+        one_sided = [mean / scale, -mean / scale, (design.delta - np.abs(mean)) / scale]
+        for which, t in enumerate(one_sided):
+            now = np.asarray(stats.t.sf(t[free], df[free]))
+            now = sequential_p(now, n, at) if design.sequential else now
+            p[which][free] = np.minimum(p[which][free], now)
+        two_sided = _holm(np.minimum(1, 2 * p[:2].min(0))) <= design.level
+        verdict[free & two_sided] = np.where(p[0] < p[1], ABOVE, BELOW)[free & two_sided]
+        equal = (verdict == UNDECIDED) & (_holm(p[2]) <= design.level)
+        verdict[equal] = EQUAL
+    return verdict, seeds
+
+
+def _pooled(y: Array, seeds: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:
+    """Residual variance and degrees of freedom of each cell, (boards, cells), where row m has its first ``seeds`` seeds.
+
+    The rows in the order of their seeds, the longest first, are turned into orthonormal contrasts of each with the mean of those before it
+    (Helmert): they are independent, free of the seeds' effects, and the contrast of a row is there for all of its seeds.
+    """
+    boards, cells, _ = seeds.shape
+    order = np.argsort(-seeds, axis=2, kind="stable")
+    rows = np.concatenate([np.zeros((boards, cells, 1), np.int64), order + 1], 2)
+    ordered = np.take_along_axis(y, rows[..., None], 2)
+    length = np.take_along_axis(seeds, order, 2)
+    count = np.arange(1, y.shape[2])
+    before = np.cumsum(ordered, 2)[:, :, :-1] / count[:, None]
+    contrast = (before - ordered[:, :, 1:]) * ((count / (count + 1)) ** 0.5)[:, None]
+    there = np.arange(y.shape[3]) < length[..., None]
+    centre = np.where(there, contrast, 0).sum(3, keepdims=True) / length[..., None]
+    squares = (np.where(there, contrast - centre, 0) ** 2).sum((2, 3))
+    df = (length - 1).sum(2)
+    return squares / df, df
+
+
+def _holm(p: Array) -> Array:
+    """p adjusted over the rows of each board."""
+    flat = p.reshape(len(p), -1)
+    order = np.argsort(flat, axis=1, kind="stable")
+    steps = np.take_along_axis(flat, order, 1) * (flat.shape[1] - np.arange(flat.shape[1]))
+    adjusted = np.empty_like(flat)
+    np.put_along_axis(adjusted, order, np.minimum(1, np.maximum.accumulate(steps, 1)), 1)
+    return adjusted.reshape(p.shape)

@@ -1,0 +1,228 @@
+"""What a board knows of each row: above its control, below it, equal within ±δ, or undecided. The model is docs/mathematics.md §5.1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from benchmark.metrics.power import seeds_to_equate, seeds_to_tell
+from benchmark.metrics.sequential import looks, sequential_p
+
+Verdict = Literal["above", "below", "equal", "undecided"]
+Values = Mapping[int, float]  # seed -> value
+Key = tuple[str, str]  # cell, row
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The rows of one cell, and the control that each is compared with."""
+
+    control: Values
+    rows: Mapping[str, Values]
+    max_seeds: Mapping[str, int] = field(default_factory=dict)  # of the rows that were looked at after every seed up to so many
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """One row against its control. Both p are Holm's, over all rows that were judged together; None: no variance is known yet."""
+
+    verdict: Verdict | None
+    difference: float | None = None  # mean of the paired ones
+    n: int = 0  # pairs
+    sd: float | None = None  # of a paired difference: √2 σ of the cell's two-way model
+    df: int | None = None  # of sd
+    low: float | None = None  # 95 % interval from the pooled sd; not adjusted for the number of rows or looks
+    high: float | None = None
+    p_difference: float | None = None  # two-sided, of no difference
+    p_equal: float | None = None  # of a difference of δ or more
+    more_seeds: int | None = None  # about so many until a verdict has power .8, were the difference the one seen; None unless undecided
+
+
+NOT_JUDGED = Judgement(verdict=None)
+
+
+class Pool(NamedTuple):
+    variance: float
+    df: int
+    methods: int
+
+
+class _Test(NamedTuple):
+    above: float  # one-sided p of no difference or one below 0
+    below: float
+    equal: float
+
+
+def pooled_variance(values: Mapping[str, Values]) -> Pool:
+    """The residual variance of y = μ_method + β_seed + ε in one cell, by least squares; NaN with 0 degrees of freedom.
+
+    values: method -> seed -> value; any seed may be absent anywhere. Methods that give the same numbers count as one: multi-embedding with
+    one set is single embedding, and its residuals are no evidence of their own.
+    """
+    kept = {canonical: dict(known) for known in values.values() if (canonical := tuple(sorted(known.items())))}
+    seeds = sorted({seed for known in kept.values() for seed in known})
+    cells = [(m, seeds.index(s), value) for m, known in enumerate(kept.values()) for s, value in known.items()]
+    design = np.zeros((len(cells), len(kept) + len(seeds)))
+    for line, (m, s, _) in enumerate(cells):
+        design[line, m] = design[line, len(kept) + s] = 1
+    y = np.array([value for _, _, value in cells])
+    y = y - y.mean() if len(y) else y
+    fitted, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
+    df = len(y) - int(rank)
+    rest = y - design @ fitted
+    rest[np.abs(rest) < 1e-12] = 0  # rounding
+    return Pool(float(rest @ rest) / df if df else float("nan"), df, len(kept))
+
+
+def unequal_noise(values: Mapping[str, Values]) -> float:
+    """p of Bartlett's test that the methods of a cell have one residual variance, over the seeds that all have; 1 where it cannot be asked.
+
+    The methods' residuals share the seeds' means, which makes p a little too large.
+    """
+    seeds = sorted(set.intersection(*(set(known) for known in values.values()))) if values else []
+    distinct = {tuple(known[seed] for seed in seeds) for known in values.values()}
+    if len(seeds) < 3 or len(distinct) < 3:
+        return 1.0
+    table = np.array(sorted(distinct))
+    rest = table - table.mean(0)
+    return float(stats.bartlett(*rest).pvalue) if (rest.std(1) > 1e-12).all() else 1.0
+
+
+def holm(p: Mapping[Key, float]) -> dict[Key, float]:
+    """p adjusted by Holm's step-down rule (Scand. J. Stat. 1979)."""
+    adjusted: dict[Key, float] = {}
+    largest = 0.0
+    for position, key in enumerate(sorted(p, key=lambda k: p[k])):
+        largest = max(largest, min(1.0, (len(p) - position) * p[key]))
+        adjusted[key] = largest
+    return adjusted
+
+
+def t_tests(difference: float, se: float, df: int, delta: float) -> _Test:
+    """One-sided p for above and below 0, and that of two one-sided tests (Schuirmann, 1987) for within ± ``delta``."""
+    if se == 0:  # every pair gives the same: nothing is left to chance
+        return _Test(float(difference <= 0), float(difference >= 0), float(abs(difference) >= delta))
+    above, below = (float(stats.t.sf(sign * difference / se, df)) for sign in (1, -1))
+    equal = max(float(stats.t.sf((delta + sign * difference) / se, df)) for sign in (1, -1))
+    return _Test(above, below, equal)
+
+
+def judge(cells: Mapping[str, Compared], delta: float, level: float = LEVEL) -> dict[Key, Judgement]:
+    """A verdict on every row, Holm's rule over all of them, for differences and for equalities apart.
+
+    A row that was looked at after every seed is looked at again: the looks are gone through from the first on, each with the seeds it had,
+    until one for which seeds are still to come. So verdicts are a function of the values alone, whenever they were made.
+    """
+    return Looks(cells, delta, level).judgements()
+
+
+def due(cells: Mapping[str, Compared], delta: float, level: float = LEVEL) -> dict[Key, int]:
+    """Row -> how many seeds it and its control must have for the next look; only rows that are open and lack some."""
+    return Looks(cells, delta, level).due
+
+
+class Looks:
+    """The looks of a board, gone through."""
+
+    def __init__(self, cells: Mapping[str, Compared], delta: float, level: float) -> None:
+        self._cells, self._delta, self._level = cells, delta, level
+        self._most = {(cell, row): most for cell, c in cells.items() for row, most in c.max_seeds.items() if row in c.rows}
+        self._keys = [(cell, row) for cell, c in cells.items() for row in c.rows]
+        self._p = {key: _Test(1.0, 1.0, 1.0) for key in self._keys}
+        self._decided: dict[Key, Verdict] = {}
+        self._used: dict[Key, int] = {}  # row looked at after every seed -> seeds when it was decided
+        self.due: dict[Key, int] = {}
+        fixed = [key for key in self._keys if key not in self._most]
+        self._look(fixed, None)
+        for n in looks(max(self._most.values(), default=0)):
+            wanted = [key for key, most in self._most.items() if key not in self._decided and most >= n]
+            self.due = {key: n for key in wanted if not self._has(key, n)}
+            if self.due or not wanted:
+                break
+            self._look(wanted, n)
+
+    def _has(self, key: Key, n: int) -> bool:
+        cell = self._cells[key[0]]
+        return all(seed in cell.rows[key[1]] and seed in cell.control for seed in range(n))
+
+    def _look(self, keys: list[Key], n: int | None) -> None:
+        """Test ``keys``, with seeds below ``n``, and decide what Holm's rule lets be decided."""
+        pools: dict[str, Pool] = {}
+        for key in keys:
+            if key[0] not in pools:
+                pools[key[0]] = self._pool(key[0], n)
+            found = self._test(key, pools[key[0]], n)
+            self._p[key] = found if n is None else _Test(*map(min, self._p[key], found))
+        for key, p in holm({key: min(1.0, 2 * min(p.above, p.below)) for key, p in self._p.items()}).items():
+            if p <= self._level and key not in self._decided:
+                self._decided[key] = "above" if self._p[key].above < self._p[key].below else "below"
+        for key, p in holm({key: p.equal for key, p in self._p.items()}).items():
+            if p <= self._level and key not in self._decided:
+                self._decided[key] = "equal"
+        if n is not None:
+            self._used |= {key: n for key in keys if key in self._decided}
+
+    def _pool(self, cell: str, n: int | None) -> Pool:
+        rows = self._cells[cell].rows
+        seeds = {row: self._used.get((cell, row), n if (cell, row) in self._most else None) for row in rows}
+        values = {row: _first(rows[row], seeds[row]) for row in rows}
+        return pooled_variance({"": _first(self._cells[cell].control, n), **{f"row {row}": known for row, known in values.items()}})
+
+    def _test(self, key: Key, pool: Pool, n: int | None) -> _Test:
+        differences = self._differences(key, n)
+        if not differences:
+            return _Test(1.0, 1.0, 1.0)
+        same = len(differences) > 1 and not any(differences)
+        if not same and not pool.df:
+            return _Test(1.0, 1.0, 1.0)
+        se = 0.0 if same else (2 * pool.variance / len(differences)) ** 0.5
+        found = t_tests(float(np.mean(differences)), se, pool.df, self._delta)
+        if n is None:
+            return found
+        return _Test(*(float(p) for p in sequential_p(np.array(found), n, looks(self._most[key]))))
+
+    def _differences(self, key: Key, n: int | None) -> list[float]:
+        row, control = self._cells[key[0]].rows[key[1]], self._cells[key[0]].control
+        return [row[seed] - control[seed] for seed in sorted(row.keys() & control.keys()) if n is None or seed < n]
+
+    def judgements(self) -> dict[Key, Judgement]:
+        p_difference = holm({key: min(1.0, 2 * min(p.above, p.below)) for key, p in self._p.items()})
+        p_equal = holm({key: p.equal for key, p in self._p.items()})
+        open_difference = sum(p > self._level for p in p_difference.values())
+        open_equal = sum(p > self._level for p in p_equal.values())
+        pools = {cell: self._pool(cell, None) for cell in self._cells}
+        found = {}
+        for key in self._keys:
+            differences, pool = self._differences(key, self._used.get(key)), pools[key[0]]
+            n, mean = len(differences), float(np.mean(differences)) if differences else None
+            sd = (2 * pool.variance) ** 0.5 if pool.df else None
+            known = mean is not None and sd is not None
+            half = float(stats.t.isf(0.025, pool.df)) * sd / n**0.5 if mean is not None and sd is not None else None
+            more = None
+            if key not in self._decided and mean is not None and sd:
+                degrees = max(1, pool.methods - 1)
+                tell = seeds_to_tell(mean, sd, self._level / open_difference, degrees) if mean else None
+                same = seeds_to_equate(mean, self._delta, sd, self._level / open_equal, degrees)
+                more = max(1, min(same, tell or same) - n)
+            found[key] = Judgement(
+                verdict=self._decided.get(key, "undecided"),
+                difference=mean,
+                n=n,
+                sd=sd,
+                df=pool.df,
+                low=None if mean is None or half is None else mean - half,
+                high=None if mean is None or half is None else mean + half,
+                p_difference=p_difference[key] if known else None,
+                p_equal=p_equal[key] if known else None,
+                more_seeds=more,
+            )
+        return found
+
+
+def _first(values: Values, n: int | None) -> Values:
+    return values if n is None else {seed: value for seed, value in values.items() if seed < n}

@@ -1,0 +1,113 @@
+"""The numbers of a record in few bytes, with every digit: spectra as tables in JSON, headlines as float64 in the index."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+SPECTRAL = re.compile(r"spectral/(.+)/([^/]+)", re.DOTALL)
+# What a board, a comparison or a row of MLflow asks for. The rest are the fields' spectra, and the less usual ones of tables and layers.
+OTHER_METRICS = re.compile(
+    r"spectral/(table[^/]*/.+/[^/]+"
+    r"|layer\d+/(term/)?(batch_centred|batch_set|flat_centred|instance)/.+"
+    r"|.+/(stable_rank|participation_ratio|numerical_rank|top_share)(_over_gaussian)?)",
+    re.DOTALL,
+)
+
+
+@lru_cache(maxsize=1 << 14)
+def is_headline(name: str) -> bool:
+    """Whether the index has the metric at hand; the others are read when they are asked for."""
+    return OTHER_METRICS.fullmatch(name) is None
+
+
+def packed_metrics(metrics: Mapping[str, float]) -> dict[str, Any]:
+    """{"metrics", "spectra"} of a record's JSON: "spectral/<matrix>/<metric>" as tables with a row a matrix and a column a metric.
+
+    A row that equals an earlier one (of one embedding set, ``table_set`` is ``table``) is the name of that one.
+    """
+    plain: dict[str, float] = {}
+    rows: dict[str, dict[str, float]] = defaultdict(dict)
+    for name, value in metrics.items():
+        match = SPECTRAL.fullmatch(name)
+        if match is None:
+            plain[name] = value
+        else:
+            rows[match[1]][match[2]] = value
+    tables: dict[tuple[str, ...], dict[str, list[float] | str]] = defaultdict(dict)
+    first: dict[tuple[str, ...], str] = {}
+    for matrix, row in rows.items():
+        columns, values = tuple(row), list(row.values())
+        same = first.setdefault((*columns, *map(repr, values)), matrix)
+        tables[columns][matrix] = values if same == matrix else same
+    return {"metrics": plain, "spectra": [{"columns": columns, "rows": found} for columns, found in tables.items()]}
+
+
+def unpacked_metrics(metrics: Mapping[str, Any], spectra: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What was packed. Raises TypeError, KeyError, AttributeError or ValueError for what is none."""
+    found = dict(metrics)
+    for table in spectra:
+        rows = table["rows"]
+        for matrix, row in rows.items():
+            values = rows[row] if isinstance(row, str) else row
+            found |= zip((f"spectral/{matrix}/{column}" for column in table["columns"]), values, strict=True)
+    return found
+
+
+def packed_curve(curve: Sequence[Mapping[str, float]]) -> Any:
+    """{"columns", "rows"} where all epochs have the same numbers, else as it is."""
+    if len({tuple(entry) for entry in curve}) != 1:
+        return curve
+    return {"columns": list(curve[0]), "rows": [list(entry.values()) for entry in curve]}
+
+
+def unpacked_curve(curve: Any) -> Any:
+    """What was packed, or the list that it is in older records. Raises as ``unpacked_metrics``."""
+    return [dict(zip(curve["columns"], row, strict=True)) for row in curve["rows"]] if isinstance(curve, Mapping) else curve
+
+
+def to_bytes(values: Sequence[float]) -> bytes:
+    return struct.pack(f"<{len(values)}d", *values)
+
+
+class Numbers(Mapping[str, float]):
+    """Name -> value over float64 in the order of ``places``, and behind them what ``rest`` reads when it is asked for.
+
+    ``places`` is one object for all records with the same names.
+    """
+
+    __slots__ = ("_blob", "_places", "_rest")
+
+    def __init__(self, places: Mapping[str, int], blob: bytes, rest: Callable[[], Mapping[str, float]] | None = None) -> None:
+        self._places, self._blob, self._rest = places, blob, rest
+
+    @property
+    def headlines(self) -> Mapping[str, int]:
+        """The names that are at hand."""
+        return self._places
+
+    def __getitem__(self, name: str) -> float:
+        place = self._places.get(name)
+        if place is not None:
+            value: float = struct.unpack_from("<d", self._blob, 8 * place)[0]
+            return value
+        if self._rest is None or is_headline(name):
+            raise KeyError(name)
+        return self._rest()[name]
+
+    def __contains__(self, name: object) -> bool:
+        if name in self._places:
+            return True
+        return self._rest is not None and isinstance(name, str) and not is_headline(name) and name in self._rest()
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._places
+        if self._rest is not None:
+            yield from self._rest()
+
+    def __len__(self) -> int:
+        return len(self._places) + (0 if self._rest is None else len(self._rest()))

@@ -1,0 +1,86 @@
+"""What one training gave, and its JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from benchmark.config import Trial
+from benchmark.errors import UserError
+from benchmark.packing import Numbers, packed_curve, packed_metrics, unpacked_curve, unpacked_metrics
+from benchmark.values import from_dict, to_dict
+
+Status = Literal["finished", "diverged", "incompatible", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What one trial gave. ``metrics`` values are finite; what could not be measured is absent."""
+
+    trial: Trial
+    status: Status
+    reason: str = ""  # why, when not finished; in one line, since boards and progress show it in one
+    frames: tuple[str, ...] = ()  # of one that failed: the last places in plug-in and project, "file:line, in function", innermost last
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curve: tuple[Mapping[str, float], ...] = ()  # one entry per epoch
+    cost: Mapping[str, float] = field(default_factory=dict)  # parameters_table, parameters_dense, flops_per_sample, samples_per_second, …
+    environment: Mapping[str, str] = field(default_factory=dict)  # versions, device, host
+    fingerprints: Mapping[str, str] = field(default_factory=dict)  # of the data, and of the code of method, backbone and training
+    notes: tuple[str, ...] = ()  # what every board must say about the data
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", " ".join(self.reason.split())[:500])
+
+    @property
+    def trial_id(self) -> str:
+        return self.trial.trial_id
+
+    @property
+    def headlines(self) -> Iterable[str]:
+        """The names of the metrics that boards are made of, and perhaps others: what is known without reading all of the record."""
+        return self.metrics.headlines if isinstance(self.metrics, Numbers) else self.metrics
+
+    @property
+    def started(self) -> float:
+        """When its training began, in seconds since 1970; 0 in records that do not say (of versions before 0.4)."""
+        try:
+            return datetime.fromisoformat(self.environment["started"]).timestamp()
+        except (KeyError, ValueError):
+            return 0.0
+
+    def to_json(self) -> str:
+        """For people and other programs: every metric under its name."""
+        return json.dumps(self._content(), indent=1, allow_nan=False) + "\n"
+
+    def packed(self) -> str:
+        """As it is stored: the same numbers, with spectra and curve as tables, in a quarter of the bytes."""
+        content = {**self._content(), **packed_metrics(self.metrics), "curve": packed_curve(self.curve)}
+        lines = (f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items())
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+    def _content(self) -> dict[str, Any]:
+        content = {"trial_id": self.trial_id, **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}}
+        plain = {name: dict(content[name]) for name in ("metrics", "cost", "environment", "fingerprints")}
+        return {**content, **plain, "trial": to_dict(self.trial), "curve": [dict(entry) for entry in self.curve]}
+
+
+def record_from_json(text: str, where: str) -> Record:
+    """The record in ``text``. Raises UserError when it is not one, or does not carry its own id."""
+    try:
+        content = json.loads(text)
+        claimed = content.pop("trial_id")
+        content["metrics"] = unpacked_metrics(content.get("metrics", {}), content.pop("spectra", ()))
+        content["curve"] = unpacked_curve(content.get("curve", ()))
+        record = from_dict(Record, content, where)
+        trial_id = record.trial_id
+    except UserError as error:  # an impossible setting does not know which record it is in
+        raise UserError(str(error) if where in str(error) else f"{where}: {error}") from None
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        raise UserError(f"{where}: not a record; move it out of the folder") from None
+    if trial_id != claimed:
+        raise UserError(f"{where}: the trial does not hash to its id {claimed}: edited by hand? move it out of the folder")
+    return record

@@ -1,0 +1,55 @@
+"""What the command ``power`` prints: boards drawn at random, judged by the rules of real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tabulate import tabulate
+
+from benchmark.metrics.power import seeds_to_equate, seeds_to_tell
+from benchmark.metrics.simulation import Design, simulate
+from benchmark.metrics.verdicts import LEVEL
+
+
+def power(cells: int, methods: int, max_seeds: int, sd: float, difference: float, delta: float, boards: int, seed: int) -> Iterator[str]:
+    """Texts, as they are ready. ``sd`` is of a paired difference, ``difference`` and ``delta`` are in AUC."""
+    rows = cells * methods
+    yield (
+        f"{boards:,} boards of {cells} cells with {methods} methods and a control each: {rows} comparisons, up to {max_seeds} seeds, "
+        f"sd of a paired difference {sd:g}, δ = {delta:g}, level {LEVEL:g} for a board"
+    )
+    one = (difference, *[0.0] * (methods - 1))
+    truths = [
+        ("no method differs", (0.0,) * methods, 1.0),
+        (f"one method of each cell is {difference:g} above", one, 1.0),
+        ("every method is δ above", (delta,) * methods, 1.0),
+        ("no method differs, one has twice the noise", (0.0,) * methods, 2.0),
+    ]
+    table = []
+    for truth, differences, ratio in truths:
+        for sequential in (False, True):
+            found = simulate(
+                Design(cells=cells, differences=differences, seeds=max_seeds, sd=sd, sequential=sequential, delta=delta, sd_ratio=ratio),
+                boards,
+                seed,
+            )
+            shares = (found.false_differences(), found.false_equalities(), found.told(), found.equated())
+            shown = ["-" if share != share else f"{100 * share:.2f}" for share in shares]  # NaN: no such row
+            table.append([truth, "until decided" if sequential else f"{max_seeds} seeds", *shown, f"{found.trainings():.1f}"])
+    headers = ["truth", "design", "wrong difference\n% of boards", "wrong equality\n% of boards", "seen\n% of rows", "equal\n% of rows"]
+    yield "\n" + tabulate(table, headers=[*headers, "trainings\nof a board"], disable_numparse=True, colalign=["left"] * 2 + ["right"] * 5)
+    yield (
+        "\nwrong difference: at least one row is said to be above or below that is not."
+        "\nwrong equality: at least one is said to be within ±δ that is not."
+        "\nseen: rows with a difference that are said to have it; equal: rows without one that are said to be within ±δ."
+        "\nThe last truth breaks the model, whose noise is the same for all methods of a cell: what that costs."
+    )
+    degrees = methods
+    lines = []
+    for shift in (0.001, 0.0005, 0.0003):
+        alone = seeds_to_tell(shift, sd), seeds_to_tell(shift, sd, LEVEL / rows)
+        lines.append([f"{shift:g}", *alone, seeds_to_tell(shift, sd, LEVEL / rows, degrees)])
+    headers = ["difference", "one comparison", f"the first of {rows}", "the first, pooled"]
+    yield "\nSeeds that show a difference with power .8 (noncentral t)\n\n" + tabulate(lines, headers=headers, disable_numparse=True)
+    equal = seeds_to_equate(0, delta, sd), seeds_to_equate(0, delta, sd, LEVEL / rows, degrees)
+    yield f"\nSeeds that show no difference to be within ±{delta:g} with power .8: {equal[0]}; the first of {rows}, pooled, {equal[1]}"

@@ -1,0 +1,56 @@
+"""What tuning promised, and what a fresh seed then gave: the winner's curse."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+
+from benchmark.config import TUNING_SEEDS
+from benchmark.metrics.statistics import mean_sd
+from benchmark.records import Record
+from benchmark.reporting.groups import Group
+
+
+def winners_curse(records: Iterable[Record], board: Sequence[Group]) -> dict[int, str]:
+    """Budget -> what its note says: the mean over the tuned cells of the best draw's first validation AUC less its mean with fresh seeds.
+
+    The first value was the best of many, so it is too high; the fresh ones were not selected. None of them is a final one.
+    """
+    found: dict[int, list[float]] = defaultdict(list)
+    tuned: dict[str, dict[tuple[int, int], float]] = defaultdict(dict)  # cell -> draw, seed -> validation AUC
+    before = set()  # cells that were tuned with a seed of the finals
+    for record in records:
+        trial = record.trial
+        if trial.stage == "tune" and record.status == "finished" and "valid/auc" in record.metrics:
+            tuned[trial.cell.key][trial.draw, trial.seed] = record.metrics["valid/auc"]
+            if trial.seed not in TUNING_SEEDS:
+                before.add(trial.cell.key)
+    shared: dict[int, int] = defaultdict(int)
+    for group in board:
+        draws = {key: value for key, value in tuned[group.cell.key].items() if key[0] < group.budget}
+        first = {draw: value for (draw, seed), value in draws.items() if seed == TUNING_SEEDS[0]}
+        if group.budget > 1 and group.cell.key in before and not first:
+            shared[group.budget] += 1
+        if not first:
+            continue
+        best = min(first, key=lambda draw: (-first[draw], draw))
+        fresh = [draws[best, seed] for seed in TUNING_SEEDS[1:] if (best, seed) in draws]
+        if fresh:
+            found[group.budget].append(first[best] - fmean(fresh))
+    said = {budget: _words(values, budget) for budget, values in found.items()}
+    for budget, cells in shared.items():
+        line = (
+            f"{cells} cell(s) of {budget} tuning trials were tuned with a seed that is also a final one, whose value is therefore selected"
+        )
+        said[budget] = f"{said[budget]}; {line}" if budget in said else line
+    return said
+
+
+def _words(values: Sequence[float], budget: int) -> str:
+    mean, sd = mean_sd(values)
+    error = "" if sd is None else f" ± {sd / len(values) ** 0.5:.5f} (standard error)"
+    return (
+        f"winner's curse of {budget} tuning trials: the best draw's first validation AUC less its mean with fresh seeds is "
+        f"{mean:+.5f}{error}, over {len(values)} tuned cells"
+    )

@@ -1,0 +1,75 @@
+"""Groups -> the verdict on each against its control, and what a board says of its noise."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from benchmark.config import CONTROL
+from benchmark.metrics.power import seeds_to_tell
+from benchmark.metrics.verdicts import LEVEL, Compared, Judgement, judge, unequal_noise
+from benchmark.reporting.groups import Group
+
+UNEVEN = 0.01  # p below which a board speaks of it
+SHOWN = (0.001, 0.0005, 0.0003)  # differences in AUC of which a board says how many seeds they take
+
+
+def verdicts(board: Iterable[Group], controls: Mapping[str, Group], delta: float) -> dict[tuple[str, str], Judgement]:
+    """Conditions and row -> verdict, of the finished rows of a board that have a finished control; Holm's rule goes over all of them."""
+    rows: dict[str, list[Group]] = defaultdict(list)
+    for group in board:
+        control = controls.get(group.conditions)
+        if control is not None and control.status == "finished" == group.status and group.cell.method != CONTROL:
+            rows[group.conditions].append(group)
+    return judge(
+        {
+            conditions: Compared(
+                controls[conditions].metric("test/auc"),
+                {group.row: group.metric("test/auc") for group in members},
+                {group.row: group.max_seeds for group in members if group.max_seeds is not None},
+            )
+            for conditions, members in rows.items()
+        },
+        delta,
+    )
+
+
+def uneven(board: Iterable[Group]) -> dict[str, str]:
+    """Conditions -> a note, where the methods of a cell are unequally noisy: its verdicts take one noise for all."""
+    cells: dict[str, list[Group]] = defaultdict(list)
+    for group in board:
+        if group.status == "finished":
+            cells[group.conditions].append(group)
+    found = {}
+    for conditions, members in cells.items():
+        p = unequal_noise({group.row: group.metric("test/auc") for group in members})
+        if p < UNEVEN:
+            cell = members[0].cell
+            where = f"{cell.backbone}, scale {cell.scale}, depth {cell.depth}"
+            found[conditions] = f"{where}: the methods differ in noise (Bartlett, p = {p:.1g}), and verdicts take one noise for all of them"
+    return found
+
+
+def in_words(verdict: str | None, more_seeds: int | None, delta: float) -> str:
+    """ "above", "equal within ±0.0003", "undecided: about 12 more" (seeds); "-" where there is nothing to compare with."""
+    if verdict == "equal":
+        return f"equal within ±{delta:g}"
+    if verdict == "undecided" and more_seeds is not None:
+        return f"undecided: about {more_seeds} more"
+    return verdict or "-"
+
+
+def noise(sds: Sequence[float], comparisons: int) -> list[str]:
+    """What the noise of a board lets one see; ``sds`` are of a paired difference, one a row. Nothing where there is none."""
+    sd = (sum(value**2 for value in sds) / len(sds)) ** 0.5 if sds else 0.0
+    if not sd:
+        return []
+    spread = f" ({min(sds):.5f} to {max(sds):.5f} in the cells)" if max(sds) > min(sds) else ""
+    lines = [f"noise: sd of a paired difference {sd:.5f}{spread}; seeds that show a difference with power .8: {_seeds(sd, LEVEL)}"]
+    if comparisons > 1:
+        lines.append(f"by the strictest step of Holm's rule over the {comparisons} comparisons: {_seeds(sd, LEVEL / comparisons)}")
+    return lines
+
+
+def _seeds(sd: float, level: float) -> str:
+    return ", ".join(f"{seeds_to_tell(difference, sd, level)} for {difference:g}" for difference in SHOWN)

@@ -1,0 +1,141 @@
+"""Where one cell of a plan stands: what is drawn, which draw won, which seeds are tested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from benchmark.config import TUNING_SEEDS, Cell, Trial
+from benchmark.records import Record
+from benchmark.search.cells import default_trial
+from benchmark.search.grid import points
+from benchmark.search.tuner import FINALISTS, Outcome, best, outcome, propose, winner
+
+
+@dataclass
+class CellState:
+    """Where a cell stands. With a budget of N > 1: N draws with the first tuning seed (with a grid, each of its points), the best of them
+    with the other tuning seeds, then the winner with each final seed. With 1 the defaults at once.
+    """
+
+    cell: Cell
+    budget: int
+    seeds: int
+    drawn: dict[int, tuple[Trial, Outcome]] = field(default_factory=dict)  # draw -> what it was and what came out
+    again: dict[tuple[int, int], Outcome] = field(default_factory=dict)  # draw, tuning seed
+    tested: dict[str, str] = field(default_factory=dict)  # trial id of a final -> status
+    running: dict[str, Trial] = field(default_factory=dict)
+    incompatible: bool = False
+    winner: Trial | None = None  # with seed 0, once it is known
+    recorded: dict[str, list[Trial]] = field(default_factory=dict)  # finals of an earlier run that are the same but for the seed
+
+    @property
+    def draws(self) -> int:
+        return len(points(self.cell)) if self.cell.grid else self.budget if self.budget > 1 else 0
+
+    def recall(self, record: Record) -> None:
+        """Take in a record of an earlier run, in any order."""
+        trial = record.trial
+        if trial.stage == "final" and trial.budget == self.budget:
+            self.incompatible |= record.status == "incompatible"
+            self.tested[trial.trial_id] = record.status
+            if record.status != "failed":
+                alike = replace(trial, seed=0)
+                self.recorded.setdefault(alike.trial_id, []).append(alike)
+        elif trial.stage == "tune" and trial.draw < self.draws:
+            if trial.seed == TUNING_SEEDS[0]:
+                old = self.drawn.get(trial.draw)
+                new = (trial, outcome(record))
+                # Folders of two machines may hold one draw twice: the better status counts, then the smaller id, in any order.
+                if old is None or _rank(new) < _rank(old):
+                    self.drawn[trial.draw] = new
+            elif trial.seed in TUNING_SEEDS and record.status != "failed":
+                self.again[trial.draw, trial.seed] = outcome(record)
+
+    def recalled(self) -> None:
+        """After the last ``recall``: forget failed trials, so that a new run trains them again.
+
+        Where a final of a tuned cell has been tested, its settings are the winner for good. Tuned further, another might win and be tested
+        too: two looks at the test data for one cell.
+        """
+        self.drawn = {draw: known for draw, known in self.drawn.items() if known[1].status != "failed"}
+        self.tested = {trial_id: status for trial_id, status in self.tested.items() if status != "failed"}
+        if self.draws and self.recorded:
+            most = max(self.recorded, key=lambda trial_id: (len(self.recorded[trial_id]), trial_id))
+            self.winner = self.recorded[most][0]
+
+    def tell(self, record: Record) -> None:
+        trial = record.trial
+        self.running.pop(record.trial_id, None)
+        if trial.stage == "final":
+            self.incompatible |= record.status == "incompatible"
+            self.tested[record.trial_id] = record.status
+        elif trial.seed == TUNING_SEEDS[0]:
+            self.drawn[trial.draw] = (trial, outcome(record))
+        else:
+            self.again[trial.draw, trial.seed] = outcome(record)
+
+    def ask(self, parallel: int) -> Trial | None:
+        """The next trial that may start while at most ``parallel`` draws of this cell are under way, itself included."""
+        if self.winner is None and len(self.drawn) < self.draws:
+            trial = self._draw(parallel)
+        elif self.winner is None and self._repeats():
+            trial = next((t for t in self._repeats() if t.trial_id not in self.running), None)
+        else:
+            trial = self._final()
+        if trial is not None:
+            self.running[trial.trial_id] = trial
+        return trial
+
+    def _draw(self, parallel: int) -> Trial | None:
+        busy = {trial.draw for trial in self.running.values()}
+        free = [draw for draw in range(self.draws) if draw not in self.drawn and draw not in busy]
+        if not free or (len(busy) >= parallel and not self.cell.grid):
+            return None
+        default = default_trial(self.cell, "tune", seed=TUNING_SEEDS[0], budget=1)
+        return propose(self.cell, default, free[0], [known[1] for known in self.drawn.values()], self.running.values())
+
+    def _finalists(self) -> list[Outcome]:
+        return best(known[1] for known in self.drawn.values())
+
+    def _repeats(self) -> list[Trial]:
+        """The trainings of the finalists that are still to come. A single finalist needs none."""
+        chosen = [self.drawn[o.draw][0] for o in finalists] if len(finalists := self._finalists()) > 1 else []
+        return [replace(trial, seed=seed) for seed in TUNING_SEEDS[1:] for trial in chosen if (trial.draw, seed) not in self.again]
+
+    def _final(self) -> Trial | None:
+        trials = () if self.incompatible else self.finals()
+        return next((t for t in trials if t.trial_id not in self.tested and t.trial_id not in self.running), None)
+
+    def finals(self, seeds: int | None = None) -> tuple[Trial, ...]:
+        """The winner with each seed; the first draw's settings where none has finished, and the defaults where nothing is tuned."""
+        if self.winner is None:
+            first = winner(self._finalists(), self.again.values())
+            draw = 0 if first is None else first.draw
+            chosen = self.drawn[draw][0] if self.draws else default_trial(self.cell, "final", 0, self.budget)
+            self.winner = replace(chosen, stage="final", seed=0, draw=0, budget=self.budget)
+        return tuple(replace(self.winner, seed=seed) for seed in range(self.seeds if seeds is None else seeds))
+
+    @property
+    def settled(self) -> bool:
+        """Whether the winner is known."""
+        return self.winner is not None or (len(self.drawn) == self.draws and not self._repeats())
+
+    def progress(self) -> tuple[int, int]:
+        """Trials recorded, and trials in all, of which those are a guess that hang on the outcome of others."""
+        if self.incompatible:
+            return 1, 1
+        tuned = len(self.drawn) + len(self.again)
+        if self.settled:
+            return tuned + sum(t.trial_id in self.tested for t in self.finals()), tuned + self.seeds
+        complete = len(self.drawn) == self.draws
+        repeats = len(self._repeats()) if complete else (len(TUNING_SEEDS) - 1) * min(FINALISTS, self.draws) - len(self.again)
+        return tuned, self.draws + len(self.again) + repeats + self.seeds
+
+    @property
+    def is_open(self) -> bool:
+        done, total = self.progress()
+        return done < total
+
+
+def _rank(known: tuple[Trial, Outcome]) -> tuple[bool, str]:
+    return known[1].status == "failed", known[0].trial_id

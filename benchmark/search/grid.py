@@ -1,0 +1,50 @@
+"""A suite's grid: the values that each of its cells chooses from, and their combinations in order."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from benchmark import plugins
+from benchmark.config import Cell, Suite, Training, grid_values
+from benchmark.errors import UserError
+from benchmark.values import from_dict, one_of, to_dict
+
+
+def check_grid(suite: Suite) -> None:
+    """Whether the methods of the grid exist; one that the run leaves out may stay. Raises UserError."""
+    for method in suite.grid.get("methods", {}):
+        one_of("method", method.partition(":")[0], plugins.names("methods"), f"suite {suite.name}, [grid.methods]")
+
+
+def grid_of(suite: Suite, method: str, options: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Prefixed name -> values, of the training settings first; ``options`` are what the suite fixes of the method. Raises UserError."""
+    where = f"suite {suite.name}, [grid]"
+    found = {
+        f"training.{name}": grid_values(where, name, values, lambda value, key=name: _training(key, value, where))  # type: ignore[misc]
+        for name, values in suite.training_grid.items()
+    }
+    own = suite.grid.get("methods", {}).get(method, {})
+    where = f"suite {suite.name}, [grid.methods.{method}]"
+    fixed = {**plugins.preset(method), **options} if own else {}
+    for name, values in own.items():
+        if name in fixed:
+            raise UserError(f"{where}: {name} is fixed too, at {fixed[name]!r}; keep one of them")
+        found[f"method.{name}"] = grid_values(where, name, values, lambda value, key=name: _of_method(method, {**options, key: value})[key])  # type: ignore[misc]
+    for point in itertools.product(*own.values()):
+        _of_method(method, {**options, **dict(zip(own, point, strict=True))})  # settings may forbid each other
+    return found
+
+
+def points(cell: Cell) -> list[dict[str, Any]]:
+    """The combinations of the cell's grid, the last setting changing first; none without a grid."""
+    return [dict(zip(cell.grid, point, strict=True)) for point in itertools.product(*cell.grid.values())] if cell.grid else []
+
+
+def _training(name: str, value: Any, where: str) -> Any:
+    return to_dict(from_dict(Training, {name: value}, where))[name]
+
+
+def _of_method(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    return to_dict(plugins.make("methods", method, settings))

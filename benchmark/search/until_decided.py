@@ -1,0 +1,110 @@
+"""Seeds where verdicts are open: every board is looked at after each seed, and the rows that are undecided get one more."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from benchmark.config import CONTROL, DELTA, MAX_SEEDS, NO_BACKBONE, Cell, conditions
+from benchmark.errors import UserError
+from benchmark.metrics.sequential import FIRST_LOOK
+from benchmark.metrics.verdicts import Compared, due, judge
+from benchmark.records import Record
+from benchmark.search.cell_state import CellState
+
+Board = tuple[str, str]  # data set and its fingerprint: what Holm's rule goes over
+
+
+@dataclass(frozen=True)
+class UntilDecided:
+    """Up to ``max_seeds`` seeds for each row; ``delta`` is the difference in AUC that makes none. Raises UserError."""
+
+    max_seeds: int
+    delta: float = DELTA
+
+    def __post_init__(self) -> None:
+        if self.max_seeds < FIRST_LOOK:
+            raise UserError(f"--max-seeds {self.max_seeds}: it must be at least {FIRST_LOOK}; one seed tells nothing of the noise")
+
+    def stamped(self, record: Record) -> Record:
+        """A final with the number of seeds up to which it is looked at: a board must know that somebody looked."""
+        if record.trial.stage != "final" or record.status != "finished":
+            return record
+        return dataclasses.replace(record, metrics={**record.metrics, MAX_SEEDS: float(self.max_seeds)})
+
+
+def board_of(cell: Cell) -> Board:
+    return cell.dataset, cell.data
+
+
+class Looking:
+    """Test AUC of finals, which the cells' own states and with them the tuner do not have, and what it asks for."""
+
+    def __init__(self, until: UntilDecided, states: Iterable[CellState]) -> None:
+        self.until = until
+        self._states = list(states)
+        self._auc: dict[str, float | None] = {}  # trial id of a final -> None: tested, but not finished
+
+    def heard(self, record: Record) -> None:
+        if record.trial.stage == "final":
+            self._auc[record.trial_id] = record.metrics.get("test/auc") if record.status == "finished" else None
+
+    def look(self, board: Board) -> list[str]:
+        """Give the open rows of a board, and their controls, the seeds of their next look; the keys of the cells that now want more."""
+        states = [state for state in self._states if board_of(state.cell) == board]
+        compared, of_row = self._compared(states)
+        wanting = []
+        for (cell, row), seeds in due(compared, self.until.delta).items():
+            for state in (of_row[cell, row], of_row[cell, CONTROL_ROW]):
+                if state.seeds < seeds:
+                    state.seeds = seeds
+                    wanting.append(state.cell.key)
+        return wanting
+
+    def account(self) -> str:
+        """Verdicts by their number, the final trainings of these rows and their controls, and what a fixed number would take."""
+        counts: dict[str, int] = defaultdict(int)
+        spent = rows = 0
+        for board in {board_of(state.cell): None for state in self._states}:
+            compared, of_row = self._compared([state for state in self._states if board_of(state.cell) == board])
+            for judgement in judge(compared, self.until.delta).values():
+                counts[str(judgement.verdict)] += 1
+            rows += len(of_row)
+            spent += sum(len(cell.control) + sum(map(len, cell.rows.values())) for cell in compared.values())
+        said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())) or "no row has a control"
+        most = self.until.max_seeds
+        return f"verdicts: {said}; {spent} final trainings, where {most} seeds for each of the {rows} cells would be {most * rows}"
+
+    def _compared(self, states: Iterable[CellState]) -> tuple[dict[str, Compared], dict[tuple[str, str], CellState]]:
+        """The rows of a board that have a control, both without a training that did not finish."""
+        known = {state.cell.key: values for state in states if (values := self._values(state)) is not None}
+        controls: dict[str, CellState] = {}
+        members: dict[str, list[CellState]] = defaultdict(list)
+        for state in states:
+            cell = state.cell
+            if cell.key not in known or cell.backbone == NO_BACKBONE:
+                continue
+            if cell.method == CONTROL:
+                controls[conditions(cell)] = state
+            else:
+                members[conditions(cell)].append(state)
+        compared: dict[str, Compared] = {}
+        of_row: dict[tuple[str, str], CellState] = {}
+        for name, control in controls.items():
+            if members[name]:
+                rows = {state.cell.key: known[state.cell.key] for state in members[name]}
+                compared[name] = Compared(known[control.cell.key], rows, dict.fromkeys(rows, self.until.max_seeds))
+                of_row |= {(name, CONTROL_ROW): control, **{(name, state.cell.key): state for state in members[name]}}
+        return compared, of_row
+
+    def _values(self, state: CellState) -> dict[int, float] | None:
+        """Seed -> test AUC; None for a cell that cannot be built, or of which a training did not finish."""
+        if state.incompatible or not state.settled:
+            return None
+        tested = {trial.seed: self._auc[trial.trial_id] for trial in state.finals(self.until.max_seeds) if trial.trial_id in self._auc}
+        return None if None in tested.values() else {seed: auc for seed, auc in tested.items() if auc is not None}
+
+
+CONTROL_ROW = "control"  # no cell's key

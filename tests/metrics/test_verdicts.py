@@ -1,0 +1,193 @@
+"""Verdicts: the pooled variance by hand, t tests and power against statsmodels, looks against the rules written for arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import DescrStatsW
+
+from benchmark.metrics.power import MOST, power_to_equate, power_to_tell, seeds_to_equate, seeds_to_tell
+from benchmark.metrics.simulation import ABOVE, BELOW, EQUAL, Design, _judged, _pooled, _values, simulate
+from benchmark.metrics.verdicts import Compared, Judgement, Verdict, due, judge, pooled_variance, t_tests
+
+CODES: dict[Verdict | None, int] = {"above": ABOVE, "below": BELOW, "equal": EQUAL, "undecided": 0}
+
+
+def seeded(values: Any) -> dict[int, float]:
+    return {seed: float(value) for seed, value in enumerate(values)}
+
+
+def one(control: Any, row: Any, delta: float = 0.0003, **others: Any) -> Judgement:
+    rows = {"row": seeded(row), **{name: seeded(values) for name, values in others.items()}}
+    return judge({"cell": Compared(seeded(control), rows)}, delta)["cell", "row"]
+
+
+def test_the_pooled_variance_of_a_whole_table_is_the_two_way_residual_mean_square() -> None:
+    y = np.random.default_rng(0).normal(size=(4, 6))
+    rest = y - y.mean(0) - y.mean(1, keepdims=True) + y.mean()
+    found = pooled_variance({str(m): seeded(row) for m, row in enumerate(y)})
+    assert (found.variance, found.df, found.methods) == pytest.approx(((rest**2).sum() / 15, 15, 4))
+
+
+def test_two_methods_give_the_variance_of_their_paired_difference() -> None:
+    a, b = np.random.default_rng(1).normal(size=(2, 7))
+    found = pooled_variance({"a": seeded(a), "b": seeded(b)})
+    assert 2 * found.variance == pytest.approx(np.var(a - b, ddof=1)) and found.df == 6
+
+
+def test_effects_of_methods_and_seeds_are_no_noise() -> None:
+    y = np.random.default_rng(2).normal(size=(3, 5))
+    moved = y + np.array([[1.0], [5.0], [-3.0]]) + np.arange(5)
+    found, plain = (pooled_variance({str(m): seeded(row) for m, row in enumerate(table)}) for table in (moved, y))
+    assert found.variance == pytest.approx(plain.variance)
+
+
+def test_a_copy_of_a_method_adds_nothing() -> None:
+    y = np.random.default_rng(3).normal(size=(3, 5))
+    table = {str(m): seeded(row) for m, row in enumerate(y)}
+    assert pooled_variance({**table, "copy of 0": table["0"]}) == pooled_variance(table)
+
+
+def test_a_single_seed_has_no_variance() -> None:
+    assert pooled_variance({"a": {0: 1.0}, "b": {0: 2.0}}).df == 0
+    assert pooled_variance({"a": {0: 1.0, 1: 2.0}, "b": {5: 2.0, 6: 1.0}}).df == 0  # not a seed in common
+
+
+def test_equivalence_and_difference_equal_statsmodels() -> None:
+    draw = np.random.default_rng(4)
+    for shift in (0.0, 0.0002, -0.0005):
+        a, b = draw.normal(0.98, 5e-4, (2, 9)) + np.array([[shift], [0]])
+        found = one(b, a)
+        reference = DescrStatsW(a - b)
+        assert found.p_equal == pytest.approx(reference.ttost_mean(-0.0003, 0.0003)[0], abs=1e-9)
+        assert found.p_difference == pytest.approx(reference.ttest_mean(0)[1], abs=1e-9)
+        assert (found.low, found.high) == pytest.approx(reference.tconfint_mean())
+
+
+def test_holm_goes_over_differences_and_equalities_apart() -> None:
+    y = np.random.default_rng(5).normal(0, 1e-4, (5, 6)) + np.array([[0.0], [3e-4], [1e-3], [0], [0]])
+    found = judge({"cell": Compared(seeded(y[0]), {str(m): seeded(y[m]) for m in range(1, 5)})}, 0.0002)
+    pool = pooled_variance({str(m): seeded(row) for m, row in enumerate(y)})
+    for kind in ("p_difference", "p_equal"):
+        raw = []
+        for m in range(1, 5):
+            test = t_tests(float((y[m] - y[0]).mean()), (2 * pool.variance / 6) ** 0.5, pool.df, 0.0002)
+            raw.append(2 * min(test.above, test.below) if kind == "p_difference" else test.equal)
+        expected, largest = {}, 0.0
+        for position, i in enumerate(np.argsort(raw)):
+            largest = max(largest, min(1.0, (4 - position) * raw[i]))
+            expected[str(i + 1)] = largest
+        assert {row: getattr(judgement, kind) for (_, row), judgement in found.items()} == pytest.approx(expected)
+
+
+def test_the_four_words() -> None:
+    noise = np.array([[1, -1, 2, 0, -2, 1, -1], [0, 1, -1, 2, -1, -2, 1], [2, 0, -2, 1, 0, -1, 0]]) * 1e-5
+    shared = np.array([5, -3, 8, 1, 0, -9, 2]) * 1e-3
+    for shift, word in ((1e-3, "above"), (-1e-3, "below"), (0, "equal")):
+        assert one(shared + noise[0], shared + noise[1] + shift).verdict == word
+    wide = one(shared + 40 * noise[0], shared + 40 * noise[1] + 1e-4)
+    assert wide.verdict == "undecided" and wide.more_seeds is not None and wide.more_seeds > 0
+    assert one(shared, shared + noise[0], never=shared + noise[2]).more_seeds is None
+
+
+def test_the_same_numbers_are_equal_and_one_seed_tells_nothing() -> None:
+    values = np.random.default_rng(6).normal(size=4)
+    assert one(values, values).verdict == "equal"  # multi-embedding with one set; no other row to pool with
+    assert one(values, values, other=values + np.random.default_rng(7).normal(size=4)).verdict == "equal"
+    single = one([0.9], [0.8])
+    assert (single.verdict, single.more_seeds, single.p_difference, single.low) == ("undecided", None, None, None)
+    assert one(values, values + 1e-3).verdict == "above"  # the same difference with every seed: no noise at all
+
+
+@pytest.mark.parametrize(("difference", "seeds"), [(0.001, 5), (0.0005, 13), (0.0003, 33)])
+def test_seeds_for_a_difference_equal_statsmodels(difference: float, seeds: int) -> None:
+    sd = 0.00059
+    assert seeds_to_tell(difference, sd) == seeds
+    for n in (seeds - 1, seeds):
+        reference = TTestPower().power(difference / sd, n, 0.05)
+        assert power_to_tell(difference, sd, n) == pytest.approx(reference, abs=1e-6)
+        assert (reference >= 0.8) == (n == seeds)
+
+
+def test_power_of_equivalence_equals_that_of_drawn_boards() -> None:
+    draw = np.random.default_rng(8)
+    for difference, n in ((0.0, 40), (1e-4, 60)):
+        values = draw.normal(difference, 0.00059, (100_000, n))
+        se = values.std(1, ddof=1) / n**0.5
+        inside = np.abs(values.mean(1)) + stats.t.isf(0.05, n - 1) * se < 0.0003
+        assert power_to_equate(difference, 0.0003, 0.00059, n) == pytest.approx(inside.mean(), abs=5e-3)
+    n = seeds_to_equate(0, 0.0003, 0.00059)
+    assert power_to_equate(0, 0.0003, 0.00059, n) >= 0.8 > power_to_equate(0, 0.0003, 0.00059, n - 1)
+    assert seeds_to_equate(0.0003, 0.0003, 0.00059) == MOST == seeds_to_tell(1e-9, 0.00059)
+
+
+def test_the_variance_for_arrays_is_that_of_least_squares() -> None:
+    draw = np.random.default_rng(9)
+    y, seeds = draw.normal(size=(5, 2, 4, 6)), draw.integers(2, 7, (5, 2, 3))
+    variance, df = _pooled(y, seeds)
+    for board in range(5):
+        for cell in range(2):
+            table = {str(m): seeded(y[board, cell, m + 1, : seeds[board, cell, m]]) for m in range(3)}
+            found = pooled_variance({"control": seeded(y[board, cell, 0, : seeds[board, cell].max()]), **table})
+            assert (found.variance, found.df) == pytest.approx((variance[board, cell], df[board, cell]))
+
+
+@pytest.mark.parametrize("sequential", [False, True])
+def test_simulated_boards_follow_the_rules_of_real_ones(sequential: bool) -> None:
+    """Also, seed by seed, that only the rows due are given seeds, and get as far as the arrays say."""
+    design = Design(cells=2, differences=(0.0, 0.0006, -0.0012), seeds=7, sd=0.0004, sequential=sequential, delta=0.0005)
+    y = _values(design, 12, np.random.default_rng(10))
+    verdict, seeds = _judged(y, design)
+    assert {0, ABOVE, BELOW, EQUAL} == set(verdict.flat)
+    for board in range(12):
+        have = {(str(c), str(m)): 2 if sequential else 7 for c in range(2) for m in range(3)}
+        while True:
+            cells = {
+                str(c): Compared(
+                    seeded(y[board, c, 0, : max(n for key, n in have.items() if key[0] == str(c))]),
+                    {str(m): seeded(y[board, c, m + 1, : have[str(c), str(m)]]) for m in range(3)},
+                    {str(m): 7 for m in range(3)} if sequential else {},
+                )
+                for c in range(2)
+            }
+            wanted = due(cells, 0.0005)
+            if not wanted:
+                break
+            assert all(n == have[key] + 1 for key, n in wanted.items())
+            have |= wanted
+        found = judge(cells, 0.0005)
+        for (cell, row), judgement in found.items():
+            assert CODES[judgement.verdict] == verdict[board, int(cell), int(row)]
+            assert have[cell, row] == seeds[board, int(cell), int(row)]
+
+
+def test_verdicts_do_not_depend_on_seeds_that_came_later() -> None:
+    """A row that crossed its bound stays decided, with whatever is trained afterwards."""
+    draw = np.random.default_rng(11)
+    control, row = draw.normal(0, 1e-4, (2, 8))
+    row[:4] += 2e-3
+    row[4:] -= 1e-2
+    few = judge({"c": Compared(seeded(control[:4]), {"r": seeded(row[:4])}, {"r": 8})}, 3e-4)["c", "r"]
+    many = judge({"c": Compared(seeded(control), {"r": seeded(row)}, {"r": 8})}, 3e-4)["c", "r"]
+    assert few.verdict == many.verdict == "above" and few.difference == many.difference
+
+
+def test_a_missing_seed_holds_the_look_up() -> None:
+    control, row = np.random.default_rng(12).normal(size=(2, 5))
+    values = seeded(row)
+    del values[3]
+    cells = {"c": Compared(seeded(control), {"r": values}, {"r": 8})}
+    assert due(cells, 3e-4) == {("c", "r"): 4} and judge(cells, 3e-4)["c", "r"].verdict == "undecided"
+
+
+@pytest.mark.parametrize("differences", [(0.0,) * 3, (0.0005, 0.0, 0.0)])
+def test_false_positives_stay_below_the_level(differences: tuple[float, ...]) -> None:
+    for sequential in (False, True):
+        found = simulate(Design(cells=2, differences=differences, seeds=6, sd=0.00059, sequential=sequential, delta=3e-4), 4000)
+        assert found.false_differences() <= 0.05 + 2 * (0.05 * 0.95 / 4000) ** 0.5
+    wide = simulate(Design(cells=2, differences=(0.001,) * 3, seeds=6, sd=0.00059, sequential=True, delta=0.001), 4000)
+    assert wide.false_equalities() <= 0.05 + 2 * (0.05 * 0.95 / 4000) ** 0.5

@@ -1,0 +1,103 @@
+"""Verdicts, the noise, the winner's curse and a grid's choice as a board shows them."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from standin_records import record
+
+from benchmark.config import TUNING_SEEDS, Training
+from benchmark.records import Record
+from benchmark.reporting.leaderboard import render, rows
+
+
+def cell_of_five(shifts: dict[str, float], seeds: int = 6, **others: Any) -> list[Record]:
+    """Methods that are so far from the control, with noise of sd 1.4e-4 that differs by method and seed, and effects of seeds."""
+    found = []
+    for m, (method, shift) in enumerate({"single_embedding": 0.0, **shifts}.items()):
+        noise = np.random.default_rng(m).normal(size=seeds)
+        noise = 1.4e-4 * (noise - noise.mean()) / noise.std()
+        found += [record(method, seed, 0.9 + shift + noise[seed] + 0.003 * (seed % 3), **others) for seed in range(seeds)]
+    return found
+
+
+def test_verdicts_stand_on_the_board_in_words_and_as_keys() -> None:
+    records = cell_of_five({"better": 2e-3, "worse": -2e-3, "level": 0.0, "doubtful": 1.6e-4})
+    records += [record("constant", seed, 0.5, cell={"backbone": "none", "depth": 0}) for seed in range(6)]
+    records += [record("broken", 0, None, status="failed", reason="no memory")]
+    found = {row.method: row for row in rows(records)}
+    expected = {"better": "above", "worse": "below", "level": "equal", "doubtful": "undecided"}
+    assert {m: row.verdict for m, row in found.items() if row.verdict} == expected
+    assert found["doubtful"].more_seeds is not None and found["level"].more_seeds is None
+    row = found["better"]
+    assert row.delta_auc is not None and row.delta_auc_pooled_low is not None and row.delta_auc_pooled_high is not None
+    assert row.delta_auc_pooled_low < row.delta_auc < row.delta_auc_pooled_high and row.delta_df == 4 * 5
+    keys = {"verdict", "more_seeds", "equal_within", "p_difference", "p_equal", "delta_auc_pooled_low", "delta_auc_pooled_high", "delta_sd"}
+    for entry in json.loads(render(list(found.values()), "json")):
+        assert keys < entry.keys() and entry["verdict"] == expected.get(entry["method"])
+    for text in (render(list(found.values()), "table"), render(list(found.values()), "markdown")):
+        assert "equal within ±0.0003" in text and f"undecided: about {found['doubtful'].more_seeds} more" in text
+        assert "noise: sd of a paired difference" in text and "over the 4 comparisons" in text
+    verdicts = [line["verdict"] for line in csv.DictReader(io.StringIO(render(list(found.values()), "csv")))]
+    assert set(verdicts) == {*expected.values(), ""}
+    wide = {row.method: row.verdict for row in rows(records, 1e-3)}
+    assert (wide["doubtful"], wide["better"]) == ("equal", "above")
+
+
+def test_holm_goes_over_the_whole_board() -> None:
+    def p(cells: int) -> float:
+        records = [r for scale in range(1, cells + 1) for r in cell_of_five({"m": 2e-4, "n": 0}, cell={"scale": scale})]
+        found = next(row.p_difference for row in rows(records) if row.method == "m" and row.scale == 1)
+        assert found is not None
+        return found
+
+    assert p(3) > p(1)
+
+
+def test_a_row_that_was_looked_at_needs_more_to_be_decided() -> None:
+    plain = cell_of_five({"m": 2.5e-4}, seeds=4)
+    looked = cell_of_five({"m": 2.5e-4}, seeds=4, metrics={"design/max_seeds": 20.0})
+    once, often = (next(row for row in rows(records) if row.method == "m") for records in (plain, looked))
+    assert (once.max_seeds, often.max_seeds) == (None, 20)
+    assert once.p_difference is not None and often.p_difference is not None and often.p_difference > 2 * once.p_difference
+
+
+def test_unequal_noise_is_said() -> None:
+    loud = [record("loud", seed, 0.9 + 0.02 * (seed % 2) + 0.003 * (seed % 3)) for seed in range(6)]
+    assert any("differ in noise" in note for note in rows(cell_of_five(dict.fromkeys("mnop", 0.0)) + loud)[0].notes)
+    assert not any("differ in noise" in note for note in rows(cell_of_five({"m": 0.0, "n": 0.0}))[0].notes)
+
+
+def test_the_winners_curse_is_said() -> None:
+    records = cell_of_five({}, seeds=2, budget=3)
+    for draw, values in enumerate([(0.8, 0.79, 0.77), (0.7, 0.7, 0.7), (0.6,)]):
+        for seed, value in zip(TUNING_SEEDS, values, strict=False):
+            records.append(record(stage="tune", seed=seed, draw=draw, metrics={"valid/auc": value}))
+    [row] = rows(records)
+    assert any("winner's curse of 3 tuning trials" in note and "+0.02000, over 1 tuned cells" in note for note in row.notes)
+    old = [*cell_of_five({}, seeds=2, budget=3), *(record(stage="tune", seed=0, draw=draw) for draw in range(3))]
+    assert any("seed that is also a final one" in note for note in rows(old)[0].notes)
+    assert not any("curse" in note for note in rows(cell_of_five({}))[0].notes)
+
+
+def test_what_won_of_a_grid_stands_on_the_board() -> None:
+    grid = {"training.embedding_l2": [0.0, 1e-6]}
+    chosen = record(cell={"grid": grid}, budget=2, training=Training(embedding_l2=1e-6))
+    own = record("m", auc=0.7, budget=2, cell={"grid": {**grid, "method.weight": [1, 2]}})
+    found = rows([chosen, dataclasses.replace(own, trial=dataclasses.replace(own.trial, method={"weight": 2}))])
+    assert [row.won for row in found] == [{"training.embedding_l2": 1e-6}, {"training.embedding_l2": 1e-5, "method.weight": 2}]
+    assert "embedding_l2=1e-06" in render(found, "table") and "grid.training.embedding_l2=[0.0,1e-06]" in found[0].overrides
+    assert found[1].delta_auc == pytest.approx(-0.1), "a grid of the method's own is part of the method"
+    assert rows([record()])[0].won == {} and " won " not in render(rows([record()]), "table")
+
+
+def test_logloss_at_its_own_epoch_stands_beside_the_other_where_it_is_known() -> None:
+    known = rows([record(auc=0.9, metrics={"test/logloss_own_epoch": 0.31}), record("m")])
+    assert [row.test_logloss_own_epoch_mean for row in known] == [0.31, None]
+    assert "0.31000" in render(known, "table") and "own" not in render(rows([record()]), "table").split("Ranked")[0]
