@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from benchmark.contracts import Backbone, CTRModel
     from benchmark.data.store import Prepared
     from benchmark.method import Method
-    from benchmark.reporting.leaderboard import Format
+    from benchmark.reporting.board import View
+    from benchmark.reporting.leaderboard import Format, Selection
     from benchmark.schema import Schema
     from benchmark.search.run import Summary
 
@@ -238,24 +239,33 @@ def results(folder: str | Path = "results") -> pandas.DataFrame:
     return frame(Store(Path(folder)))
 
 
-def leaderboard(folder: str | Path = "results", *, dataset: str | None = None, format: Format = "table", delta: float = DELTA) -> str:
+def leaderboard(
+    folder: str | Path = "results",
+    *,
+    dataset: str | None = None,
+    format: Format = "table",
+    delta: float = DELTA,
+    selection: Selection | None = None,
+    view: View | None = None,
+) -> str:
     """The board of a folder's records as ``python -m benchmark leaderboard`` prints it: "table", "markdown", "csv" or "json".
 
     dataset: only the board of this one
     delta:   AUC within which of its control a row is equal to it
+    selection, view: which rows, and in which columns (benchmark.reporting.leaderboard); None: all of them, as wide as they are
 
     Raises UserError, also where nothing has finished yet.
     """
     from typing import get_args
 
-    from benchmark.reporting.leaderboard import Format
+    from benchmark.reporting.leaderboard import EVERYTHING, PLAIN, Format
     from benchmark.reporting.leaderboard import leaderboard as board
     from benchmark.values import one_of
 
     one_of("format", format, get_args(Format), "leaderboard")
     if not 0 < delta < 1:
         raise UserError(f"delta = {delta}; it must lie between 0 and 1")
-    return board(Store(Path(folder)), dataset, format, delta)
+    return board(Store(Path(folder)), dataset, format, delta, selection or EVERYTHING, view or PLAIN)
 
 
 @contextmanager

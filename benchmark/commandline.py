@@ -20,6 +20,11 @@ THREADS = 4096  # more than any machine has
 KIND: dict[str, Kind] = {"method": "methods", "backbone": "backbones", "dataset": "datasets"}
 FRAPPE_SD = 0.00059  # of a paired difference with DCNv2 at scale 4, five seeds (results/reference/frappe_x1r)
 DISTRIBUTION = "embedding-collapse-benchmark"
+# The columns of benchmark/reporting/columns.py, which a help text cannot wait for.
+COLUMNS = (
+    *("rank", "method", "backbone", "scale", "depth", "trials", "protocol", "auc", "delta", "verdict", "acts", "won", "unseen", "logloss"),
+    *("own", "ia", "rank_table", "rank_last", "flops", "table", "dense", "speed", "memory", "valid"),
+)
 DESCRIPTION = "Compares mitigations of embedding collapse in recommendation (CTR) models under one protocol."
 
 
@@ -89,6 +94,16 @@ def parser() -> Parser:
 
     board = command("leaderboard", "print the board of the recorded trials")
     board.add_argument("--dataset", metavar="NAME", help="only this data set")
+    board.add_argument(
+        "--backbone", nargs="+", default=[], metavar="NAME", help="only these backbones; ranks stay those of the whole board"
+    )
+    board.add_argument("--scale", nargs="+", type=int, default=[], metavar="S", help="only these scales")
+    board.add_argument("--top", type=_between(int, 1, 10**9), metavar="N", help="only the first N rows of each board")
+    board.add_argument(
+        "--columns", nargs="+", default=[], choices=COLUMNS, metavar="NAME", help=f"of the table, in this order: {', '.join(COLUMNS)}"
+    )
+    board.add_argument("--group", action="store_true", help="a block for each backbone, scale and depth")
+    board.add_argument("--details", action="store_true", help="also what models say of themselves, layer by layer")
     board.add_argument("--format", choices=("table", "markdown", "csv", "json"), default="table")
     _delta(board)
     _results(board)
@@ -136,6 +151,18 @@ def parser() -> Parser:
     power.add_argument("--boards", type=_between(int, 1, 10**6), default=10_000, metavar="B", help="drawn at random (default 10000)")
     power.add_argument("--seed", type=_between(int, 0, 2**63 - 1), default=0, help="of the draw")
     _delta(power)
+
+    export = command(
+        "export",
+        "print the results for a paper or another program",
+        "\nlatex:     a booktabs table a data set, the best AUC of each column in bold, and what is not told apart from it"
+        "\nbencheval: a line a training: method, task, seed, metric_error (1 - AUC), time_train_s, time_infer_s"
+        "\ncsv:       every number of the board",
+    )
+    export.add_argument("--format", choices=("latex", "bencheval", "csv"), required=True)
+    export.add_argument("--dataset", metavar="NAME", help="only this data set")
+    export.add_argument("--out", type=Path, metavar="FILE", help="write there instead of printing")
+    _results(export)
 
     _results(command("track", "build the MLflow store from the records; what is there already is left alone"))
     _results(command("status", "say what is recorded, what went wrong, and which data sets are prepared"))

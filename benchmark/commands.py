@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import os
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -55,7 +56,13 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
             delta=parsed.delta,
         )
     browse = f"{sys.executable} -m benchmark ui --results {parsed.results}"
-    say(api.leaderboard(parsed.results, delta=parsed.delta), f"\n{summary}", f"Records: {Store(parsed.results).folder}   Browse: {browse}")
+    from benchmark.reporting.board import View
+
+    say(
+        api.leaderboard(parsed.results, delta=parsed.delta, view=View(width=_width())),
+        f"\n{summary}",
+        f"Records: {Store(parsed.results).folder}   Browse: {browse}",
+    )
     return 1 if summary.statuses.get("failed") else 0
 
 
@@ -77,7 +84,30 @@ def narrowed(suite: Suite, parsed: argparse.Namespace) -> Suite:
 
 
 def leaderboard(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
-    print(api.leaderboard(parsed.results, dataset=parsed.dataset, format=parsed.format, delta=parsed.delta))
+    from benchmark.reporting.board import View
+    from benchmark.reporting.leaderboard import Selection
+
+    selection = Selection(backbones=tuple(parsed.backbone), scales=tuple(parsed.scale), top=parsed.top)
+    view = View(width=_width(), columns=tuple(parsed.columns), grouped=parsed.group, details=parsed.details)
+    print(api.leaderboard(parsed.results, dataset=parsed.dataset, format=parsed.format, delta=parsed.delta, selection=selection, view=view))
+    return 0
+
+
+def _width() -> int | None:
+    """Of the terminal that standard output is, or that COLUMNS speaks of; None where it goes to a file or another program."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() or os.environ.get("COLUMNS") else None
+
+
+def export(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    from benchmark.reporting.export import export as exported
+
+    text = exported(_recorded(parsed.results), parsed.format, parsed.dataset)
+    if parsed.out is None:
+        print(text, end="")
+    else:
+        parsed.out.parent.mkdir(parents=True, exist_ok=True)
+        parsed.out.write_text(text, encoding="utf-8")
+        print(parsed.out)
     return 0
 
 
@@ -299,6 +329,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, dict[str, Settings]], int]]
     "ui": ui,
     "figures": figures,
     "report": report,
+    "export": export,
     "power": power,
     "track": track,
     "status": status,

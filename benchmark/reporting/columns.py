@@ -1,149 +1,184 @@
-"""The board's columns: how a row reads in each, in whatever form the board has. The same digits on terminal, page, MLflow and in LaTeX."""
+"""The board's columns: how a row reads in each, in whatever form the board has: the same digits on terminal, page and in LaTeX."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark.config import NO_BACKBONE
+from benchmark.reporting.text import difference_text, human, mean_text, text
+from benchmark.reporting.verdicts import in_words
 
 if TYPE_CHECKING:
     from benchmark.reporting.leaderboard import Row
 
 INERT = 0.01  # a dose below which a mitigation does not act on the model
-WORDS = {"above": "above", "below": "below", "equal": "level", "undecided": "undecided"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """``text`` is what people read, ``value`` what is sorted and filtered by (None: nothing there)."""
+    """``text`` is what people read, ``value`` what is sorted by (None: nothing there).
+
+    rank:  0: never left out; the higher, the sooner where a terminal is narrow
+    where: "both": on terminal and page from the start; "terminal"; "asked": where it is asked for
+    when:  of a board, whether there is anything to show
+    """
 
     key: str
     heading: str  # with line breaks where a narrow column wants them
     help: str
     text: Callable[[Row], str]
     value: Callable[[Row], Any]
+    rank: int = 9
+    where: str = "asked"
     numeric: bool = True
-    shown: bool = True  # on a page, from the start
+    when: Callable[[Sequence[Row]], bool] = lambda board: True
+
+    @property
+    def name(self) -> str:
+        """The heading in one line."""
+        return self.heading.replace("-\n", "").replace("\n", " ")
 
 
-def _field(name: str, form: Callable[[Any], str], heading: str, help: str, *, shown: bool = False) -> Column:
+def _number(key: str, field: str, form: Callable[[Any], str], heading: str, help: str, **more: Any) -> Column:
     """A column that shows one field of the row."""
     return Column(
-        key=name, heading=heading, help=help, text=lambda row: form(getattr(row, name)), value=lambda row: getattr(row, name), shown=shown
+        key=key, heading=heading, help=help, text=lambda row: form(getattr(row, field)), value=lambda row: getattr(row, field), **more
     )
 
 
-def decimals(places: int) -> Callable[[float | None], str]:
-    return lambda value: "-" if value is None else format(value, f".{places}f")
-
-
-def human(value: float | None) -> str:
-    """Three significant digits with k, M or G: 1.23M."""
-    if value is None:
-        return "-"
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= 0.9995 * size:
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.0f}"
-
-
-def auc(row: Row) -> str:
-    """Mean ± standard deviation (seeds); the status of a cell without a test AUC."""
-    if row.test_auc_mean is None:
-        return row.status
-    sd = "" if row.test_auc_sd is None else f" ± {row.test_auc_sd:.5f}"
-    failed = "" if row.status == "finished" else f"{row.status}, "
-    return f"{row.test_auc_mean:.5f}{sd} ({failed}{row.seeds})"
-
-
-def delta(row: Row) -> str:
-    if row.delta_auc is None:
-        return "-"
-    half = "" if row.delta_auc_high is None else f" ± {row.delta_auc_high - row.delta_auc:.5f}"
-    return f"{row.delta_auc:+.5f}{half}"
-
-
-def verdict(row: Row) -> str:
-    found = getattr(row, "verdict", None)
-    return "-" if found is None else WORDS[found]
-
-
-def acts(row: Row) -> str:
-    dose = getattr(row, "acts", None)
-    return "-" if dose is None else "inert" if dose < INERT else f"{dose:.2g}"
-
-
-def placed(value: Callable[[Row], Any]) -> Callable[[Row], Any]:
-    """Of a row with a backbone; a sanity row has none, and no size."""
-    return lambda row: None if row.backbone == NO_BACKBONE else value(row)
-
-
-def _text(value: Callable[[Row], Any]) -> Callable[[Row], str]:
+def _word(key: str, heading: str, help: str, value: Callable[[Row], Any], **more: Any) -> Column:
     def shown(row: Row) -> str:
         found = value(row)
         return "-" if found is None or found == "" else str(found)
 
-    return shown
+    return Column(key=key, heading=heading, help=help, text=shown, value=value, **more)
 
 
-def _plain(key: str, heading: str, help: str, value: Callable[[Row], Any], *, numeric: bool = True, shown: bool = True) -> Column:
-    return Column(key=key, heading=heading, help=help, text=_text(value), value=value, numeric=numeric, shown=shown)
+def _five(value: float | None) -> str:
+    return text(value, ".5f")
+
+
+def _two(value: float | None) -> str:
+    return text(value, ".2f")
+
+
+def _any(field: str) -> Callable[[Sequence[Row]], bool]:
+    return lambda board: any(getattr(row, field, None) for row in board)
+
+
+def _several(field: str) -> Callable[[Sequence[Row]], bool]:
+    return lambda board: len({getattr(row, field) for row in board}) > 1
+
+
+def _placed(field: str) -> Callable[[Row], Any]:
+    """Of a row with a backbone; a sanity row has none, and no size."""
+    return lambda row: None if row.backbone == NO_BACKBONE else getattr(row, field)
+
+
+def _acts(row: Row) -> str:
+    dose = getattr(row, "acts", None)
+    return "-" if dose is None else "inert" if dose < INERT else f"{dose:.2g}"
+
+
+def _won(row: Row) -> str:
+    return ", ".join(f"{name.partition('.')[2]}={value}" for name, value in row.won.items())
 
 
 COLUMNS = (
-    _plain("rank", "#", "rank by mean test AUC on this data set", lambda row: row.rank),
-    _plain("method", "method", "what is compared; name:preset is a variant", lambda row: row.method, numeric=False),
-    _plain("backbone", "backbone", "the model whose interaction layers it works in", placed(lambda row: row.backbone), numeric=False),
-    _plain("scale", "scale", "table width over the base dimension", placed(lambda row: row.scale)),
-    _plain("depth", "depth", "interaction layers", placed(lambda row: row.depth)),
-    _plain("trials", "trials", "tuning trials of the cell; 1: the defaults", lambda row: row.tuning_trials, shown=False),
-    _plain(
+    _word("rank", "#", "rank by mean test AUC on this data set", lambda row: row.rank, rank=1, where="both"),
+    _word("method", "method", "name, or name:preset for a variant", lambda row: row.method, rank=0, where="both", numeric=False),
+    _word("backbone", "backbone", "the model that is mended", _placed("backbone"), rank=0, where="both", numeric=False),
+    _word("scale", "scale", "table width over the base dimension", _placed("scale"), rank=0, where="both"),
+    _word("depth", "depth", "interaction layers", _placed("depth"), rank=0, where="both"),
+    _word(
+        "trials",
+        "trials",
+        "tuning trials; 1: the defaults",
+        lambda row: row.tuning_trials,
+        rank=1,
+        where="both",
+        when=_several("tuning_trials"),
+    ),
+    _word(
         "protocol",
         "protocol",
         "six digits for what is set away from the defaults",
         lambda row: row.protocol,
-        numeric=False,
-        shown=False,
+        rank=1,
+        where="both",
+        when=_several("protocol"),
     ),
     Column(
         key="auc",
         heading="test AUC\n± sd (seeds)",
         help="mean over seeds ± sample standard deviation (seeds)",
-        text=auc,
+        text=lambda row: mean_text(row.test_auc_mean, row.test_auc_sd, row.status, row.seeds),
         value=lambda row: row.test_auc_mean,
+        rank=0,
+        where="both",
     ),
     Column(
         key="delta",
         heading="Δ to SE\n± 95 %",
         help="test AUC less single_embedding's of the same conditions, paired by seed, ± half its 95 % interval",
-        text=delta,
+        text=lambda row: difference_text(row.delta_auc, row.delta_auc_high),
         value=lambda row: row.delta_auc,
+        rank=0,
+        where="both",
     ),
     Column(
         key="verdict",
-        heading="verdict",
-        help="what seeds say of Δ",
-        text=verdict,
-        value=lambda row: getattr(row, "verdict", None),
+        heading="verdict\n(seeds)",
+        help="what the seeds say of Δ; undecided: about how many more would tell",
+        text=lambda row: in_words(row.verdict, row.more_seeds, row.equal_within),
+        value=lambda row: row.verdict,
+        rank=2,
+        where="both",
         numeric=False,
+        when=_any("verdict"),
     ),
     Column(
         key="acts",
         heading="acts",
         help=f"what the mitigation does to the trained model, its dose; inert: below {INERT}",
-        text=acts,
+        text=_acts,
         value=lambda row: getattr(row, "acts", None),
+        rank=3,
+        where="both",
+        when=lambda board: any(getattr(row, "acts", None) is not None for row in board),
     ),
-    _field("test_logloss_mean", decimals(5), "log-\nloss", "test logloss, mean over seeds", shown=True),
-    _field("information_abundance", decimals(2), "IA\ntable", "information abundance of the fields' tables, Σσ/σ₁"),
-    _field("effective_rank_table", decimals(2), "eff.\nrank\ntable", "effective rank of the fields' tables"),
-    _field("effective_rank_last", decimals(2), "eff.\nrank\nlast", "effective rank of a batch at the last interaction layer", shown=True),
-    _field("flops_per_sample", human, "FLOPs", "of a forward pass, per sample"),
-    _field("parameters_table", human, "params\ntable", "parameters of the embedding table"),
-    _field("parameters_dense", human, "params\ndense", "all other parameters", shown=True),
-    _field("samples_per_second", human, "samples\n/s", "in training, on the machine that ran it"),
-    _field("peak_memory_mb", human, "peak\nMB", "of memory in training"),
-    _field("valid_auc_mean", decimals(5), "valid\nAUC", "validation AUC, mean over seeds"),
+    _word("won", "won", "what was chosen of the grid", _won, rank=3, where="both", numeric=False, when=_any("won")),
+    _number(
+        "unseen",
+        "test_auc_unseen_pairs_mean",
+        _five,
+        "AUC\nunseen\npairs",
+        "over test rows whose pair of two fields no training row has",
+        rank=4,
+        where="both",
+        when=_any("test_auc_unseen_pairs_mean"),
+    ),
+    _number("logloss", "test_logloss_mean", _five, "log-\nloss", "test logloss, mean over seeds", rank=4, where="both"),
+    _number(
+        "own",
+        "test_logloss_own_epoch_mean",
+        _five,
+        "log-\nloss own\nepoch",
+        "at the epoch of the best validation logloss",
+        rank=6,
+        where="both",
+        when=_any("test_logloss_own_epoch_mean"),
+    ),
+    _number("ia", "information_abundance", _two, "IA\ntable", "information abundance of the fields' tables", rank=7, where="terminal"),
+    _number("rank_table", "effective_rank_table", _two, "eff.\nrank\ntable", "of the fields' tables", rank=7, where="terminal"),
+    _number("rank_last", "effective_rank_last", _two, "eff.\nrank\nlast", "of a batch after the last layer", rank=5, where="both"),
+    _number("flops", "flops_per_sample", human, "FLOPs", "of a forward pass, per sample"),
+    _number("table", "parameters_table", human, "params\ntable", "parameters of the embedding table", rank=8, where="terminal"),
+    _number("dense", "parameters_dense", human, "params\ndense", "all other parameters", rank=6, where="both"),
+    _number("speed", "samples_per_second", human, "samples\n/s", "in training, on the machine that ran it", rank=9, where="terminal"),
+    _number("memory", "peak_memory_mb", human, "peak\nMB", "of memory in training"),
+    _number("valid", "valid_auc_mean", _five, "valid\nAUC", "validation AUC, mean over seeds"),
 )
+KEYS = tuple(column.key for column in COLUMNS)

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import groupby
 from statistics import fmean
 from typing import Any, Literal
-
-from tabulate import tabulate
 
 from benchmark.config import CONTROL, DELTA, NO_BACKBONE
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.metrics.verdicts import NOT_JUDGED, Judgement, Verdict
 from benchmark.records import Record, Status, Store
+from benchmark.reporting.board import View, board, folded, legend
 from benchmark.reporting.groups import Group, by_conditions, groups, mixed_code
-from benchmark.reporting.text import difference_text, human, mean_text, text
 from benchmark.reporting.tuning import winners_curse
-from benchmark.reporting.verdicts import in_words, noise, uneven, verdicts
+from benchmark.reporting.verdicts import uneven, verdicts
 from benchmark.values import canonical, one_of
 
 Format = Literal["table", "markdown", "csv", "json"]
@@ -81,17 +79,41 @@ class Row:
     won: Mapping[str, Any]  # what was chosen of the suite's grid
 
 
-def leaderboard(store: Store, dataset: str | None, format: Format, delta: float = DELTA) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which rows are shown; ranks and verdicts are of the whole board."""
+
+    backbones: tuple[str, ...] = ()
+    scales: tuple[int, ...] = ()
+    top: int | None = None  # so many of each board
+
+    def of(self, found: Sequence[Row]) -> list[Row]:
+        """Raises UserError for what no row has."""
+        for backbone in self.backbones:
+            one_of("backbone", backbone, {row.backbone for row in found}, "leaderboard")
+        for scale in self.scales:
+            one_of("scale", str(scale), {str(row.scale) for row in found if row.backbone != NO_BACKBONE}, "leaderboard")
+        kept = [row for row in found if not self.backbones or row.backbone in self.backbones]
+        kept = [row for row in kept if not self.scales or (row.scale in self.scales and row.backbone != NO_BACKBONE)]
+        boards = groupby(kept, key=lambda row: row.dataset)
+        return [row for _, members in boards for row in list(members)[: self.top]]
+
+
+EVERYTHING, PLAIN = Selection(), View()
+
+
+def leaderboard(
+    store: Store, dataset: str | None, format: Format, delta: float = DELTA, selection: Selection = EVERYTHING, view: View = PLAIN
+) -> str:
     """The board of a results folder, of all data sets or of one (a name, or a label ``name@fingerprint``). Raises UserError."""
     found = rows(store, delta)
     if not found:
         raise UserError(f"no finished records in {store.folder}; run `python -m benchmark run quick` first")
     if dataset is not None:
         labels = {row.dataset for row in found}
-        names = {label.split("@")[0] for label in labels}
-        wanted = one_of("data set", dataset, labels | names, "leaderboard")
+        wanted = one_of("data set", dataset, labels | {label.split("@")[0] for label in labels}, "leaderboard")
         found = [row for row in found if wanted in (row.dataset, row.dataset.split("@")[0])]
-    return render(found, format)
+    return render(selection.of(found), format, view)
 
 
 def rows(records: Iterable[Record], delta: float = DELTA) -> list[Row]:
@@ -109,7 +131,7 @@ def rows(records: Iterable[Record], delta: float = DELTA) -> list[Row]:
         mixed = mixed_code(members)
         judged = verdicts(members, controls, delta)
         tuning, noisy = winners_curse(records, members), uneven(members)
-        board = [
+        made = [
             _row(
                 group,
                 controls.get(group.conditions),
@@ -119,18 +141,18 @@ def rows(records: Iterable[Record], delta: float = DELTA) -> list[Row]:
             )
             for group in members
         ]
-        aucs = sorted(row.test_auc_mean for row in board if row.status == "finished" and row.test_auc_mean is not None)
+        aucs = sorted(row.test_auc_mean for row in made if row.status == "finished" and row.test_auc_mean is not None)
         ranked = [
             replace(row, rank=1 + len(aucs) - bisect_right(aucs, row.test_auc_mean))
-            for row in board
+            for row in made
             if row.status == "finished" and row.test_auc_mean is not None
         ]
         found += sorted(ranked, key=lambda row: row.rank or 0)
-        found += [row for row in board if row.status != "finished" or row.test_auc_mean is None]
+        found += [row for row in made if row.status != "finished" or row.test_auc_mean is None]
     return found
 
 
-def render(rows: Sequence[Row], format: Format) -> str:
+def render(rows: Sequence[Row], format: Format, view: View = PLAIN) -> str:
     """The rows as text: ``table`` and ``markdown`` for people, one board a data set; ``csv`` and ``json`` with every key of ``Row``."""
     if format == "json":
         lines = (json.dumps(vars(row), allow_nan=False, ensure_ascii=False) for row in rows)  # a row a line: thousands are soon written
@@ -142,8 +164,9 @@ def render(rows: Sequence[Row], format: Format) -> str:
         content = [{**entry, "notes": "; ".join(row.notes)} for entry, row in zip(content, rows, strict=True)]
         written: str = pandas.DataFrame(content, columns=[f.name for f in fields(Row)], dtype=object).to_csv(index=False)
         return written
-    boards = [_board(label, list(members), format) for label, members in groupby(rows, key=lambda row: row.dataset)]
-    return "\n\n".join([*boards, _legend(rows, format)])
+    boards = [board(label, list(members), format, view) for label, members in groupby(rows, key=lambda row: row.dataset)]
+    said = [f"- {line}" for line in legend(rows)] if format == "markdown" else folded(legend(rows), view)
+    return "\n\n".join([*boards, "\n".join(said)])
 
 
 def _row(group: Group, control: Group | None, notes: Iterable[str | None], judged: Judgement, margin: float) -> Row:
@@ -217,113 +240,3 @@ def _internal_state(group: Group) -> dict[str, float]:
 
 def _mean(values: Mapping[int, float]) -> float | None:
     return fmean(values.values()) if values else None
-
-
-def _board(label: str, board: Sequence[Row], format: Literal["table", "markdown"]) -> str:
-    """One data set's board: heading, table, and below it what must be said about it."""
-    columns: dict[str, Callable[[Row], str]] = {
-        "#": lambda r: text(r.rank, "d"),
-        "method": lambda r: r.method,
-        "backbone": lambda r: "-" if r.backbone == NO_BACKBONE else r.backbone,
-        "scale": lambda r: "-" if r.backbone == NO_BACKBONE else str(r.scale),
-        "depth": lambda r: "-" if r.backbone == NO_BACKBONE else str(r.depth),
-        "trials": lambda r: str(r.tuning_trials),
-        "protocol": lambda r: r.protocol or "-",
-        "test AUC\n± sd (seeds)": lambda r: mean_text(r.test_auc_mean, r.test_auc_sd, r.status, r.seeds),
-        "Δ to SE\n± 95 %": lambda r: difference_text(r.delta_auc, r.delta_auc_high),
-        "verdict\n(seeds)": lambda r: in_words(r.verdict, r.more_seeds, r.equal_within),
-        "won": lambda r: ", ".join(f"{name.partition('.')[2]}={value}" for name, value in r.won.items()) or "-",
-        "AUC\nunseen\npairs": lambda r: text(r.test_auc_unseen_pairs_mean, ".5f"),
-        "log-\nloss": lambda r: text(r.test_logloss_mean, ".5f"),
-        "log-\nloss own\nepoch": lambda r: text(r.test_logloss_own_epoch_mean, ".5f"),
-        "IA\ntable": lambda r: text(r.information_abundance, ".2f"),
-        "eff.\nrank\ntable": lambda r: text(r.effective_rank_table, ".2f"),
-        "eff.\nrank\nlast": lambda r: text(r.effective_rank_last, ".2f"),
-        "params\ntable": lambda r: human(r.parameters_table),
-        "params\ndense": lambda r: human(r.parameters_dense),
-        "samples\n/s": lambda r: human(r.samples_per_second),
-    }
-    if len({r.tuning_trials for r in board}) == 1:
-        del columns["trials"]
-    if len({r.protocol for r in board}) == 1:
-        del columns["protocol"]
-    if all(r.test_auc_unseen_pairs_mean is None for r in board):
-        del columns["AUC\nunseen\npairs"]
-    if not any(r.verdict for r in board):
-        del columns["verdict\n(seeds)"]
-    if not any(r.won for r in board):
-        del columns["won"]
-    if all(r.test_logloss_own_epoch_mean is None for r in board):
-        del columns["log-\nloss own\nepoch"]
-    left = {"method", "backbone", "verdict\n(seeds)", "won"}
-    table = tabulate(
-        [[cell(row) for cell in columns.values()] for row in board],
-        headers=[name.replace("-\n", "").replace("\n", " ") if format == "markdown" else name for name in columns],
-        tablefmt="github" if format == "markdown" else "simple",
-        colalign=["left" if name in left else "right" for name in columns],
-        disable_numparse=True,
-    )
-    finished = sum(row.status == "finished" for row in board)
-    tuned = sorted({row.tuning_trials for row in board})
-    heading = f"{label}: {finished} of {len(board)} cells finished, tuning trials per cell: {', '.join(map(str, tuned))}"
-    lines = list(dict.fromkeys(_remarks(board)))
-    inner = _internal_states(board, format)
-    if format == "markdown":
-        return "\n".join([f"### {heading}", "", table, *([""] if lines else []), *(f"- {line}" for line in lines), *inner])
-    return "\n".join([heading, "", table, *([""] if lines else []), *lines, *inner])
-
-
-def _internal_states(board: Sequence[Row], format: Literal["table", "markdown"]) -> list[str]:
-    """A table of what models say of themselves: a row a cell, a column a quantity, its value at each layer from 0 on."""
-    states = [(row, row.internal_state) for row in board if row.internal_state]
-    quantities = sorted({name.rpartition("/")[2] for _, state in states for name in state})
-    if not quantities:
-        return []
-
-    def values(state: Mapping[str, float], quantity: str) -> str:
-        layers = sorted((name for name in state if name.rpartition("/")[2] == quantity), key=lambda name: (len(name), name))
-        return " ".join(f"{state[name]:.3g}" for name in layers) or "-"
-
-    headers = ["method", "backbone", "scale", "depth", *(quantity.replace("_", " ") for quantity in quantities)]
-    lines = [[r.method, r.backbone, str(r.scale), str(r.depth), *(values(state, q) for q in quantities)] for r, state in states]
-    table = tabulate(lines, headers=headers, tablefmt="github" if format == "markdown" else "simple", disable_numparse=True)
-    return ["", "What the models say of themselves, at each layer from 0 on (mean over seeds):", "", table]
-
-
-def _remarks(board: Sequence[Row]) -> Iterable[str]:
-    """The lines under a board; equal ones are said once."""
-    for row in board:
-        if row.bayes_auc is not None:
-            optimum = f"AUC {row.bayes_auc:.5f}" + ("" if row.bayes_logloss is None else f", logloss {row.bayes_logloss:.5f}")
-            yield f"Bayes optimum: {optimum}: no method can be expected above it"
-        if row.test_auc_unseen_pairs_mean is not None:
-            some = f"{row.unseen_pairs_rows:,.0f} test rows, {row.unseen_pairs_positives:,.0f} of them positive"
-            yield f"AUC unseen pairs: over {some}, whose pair of two fields no training row has (docs/data.md)"
-    judged = [row for row in board if row.verdict]
-    yield from noise([r.delta_sd for r in judged if r.delta_sd is not None], len(judged))
-    for row in board:
-        if row.status != "finished":
-            cell = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
-            yield f"{row.status}: {row.method}{cell}: {row.reason or 'no reason recorded'}"
-    for row in board:
-        yield from (f"note: {note}" for note in row.notes)
-    for row in sorted(board, key=lambda r: r.protocol):
-        if row.protocol:
-            yield f"protocol {row.protocol}: {row.overrides}"
-
-
-def _legend(rows: Sequence[Row], format: Literal["table", "markdown"]) -> str:
-    lines = [
-        "Ranked by mean test AUC over seeds, ± sample standard deviation. Less collapse alone does not make a better model: read both.",
-        "Δ to SE: test AUC less single_embedding's at the same width and setting, paired by seed, ± half its 95 % interval.",
-        "verdict: on that difference, with the noise of all methods of the cell (docs/mathematics.md, section 5.1) and Holm's correction.",
-        "IA: information abundance, Σσ/σ_1; eff. rank: exp of the entropy of σ/Σσ; σ singular values. Both count the dimensions in use.",
-        "table: mean over the fields with at least as many learned values as the width; a field with fewer cannot collapse.",
-        "last: batch of validation data at the last interaction layer, mean over its rows; where rows are fields, over those same fields.",
-        "params: the embedding table, and all the rest; samples/s: training, on the machine that ran it.",
-    ]
-    if any(row.backbone == NO_BACKBONE for row in rows):
-        lines.append("Rows without a backbone are sanity rows: no interaction model should stand below them.")
-    if format == "markdown":
-        return "\n".join(f"- {line}" for line in lines)
-    return "\n".join(lines)

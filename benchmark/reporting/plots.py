@@ -20,7 +20,7 @@ from benchmark.records import Record
 from benchmark.reporting import views
 from benchmark.reporting.colours import colours
 from benchmark.reporting.drawing import MARKERS, Look, Width, of_seeds, order, series
-from benchmark.reporting.groups import Group, groups, whole_methods
+from benchmark.reporting.groups import Group, batch_ratio, groups, whole_methods
 from benchmark.reporting.page.content import Line, lines
 
 Configuration = tuple[str, int]  # backbone, depth
@@ -129,7 +129,8 @@ def rank_of_terms(label: str, board: Sequence[Group], look: Look) -> Figure | No
 
 
 def _against_layer(board: Sequence[Group], look: Look, matrix: str, title: str) -> Figure | None:
-    measured = [g for g in board if any(_over_gaussian(g, layer, matrix) for layer in g.layers)]
+    ending = batch_ratio(board)
+    measured = [g for g in board if any(_ratio(g, layer, ending, matrix) for layer in g.layers)]
     if not measured:
         return None
     panels = sorted({(_configuration(g), g.cell.scale) for g in measured})
@@ -143,10 +144,10 @@ def _against_layer(board: Sequence[Group], look: Look, matrix: str, title: str) 
         for label, members in _series(here, measured):
             [group] = members
             methods[label] = group.cell.method
-            found = ((layer, _over_gaussian(group, layer, matrix)) for layer in group.layers)
+            found = ((layer, _ratio(group, layer, ending, matrix)) for layer in group.layers)
             look.line(axis, [(layer, *mean_sd(list(values.values()))) for layer, values in found if values], group.cell.method, label)
         look.name(axis, _title(configuration), f"scale {scale}")
-        axis.set_xticks(sorted({layer for g in here for layer in g.layers if _over_gaussian(g, layer, matrix)}))
+        axis.set_xticks(sorted({layer for g in here for layer in g.layers if _ratio(g, layer, ending, matrix)}))
         axis.axhline(1, color="#999999", linewidth=0.8)
         axis.set_ylim(bottom=0)
     look.legend(figure, series(axes, methods))
@@ -158,7 +159,8 @@ def auc_against_rank(label: str, board: Sequence[Group], look: Look) -> Figure |
 
     ρ is Spearman's rank correlation over the methods at one scale, as in `compare`: presets left out, and few methods.
     """
-    measured = [g for g in board if g.layers and _over_gaussian(g, g.layers[-1])]
+    ending = batch_ratio(board)
+    measured = [g for g in board if g.layers and _ratio(g, g.layers[-1], ending)]
     if not measured:
         return None
     configurations, scales = sorted({_configuration(g) for g in measured}), sorted({g.cell.scale for g in measured})
@@ -169,8 +171,10 @@ def auc_against_rank(label: str, board: Sequence[Group], look: Look) -> Figure |
         here = [g for g in measured if _configuration(g) == configuration]
         for group in here:
             mean, sd = mean_sd(list(group.metric("test/auc").values()))
-            look.line(axis, [(_last(group), mean, sd)], group.cell.method, group.cell.method, _scale_marker(scales, group.cell.scale))
-        look.name(axis, _title(configuration), *_correlations(here))
+            look.line(
+                axis, [(_last(group, ending), mean, sd)], group.cell.method, group.cell.method, _scale_marker(scales, group.cell.scale)
+            )
+        look.name(axis, _title(configuration), *_correlations(here, ending))
     methods = sorted({g.cell.method for g in measured}, key=order)
     marks = {m: (m, Line2D([], [], color=look.colour(m), marker="o", linestyle="")) for m in methods}
     shapes = {f"scale {s}": Line2D([], [], color="#777777", marker=_scale_marker(scales, s), linestyle="") for s in scales}
@@ -200,19 +204,20 @@ def _series(here: Sequence[Group], board: Sequence[Group]) -> list[tuple[str, li
     return [(series, list(members)) for series, members in groupby(ordered, key=name)]
 
 
-def _over_gaussian(group: Group, layer: int, matrix: str = "") -> dict[int, float]:
-    return group.metric(f"spectral/layer{layer}/{matrix}batch/effective_rank_over_gaussian")
+def _ratio(group: Group, layer: int, ending: str, matrix: str = "") -> dict[int, float]:
+    """Seed -> effective rank of the batch there over a Gaussian one's; ``ending``: see ``batch_ratio``."""
+    return group.metric(f"spectral/layer{layer}/{matrix}batch/effective_rank{ending}")
 
 
-def _last(group: Group) -> float:
-    return fmean(_over_gaussian(group, group.layers[-1]).values())
+def _last(group: Group, ending: str) -> float:
+    return fmean(_ratio(group, group.layers[-1], ending).values())
 
 
-def _correlations(here: Sequence[Group]) -> list[str]:
+def _correlations(here: Sequence[Group], ending: str) -> list[str]:
     """One a scale, budget and protocol: between them AUC differs for other reasons."""
     found = []
     for points in whole_methods(here).values():
-        rho = rank_correlation([_last(g) for g in points], [fmean(g.metric("test/auc").values()) for g in points])
+        rho = rank_correlation([_last(g, ending) for g in points], [fmean(g.metric("test/auc").values()) for g in points])
         if rho is not None:
             found.append(f"ρ = {rho:+.2f} at {points[0].cell.scale}×")
     return found

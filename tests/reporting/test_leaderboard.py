@@ -13,6 +13,7 @@ from standin_records import record
 from benchmark.config import Training
 from benchmark.errors import UserError
 from benchmark.records import Record, Status, Store
+from benchmark.reporting.board import View
 from benchmark.reporting.leaderboard import Row, leaderboard, render, rows
 
 KEYS = [
@@ -296,6 +297,7 @@ def test_what_models_say_of_themselves_stands_under_the_board() -> None:
     found = rows([record("roblock", seed, 0.8, metrics={k: v + seed for k, v in inner.items()}) for seed in (0, 1)] + [record("plain")])
     state = {row.method: row.internal_state for row in found}
     assert state == {"roblock": {"layer10/gate_entropy": 0.8, "layer2/gate_entropy": 0.7, "criterion": 2.0}, "plain": {}}
-    text = render(found, "table").split("say of themselves")[1]
+    assert "say of themselves" not in render(found, "table")
+    text = render(found, "table", View(details=True)).split("say of themselves")[1]
     assert "gate entropy" in text and "0.7 0.8" in text and "plain" not in text.split("Ranked by")[0]
     assert json.loads(next(csv.DictReader(io.StringIO(render(found, "csv"))))["internal_state"]) == state[found[0].method]

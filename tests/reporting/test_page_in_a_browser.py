@@ -98,9 +98,9 @@ def test_filters_order_and_an_opened_row(driver: webdriver.Chrome, address: str)
     WebDriverWait(driver, 30).until(lambda d: script(d, "return document.querySelectorAll('.detail svg').length") == 3)
     detail = script(driver, "return document.querySelector('.detail').innerText")
     assert ".json" in detail and "python -m benchmark run row.toml" in detail and "learning_rate=" in detail
-    display = "return getComputedStyle(document.querySelector('td.k-samples_per_second')).display"
+    display = "return getComputedStyle(document.querySelector('td.k-speed')).display"
     assert script(driver, display) == "none"
-    script(driver, "document.querySelector('.column[value=samples_per_second]').click()")
+    script(driver, "document.querySelector('.column[value=speed]').click()")
     assert script(driver, display) == "table-cell"
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
 
 from benchmark.config import CONTROL
 from benchmark.metrics.statistics import rank_correlation
-from benchmark.reporting.columns import auc, verdict
 from benchmark.reporting.groups import Group, whole_methods
+from benchmark.reporting.leaderboard import Row
 from benchmark.reporting.page.content import Line
+from benchmark.reporting.text import mean_text
 
 NAMED = 4  # names that a line holds
 
@@ -20,7 +22,7 @@ def answer(board: Sequence[Line]) -> list[str]:
     if not ranked:
         return []
     best = ranked[0]
-    found = [f"Best mean test AUC: {best.row.method} with {best.place}, {auc(best.row)}."]
+    found = [f"Best mean test AUC: {best.row.method} with {best.place}, {_told(best.row)}."]
     compared = [line for line in ranked if line.row.delta_auc_low is not None and line.row.delta_auc_high is not None]
     if compared:
         above = [line for line in compared if (line.row.delta_auc_low or 0) > 0]
@@ -31,10 +33,10 @@ def answer(board: Sequence[Line]) -> list[str]:
             f"{len(below)} below it; {level} are not told apart from it."
         )
         found += [f"{word}: {_names(lines)}." for word, lines in (("Above", above), ("Below", below)) if lines]
-        words = {verdict(line.row) for line in compared} - {"-"}
-        if words:
-            counts = ", ".join(f"{sum(verdict(line.row) == word for line in compared)} {word}" for word in sorted(words))
-            found.append(f"Verdicts: {counts}.")
+    counts = Counter(line.row.verdict for line in ranked if line.row.verdict is not None)
+    if counts:
+        counted = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+        found.append(f"Verdicts, with the noise of all methods of a cell and Holm's correction over the board: {counted}.")
     found += correlated(board)
     return found
 
@@ -50,6 +52,10 @@ def correlated(board: Sequence[Line]) -> list[str]:
         if rho is not None:
             found.append(f"Effective rank of the last layer against AUC over {len(pairs)} methods, {_where(points[0])}: ρ = {rho:+.2f}.")
     return found
+
+
+def _told(row: Row) -> str:
+    return mean_text(row.test_auc_mean, row.test_auc_sd, row.status, row.seeds)
 
 
 def _where(group: Group) -> str:

@@ -7,13 +7,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from statistics import fmean
 from typing import Any
 
 from benchmark.config import NO_BACKBONE, Cell
 from benchmark.records import Record
 from benchmark.reporting.colours import colours
-from benchmark.reporting.groups import Group, groups
+from benchmark.reporting.groups import Group, batch_ratio, groups
 from benchmark.reporting.leaderboard import Row, rows
 from benchmark.values import canonical, to_dict
 
@@ -29,6 +30,7 @@ class Line:
 
     row: Row
     group: Group
+    ratio: str  # how the names of the batch matrices' ratios end on this board
 
     @property
     def family(self) -> str:
@@ -57,7 +59,7 @@ class Line:
 
     def layers(self) -> dict[int, list[float]]:
         """Layer -> effective rank of the batch there over a Gaussian one's, of each seed."""
-        found = {n: self.group.metric(f"spectral/layer{n}/batch/effective_rank_over_gaussian") for n in self.group.layers}
+        found = {n: self.group.metric(f"spectral/layer{n}/batch/effective_rank{self.ratio}") for n in self.group.layers}
         return {layer: list(values.values()) for layer, values in found.items() if values}
 
     def curves(self) -> dict[int, list[tuple[float, float]]]:
@@ -75,7 +77,11 @@ class Line:
 def lines(records: Sequence[Record]) -> list[Line]:
     """Every row of the boards, in their order, with the trainings behind it."""
     found = {_identity(g.label, g.cell, g.budget, g.overrides): g for g in groups(records)}
-    return [Line(row=row, group=found[_identity(row.dataset, row, row.tuning_trials, row.overrides)]) for row in rows(records)]
+    boards = {label: batch_ratio(members) for label, members in groupby(found.values(), key=lambda group: group.label)}
+    return [
+        Line(row=row, group=found[_identity(row.dataset, row, row.tuning_trials, row.overrides)], ratio=boards[row.dataset])
+        for row in rows(records)
+    ]
 
 
 def _identity(label: str, place: Cell | Row, budget: int, overrides: str) -> tuple[Any, ...]:

@@ -8,11 +8,13 @@ from typing import Any
 
 from benchmark.metrics.statistics import mean_sd
 from benchmark.reporting.colours import GREY
-from benchmark.reporting.columns import Column, auc
+from benchmark.reporting.columns import COLUMNS, Column
 from benchmark.reporting.leaderboard import Row
 from benchmark.reporting.page import content
 from benchmark.reporting.page.charts import charts
 from benchmark.reporting.page.content import Line
+
+TOLD = next(column for column in COLUMNS if column.key == "auc")
 
 
 def embedded(boards: Mapping[str, Sequence[Line]], columns: Sequence[Column], palette: Mapping[str, str]) -> str:
@@ -59,7 +61,7 @@ def _cell(line: Line, series: str, names: Sequence[str], columns: Sequence[Colum
         "plain": colour == GREY,
         "auc": _rounded(row.test_auc_mean) if finished else None,
         "sd": _rounded(row.test_auc_sd) or 0,
-        "told": auc(row),
+        "told": TOLD.text(row),
         "seeds": row.seeds,
         "last": _rounded(layers[-1][1]) if layers else None,
         "costs": {

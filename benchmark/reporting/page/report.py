@@ -13,9 +13,10 @@ from markupsafe import Markup, escape
 from benchmark.config import CONTROL
 from benchmark.errors import UserError
 from benchmark.records import Record
+from benchmark.reporting.board import legend, remarks
 from benchmark.reporting.colours import GREY, OWN
 from benchmark.reporting.columns import COLUMNS, Column
-from benchmark.reporting.leaderboard import Row, _legend, _remarks, render
+from benchmark.reporting.leaderboard import Row, render
 from benchmark.reporting.page import content, forest
 from benchmark.reporting.page.answer import answer, correlated
 from benchmark.reporting.page.charts import charts
@@ -23,7 +24,6 @@ from benchmark.reporting.page.content import Line
 from benchmark.reporting.page.embedded import embedded
 from benchmark.reporting.page.library import script
 
-MEASURED = ("verdict", "acts")  # columns that are left out where no row has them
 REMARKED = ("note: ", "protocol ", "Bayes optimum")
 HERE = Path(__file__).parent
 CONTROL_COLOUR = "var(--ink)"  # black, and white on a dark page
@@ -40,15 +40,15 @@ def page(records: Sequence[Record], where: str, made_by: str) -> str:
     palette = {m: CONTROL_COLOUR if c == OWN[CONTROL] else c for m, c in content.palette(found).items()}
     boards = {label: list(members) for label, members in groupby(found, key=lambda line: line.row.dataset)}
     reaches = {label: forest.reach([line.row for line in members]) for label, members in boards.items()}
-    columns = [c for c in COLUMNS if c.key not in MEASURED or any(c.value(line.row) is not None for line in found)]
     rows = [line.row for line in found]
+    columns = [c for c in COLUMNS if c.when(rows)]
     template = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template("page.html")
     return template.render(
         title=f"Embedding collapse: {', '.join(boards)}",
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
         library=Markup(script()),
-        columns=[{"key": c.key, "name": _named(c), "help": c.help, "numeric": c.numeric, "shown": c.shown} for c in columns],
+        columns=[{"key": c.key, "name": c.name, "help": c.help, "numeric": c.numeric, "shown": c.where == "both"} for c in columns],
         boards=[_board(label, members) for label, members in boards.items()],
         axes={label: forest.axis(far) for label, far in reaches.items()},
         lines=[
@@ -61,16 +61,12 @@ def page(records: Sequence[Record], where: str, made_by: str) -> str:
         ],
         filters=_filters(found),
         figures=charts(),
-        legend=_legend(rows, "table").splitlines(),
+        legend=legend(rows),
         csv=render(rows, "csv"),
         data=Markup(embedded(boards, columns, palette)),
         records=len(records),
         made_by=made_by,
     )
-
-
-def _named(column: Column) -> str:
-    return column.heading.replace("-\n", "").replace("\n", " ")
 
 
 def _text(column: Column, row: Row) -> Markup:
@@ -93,7 +89,7 @@ def _filters(found: Sequence[Line]) -> list[tuple[str, str, list[Any], bool]]:
 
 
 def _board(label: str, members: Sequence[Line]) -> dict[str, Any]:
-    said = list(dict.fromkeys(_remarks([line.row for line in members])))
+    said = list(dict.fromkeys(remarks([line.row for line in members])))
     return {
         "label": label,
         "lines": members,

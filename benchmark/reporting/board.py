@@ -1,0 +1,176 @@
+"""Rows -> the board as text: a table for a terminal, as wide as it is, or markdown."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from tabulate import tabulate
+
+from benchmark.config import NO_BACKBONE
+from benchmark.reporting.columns import COLUMNS, Column
+from benchmark.reporting.verdicts import noise
+
+if TYPE_CHECKING:
+    from benchmark.reporting.leaderboard import Row
+
+Format = Literal["table", "markdown"]
+PLACE = ("backbone", "scale", "depth")
+GAP = 2  # between the columns of a table
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """How a board is shown.
+
+    width:   of the terminal, in characters: columns are left out until the table fits, names are never cut; None: however wide it gets
+    columns: keys of ``COLUMNS``, shown in this order whatever the width; none given: those that say something
+    grouped: a block a backbone, scale and depth, instead of columns that say so; on a narrow terminal it comes to that by itself
+    details: also what models say of themselves
+    """
+
+    width: int | None = None
+    columns: tuple[str, ...] = ()
+    grouped: bool = False
+    details: bool = False
+
+
+def board(label: str, members: Sequence[Row], format: Format, view: View) -> str:
+    """One data set's board: heading, table, and below it what must be said about it."""
+    finished = sum(row.status == "finished" for row in members)
+    tuned = sorted({row.tuning_trials for row in members})
+    heading = f"{label}: {finished} of {len(members)} cells finished, tuning trials per cell: {', '.join(map(str, tuned))}"
+    lines = list(dict.fromkeys(remarks(members)))
+    inner = _internal_states(members, format) if view.details else []
+    if format == "markdown":
+        table = _tabulated(members, _wanted(members, view), format)
+        return "\n".join([f"### {heading}", "", table, *([""] if lines else []), *(f"- {line}" for line in lines), *inner])
+    table = _fitting(members, view)
+    return "\n".join([*folded([heading], view), "", table, *([""] if lines else []), *folded(lines, view), *inner])
+
+
+def folded(lines: Iterable[str], view: View) -> list[str]:
+    """The lines, in as many as the view's width makes of them."""
+    if view.width is None:
+        return list(lines)
+    return [part for line in lines for part in textwrap.wrap(line, max(40, view.width), subsequent_indent="  ", break_on_hyphens=False)]
+
+
+def _wanted(members: Sequence[Row], view: View) -> list[Column]:
+    if view.columns:
+        by_key = {column.key: column for column in COLUMNS}
+        return [by_key[key] for key in view.columns]
+    return [column for column in COLUMNS if column.where in ("both", "terminal") and column.when(members)]
+
+
+def _fitting(members: Sequence[Row], view: View) -> str:
+    """The table with what fits: first as it is, as long as the verdict has room; else in blocks."""
+    columns = _wanted(members, view)
+    if view.columns or (view.width is None and not view.grouped):
+        return _tabulated(members, columns, "table") if not view.grouped else _in_blocks(members, _without_place(columns))
+    width = view.width or 10**6
+    if not view.grouped:
+        kept = _narrowed(members, columns, width, least=2)
+        if _width(members, kept) <= width:
+            return _tabulated(members, kept, "table")
+    return _in_blocks(members, _narrowed(members, _without_place(columns), width, least=0))
+
+
+def _narrowed(members: Sequence[Row], columns: Sequence[Column], width: int, least: int) -> list[Column]:
+    """Without the least important columns, as many as the width asks for, down to those of rank ``least``."""
+    kept = list(columns)
+    while _width(members, kept) > width and any(column.rank > least for column in kept):
+        kept.remove(max(reversed(kept), key=lambda column: column.rank))
+    return kept
+
+
+def _width(members: Sequence[Row], columns: Sequence[Column]) -> int:
+    heads = (max(map(len, column.heading.split("\n"))) for column in columns)
+    bodies = (max(len(column.text(row)) for row in members) for column in columns)
+    return sum(map(max, heads, bodies)) + GAP * (len(columns) - 1)
+
+
+def _without_place(columns: Sequence[Column]) -> list[Column]:
+    return [column for column in columns if column.key not in PLACE]
+
+
+def _in_blocks(members: Sequence[Row], columns: Sequence[Column]) -> str:
+    """One table, so that columns stand under each other, with a line before each backbone, scale and depth; sanity rows last."""
+    ordered = sorted(members, key=lambda row: (row.backbone == NO_BACKBONE, row.backbone, row.scale, row.depth))
+    lines = _tabulated(ordered, columns, "table").split("\n")
+    head = len(lines) - len(ordered)
+    found = lines[:head]
+    before = None
+    for row, line in zip(ordered, lines[head:], strict=True):
+        place = "no backbone" if row.backbone == NO_BACKBONE else f"{row.backbone} · scale {row.scale} · depth {row.depth}"
+        found += ["", place] if place != before and before is not None else [place] if place != before else []
+        found.append(line)
+        before = place
+    return "\n".join(found)
+
+
+def _tabulated(members: Sequence[Row], columns: Sequence[Column], format: Format) -> str:
+    return tabulate(
+        [[column.text(row) for column in columns] for row in members],
+        headers=[column.name if format == "markdown" else column.heading for column in columns],
+        tablefmt="github" if format == "markdown" else "simple",
+        colalign=["right" if column.numeric and column.key != "protocol" else "left" for column in columns],
+        disable_numparse=True,
+    )
+
+
+def _internal_states(board: Sequence[Row], format: Format) -> list[str]:
+    """A table of what models say of themselves: a row a cell, a column a quantity, its value at each layer from 0 on."""
+    states = [(row, row.internal_state) for row in board if row.internal_state]
+    quantities = sorted({name.rpartition("/")[2] for _, state in states for name in state})
+    if not quantities:
+        return []
+
+    def values(state: Mapping[str, float], quantity: str) -> str:
+        layers = sorted((name for name in state if name.rpartition("/")[2] == quantity), key=lambda name: (len(name), name))
+        return " ".join(f"{state[name]:.3g}" for name in layers) or "-"
+
+    headers = ["method", "backbone", "scale", "depth", *(quantity.replace("_", " ") for quantity in quantities)]
+    lines = [[r.method, r.backbone, str(r.scale), str(r.depth), *(values(state, q) for q in quantities)] for r, state in states]
+    table = tabulate(lines, headers=headers, tablefmt="github" if format == "markdown" else "simple", disable_numparse=True)
+    return ["", "What the models say of themselves, at each layer from 0 on (mean over seeds):", "", table]
+
+
+def remarks(board: Sequence[Row]) -> Iterable[str]:
+    """The lines under a board; equal ones are said once."""
+    for row in board:
+        if row.bayes_auc is not None:
+            optimum = f"AUC {row.bayes_auc:.5f}" + ("" if row.bayes_logloss is None else f", logloss {row.bayes_logloss:.5f}")
+            yield f"Bayes optimum: {optimum}: no method can be expected above it"
+        if row.test_auc_unseen_pairs_mean is not None:
+            some = f"{row.unseen_pairs_rows:,.0f} test rows, {row.unseen_pairs_positives:,.0f} of them positive"
+            yield f"AUC unseen pairs: over {some}, whose pair of two fields no training row has (docs/data.md)"
+    judged = [row for row in board if row.verdict]
+    yield from noise([r.delta_sd for r in judged if r.delta_sd is not None], len(judged))
+    for row in board:
+        if row.status != "finished":
+            cell = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
+            yield f"{row.status}: {row.method}{cell}: {row.reason or 'no reason recorded'}"
+    for row in board:
+        yield from (f"note: {note}" for note in row.notes)
+    for row in sorted(board, key=lambda r: r.protocol):
+        if row.protocol:
+            yield f"protocol {row.protocol}: {row.overrides}"
+
+
+def legend(rows: Sequence[Row]) -> list[str]:
+    """What the columns are, a line a sentence."""
+    lines = [
+        "Ranked by mean test AUC over seeds, ± sample standard deviation. Less collapse alone does not make a better model: read both.",
+        "Δ to SE: test AUC less single_embedding's at the same width and setting, paired by seed, ± half its 95 % interval.",
+        "verdict: on that difference, with the noise of all methods of the cell (docs/mathematics.md, section 5.1) and Holm's correction.",
+        "IA: information abundance, Σσ/σ_1; eff. rank: exp of the entropy of σ/Σσ; σ singular values. Both count the dimensions in use.",
+        "table: mean over the fields with at least as many learned values as the width; a field with fewer cannot collapse.",
+        "last: batch of validation data at the last interaction layer, mean over its rows; where rows are fields, over those same fields.",
+        "params: the embedding table, and all the rest; samples/s: training, on the machine that ran it.",
+    ]
+    if any(row.backbone == NO_BACKBONE for row in rows):
+        lines.append("Rows without a backbone are sanity rows: no interaction model should stand below them.")
+    return lines

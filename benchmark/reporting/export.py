@@ -1,0 +1,115 @@
+"""Records -> a LaTeX table for a paper, or the columns that bencheval (TabArena) reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from statistics import fmean
+from typing import Literal
+
+from benchmark.config import NO_BACKBONE
+from benchmark.errors import UserError
+from benchmark.metrics.statistics import mean_sd, paired_difference
+from benchmark.records import Record
+from benchmark.reporting.groups import Group, groups
+from benchmark.reporting.leaderboard import render, rows
+from benchmark.reporting.text import mean_text
+from benchmark.values import one_of
+
+Format = Literal["latex", "bencheval", "csv"]
+SPECIAL = {**{c: f"\\{c}" for c in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+
+
+def export(records: Sequence[Record], format: Format, dataset: str | None = None) -> str:
+    """The results as text. dataset: only this one, a name or a label ``name@fingerprint``. Raises UserError."""
+    found = [g for g in groups(records) if g.finished]
+    if dataset is not None:
+        labels = {g.label for g in found}
+        wanted = one_of("data set", dataset, labels | {label.split("@")[0] for label in labels}, "export")
+        found = [g for g in found if wanted in (g.label, g.label.split("@")[0])]
+    if not found:
+        raise UserError("export: no final training has finished; run `python -m benchmark run quick` first, or name another folder")
+    if format == "bencheval":
+        return bencheval(found)
+    if format == "csv":
+        kept = {g.label for g in found}
+        return render([row for row in rows(records) if row.dataset in kept], "csv")
+    boards = {label: list(members) for label, members in groupby(found, key=lambda g: g.label)}
+    return "\n".join(latex(label, members) for label, members in boards.items())
+
+
+def bencheval(board: Sequence[Group]) -> str:
+    """A line a finished final training, with the columns of bencheval.tabarena.TabArena: lower metric_error is better.
+
+    A task is what methods are compared on: data set, backbone, scale, depth, budget and settings. time_train_s is the fit,
+    time_infer_s the scoring of the test rows with the spectra that are measured then.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", "task", "seed", "metric_error", "time_train_s", "time_infer_s"])
+    for group in board:
+        cell = group.cell
+        parts = [group.label, *([] if cell.backbone == NO_BACKBONE else [cell.backbone, f"scale {cell.scale}", f"depth {cell.depth}"])]
+        task = " ".join([*parts, f"{group.budget} trials", *([group.settings] if group.settings else [])])
+        for record in group.finished:
+            error = 1 - record.metrics["test/auc"]
+            writer.writerow(
+                [_method(group), task, record.trial.seed, error, record.cost.get("fit_seconds"), record.cost.get("evaluation_seconds")]
+            )
+    return text.getvalue()
+
+
+def latex(label: str, board: Sequence[Group]) -> str:
+    """A table with a row a method and a column a backbone, scale and depth: mean test AUC ± sample standard deviation.
+
+    Bold: the best of each column, and every method whose difference to the best, paired by seed, has a 95 % interval that holds 0.
+    """
+    cells = [g for g in board if g.cell.backbone != NO_BACKBONE and g.metric("test/auc")]
+    columns = {g.conditions: g for g in sorted(cells, key=lambda g: (g.cell.backbone, g.cell.scale, g.cell.depth, g.conditions))}
+    methods = dict.fromkeys(_method(g) for g in sorted(cells, key=lambda g: (-_mean(g), g.cell.method)))
+    found = {(g.conditions, _method(g)): g for g in cells}
+    lines = [r"% needs \usepackage{booktabs}", rf"\begin{{tabular}}{{l{'r' * len(columns)}}}", r"\toprule"]
+    lines.append(" & ".join([f"{_escaped(label)}: test AUC", *(_heading(g) for g in columns.values())]) + r" \\")
+    lines.append(r"\midrule")
+    best = {condition: max((g for g in cells if g.conditions == condition), key=_mean) for condition in columns}
+    for method in methods:
+        shown = [_shown(found.get((condition, method)), best[condition]) for condition in columns]
+        lines.append(" & ".join([rf"\texttt{{{_escaped(method)}}}", *shown]) + r" \\")
+    seeds = sorted({len(g.finished) for g in cells})
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines.append(f"% mean and sample standard deviation over {' or '.join(map(str, seeds))} seeds")
+    lines.append("% bold: the best, and what the 95 % interval of their difference paired by seed does not tell from it")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(group: Group | None, best: Group) -> str:
+    if group is None:
+        return "--"
+    values = group.metric("test/auc")
+    text = mean_text(*mean_sd(list(values.values())), "finished", len(values)).rpartition(" (")[0].replace("±", r"$\pm$")
+    return rf"\textbf{{{text}}}" if group is best or _level(group, best) else text
+
+
+def _mean(group: Group) -> float:
+    return fmean(group.metric("test/auc").values())
+
+
+def _level(group: Group, best: Group) -> bool:
+    difference = paired_difference(best.metric("test/auc"), group.metric("test/auc"))
+    return difference is not None and difference.low is not None and difference.low <= 0
+
+
+def _heading(group: Group) -> str:
+    return rf"{_escaped(group.cell.backbone)} {group.cell.scale}$\times$, $L={group.cell.depth}$"
+
+
+def _method(group: Group) -> str:
+    options = ", ".join(f"{key}={value}" for key, value in sorted(group.cell.method_options.items()))
+    return f"{group.cell.method} ({options})" if options else group.cell.method
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"[&%$#_{}\\~^]", lambda match: SPECIAL[match[0]], text)

@@ -1,0 +1,112 @@
+"""The board on a terminal: it fits, loses no name, keeps its ranks when rows are left out; and its exports."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+from standin_records import record
+
+from benchmark import commandline
+from benchmark.errors import UserError
+from benchmark.records import Record, Store
+from benchmark.reporting.board import PLACE, View
+from benchmark.reporting.columns import COLUMNS, KEYS
+from benchmark.reporting.export import export
+from benchmark.reporting.leaderboard import Selection, render, rows
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+
+
+@pytest.fixture(scope="module")
+def records() -> list[Record]:
+    return list(Store(REFERENCE / "frappe_x1r"))
+
+
+def table(text: str) -> list[str]:
+    """The lines of the table, from its head to the last row."""
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if "method" in line and "AUC" in line) - 2
+    return lines[start : next(i for i, line in enumerate(lines) if line.startswith(("Bayes", "noise", "note", "protocol")))]
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_the_board_fits_the_terminal_and_cuts_no_name(width: int, records: list[Record]) -> None:
+    board = rows(records)
+    text = render(board, "table", View(width=width))
+    assert all(len(line) <= width for line in text.splitlines())
+    words = set(text.split())
+    assert {row.method for row in board} <= words
+    plain = render(board, "table")
+    for row in board:  # AUC and Δ are never what is left out
+        assert f"{row.test_auc_mean:.5f}" in words
+        assert row.delta_auc is None or f"{row.delta_auc:+.5f}" in words
+    assert ("dcnv2 · scale 4 · depth 4" in text) is (width < 200)
+    assert "logloss" in plain.replace("-\n", "") or "loss" in plain
+
+
+def test_a_wider_terminal_shows_no_less(records: list[Record]) -> None:
+    board = rows(records)
+    numbers = [len(re.findall(r"\d\.\d", render(board, "table", View(width=width)))) for width in (80, 100, 120, 160, 200, 400)]
+    assert numbers == sorted(numbers) and numbers[0] < numbers[-1]
+
+
+def test_rows_are_chosen_and_ranks_stay_the_whole_boards(records: list[Record]) -> None:
+    board = rows(records)
+    few = Selection(backbones=("xdeepfm",), scales=(4,), top=2).of(board)
+    assert [(row.method, row.rank) for row in few] == [
+        (row.method, row.rank) for row in board if (row.backbone, row.scale) == ("xdeepfm", 4)
+    ][:2]
+    assert few[1].rank is not None and few[1].rank > 2
+    for wrong in (Selection(backbones=("none_such",)), Selection(scales=(3,))):
+        with pytest.raises(UserError, match=r"none_such|3"):
+            wrong.of(board)
+
+
+def test_columns_that_are_asked_for_are_those_that_are_shown(records: list[Record]) -> None:
+    text = render(rows(records), "table", View(columns=("method", "flops", "auc"), width=20))
+    head = next(line for line in text.splitlines() if "method" in line)
+    assert head.split()[:2] == ["method", "FLOPs"] and "Δ" not in text.split("Ranked")[0]
+
+
+def test_the_flags_name_every_column() -> None:
+    assert commandline.COLUMNS == KEYS and set(PLACE) <= set(KEYS)
+    assert {c.where for c in COLUMNS} == {"both", "terminal", "asked"}
+
+
+def made() -> list[Record]:
+    found = []
+    for method, gain, noise in (("single_embedding", 0.0, 1e-3), ("a_b", 0.02, 1e-3), ("close", 0.0199, 3e-3), ("far", -0.1, 1e-3)):
+        for seed in range(3):
+            found.append(record(method, seed, 0.8 + gain + seed * noise, cost={"fit_seconds": 2.0, "evaluation_seconds": 0.5}))
+    return [*found, record("broken", auc=None, status="failed", reason="why")]
+
+
+def test_latex_has_the_best_in_bold_and_what_is_level_with_it() -> None:
+    text = export(made(), "latex")
+    assert text.startswith("% needs") and r"\toprule" in text and text.count(r"\begin") == text.count(r"\end") == 1
+    lines = {re.match(r"\\texttt\{(.*?)\}", line)[1]: line for line in text.splitlines() if line.startswith(r"\texttt")}  # type: ignore[index]
+    assert set(lines) == {"single\\_embedding", "a\\_b", "close", "far"}
+    assert {name for name, line in lines.items() if "textbf" in line} == {"a\\_b", "close"}
+    assert r"0.82100 $\pm$ 0.00100" in lines["a\\_b"]  # the board's digits
+    assert "0.82100 ± 0.00100" in render(rows(made()), "table")
+
+
+def test_bencheval_has_a_line_a_training() -> None:
+    found = list(csv.DictReader(io.StringIO(export(made(), "bencheval"))))
+    assert list(found[0]) == ["method", "task", "seed", "metric_error", "time_train_s", "time_infer_s"]
+    assert len(found) == 12 and {line["task"] for line in found} == {"toy dcnv2 scale 1 depth 3 1 trials"}
+    [line] = [line for line in found if (line["method"], line["seed"]) == ("a_b", "1")]
+    assert float(line["metric_error"]) == pytest.approx(1 - 0.821)
+    assert (float(line["time_train_s"]), float(line["time_infer_s"])) == (2.0, 0.5)
+
+
+def test_csv_is_the_boards(records: list[Record]) -> None:
+    assert export(made(), "csv", "toy") == render(rows(made()), "csv")
+    with pytest.raises(UserError, match="tox"):
+        export(made(), "latex", "tox")
+    with pytest.raises(UserError, match="no final training"):
+        export([record(stage="tune")], "csv")
