@@ -114,17 +114,17 @@ class Trial:
         content = to_dict(self)
         return digest({**content, "cell": identity(content["cell"])})
 
-
-def chosen(trial: Trial, name: str) -> Any:
-    """The trial's value of a setting by its prefixed name: "training.learning_rate", "method.weight"."""
-    part, key = name.split(".", 1)
-    return to_dict(trial)[part][key]
-
     @cached_property
     def settings(self) -> str:
         """All that tuning chooses, as canonical JSON: equal for the seeds of one winner."""
         content = to_dict(self)
         return canonical({name: content[name] for name in ("training", "backbone", "method")})
+
+
+def chosen(trial: Trial, name: str) -> Any:
+    """The trial's value of a setting by its prefixed name: "training.learning_rate", "method.weight"."""
+    part, key = name.split(".", 1)
+    return to_dict(trial)[part][key]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ BACKBONES = ("standin_flat", "standin_steep")
 
 
 def ensure_prepared(name: str, options: Mapping[str, Any]) -> SimpleNamespace:
-    return SimpleNamespace(name=name, options=options, fingerprint=f"print of {name}", training={"learning_rate": 2e-3})
+    return SimpleNamespace(name=name, options=options, recorded=options, fingerprint=f"print of {name}", training={"learning_rate": 2e-3})
 
 
 def install(patch: pytest.MonkeyPatch) -> None:
@@ -36,6 +36,7 @@ def install(patch: pytest.MonkeyPatch) -> None:
     patch.setenv("BENCHMARK_PLUGINS", str(HERE / "standins"))
     patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(ROOT)]))
     patch.setattr(cells, "ensure_prepared", ensure_prepared)
+    patch.setattr(cells, "ensure_recorded", ensure_prepared)
     patch.setattr(cells, "prepared_names", lambda: ["toy", "other_toy"])
     patch.setattr(run, "check", lambda trial: None)
     cells._published.cache_clear()
