@@ -28,7 +28,12 @@ from benchmark.metrics.ctr import auc, expected_auc
 METHODS = ("single_embedding", "multi_embedding")
 SEEDS = 5
 PART = 6000  # rows, as many as ``synthetic`` has for its test
-DATA: Mapping[str, Any] = {"rows": 100_000, "valid_rows": 20_000, "cardinalities": [3, 5, 10, 30, 100, 300, 1000, 3000]}
+DATA: Mapping[str, Any] = {
+    "rows": 100_000,
+    "valid_rows": 20_000,
+    "test_rows": 1_000_000,
+    "cardinalities": [3, 5, 10, 30, 100, 300, 1000, 3000],
+}
 MODEL: Mapping[str, Any] = {"scale": 2, "training": {"epochs": 3}, "backbone_options": {"units": 80, "hidden": [64]}, "threads": 1}
 BATCH = 8192
 
