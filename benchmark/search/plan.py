@@ -36,7 +36,8 @@ class Plan:
         for record in records:
             if record.trial.cell.key in self._cells:
                 self._cells[record.trial.cell.key].recall(record)
-                self._heard(record)
+                if record.status != "failed":  # those are trained again
+                    self._heard(record)
         for state in self._cells.values():
             state.recalled()
         self._open = [key for key, state in self._cells.items() if state.is_open]
