@@ -42,6 +42,9 @@ class Fitted:
     samples_per_second: float  # median over epochs, training part only
     seconds: float  # training and validation, all epochs
     evaluation_seconds: float = 0.0  # of them, validation
+    logloss_epoch: int = 0  # of the best validation logloss, which most models reach before the best AUC
+    logloss_valid: float = math.nan  # at that epoch
+    logloss_weights: Mapping[str, torch.Tensor] | None = None  # of that epoch; None where it is ``best_epoch``
 
 
 def fit(
@@ -61,7 +64,8 @@ def fit(
     started = time.perf_counter()
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
-        return Fitted(0, score(model, fold.valid), (), math.nan, time.perf_counter() - started)
+        constant = score(model, fold.valid)
+        return Fitted(0, constant, (), math.nan, time.perf_counter() - started, logloss_valid=constant["logloss"])
     optimizers = make_optimizers(model, training)
     rule, table = model.table_rule(), model.table()
     if table is not None:
@@ -72,6 +76,7 @@ def fit(
     evaluation = 0.0
     best: Mapping[str, float] = {"auc": -math.inf}
     best_epoch, best_weights = 0, _copy(model)
+    lowest, lowest_epoch, lowest_weights = math.inf, 0, best_weights
     for epoch in range(1, training.epochs + 1):
         with tqdm(
             total=len(fold.train), unit="sample", unit_scale=True, desc=f"epoch {epoch}/{training.epochs}", disable=not progress
@@ -103,15 +108,29 @@ def fit(
         report(curve[-1])
         if valid["auc"] > best["auc"]:
             best, best_epoch, best_weights = valid, epoch, _copy(model)
-        elif epoch - best_epoch >= training.patience:
+        if valid["logloss"] < lowest:
+            lowest, lowest_epoch = valid["logloss"], epoch
+            lowest_weights = best_weights if best_epoch == epoch else _copy(model)
+        if best_epoch == epoch:
+            continue
+        if epoch - best_epoch >= training.patience:
             break
-        else:
-            for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-                group["lr"] *= training.plateau_factor
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+            group["lr"] *= training.plateau_factor
     model.load_state_dict(best_weights)
     verify_alone(model, next(iter(fold.valid.batches(64)))[0])
     speeds.sort()
-    return Fitted(best_epoch, best, tuple(curve), speeds[len(speeds) // 2], time.perf_counter() - started, evaluation)
+    return Fitted(
+        best_epoch,
+        best,
+        tuple(curve),
+        speeds[len(speeds) // 2],
+        time.perf_counter() - started,
+        evaluation,
+        lowest_epoch,
+        lowest,
+        None if lowest_epoch == best_epoch else lowest_weights,
+    )
 
 
 def make_optimizers(model: CTRModel, training: Training) -> list[torch.optim.Optimizer]:

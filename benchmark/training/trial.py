@@ -98,9 +98,10 @@ def train(
         generator = torch.Generator(on).manual_seed(trial.seed + 2**31)  # of batches: not the table's numbers again
         fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, interactive and sys.stderr.isatty())
         metrics = {"valid/auc": fitted.valid["auc"], "valid/logloss": fitted.valid["logloss"], "best_epoch": float(fitted.best_epoch)}
+        metrics |= {"valid/logloss_own_epoch": fitted.logloss_valid, "logloss_epoch": float(fitted.logloss_epoch)}
         cost |= running_cost(model, prepared, fitted, on)
         if trial.stage == "final":
-            metrics |= final_metrics(model, found, fold.valid, on)
+            metrics |= final_metrics(model, found, fold.valid, on, fitted.logloss_weights)
         finished = record("finished", metrics=_finite(metrics), curve=fitted.curve)
     except Diverged as error:
         return record("diverged", str(error), curve=error.curve)
@@ -138,12 +139,25 @@ def draw_table(model: CTRModel, std: float, seed: int) -> None:
         torch.nn.init.normal_(table, std=std, generator=torch.Generator(table.device).manual_seed(seed))
 
 
-def final_metrics(model: CTRModel, found: Resolved, valid: Rows, device: torch.device) -> dict[str, float]:
-    """Spectra on validation rows, the model's own state, and what test data says, which is opened here only."""
+def final_metrics(
+    model: CTRModel, found: Resolved, valid: Rows, device: torch.device, logloss_weights: Mapping[str, torch.Tensor] | None
+) -> dict[str, float]:
+    """Spectra on validation rows, the model's own state, and what test data says, which is opened here only.
+
+    All of it at the epoch of the best validation AUC, but test/logloss_own_epoch: at that of the best validation logloss, whose weights are
+    ``logloss_weights``, None where they are the model's own.
+    """
     backbone = None if found.backbone is None else type(found.backbone)
     metrics = spectra(model, valid, found.data.schema, found.data.value_counts(), backbone)
     metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
-    metrics |= {f"test/{name}": value for name, value in score(model, found.data.test(device)).items()}
+    test = found.data.test(device)
+    metrics |= {f"test/{name}": value for name, value in score(model, test).items()}
+    metrics["test/logloss_own_epoch"] = metrics["test/logloss"]
+    if logloss_weights is not None:
+        kept = {name: value.clone() for name, value in model.state_dict().items()}
+        model.load_state_dict(logloss_weights)
+        metrics["test/logloss_own_epoch"] = score(model, test)["logloss"]
+        model.load_state_dict(kept)
     return {**metrics, **found.data.known}
 
 
