@@ -233,7 +233,7 @@ def _board(label: str, board: Sequence[Row], format: Literal["table", "markdown"
         del columns["trials"]
     if len({r.protocol for r in board}) == 1:
         del columns["protocol"]
-    if not any(r.verdict for r in board):
+    if all(r.verdict in (None, "undecided") and r.p_difference is None for r in board):  # one seed each tells nothing
         del columns["verdict\n(seeds)"]
     if not any(r.won for r in board):
         del columns["won"]
