@@ -129,8 +129,10 @@ def test_a_row_that_does_not_finish_is_not_waited_for(status: str) -> None:
 
 
 def test_max_seeds_has_a_least() -> None:
-    with pytest.raises(UserError, match="--max-seeds 1: it must be at least 2"):
+    with pytest.raises(UserError, match="max_seeds = 1; it must be at least 2"):
         UntilDecided(1)
+    with pytest.raises(UserError, match="delta = 0; it must lie between 0 and 1"):
+        UntilDecided(3, 0)
 
 
 @pytest.mark.parametrize("executor", ["local", "ray"])
