@@ -137,7 +137,8 @@ COLUMNS = (
         rank=2,
         where="both",
         numeric=False,
-        when=_any("verdict"),
+        # One seed each tells nothing, and nobody needs a column that says so.
+        when=lambda board: any(row.verdict not in (None, "undecided") or row.p_difference is not None for row in board),
     ),
     Column(
         key="acts",
