@@ -16,6 +16,7 @@ from benchmark.config import CONTROL, NO_BACKBONE
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.records import Record, Status, Store
+from benchmark.reporting import acting
 from benchmark.reporting.groups import Group, by_conditions, groups, mixed_code
 from benchmark.values import canonical, one_of
 
@@ -59,6 +60,9 @@ class Row:
     bayes_auc: float | None  # the known optimum of synthetic data
     bayes_logloss: float | None
     internal_state: Mapping[str, float]  # what the model says of itself, mean over seeds: "layer0/gate_entropy" …
+    acts: float | None  # largest dose at the best epoch; below acting.INERT the row is inert
+    doses: Mapping[str, float]  # part -> dose at the best epoch
+    knock_outs: Mapping[str, float]  # "part/auc", "part/logloss": change without the part, on validation data
 
 
 def leaderboard(store: Store, dataset: str | None, format: Format) -> str:
@@ -102,7 +106,9 @@ def render(rows: Sequence[Row], format: Format) -> str:
     if format == "json":
         return json.dumps([asdict(row) for row in rows], indent=1, allow_nan=False, ensure_ascii=False)
     if format == "csv":
-        content = [{**asdict(row), "notes": "; ".join(row.notes), "internal_state": canonical(row.internal_state)} for row in rows]
+        mappings = ("internal_state", "doses", "knock_outs")
+        texts = [{"notes": "; ".join(row.notes), **{name: canonical(getattr(row, name)) for name in mappings}} for row in rows]
+        content = [asdict(row) | text for row, text in zip(rows, texts, strict=True)]
         text: str = pandas.DataFrame(content, columns=[f.name for f in fields(Row)], dtype=object).to_csv(index=False)
         return text
     boards = [_board(label, list(members), format) for label, members in groupby(rows, key=lambda row: row.dataset)]
@@ -152,6 +158,9 @@ def _row(group: Group, control: Group | None, mixed: str | None) -> Row:
         bayes_auc=_mean(group.metric("test/bayes_auc")),
         bayes_logloss=_mean(group.metric("test/bayes_logloss")),
         internal_state=_internal_state(group),
+        acts=acting.acts(group),
+        doses=acting.doses(group),
+        knock_outs=acting.knock_outs(group),
     )
 
 
@@ -176,6 +185,7 @@ def _board(label: str, board: Sequence[Row], format: Literal["table", "markdown"
         "protocol": lambda r: r.protocol or "-",
         "test AUC\n± sd (seeds)": _auc,
         "Δ to SE\n± 95 %": _delta,
+        "acts": lambda r: acting.in_words(r.acts),
         "log-\nloss": lambda r: _text(r.test_logloss_mean, ".5f"),
         "IA\ntable": lambda r: _text(r.information_abundance, ".2f"),
         "eff.\nrank\ntable": lambda r: _text(r.effective_rank_table, ".2f"),
@@ -184,6 +194,8 @@ def _board(label: str, board: Sequence[Row], format: Literal["table", "markdown"
         "params\ndense": lambda r: _human(r.parameters_dense),
         "samples\n/s": lambda r: _human(r.samples_per_second),
     }
+    if all(r.acts is None for r in board):
+        del columns["acts"]
     if len({r.tuning_trials for r in board}) == 1:
         del columns["trials"]
     if len({r.protocol for r in board}) == 1:
@@ -200,7 +212,7 @@ def _board(label: str, board: Sequence[Row], format: Literal["table", "markdown"
     tuned = sorted({row.tuning_trials for row in board})
     heading = f"{label}: {finished} of {len(board)} cells finished, tuning trials per cell: {', '.join(map(str, tuned))}"
     lines = list(dict.fromkeys(_remarks(board)))
-    inner = _internal_states(board, format)
+    inner = [*_internal_states(board, format), *acting.table_of_knock_outs(board, format)]
     if format == "markdown":
         return "\n".join([f"### {heading}", "", table, *([""] if lines else []), *(f"- {line}" for line in lines), *inner])
     return "\n".join([heading, "", table, *([""] if lines else []), *lines, *inner])
@@ -244,6 +256,7 @@ def _legend(rows: Sequence[Row], format: Literal["table", "markdown"]) -> str:
     lines = [
         "Ranked by mean test AUC over seeds, ± sample standard deviation. Less collapse alone does not make a better model: read both.",
         "Δ to SE: test AUC less single_embedding's at the same width and setting, paired by seed, ± half its 95 % interval.",
+        "acts: the largest dose of what the row adds, a share of what it acts on, at the best epoch; inert: below .01, no verdict.",
         "IA: information abundance, Σσ/σ_1; eff. rank: exp of the entropy of σ/Σσ; σ singular values. Both count the dimensions in use.",
         "table: mean over the fields with at least as many learned values as the width; a field with fewer cannot collapse.",
         "last: batch of validation data at the last interaction layer, mean over its rows; where rows are fields, over those same fields.",
