@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from benchmark.record import record_from_json as record_from_json
 from benchmark.rows import Made, row_of, version
 
 INDEX = ".index/records.sqlite"  # in the results folder
+TOGETHER = 500  # records that are put into the index at once
 
 
 class Store:
@@ -105,10 +107,10 @@ class Store:
         """
         states = self._states()
         rows = self._index.load() if states else {}
-        made = Made(self._index, lambda name: self.read(self.folder / name))
+        made = Made(self._content)
         entries: dict[str, Entry] = {}
         faults: dict[str, UserError] = {}
-        fresh: list[tuple[Row, dict[str, Any]]] = []
+        fresh: list[Row] = []
         for name, state in states.items():
             row = rows.get(name)
             if row is not None and row.state == state:
@@ -122,11 +124,23 @@ class Store:
             except UserError as error:
                 faults[name] = error
                 continue
-            entries[name] = Entry(record, found, state.mtime / 1e9)
+            row = row_of(record, name, found, state)
+            entries[name] = Entry(made.record(row), found, state.mtime / 1e9)
             if state.is_settled:
-                fresh.append(row_of(record, name, found, state))
+                fresh.append(row)
+            if len(fresh) == TOGETHER:
+                self._index.save(fresh, ())
+                fresh = []
         self._index.save(fresh, rows.keys() - states.keys())
         return list(entries.values()), faults
+
+    def _content(self, name: str) -> Mapping[str, Any]:
+        """The JSON of a file that was a record when it was indexed. Raises UserError where it is none any more."""
+        try:
+            content: Mapping[str, Any] = json.loads((self.folder / name).read_bytes())
+            return content
+        except (OSError, ValueError):
+            raise UserError(f"{self.folder / name}: it was taken away or changed while it was being read; try again") from None
 
     def _states(self) -> dict[str, State | None]:
         """Name of each file that ought to be a record -> its state, in the order of names."""

@@ -63,8 +63,9 @@ class Group:
     @cached_property
     def conditions(self) -> str:
         """All that must be equal for a difference in AUC to be the method's doing."""
-        content = {**dataclasses.asdict(self.cell), "budget": self.budget}
-        del content["method"], content["method_options"]
+        left_out = ("method", "method_options")
+        content = {f.name: getattr(self.cell, f.name) for f in dataclasses.fields(Cell) if f.name not in left_out}
+        content["budget"] = self.budget
         return canonical(content)
 
     @property
@@ -86,6 +87,11 @@ class Group:
     def layers(self) -> list[int]:
         """The layers whose batch spectrum was measured, ascending."""
         return sorted({layer for record in self.finished for layer in _layers(tuple(record.headlines))})
+
+    @cached_property
+    def internal_state(self) -> tuple[str, ...]:
+        """The names of what the models say of themselves, in order."""
+        return tuple(sorted({name for record in self.finished for name in _of_model(tuple(record.headlines))}))
 
     def metric(self, name: str) -> dict[int, float]:
         """Seed -> value, of the finished seeds that have the metric."""
@@ -182,3 +188,8 @@ def _one_configuration(records: list[Record]) -> tuple[Record, ...]:
 @lru_cache(maxsize=1 << 10)
 def _layers(metrics: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(int(match[1]) for name in metrics if (match := LAYER.fullmatch(name)))
+
+
+@lru_cache(maxsize=1 << 10)
+def _of_model(metrics: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in metrics if name.startswith("model/"))

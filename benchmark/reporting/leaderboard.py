@@ -159,8 +159,7 @@ def _row(group: Group, control: Group | None, mixed: str | None) -> Row:
 
 
 def _internal_state(group: Group) -> dict[str, float]:
-    names = sorted({name for record in group.finished for name in record.headlines if name.startswith("model/")})
-    return {name.removeprefix("model/"): fmean(group.metric(name).values()) for name in names}
+    return {name.removeprefix("model/"): fmean(group.metric(name).values()) for name in group.internal_state}
 
 
 def _mean(values: Mapping[int, float]) -> float | None:
