@@ -16,6 +16,7 @@ from benchmark.record import Record as Record
 from benchmark.record import Status as Status
 from benchmark.record import record_from_json as record_from_json
 from benchmark.rows import Made, row_of, version
+from benchmark.values import digest
 
 INDEX = ".index/records.sqlite"  # in the results folder
 TOGETHER = 500  # records that are put into the index at once
@@ -115,7 +116,7 @@ class Store:
             row = rows.get(name)
             if row is not None and row.state == state:
                 try:
-                    entries[name] = Entry(made.record(row), row.digest, row.mtime / 1e9)
+                    entries[name] = _entry(made, row)
                     continue
                 except (UserError, KeyError, TypeError, ValueError):  # this version of the code reads it otherwise
                     pass
@@ -125,7 +126,7 @@ class Store:
                 faults[name] = error
                 continue
             row = row_of(record, name, found, state)
-            entries[name] = Entry(made.record(row), found, state.mtime / 1e9)
+            entries[name] = _entry(made, row)
             if state.is_settled:
                 fresh.append(row)
             if len(fresh) == TOGETHER:
@@ -133,6 +134,16 @@ class Store:
                 fresh = []
         self._index.save(fresh, rows.keys() - states.keys())
         return list(entries.values()), faults
+
+    def entry(self, record: Record) -> Entry:
+        """A record that has just been written. Raises OSError where it is not there."""
+        path = self.path(record.trial_id)
+        content = path.read_bytes()
+        return Entry(record, hashlib.sha256(content).hexdigest()[:12], path.stat().st_mtime, record.started)
+
+    def fingerprint(self) -> str:
+        """Differs when any file was added, taken away, edited or replaced. Raises UserError for a folder that cannot be read."""
+        return digest(list(self._states().items()))
 
     def _content(self, name: str) -> Mapping[str, Any]:
         """The JSON of a file that was a record when it was indexed. Raises UserError where it is none any more."""
@@ -155,11 +166,18 @@ class Store:
 
 
 class Entry(NamedTuple):
-    """A record and its file: the digest of its bytes, and the time of its last change in seconds since 1970."""
+    """A record and its file: the digest of its bytes; when it was last changed, and when the training began, in seconds since 1970 (0 where
+    an older record does not say).
+    """
 
     record: Record
     digest: str
     changed: float
+    started: float
+
+
+def _entry(made: Made, row: Row) -> Entry:
+    return Entry(made.record(row), row.digest, row.mtime / 1e9, row.started)
 
 
 def _state(entry: os.DirEntry[str]) -> State | None:

@@ -47,7 +47,7 @@ def to_dict(value: Any) -> dict[str, Any]:
 
 def from_dict(cls: type[T], content: Mapping[str, Any], where: str) -> T:
     """``cls(**content)`` with every key and type checked. Raises UserError naming ``where``."""
-    hints = _hints(cls)
+    hints = _hints(typing.cast(Any, cls))
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in content:
         one_of("key", key, fields, where)
@@ -62,7 +62,7 @@ def from_dict(cls: type[T], content: Mapping[str, Any], where: str) -> T:
 
 
 @lru_cache(maxsize=256)
-def _hints(cls: type) -> Mapping[str, Any]:
+def _hints(cls: Any) -> Mapping[str, Any]:
     return typing.get_type_hints(cls)
 
 

@@ -79,21 +79,23 @@ def rows(records: Iterable[Record]) -> list[Row]:
 
     Equal AUC, equal rank. Only final trainings count; see ``groups`` for which of them are one row.
     """
+    return [row for row, _ in rows_and_groups(records)]
+
+
+def rows_and_groups(records: Iterable[Record]) -> list[tuple[Row, Group]]:
+    """``rows``, each with the trainings that it is made of."""
     all_groups = groups(records)
     controls = by_conditions(all_groups, CONTROL)
-    found: list[Row] = []
+    found: list[tuple[Row, Group]] = []
     for _, grouped in groupby(all_groups, key=lambda g: g.label):
         members = list(grouped)
         mixed = mixed_code(members)
-        board = [_row(group, controls.get(group.conditions), mixed.get(group.cell.backbone)) for group in members]
-        aucs = sorted(row.test_auc_mean for row in board if row.status == "finished" and row.test_auc_mean is not None)
-        ranked = [
-            replace(row, rank=1 + len(aucs) - bisect_right(aucs, row.test_auc_mean))
-            for row in board
-            if row.status == "finished" and row.test_auc_mean is not None
-        ]
-        found += sorted(ranked, key=lambda row: row.rank or 0)
-        found += [row for row in board if row.status != "finished" or row.test_auc_mean is None]
+        board = [(_row(group, controls.get(group.conditions), mixed.get(group.cell.backbone)), group) for group in members]
+        scored = [(auc, row, group) for row, group in board if row.status == "finished" and (auc := row.test_auc_mean) is not None]
+        aucs = sorted(auc for auc, _, _ in scored)
+        ranked = [(1 + len(aucs) - bisect_right(aucs, auc), row, group) for auc, row, group in scored]
+        found += [(replace(row, rank=rank), group) for rank, row, group in sorted(ranked, key=lambda entry: entry[0])]
+        found += [(row, group) for row, group in board if row.status != "finished" or row.test_auc_mean is None]
     return found
 
 
