@@ -105,6 +105,11 @@ class Group:
         """The layers whose batch spectrum was measured, ascending."""
         return sorted({layer for record in self.finished for layer in _layers(tuple(record.headlines))})
 
+    @cached_property
+    def internal_state(self) -> tuple[str, ...]:
+        """The names of what the models say of themselves, in order."""
+        return tuple(sorted({name for record in self.finished for name in _of_model(tuple(record.headlines))}))
+
     def metric(self, name: str) -> dict[int, float]:
         """Seed -> value, of the finished seeds that have the metric."""
         return {r.trial.seed: r.metrics[name] for r in self.finished if name in r.metrics}
@@ -215,3 +220,8 @@ def _one_configuration(records: list[Record]) -> tuple[Record, ...]:
 @lru_cache(maxsize=1 << 10)
 def _layers(metrics: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(int(match[1]) for name in metrics if (match := LAYER.fullmatch(name)))
+
+
+@lru_cache(maxsize=1 << 10)
+def _of_model(metrics: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in metrics if name.startswith("model/"))

@@ -126,33 +126,38 @@ def rows(records: Iterable[Record], delta: float = DELTA) -> list[Row]:
     Equal AUC, equal rank. Only final trainings count; see ``groups`` for which of them are one row. Rows whose AUC is within ± ``delta`` of
     the control's are equal to it.
     """
+    return [row for row, _ in rows_and_groups(records, delta)]
+
+
+def rows_and_groups(records: Iterable[Record], delta: float = DELTA) -> list[tuple[Row, Group]]:
+    """``rows``, each with the trainings that it is made of."""
     audit, records = acting.audited(records), list(records)
     all_groups = groups(records, audit)
     controls = by_conditions(all_groups, CONTROL)
-    found: list[Row] = []
+    found: list[tuple[Row, Group]] = []
     for _, grouped in groupby(all_groups, key=lambda g: g.label):
         members = list(grouped)
         mixed = mixed_code(members)
         judged = verdicts([group for group in members if not acting.inert(group)], controls, delta)
         tuning, noisy = winners_curse(records, members), uneven(members)
         made = [
-            _row(
+            (
+                _row(
+                    group,
+                    controls.get(group.conditions),
+                    [mixed.get(group.cell.backbone), tuning.get(group.budget), noisy.get(group.conditions)],
+                    judged.get((group.conditions, group.row), NOT_JUDGED),
+                    delta,
+                ),
                 group,
-                controls.get(group.conditions),
-                [mixed.get(group.cell.backbone), tuning.get(group.budget), noisy.get(group.conditions)],
-                judged.get((group.conditions, group.row), NOT_JUDGED),
-                delta,
             )
             for group in members
         ]
-        aucs = sorted(row.test_auc_mean for row in made if row.status == "finished" and row.test_auc_mean is not None)
-        ranked = [
-            replace(row, rank=1 + len(aucs) - bisect_right(aucs, row.test_auc_mean))
-            for row in made
-            if row.status == "finished" and row.test_auc_mean is not None
-        ]
-        found += sorted(ranked, key=lambda row: row.rank or 0)
-        found += [row for row in made if row.status != "finished" or row.test_auc_mean is None]
+        scored = [(auc, row, group) for row, group in made if row.status == "finished" and (auc := row.test_auc_mean) is not None]
+        aucs = sorted(auc for auc, _, _ in scored)
+        ranked = [(1 + len(aucs) - bisect_right(aucs, auc), row, group) for auc, row, group in scored]
+        found += [(replace(row, rank=rank), group) for rank, row, group in sorted(ranked, key=lambda entry: entry[0])]
+        found += [(row, group) for row, group in made if row.status != "finished" or row.test_auc_mean is None]
     return found
 
 
@@ -242,8 +247,7 @@ def _row(group: Group, control: Group | None, notes: Iterable[str | None], judge
 
 
 def _internal_state(group: Group) -> dict[str, float]:
-    names = sorted({name for record in group.finished for name in record.headlines if name.startswith("model/")})
-    return {name.removeprefix("model/"): fmean(group.metric(name).values()) for name in names}
+    return {name.removeprefix("model/"): fmean(group.metric(name).values()) for name in group.internal_state}
 
 
 def _mean(values: Mapping[int, float]) -> float | None:
