@@ -22,12 +22,12 @@ AUDIT = "doses.json"  # beside the folder of records: cell key -> dose, measured
 
 
 def acts(group: Group) -> float | None:
-    """The largest dose at the best epoch, mean over the finished seeds: a share of what the part acts on. None: nothing can act, or it is
-    not known.
+    """The largest dose at the best epoch, mean over the finished seeds: a share of what the part acts on, 1 where it is more. None: nothing
+    can act, or it is not known.
 
     Of records without doses it is what an audit of their folder says of the cell, or, with a rebalancing, the relative change by that.
     """
-    found = [max(doses) for record in group.finished if (doses := list(_of_record(record, BEST).values()))]
+    found = [min(max(doses), 1.0) for record in group.finished if (doses := list(_of_record(record, BEST).values()))]
     if not found and group.audited is not None:
         return group.audited
     found = found or [dose for record in group.finished if (dose := _by_rebalancing(record)) is not None]
