@@ -24,7 +24,7 @@ REFERENCE = Path(__file__).parents[1] / "results" / "reference" / "collapse" / "
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    """Four real records, in the form of version 0.3, and a failed one."""
+    """Four real records, in the form of version 0.1, and a failed one."""
     store = Store(tmp_path)
     store.create()
     for path in sorted(REFERENCE.glob("*.json"))[:4]:
