@@ -121,4 +121,4 @@ def test_a_name_that_is_markup_is_shown_as_text(driver: webdriver.Chrome, tmp_pa
     WebDriverWait(driver, 30).until(lambda d: script(d, "return document.querySelectorAll('.detail svg').length") >= 2)
     assert script(driver, "return window.evil") is None
     assert evil in script(driver, "return document.querySelector('#board').innerText")
-    assert evil in script(driver, "return document.querySelector('#spectra').textContent")
+    assert evil[:10] in script(driver, "return document.querySelector('#spectra').textContent")  # long labels are cut
