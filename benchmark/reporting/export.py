@@ -64,7 +64,7 @@ def bencheval(board: Sequence[Group]) -> str:
 def latex(label: str, board: Sequence[Group]) -> str:
     """A table of methods by backbones, scales and depths, the longer side down: mean test AUC ± sample standard deviation.
 
-    Bold: the best of each backbone, scale and depth, and every method whose difference to the best, paired by seed, has a 95 % interval that holds 0.
+    Bold: the best of each backbone, scale and depth, and every method whose difference to it, paired by seed, has a 95 % interval with 0.
     """
     cells = [g for g in board if g.cell.backbone != NO_BACKBONE and g.metric("test/auc")]
     columns = {g.conditions: g for g in sorted(cells, key=lambda g: (g.cell.backbone, g.cell.scale, g.cell.depth, g.conditions))}
