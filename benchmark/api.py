@@ -223,8 +223,12 @@ def run(
 
         Store(folder).create()
         listeners.append(Tracker(folder))
-    with _torch_threads_kept():
-        return run_suite(chosen, folder, executor, device, address, cpus_per_trial, gpus_per_trial, listeners=listeners, until=until)
+    try:
+        with _torch_threads_kept():
+            return run_suite(chosen, folder, executor, device, address, cpus_per_trial, gpus_per_trial, listeners=listeners, until=until)
+    finally:
+        for tracker in listeners:
+            tracker.close()
 
 
 def results(folder: str | Path = "results") -> pandas.DataFrame:

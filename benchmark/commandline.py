@@ -176,19 +176,28 @@ def parser() -> Parser:
         "\nmethods: a training step of each method over single embedding's of the same width."
         "\nscale: how the cost grows with scale, depth, batch, table, rows and sets; a table and a figure."
         "\ndata:  encoding a made-up table like Criteo's, beside FuxiCTR's preprocessing; opening it; batches."
-        "\nrecords: board, MLflow's store and the start of a run where thousands of trials are recorded; beside another checkout.",
+        "\nrecords: board, MLflow's store and the start of a run where thousands of trials are recorded; beside another checkout."
+        "\nstream: training on rows that are drawn meanwhile (data set teacher), in turns with training on prepared ones.",
     )
-    speed.add_argument("what", choices=("peers", "step", "methods", "scale", "data", "records"))
-    speed.add_argument("--backbones", nargs="+", metavar="NAME", help="default: dcnv2, xdeepfm and finalmlp; of methods and scale: dcnv2")
+    speed.add_argument("what", choices=("peers", "step", "methods", "scale", "data", "records", "stream"))
     speed.add_argument(
-        "--methods", nargs="+", metavar="NAME", help="of step: default single_embedding; of methods: default every one that has a backbone"
+        "--backbones",
+        nargs="+",
+        metavar="NAME",
+        help="default: dcnv2, xdeepfm and finalmlp; of methods and scale: dcnv2; of stream: dnn and dcnv2",
+    )
+    speed.add_argument(
+        "--methods",
+        nargs="+",
+        metavar="NAME",
+        help="of step and stream: default single_embedding; of methods: default every one that has a backbone",
     )
     speed.add_argument("--dimensions", nargs="+", type=int, metavar="D", default=[10], help="base dimensions (default 10)")
     speed.add_argument("--scale", type=int, metavar="S", help="of the model; of scale: where it is not varied (default 1; of methods: 4)")
     speed.add_argument("--batch", type=int, default=4096, metavar="B")
-    speed.add_argument("--batches", type=int, default=6, metavar="N", help="of one turn; rows = batch x batches (default 6)")
+    speed.add_argument("--batches", type=int, metavar="N", help="of one turn; rows = batch x batches (default 6; of stream: 120)")
     speed.add_argument("--shape", choices=("small", "criteo"), default="small", help="12 fields with 12,000 values, or 39 with 2 million")
-    speed.add_argument("--precision", choices=typing.get_args(Precision), help="of step, methods and scale (default fp32)")
+    speed.add_argument("--precision", choices=typing.get_args(Precision), help="of step, methods, scale and stream (default fp32)")
     speed.add_argument("--compile", action="store_true", help="step: also through torch.compile")
     speed.add_argument("--threads", type=int, default=2, metavar="N", help="torch threads of every contestant (default 2)")
     speed.add_argument("--rounds", type=int, default=5, metavar="R", help="turns of each contestant (default 5)")

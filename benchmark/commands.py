@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark import api, commandline, plugins
 from benchmark.config import SUITES, Suite, cache_folder, read_suite
@@ -19,6 +19,9 @@ from benchmark.discovery import KINDS, SINGULAR, entry
 from benchmark.errors import UserError
 from benchmark.flags import Settings, dataset_plugin
 from benchmark.records import Record, Store
+
+if TYPE_CHECKING:
+    from benchmark.tracking.place import Stamp
 
 
 def say(*lines: str) -> None:
@@ -119,16 +122,16 @@ def compare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 
 def ui(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
-    from benchmark.tracking.mlflow_store import boards, rebuild, ui_command
+    from benchmark.tracking.ui import boards, ui_command
 
     command, environment = ui_command(parsed.results, parsed.host, parsed.port)
-    _, left_out = rebuild(Store(parsed.results), parsed.results)
-    for line in left_out:
-        print(f"error: {line}", file=sys.stderr)
-    server = f"http://{parsed.host}:{parsed.port}"
-    for dataset, address in boards(parsed.results, server).items():
+    stamp, _ = _tracked(parsed.results)
+    host = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
+    server = f"http://{host}:{parsed.port}"
+    found = boards(stamp, server)
+    for dataset, address in found.items():
         print(f"leaderboard of {dataset}: {address}")
-    print(f"MLflow at {server}   (stop with Ctrl-C)", flush=True)
+    print(f"MLflow at {next(iter(found.values()), server)}   (stop with Ctrl-C)", flush=True)
     os.execvpe(command[0], command, environment)
 
 
@@ -166,16 +169,27 @@ def power(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 
 def track(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    if not Store(parsed.results).paths():
+        raise UserError(_nothing_in(Store(parsed.results)))
+    _, (written, left_out) = _tracked(parsed.results)
+    print(f"{written} records added to the MLflow store")
+    return 2 if left_out else 0
+
+
+def _tracked(results: Path) -> tuple[Stamp, tuple[int, list[str]]]:
+    """Bring MLflow up to the records; what was left out is said on stderr. mlflow is imported (for seconds) only where anything changed."""
+    from benchmark.tracking.place import Stamp
+
+    store = Store(results)
+    stamp = Stamp(store, results)
+    if stamp.holds():
+        return stamp, (0, [])
     from benchmark.tracking.mlflow_store import rebuild
 
-    store = Store(parsed.results)
-    if not store.paths():
-        raise UserError(_nothing_in(store))
-    written, left_out = rebuild(store, parsed.results)
-    print(f"{written} records added to the MLflow store")
+    written, left_out = rebuild(store, results)
     for line in left_out:
         print(f"error: {line}", file=sys.stderr)
-    return 2 if left_out else 0
+    return stamp, (written, left_out)
 
 
 def _recorded(results: Path) -> list[Record]:

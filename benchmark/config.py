@@ -217,7 +217,10 @@ def grid_values(where: str, name: str, values: Any, value_of: Callable[[Any], An
     """The values of a grid as their setting has them. Raises UserError."""
     if not isinstance(values, (list, tuple)):
         raise UserError(f"{where}: {name} = {values!r}; it must be a list of values")
-    found = [value_of(value) for value in values]
+    try:
+        found = [value_of(value) for value in values]
+    except UserError as error:  # a bound's message does not know where the value stands
+        raise UserError(str(error) if where in str(error) else f"{where}: {error}") from None
     if len({canonical(value) for value in found}) != len(found):
         raise UserError(f"{where}: {name} = {list(values)}; it has a value twice")
     if len(found) < 2:

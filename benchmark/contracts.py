@@ -87,7 +87,7 @@ class CTRModel(nn.Module, ABC):
         return {}
 
     def curve(self) -> dict[str, float]:
-        """Internal state worth a curve over epochs, read after each epoch's evaluation pass: a few cheap numbers."""
+        """Internal state worth a curve over epochs, read after each epoch's evaluation pass, without gradients: a few cheap numbers."""
         return {}
 
     def doses(self, ids: Tensor) -> dict[str, float]:

@@ -6,20 +6,16 @@ of the index that is missing, damaged or of another version is made anew; where 
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
-import threading
 import time
 import zlib
-from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 SETTLED = 0.1  # seconds after its last change in which a file may change once more without another time of change
-KEPT = 64  # records whose rest stays in memory
 WAIT = 10.0  # seconds for another process that writes
 TEXTS = ("cell", "settings", "notes", "fingerprints", "metric_names", "cost_names")  # columns of few different values, kept once
 
@@ -74,7 +70,6 @@ COLUMNS = Row._fields
 CREATE = (
     "CREATE TABLE IF NOT EXISTS texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, checksum)",
     f"CREATE TABLE IF NOT EXISTS records (name PRIMARY KEY, {', '.join(COLUMNS[1:])}, checksum) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS rest (name PRIMARY KEY, digest, content)",
 )
 
 
@@ -85,9 +80,6 @@ class Index:
 
     def __init__(self, path: Path, version: int) -> None:
         self._path, self._version = path, version
-        self._reader: sqlite3.Connection | None = None
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, str], Mapping[str, Any]] = OrderedDict()
 
     def load(self) -> dict[str, Row]:
         """Name of the file -> its row; empty where the index is missing, and where it is damaged or of another version: then it goes."""
@@ -119,12 +111,11 @@ class Index:
 
     def drop(self) -> None:
         """Throw the file away; the next ``save`` makes a new one."""
-        self._close()
         with suppress(OSError):
             self._path.unlink()
 
-    def save(self, rows: Collection[tuple[Row, Mapping[str, Any]]], gone: Collection[str]) -> None:
-        """Put in rows, each with the rest of its record as JSON types, and take out the names of ``gone``: all of it or nothing."""
+    def save(self, rows: Collection[Row], gone: Collection[str]) -> None:
+        """Put in rows and take out the names of ``gone``: all of it or nothing."""
         if not rows and not gone:
             return
         try:
@@ -144,36 +135,11 @@ class Index:
         except OSError:
             pass
 
-    def rest(self, name: str, digest: str) -> Mapping[str, Any] | None:
-        """What ``save`` was given beside the row of that digest; None where it is not there any more."""
-        with self._lock:
-            if (name, digest) in self._kept:
-                self._kept.move_to_end((name, digest))
-                return self._kept[name, digest]
-            try:
-                if self._reader is None:
-                    self._reader = self._open("ro")
-                row = self._reader.execute("SELECT content FROM rest WHERE name = ? AND digest = ?", (name, digest)).fetchone()
-                content: Mapping[str, Any] | None = None if row is None else json.loads(zlib.decompress(row[0]))
-            except (sqlite3.Error, zlib.error, ValueError, TypeError):
-                self._close()
-                return None
-            if content is not None:
-                self._kept[name, digest] = content
-                if len(self._kept) > KEPT:
-                    self._kept.popitem(last=False)
-            return content
-
     def _open(self, mode: str) -> sqlite3.Connection:
         uri = f"{self._path.absolute().as_uri()}?mode={mode}"
-        return sqlite3.connect(uri, uri=True, timeout=WAIT, isolation_level=None, check_same_thread=False)
+        return sqlite3.connect(uri, uri=True, timeout=WAIT, isolation_level=None)
 
-    def _close(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-
-    def _write(self, connection: sqlite3.Connection, rows: Iterable[tuple[Row, Mapping[str, Any]]], gone: Iterable[str]) -> None:
+    def _write(self, connection: sqlite3.Connection, rows: Iterable[Row], gone: Iterable[str]) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, self._version):
             return  # another process has made it anew with other code
@@ -181,17 +147,14 @@ class Index:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {self._version}")
         known: dict[str, int] = {}
-        for row, rest in rows:
+        for row in rows:
             values: list[Any] = list(row)
             for column in TEXTS:
                 place = COLUMNS.index(column)
                 values[place] = known.get(values[place]) or known.setdefault(values[place], _text_id(connection, values[place]))
             marks = ", ".join("?" * (len(COLUMNS) + 1))
             connection.execute(f"INSERT OR REPLACE INTO records VALUES ({marks})", (*values, _checksum(values)))
-            packed = zlib.compress(json.dumps(rest, separators=(",", ":")).encode(), 1)
-            connection.execute("INSERT OR REPLACE INTO rest VALUES (?, ?, ?)", (row.name, row.digest, packed))
-        for table in ("records", "rest"):
-            connection.executemany(f"DELETE FROM {table} WHERE name = ?", ((name,) for name in gone))
+        connection.executemany("DELETE FROM records WHERE name = ?", ((name,) for name in gone))
 
 
 def _text_id(connection: sqlite3.Connection, text: str) -> int:

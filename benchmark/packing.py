@@ -59,9 +59,9 @@ def unpacked_metrics(metrics: Mapping[str, Any], spectra: Sequence[Mapping[str, 
 
 
 def packed_curve(curve: Sequence[Mapping[str, float]]) -> Any:
-    """{"columns", "rows"} where all epochs have the same numbers, else as it is."""
+    """{"columns", "rows"} where all epochs have the same numbers, else a list of them."""
     if len({tuple(entry) for entry in curve}) != 1:
-        return curve
+        return [dict(entry) for entry in curve]
     return {"columns": list(curve[0]), "rows": [list(entry.values()) for entry in curve]}
 
 
@@ -98,6 +98,12 @@ class Numbers(Mapping[str, float]):
         if self._rest is None or is_headline(name):
             raise KeyError(name)
         return self._rest()[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
 
     def __contains__(self, name: object) -> bool:
         if name in self._places:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,8 +16,10 @@ from benchmark.record import Record as Record
 from benchmark.record import Status as Status
 from benchmark.record import record_from_json as record_from_json
 from benchmark.rows import Made, row_of, version
+from benchmark.values import digest
 
 INDEX = ".index/records.sqlite"  # in the results folder
+TOGETHER = 500  # records that are put into the index at once
 
 
 class Store:
@@ -105,15 +108,15 @@ class Store:
         """
         states = self._states()
         rows = self._index.load() if states else {}
-        made = Made(self._index, lambda name: self.read(self.folder / name))
+        made = Made(self._content)
         entries: dict[str, Entry] = {}
         faults: dict[str, UserError] = {}
-        fresh: list[tuple[Row, dict[str, Any]]] = []
+        fresh: list[Row] = []
         for name, state in states.items():
             row = rows.get(name)
             if row is not None and row.state == state:
                 try:
-                    entries[name] = Entry(made.record(row), row.digest, row.mtime / 1e9)
+                    entries[name] = _entry(made, row)
                     continue
                 except (UserError, KeyError, TypeError, ValueError):  # this version of the code reads it otherwise
                     pass
@@ -122,11 +125,33 @@ class Store:
             except UserError as error:
                 faults[name] = error
                 continue
-            entries[name] = Entry(record, found, state.mtime / 1e9)
+            row = row_of(record, name, found, state)
+            entries[name] = _entry(made, row)
             if state.is_settled:
-                fresh.append(row_of(record, name, found, state))
+                fresh.append(row)
+            if len(fresh) == TOGETHER:
+                self._index.save(fresh, ())
+                fresh = []
         self._index.save(fresh, rows.keys() - states.keys())
         return list(entries.values()), faults
+
+    def entry(self, record: Record) -> Entry:
+        """A record that has just been written. Raises OSError where it is not there."""
+        path = self.path(record.trial_id)
+        content = path.read_bytes()
+        return Entry(record, hashlib.sha256(content).hexdigest()[:12], path.stat().st_mtime, record.started)
+
+    def fingerprint(self) -> str:
+        """Differs when any file was added, taken away, edited or replaced. Raises UserError for a folder that cannot be read."""
+        return digest(list(self._states().items()))
+
+    def _content(self, name: str) -> Mapping[str, Any]:
+        """The JSON of a file that was a record when it was indexed. Raises UserError where it is none any more."""
+        try:
+            content: Mapping[str, Any] = json.loads((self.folder / name).read_bytes())
+            return content
+        except (OSError, ValueError):
+            raise UserError(f"{self.folder / name}: it was taken away or changed while it was being read; try again") from None
 
     def _states(self) -> dict[str, State | None]:
         """Name of each file that ought to be a record -> its state, in the order of names."""
@@ -141,11 +166,18 @@ class Store:
 
 
 class Entry(NamedTuple):
-    """A record and its file: the digest of its bytes, and the time of its last change in seconds since 1970."""
+    """A record and its file: the digest of its bytes; when it was last changed, and when the training began, in seconds since 1970 (0 where
+    an older record does not say).
+    """
 
     record: Record
     digest: str
     changed: float
+    started: float
+
+
+def _entry(made: Made, row: Row) -> Entry:
+    return Entry(made.record(row), row.digest, row.mtime / 1e9, row.started)
 
 
 def _state(entry: os.DirEntry[str]) -> State | None:

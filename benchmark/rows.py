@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmark.config import Cell, Training, Trial
-from benchmark.index import Index, Row, State
-from benchmark.packing import Numbers, is_headline, packed_curve, to_bytes, unpacked_curve
-from benchmark.record import Record, Status
+from benchmark.index import Row, State
+from benchmark.packing import Numbers, is_headline, to_bytes, unpacked_curve, unpacked_metrics
+from benchmark.record import Record
 from benchmark.values import canonical, digest, from_dict, to_dict
+
+KEPT = 64  # contents of files that stay in memory
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=1)
@@ -23,11 +25,11 @@ def version() -> int:
     return int(digest({"rows": 1, "fields": fields})[:7], 16)
 
 
-def row_of(record: Record, name: str, found: str, state: State) -> tuple[Row, dict[str, Any]]:
-    """The record as the index keeps it: a row, and beside it what is seldom asked for."""
+def row_of(record: Record, name: str, found: str, state: State) -> Row:
+    """The record as the index keeps it."""
     trial = to_dict(record.trial)
     head = {k: v for k, v in record.metrics.items() if is_headline(k)}
-    row = Row(
+    return Row(
         name,
         state.mtime,
         state.size,
@@ -50,59 +52,65 @@ def row_of(record: Record, name: str, found: str, state: State) -> tuple[Row, di
         json.dumps(list(record.cost)),
         to_bytes(list(record.cost.values())),
     )
-    return row, rest_of(record)
-
-
-def rest_of(record: Record) -> dict[str, Any]:
-    """What the index keeps apart, as JSON types."""
-    metrics = {k: v for k, v in record.metrics.items() if not is_headline(k)}
-    return {"metrics": metrics, "curve": packed_curve(record.curve), "environment": dict(record.environment)}
 
 
 class Made:
     """Makes records of rows. What many rows share is one object.
 
-    ``read``: the record in a file, for what the index has no more: its row may have been replaced since.
+    ``content``: the JSON of the record in a file, for what a row does not have.
     """
 
-    def __init__(self, index: Index, read: Callable[[str], Record]) -> None:
-        self._index, self._read = index, read
+    def __init__(self, content: Callable[[str], Mapping[str, Any]]) -> None:
+        self._content = lru_cache(maxsize=KEPT)(content)
+        self._others = lru_cache(maxsize=KEPT)(self._other_metrics)
         self._cell = lru_cache(maxsize=None)(lambda text: from_dict(Cell, json.loads(text), "index"))
         self._places = lru_cache(maxsize=None)(lambda text: {name: place for place, name in enumerate(json.loads(text))})
         self._parsed = lru_cache(maxsize=None)(json.loads)
+        self._parsed_notes = lru_cache(maxsize=None)(lambda text: tuple(json.loads(text)))
         self._settings = lru_cache(maxsize=None)(_settings)
 
     def record(self, row: Row) -> Record:
         """Raises UserError, KeyError, TypeError or ValueError for a row that this code does not understand."""
         training, parts, settings = self._settings(row.settings)
-        trial = Trial(
+        trial = _bare(
+            Trial,
             cell=self._cell(row.cell),
-            stage=typing.cast(Any, row.stage),
+            stage=row.stage,
             training=training,
             backbone=parts["backbone"],
             method=parts["method"],
             seed=row.seed,
             draw=row.draw,
             budget=row.budget,
+            trial_id=row.name.removesuffix(".json"),  # known; hashing would cost more than all the rest
+            settings=settings,
         )
-        trial.__dict__.update(trial_id=row.name.removesuffix(".json"), settings=settings)  # known, and hashing costs more than all the rest
-        rest = partial(self._rest, row.name, row.digest)
-        return Record(
+        rest = partial(self._content, row.name)
+        return _bare(
+            Record,
             trial=trial,
-            status=typing.cast(Status, row.status),
+            status=row.status,
             reason=row.reason,
             frames=tuple(json.loads(row.frames)) if row.frames != "[]" else (),
-            metrics=Numbers(self._places(row.metric_names), row.metrics, lambda: rest()["metrics"]),
-            curve=typing.cast(Any, _Later(lambda: tuple(unpacked_curve(rest()["curve"])))),
+            metrics=Numbers(self._places(row.metric_names), row.metrics, partial(self._others, row.name)),
+            curve=_Later(lambda: [*unpacked_curve(rest()["curve"])]),
             cost=Numbers(self._places(row.cost_names), row.cost),
-            environment=typing.cast(Any, _LaterMapping(lambda: rest()["environment"])),
+            environment=_LaterMapping(lambda: rest()["environment"]),
             fingerprints=self._parsed(row.fingerprints),
-            notes=tuple(self._parsed(row.notes)),
+            notes=self._parsed_notes(row.notes),
         )
 
-    def _rest(self, name: str, found: str) -> Mapping[str, Any]:
-        rest = self._index.rest(name, found)
-        return rest_of(self._read(name)) if rest is None else rest
+    def _other_metrics(self, name: str) -> dict[str, float]:
+        content = self._content(name)
+        metrics = unpacked_metrics(content["metrics"], content.get("spectra", ()))
+        return {k: v for k, v in metrics.items() if not is_headline(k)}
+
+
+def _bare(cls: type[T], **content: Any) -> T:
+    """Of fields that were checked when the file was read: the constructors of 100,000 frozen objects take seconds."""
+    made = object.__new__(cls)
+    made.__dict__.update(content)
+    return made
 
 
 def _settings(text: str) -> tuple[Training, dict[str, Any], str]:

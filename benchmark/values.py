@@ -10,6 +10,7 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 from benchmark.errors import UserError
@@ -46,7 +47,7 @@ def to_dict(value: Any) -> dict[str, Any]:
 
 def from_dict(cls: type[T], content: Mapping[str, Any], where: str) -> T:
     """``cls(**content)`` with every key and type checked. Raises UserError naming ``where``."""
-    hints = typing.get_type_hints(cls)
+    hints = _hints(typing.cast(Any, cls))
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in content:
         one_of("key", key, fields, where)
@@ -58,6 +59,11 @@ def from_dict(cls: type[T], content: Mapping[str, Any], where: str) -> T:
     if missing:
         raise UserError(f"{where}: {', '.join(missing)} missing")
     return cls(**{key: typed(hints[key], value, f"{where}: {key}") for key, value in content.items()})
+
+
+@lru_cache(maxsize=256)
+def _hints(cls: Any) -> Mapping[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def typed(hint: Any, value: Any, where: str) -> Any:

@@ -45,12 +45,12 @@ class Teacher(DataSet):
     summary = "generated at every step, no row twice: several interaction patterns, known Bayes AUC and logloss"
     source = "this project"
     embedded = True
-    # Rows that never come back are not overfitted: neither regulariser nor early stop have work.
-    training: ClassVar[Mapping[str, Any]] = {"batch_size": 1024, "embedding_l2": 0.0, "epochs": 8, "patience": 8}
+    # Rows that never come back are not overfitted: neither a regulariser nor early stopping has work.
+    training: ClassVar[Mapping[str, Any]] = {"batch_size": 1024, "learning_rate": 2e-3, "embedding_l2": 0.0, "epochs": 8, "patience": 8}
 
     rows: int = setting(500_000, at_least=1000, help="of an epoch of training; every epoch has others")
-    valid_rows: int = setting(100_000, at_least=100)
-    test_rows: int = setting(1_000_000, at_least=100)
+    valid_rows: int = setting(50_000, at_least=100)
+    test_rows: int = setting(200_000, at_least=100)
     cardinalities: tuple[int, ...] = setting(
         (3, 5, 10, 30, 100, 300, 1000, 3000, 10_000, 20_000, 50_000, 100_000), at_least=2, help="values of each field"
     )

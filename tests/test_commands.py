@@ -129,7 +129,7 @@ def test_list_shows_every_plugin_with_summary_and_source(capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    "command", ["", "run", "leaderboard", "ui", "list", "prepare", "status", "train", "track", "figures", "speed", "check", "new"]
+    "command", ["", "run", "leaderboard", "ui", "list", "prepare", "status", "train", "track", "figures", "power", "speed", "check", "new"]
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -225,6 +225,33 @@ def test_a_ray_run_is_recorded_tracked_and_resumed(tiny: Path, tmp_path: Path) -
     }
 
 
+def test_power_prints_how_often_verdicts_are_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["power", "--boards", "300", "--cells", "2", "--methods", "2", "--max-seeds", "5"]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    lines = [line for line in shown.splitlines() if line.startswith("no method differs ")]
+    assert [line.split()[3:5] for line in lines] == [["5", "seeds"], ["until", "decided"]]
+    assert all(float(line.split()[5]) < 8 for line in lines), "5 % and three standard errors of 300 boards"
+    assert main(arguments) == 0 and capsys.readouterr().out == shown
+
+
+def test_a_grid_and_seeds_until_decided_from_the_command_line(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Real trainings: two methods, two values of the embedding L2, at most three seeds."""
+    tiny.write_text(TINY.replace("[training]", "[grid]\nembedding_l2 = [0, 1e-3]\n[training]"))
+    narrowed = ("--methods", "single_embedding", "multi_embedding", "--scales", "2")
+    arguments = local(tiny, tmp_path / "r", "--until-decided", "--max-seeds", "3", "--delta", "0.4", *narrowed)
+    assert main(arguments) == 0
+    assert "verdicts: " in capsys.readouterr().out
+    rows = board(tmp_path / "r", capsys)
+    assert {row["tuning_trials"] for row in rows} == {2} and all("training.embedding_l2" in row["won"] for row in rows)
+    verdicts = {row["method"]: row["verdict"] for row in rows}
+    assert verdicts.keys() == {"single_embedding", "multi_embedding"} and verdicts["single_embedding"] is None
+    assert verdicts["multi_embedding"] in ("above", "below", "equal", "undecided") and {row["max_seeds"] for row in rows} == {3}
+    assert all(0 < row["test_logloss_own_epoch_mean"] <= 2 for row in rows)
+    assert any("winner's curse of 2 tuning trials" in note for row in rows for note in row["notes"])
+    assert main(arguments) == 0 and "nothing left to train" in capsys.readouterr().out
+
+
 # --- what a mistake gets
 
 
@@ -239,6 +266,12 @@ def test_a_ray_run_is_recorded_tracked_and_resumed(tiny: Path, tmp_path: Path) -
         (["run", "quick", "--datasets", "frappe_x1"], "data set frappe_x1 is not prepared"),
         (["run", "quick", "--seeds", "0"], "seeds = 0; it must be at least 1"),
         (["run", "quick", "--scales", "0"], "scales has 0"),
+        (["run", "quick", "--until-decided"], "--until-decided goes together with --max-seeds N; add it"),
+        (["run", "quick", "--max-seeds", "8"], "--max-seeds goes together with --until-decided; add it"),
+        (["run", "quick", "--until-decided", "--max-seeds", "1"], "--max-seeds: 1: it must be a whole number between 2 and 1000"),
+        (["run", "quick", "--until-decided", "--max-seeds", "8", "--seeds", "3"], "leave --seeds out"),
+        (["leaderboard", "--delta", "0"], "--delta: 0: it must be a number between 1e-06 and 1"),
+        (["power", "--boards", "0"], "--boards: 0: it must be a whole number between 1 and 1000000"),
         (["run", "quick", "--scale", "1"], "unrecognized arguments: --scale 1 (see python -m benchmark run --help)"),
         (["run", "quick", "--cpus-per-trial", "0"], "--cpus-per-trial: 0: it must be a number between 0.01 and 4096"),
         (["run", "quick", "--gpus-per-trial", "nan"], "--gpus-per-trial: nan: it must be a number between 0.001 and 4096"),
@@ -290,6 +323,8 @@ def test_a_mistake_gets_one_line(
         ("epochs = 1", "epochs = [1979-05-27]", "epochs = datetime.date(1979, 5, 27); it must be a number"),
         ("epochs = 1", "learning_rate = inf", "it must be a finite number"),
         ("depth = 1", "depth = 0", "depth = 0; it must be at least 1"),
+        ("[training]", "[grid]\nepochs = [2, 3]\n[training]", "[grid]: epochs is in [training] too; keep one of them"),
+        ("[training]", "[grid]\nlearning_rat = [2, 3]\n[training]", "unknown setting 'learning_rat'; did you mean 'learning_rate'?"),
     ],
 )
 def test_a_mistake_in_a_suite_file_gets_one_line(

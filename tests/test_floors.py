@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"benchmark.__main__"},
     {"benchmark.commands"},
+    {"benchmark.label_noise"},
     {"benchmark.api"},
     {"benchmark.reporting", "benchmark.tracking"},
     {"benchmark.search", "benchmark.speed", "benchmark.checking"},

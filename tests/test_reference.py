@@ -12,6 +12,7 @@ from benchmark import plugins
 from benchmark.config import NO_BACKBONE, read_suite
 from benchmark.records import Record, Store
 from benchmark.reporting.leaderboard import leaderboard
+from benchmark.search.cells import default_trial, expand
 from benchmark.search.former import in_todays_words
 from benchmark.values import to_dict
 
@@ -45,6 +46,16 @@ def test_its_suite_names_every_cell(folder: Path) -> None:
         assert {cell.method, f"{cell.method.partition(':')[0]}:all"} & names, record.trial_id
         assert cell.dataset in suite.datasets and dict(cell.training) == dict(suite.training)
         assert record.trial.budget == suite.trials and record.trial.seed < suite.seeds
+
+
+def test_a_suite_of_embedded_data_has_nothing_left_to_train(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cells are the records' to the last setting and to the data's fingerprint: else `run` would make the board anew, in silence."""
+    suite = read_suite(folder.name)
+    if not all(name in plugins.names("datasets") and plugins.plugin("datasets", name).embedded for name in suite.datasets):
+        pytest.skip("its data must be prepared from files")
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path))
+    wanted = {default_trial(cell, "final", seed, suite.trials).trial_id for cell in expand(suite) for seed in range(suite.seeds)}
+    assert wanted == {record.trial_id for record in finals(folder)}
 
 
 def test_every_cell_has_all_its_seeds_and_is_finished(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from benchmark.contracts import Output
 from benchmark.faults import ContractError
 from benchmark.metrics.layers import layer_metrics
 from benchmark.nn.linear import SetMLP
+from benchmark.training.doses import doses
 from benchmark.training.verify import broken, verify_alone, verify_output
 
 STEPS = 6  # on one batch
@@ -142,6 +144,28 @@ def diagnostics(case: Case) -> Said:
     return Said("", f"{len(found)}" if found else "none")
 
 
+def dose(case: Case) -> Said:
+    """In training mode, without a trace left; and what is knocked out is put back."""
+    model, (ids, _) = case.fresh, batch()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = doses(model, rows(BATCH), BATCH, nullcontext())
+    changed = [name for name, value in model.state_dict().items() if not torch.equal(value.nan_to_num(), before[name].nan_to_num())]
+    if changed:
+        raise wrong(case, f"doses() changes {', '.join(changed[:3])}; training puts back buffers, not parameters")
+    for name, value in found.items():
+        if not math.isfinite(value) or value < 0:
+            raise wrong(case, f"doses()[{name!r}] is {value!r}; the contract wants a share of what the part acts on, 0 or more")
+    with torch.no_grad():
+        whole = model.eval()(ids).logits
+        for part, without in model.knock_outs().items():
+            with without:
+                if not bool(model(ids).logits.isfinite().all()):
+                    raise wrong(case, f"scores are not finite with {part} knocked out")
+            if not torch.equal(model(ids).logits, whole):
+                raise wrong(case, f"knock_outs()[{part!r}] does not put the part back")
+    return Said("the largest", f"{max(found.values()):.2g}") if found else Said("nothing can act")
+
+
 def copy(case: Case) -> Said:
     """Into a model of another seed: what evaluation needs must be a parameter or a buffer."""
     model, other, (ids, _) = case.fresh.eval(), case.build(SEED + 1).eval(), batch()
@@ -193,6 +217,7 @@ CHECKS = (
     Check("gradient", "every parameter gets one (but for biases before batch normalisation)", gradients),
     Check("penalty", "0 in evaluation", penalty),
     Check("diagnostics", "finite numbers after an evaluation", diagnostics),
+    Check("dose", "shares of what parts act on, measured without a trace; knocked-out parts are put back", dose),
     Check("copy", "through state_dict into a fresh model: the same evaluation", copy),
     Check("batch", "a score does not depend on the samples beside it", alone),
     Check("seed", "the same seed gives the same numbers, bit by bit", repeats),

@@ -203,6 +203,8 @@ class Looks:
             sd = (2 * pool.variance) ** 0.5 if pool.df else None
             known = mean is not None and sd is not None
             half = float(stats.t.isf(0.025, pool.df)) * sd / n**0.5 if mean is not None and sd is not None else None
+            if half is not None and not any(differences):
+                half = 0.0  # the same numbers, whatever the noise of others is
             more = None
             if key not in self._decided and mean is not None and sd:
                 degrees = max(1, pool.methods - 1)

@@ -42,6 +42,7 @@ class Block(nn.Module):
         """(I − ε_n v̂_n v̂_nᵀ) P: (N, D, D)"""
         return before(self.decoupler().expand(rows, -1, -1), leading)
 
+    @torch.no_grad()
     def curve(self) -> dict[str, float]:
         """Of the last evaluation batch."""
         return {} if self.seen is None else self.router.diagnostics(self.seen, self.rebalance.state())

@@ -114,7 +114,7 @@ class Router(nn.Module):
 
     def doses(self, x: Tensor, leading: tuple[Tensor, Tensor] | None) -> dict[str, float]:
         """``gates``: how far from their start; ``gate_sd``: as in ``diagnostics``; ``maps``: how far from the identity."""
-        found = {}
+        found: dict[str, float] = {}
         if self.kind != "one_hot" and self.components > 1:
             gates = self.gates(x, leading)
             found |= {"gates": distance(self.start, gates), "gate_sd": float(gates.double().std(0, correction=0).mean())}

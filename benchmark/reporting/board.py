@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from tabulate import tabulate
 
 from benchmark.config import NO_BACKBONE
+from benchmark.reporting import acting
 from benchmark.reporting.columns import COLUMNS, Column
 from benchmark.reporting.verdicts import noise
 
@@ -43,7 +44,7 @@ def board(label: str, members: Sequence[Row], format: Format, view: View) -> str
     tuned = sorted({row.tuning_trials for row in members})
     heading = f"{label}: {finished} of {len(members)} cells finished, tuning trials per cell: {', '.join(map(str, tuned))}"
     lines = list(dict.fromkeys(remarks(members)))
-    inner = _internal_states(members, format) if view.details else []
+    inner = [*_internal_states(members, format), *acting.table_of_knock_outs(members, format)] if view.details else []
     if format == "markdown":
         table = _tabulated(members, _wanted(members, view), format)
         return "\n".join([f"### {heading}", "", table, *([""] if lines else []), *(f"- {line}" for line in lines), *inner])
@@ -166,6 +167,7 @@ def legend(rows: Sequence[Row]) -> list[str]:
         "Ranked by mean test AUC over seeds, ± sample standard deviation. Less collapse alone does not make a better model: read both.",
         "Δ to SE: test AUC less single_embedding's at the same width and setting, paired by seed, ± half its 95 % interval.",
         "verdict: on that difference, with the noise of all methods of the cell (docs/mathematics.md, section 5.1) and Holm's correction.",
+        "acts: the largest dose of what the row adds, a share of what it acts on, at the best epoch; inert: below .01, no verdict.",
         "IA: information abundance, Σσ/σ_1; eff. rank: exp of the entropy of σ/Σσ; σ singular values. Both count the dimensions in use.",
         "table: mean over the fields with at least as many learned values as the width; a field with fewer cannot collapse.",
         "last: batch of validation data at the last interaction layer, mean over its rows; where rows are fields, over those same fields.",

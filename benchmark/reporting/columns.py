@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark.config import NO_BACKBONE
+from benchmark.reporting import acting
+from benchmark.reporting.acting import INERT
 from benchmark.reporting.text import difference_text, human, mean_text, text
 from benchmark.reporting.verdicts import in_words
 
 if TYPE_CHECKING:
     from benchmark.reporting.leaderboard import Row
-
-INERT = 0.01  # a dose below which a mitigation does not act on the model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +77,6 @@ def _placed(field: str) -> Callable[[Row], Any]:
     return lambda row: None if row.backbone == NO_BACKBONE else getattr(row, field)
 
 
-def _acts(row: Row) -> str:
-    dose = getattr(row, "acts", None)
-    return "-" if dose is None else "inert" if dose < INERT else f"{dose:.2g}"
-
-
 def _won(row: Row) -> str:
     return ", ".join(f"{name.partition('.')[2]}={value}" for name, value in row.won.items())
 
@@ -137,17 +132,18 @@ COLUMNS = (
         rank=2,
         where="both",
         numeric=False,
-        when=_any("verdict"),
+        # One seed each tells nothing, and nobody needs a column that says so.
+        when=lambda board: any(row.verdict not in (None, "undecided") or row.p_difference is not None for row in board),
     ),
     Column(
         key="acts",
         heading="acts",
-        help=f"what the mitigation does to the trained model, its dose; inert: below {INERT}",
-        text=_acts,
-        value=lambda row: getattr(row, "acts", None),
+        help=f"what the mitigation does to the trained model, its dose; inert: below {INERT}, and no verdict",
+        text=lambda row: acting.in_words(row.acts),
+        value=lambda row: row.acts,
         rank=3,
         where="both",
-        when=lambda board: any(getattr(row, "acts", None) is not None for row in board),
+        when=lambda board: any(row.acts is not None for row in board),
     ),
     _word("won", "won", "what was chosen of the grid", _won, rank=3, where="both", numeric=False, when=_any("won")),
     _number(

@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmark.config import MAX_SEEDS, Cell, chosen, conditions
 from benchmark.records import Record, Status
+from benchmark.reporting.acting import audited
 from benchmark.values import canonical, digest
 
 SEVERITY: tuple[Status, ...] = ("finished", "incompatible", "diverged", "failed")
@@ -29,6 +30,7 @@ class Group:
     budget: int
     records: tuple[Record, ...]  # one a seed, in the order of seeds
     left_out: int = 0  # records of other hyper-parameters for the same cell and budget
+    audited: float | None = None  # a dose that was measured after its records were made (reporting/acting.py)
 
     @cached_property
     def finished(self) -> tuple[Record, ...]:
@@ -103,6 +105,11 @@ class Group:
         """The layers whose batch spectrum was measured, ascending."""
         return sorted({layer for record in self.finished for layer in _layers(tuple(record.headlines))})
 
+    @cached_property
+    def internal_state(self) -> tuple[str, ...]:
+        """The names of what the models say of themselves, in order."""
+        return tuple(sorted({name for record in self.finished for name in _of_model(tuple(record.headlines))}))
+
     def metric(self, name: str) -> dict[int, float]:
         """Seed -> value, of the finished seeds that have the metric."""
         return {r.trial.seed: r.metrics[name] for r in self.finished if name in r.metrics}
@@ -111,22 +118,26 @@ class Group:
         return {r.trial.seed: r.cost[name] for r in self.finished if name in r.cost}
 
 
-def groups(records: Iterable[Record]) -> list[Group]:
+def groups(records: Iterable[Record], audit: Mapping[str, float] | None = None) -> list[Group]:
     """The groups of the final trainings among ``records``, in a fixed order. A data set of which there are several versions among the
-    records is labelled ``name@fingerprint``, so that they never share a board.
+    records is labelled ``name@fingerprint``, so that they never share a board. ``audit``: cell key -> dose measured afterwards; None: what
+    the folder of the records has of it.
     """
-    found: dict[tuple[str, int], list[Record]] = defaultdict(list)
+    found: dict[tuple[str, int, tuple[str, ...]], list[Record]] = defaultdict(list)
+    doses = audited(records) if audit is None else audit
     versions: dict[str, set[str]] = defaultdict(set)
     for record in records:
         if record.trial.stage == "final":
-            found[record.trial.cell.key, record.trial.budget].append(record)
+            # A method that has got a setting since is another contestant, whatever the cell says: its default may have changed with it.
+            found[record.trial.cell.key, record.trial.budget, tuple(sorted(record.trial.method))].append(record)
             versions[record.trial.cell.dataset].add(record.trial.cell.data)
     result = []
-    for (_, budget), members in found.items():
+    for (_, budget, _), members in found.items():
         cell = members[0].trial.cell
         label = cell.dataset if len(versions[cell.dataset]) == 1 else f"{cell.dataset}@{cell.data}"
         chosen = _one_configuration(members)
-        result.append(Group(label=label, cell=cell, budget=budget, records=chosen, left_out=len(members) - len(chosen)))
+        left_out = len(members) - len(chosen)
+        result.append(Group(label=label, cell=cell, budget=budget, records=chosen, left_out=left_out, audited=doses.get(cell.key)))
     return sorted(result, key=lambda g: (g.label, str(g.cell), g.budget, g.cell.key))
 
 
@@ -209,3 +220,8 @@ def _one_configuration(records: list[Record]) -> tuple[Record, ...]:
 @lru_cache(maxsize=1 << 10)
 def _layers(metrics: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(int(match[1]) for name in metrics if (match := LAYER.fullmatch(name)))
+
+
+@lru_cache(maxsize=1 << 10)
+def _of_model(metrics: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in metrics if name.startswith("model/"))

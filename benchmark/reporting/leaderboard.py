@@ -15,6 +15,7 @@ from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.metrics.verdicts import NOT_JUDGED, Judgement, Verdict
 from benchmark.records import Record, Status, Store
+from benchmark.reporting import acting
 from benchmark.reporting.board import View, board, folded, legend
 from benchmark.reporting.groups import Group, by_conditions, groups, mixed_code
 from benchmark.reporting.tuning import winners_curse
@@ -77,6 +78,9 @@ class Row:
     max_seeds: int | None  # up to how many the row was looked at after each; None: as many as were asked for
     test_logloss_own_epoch_mean: float | None  # at the epoch of the best validation logloss
     won: Mapping[str, Any]  # what was chosen of the suite's grid
+    acts: float | None  # largest dose at the best epoch; below acting.INERT the row is inert
+    doses: Mapping[str, float]  # part -> dose at the best epoch
+    knock_outs: Mapping[str, float]  # "part/auc", "part/logloss": change without the part, on validation data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,33 +126,38 @@ def rows(records: Iterable[Record], delta: float = DELTA) -> list[Row]:
     Equal AUC, equal rank. Only final trainings count; see ``groups`` for which of them are one row. Rows whose AUC is within ± ``delta`` of
     the control's are equal to it.
     """
-    records = list(records)
-    all_groups = groups(records)
+    return [row for row, _ in rows_and_groups(records, delta)]
+
+
+def rows_and_groups(records: Iterable[Record], delta: float = DELTA) -> list[tuple[Row, Group]]:
+    """``rows``, each with the trainings that it is made of."""
+    audit, records = acting.audited(records), list(records)
+    all_groups = groups(records, audit)
     controls = by_conditions(all_groups, CONTROL)
-    found: list[Row] = []
+    found: list[tuple[Row, Group]] = []
     for _, grouped in groupby(all_groups, key=lambda g: g.label):
         members = list(grouped)
         mixed = mixed_code(members)
-        judged = verdicts(members, controls, delta)
+        judged = verdicts([group for group in members if not acting.inert(group)], controls, delta)
         tuning, noisy = winners_curse(records, members), uneven(members)
         made = [
-            _row(
+            (
+                _row(
+                    group,
+                    controls.get(group.conditions),
+                    [mixed.get(group.cell.backbone), tuning.get(group.budget), noisy.get(group.conditions)],
+                    judged.get((group.conditions, group.row), NOT_JUDGED),
+                    delta,
+                ),
                 group,
-                controls.get(group.conditions),
-                [mixed.get(group.cell.backbone), tuning.get(group.budget), noisy.get(group.conditions)],
-                judged.get((group.conditions, group.row), NOT_JUDGED),
-                delta,
             )
             for group in members
         ]
-        aucs = sorted(row.test_auc_mean for row in made if row.status == "finished" and row.test_auc_mean is not None)
-        ranked = [
-            replace(row, rank=1 + len(aucs) - bisect_right(aucs, row.test_auc_mean))
-            for row in made
-            if row.status == "finished" and row.test_auc_mean is not None
-        ]
-        found += sorted(ranked, key=lambda row: row.rank or 0)
-        found += [row for row in made if row.status != "finished" or row.test_auc_mean is None]
+        scored = [(auc, row, group) for row, group in made if row.status == "finished" and (auc := row.test_auc_mean) is not None]
+        aucs = sorted(auc for auc, _, _ in scored)
+        ranked = [(1 + len(aucs) - bisect_right(aucs, auc), row, group) for auc, row, group in scored]
+        found += [(replace(row, rank=rank), group) for rank, row, group in sorted(ranked, key=lambda entry: entry[0])]
+        found += [(row, group) for row, group in made if row.status != "finished" or row.test_auc_mean is None]
     return found
 
 
@@ -160,7 +169,8 @@ def render(rows: Sequence[Row], format: Format, view: View = PLAIN) -> str:
     if format == "csv":
         import pandas  # half a second, for this only
 
-        content = [{**asdict(row), **{name: canonical(getattr(row, name)) for name in ("internal_state", "won")}} for row in rows]
+        mappings = ("internal_state", "won", "doses", "knock_outs")
+        content = [{**asdict(row), **{name: canonical(getattr(row, name)) for name in mappings}} for row in rows]
         content = [{**entry, "notes": "; ".join(row.notes)} for entry, row in zip(content, rows, strict=True)]
         written: str = pandas.DataFrame(content, columns=[f.name for f in fields(Row)], dtype=object).to_csv(index=False)
         return written
@@ -230,12 +240,14 @@ def _row(group: Group, control: Group | None, notes: Iterable[str | None], judge
         max_seeds=group.max_seeds,
         test_logloss_own_epoch_mean=_mean(group.metric("test/logloss_own_epoch")),
         won=group.won,
+        acts=acting.acts(group),
+        doses=acting.doses(group),
+        knock_outs=acting.knock_outs(group),
     )
 
 
 def _internal_state(group: Group) -> dict[str, float]:
-    names = sorted({name for record in group.finished for name in record.headlines if name.startswith("model/")})
-    return {name.removeprefix("model/"): fmean(group.metric(name).values()) for name in names}
+    return {name.removeprefix("model/"): fmean(group.metric(name).values()) for name in group.internal_state}
 
 
 def _mean(values: Mapping[int, float]) -> float | None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.config import CONTROL
-from benchmark.metrics.power import seeds_to_tell
+from benchmark.metrics.power import MOST, seeds_to_tell
 from benchmark.metrics.verdicts import LEVEL, Compared, Judgement, judge, unequal_noise
 from benchmark.reporting.groups import Group
 
@@ -72,4 +72,5 @@ def noise(sds: Sequence[float], comparisons: int) -> list[str]:
 
 
 def _seeds(sd: float, level: float) -> str:
-    return ", ".join(f"{seeds_to_tell(difference, sd, level)} for {difference:g}" for difference in SHOWN)
+    needed = {difference: seeds_to_tell(difference, sd, level) for difference in SHOWN}
+    return ", ".join(f"{n if n < MOST else f'over {MOST - 1}'} for {difference:g}" for difference, n in needed.items())

@@ -40,7 +40,8 @@ class Plan:
             if trial.cell.key in self._cells:
                 known = record if trial is record.trial else replace(record, trial=trial)
                 self._cells[trial.cell.key].recall(known)
-                self._heard(known)
+                if record.status != "failed":  # those are trained again
+                    self._heard(known)
         for state in self._cells.values():
             state.recalled()
         self._open = [key for key, state in self._cells.items() if state.is_open]

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from benchmark.config import Trial
+from benchmark.config import TUNING_SEEDS, Trial
 from benchmark.records import Record
 from benchmark.search.plan import Plan
 
@@ -55,7 +55,8 @@ class Progress:
 def line(record: Record) -> str:
     """A record in one line."""
     trial = record.trial
-    stage = f"tuning {trial.draw}" if trial.stage == "tune" else f"seed {trial.seed}"
+    again = f", seed {trial.seed}" if trial.seed != TUNING_SEEDS[0] else ""
+    stage = f"tuning {trial.draw}{again}" if trial.stage == "tune" else f"seed {trial.seed}"
     if record.status != "finished":
         return f"{trial.cell}, {stage}: {record.status}: {record.reason}"
     named = (("valid AUC", "valid/auc"), ("test AUC", "test/auc"))

@@ -26,7 +26,9 @@ class UntilDecided:
 
     def __post_init__(self) -> None:
         if self.max_seeds < FIRST_LOOK:
-            raise UserError(f"--max-seeds {self.max_seeds}: it must be at least {FIRST_LOOK}; one seed tells nothing of the noise")
+            raise UserError(f"max_seeds = {self.max_seeds}; it must be at least {FIRST_LOOK}: one seed tells nothing of the noise")
+        if not 0 < self.delta < 1:
+            raise UserError(f"delta = {self.delta}; it must lie between 0 and 1")
 
     def stamped(self, record: Record) -> Record:
         """A final with the number of seeds up to which it is looked at: a board must know that somebody looked."""

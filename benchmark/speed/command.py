@@ -9,16 +9,19 @@ from pathlib import Path
 from benchmark import plugins
 from benchmark.config import CONTROL
 from benchmark.errors import UserError
-from benchmark.speed.compare import methods, peers, step
+from benchmark.speed.compare import methods, peers, step, stream
 from benchmark.speed.workload import SHAPES, Workload
 from benchmark.training.trial import choose_device
 
+# Batches of a turn: of a stream so many that its first block, which is waited for, weighs as little as in an epoch of half a million rows.
+BATCHES, STREAMED = 6, 120
+
 # Flags of `speed` that not all of its measurements have.
 SPEED_ONLY = {
-    "methods": ("step", "methods"),
+    "methods": ("step", "methods", "stream"),
     "compile": ("step",),
-    "scale": ("step", "methods", "scale"),
-    "precision": ("step", "methods", "scale"),
+    "scale": ("step", "methods", "scale", "stream"),
+    "precision": ("step", "methods", "scale", "stream"),
     "out": ("scale",),
     "rows": ("data",),
     "no_peers": ("data",),
@@ -50,13 +53,14 @@ def speed(parsed: argparse.Namespace) -> None:
         return
     base = Workload(
         batch=parsed.batch,
-        batches=parsed.batches,
+        batches=parsed.batches or (STREAMED if parsed.what == "stream" else BATCHES),
         threads=parsed.threads,
         precision=parsed.precision or "fp32",
         cardinalities=SHAPES[parsed.shape],
         scale=parsed.scale or (4 if parsed.what == "methods" else 1),
     )
-    backbones = parsed.backbones or (["dcnv2"] if parsed.what in ("methods", "scale") else ["dcnv2", "xdeepfm", "finalmlp"])
+    few = {"methods": ["dcnv2"], "scale": ["dcnv2"], "stream": ["dnn", "dcnv2"]}
+    backbones = parsed.backbones or few.get(parsed.what, ["dcnv2", "xdeepfm", "finalmlp"])
     workloads = [
         dataclasses.replace(base, backbone=backbone, dimension=dimension) for backbone in backbones for dimension in parsed.dimensions
     ]
@@ -68,6 +72,10 @@ def speed(parsed: argparse.Namespace) -> None:
     if parsed.what == "step":
         several = [dataclasses.replace(workload, method=method) for workload in workloads for method in named or [CONTROL]]
         print(step(several, device, parsed.rounds, parsed.compile))
+        return
+    if parsed.what == "stream":
+        several = [dataclasses.replace(workload, method=method) for workload in workloads for method in named or [CONTROL]]
+        print(stream(several, device, parsed.rounds))
         return
     if parsed.what == "methods":
         every = [name for name in plugins.names("methods") if plugins.plugin("methods", name).uses_backbone]

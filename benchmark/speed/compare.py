@@ -9,13 +9,19 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, get_args
 
+import numpy as np
 import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
+from benchmark import plugins
 from benchmark.config import CONTROL, Precision
+from benchmark.data.batches import Rows
+from benchmark.data.streamed import Streamed, first_epoch
 from benchmark.errors import Incompatible
 from benchmark.ops import dispatch
+from benchmark.schema import FIRST
+from benchmark.sources import Stream
 from benchmark.speed.contestants import Contestant, Ours, Peer, SetBySet
 from benchmark.speed.counting import demand
 from benchmark.speed.machine import Machine, measure
@@ -133,6 +139,29 @@ def methods(workloads: Sequence[Workload], names: Sequence[str], device: torch.d
         rows += [[name, where, "-", reason, "-"] for name, reason in refused]
     headers = ["method", "cell", "samples/s\nmedian", f"time over {CONTROL}\nmedian (smallest … largest)", "dense\nparameters"]
     return tabulate(rows, headers=headers, disable_numparse=True, colalign=("left", "left", "right", "right", "right"))
+
+
+def stream(workloads: Sequence[Workload], device: torch.device, rounds: int) -> str:
+    """Training on rows that are drawn meanwhile (data set ``teacher``), in turns with training on prepared rows of the same distribution.
+
+    The sizes of the workloads' fields are the teacher's.
+    """
+    rows: list[list[str]] = []
+    for workload in workloads:
+        drawn: Stream = plugins.make("datasets", "teacher", {"rows": workload.rows}).stream()
+        workload = replace(workload, cardinalities=tuple(FIRST + len(counts) for counts in drawn.counts))
+        offsets = np.cumsum([0, *workload.cardinalities[:-1]])
+        contestants = [
+            Ours("prepared", workload, device, rows=Rows(*first_epoch(drawn), offsets, device, resident=True)),
+            Ours("drawn", workload, device, rows=Streamed(drawn, offsets, device)),
+        ]
+        timed = race(contestants, workload, rounds)
+        for one in timed:
+            middle, low, high = ratio(one, timed[0])
+            cell = f"{workload.method} · {workload.backbone}", str(workload.scale * workload.dimension)
+            rows.append([*cell, one.name, f"{one.median:,.0f}", f"{middle:.3f} ({low:.3f} … {high:.3f})"])
+    headers = ["model", "width", "training rows are", "samples/s\nmedian", "over prepared rows'\nmedian (smallest … largest)"]
+    return tabulate(rows, headers=headers, disable_numparse=True, colalign=("left", "right", "left", "right", "right"))
 
 
 def _has(precision: str, workload: Workload, device: torch.device) -> bool:

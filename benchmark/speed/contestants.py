@@ -19,7 +19,7 @@ from tqdm import tqdm
 from benchmark import plugins
 from benchmark.config import Training
 from benchmark.contracts import CTRModel, Layout, Output, no_penalty
-from benchmark.data.batches import Rows
+from benchmark.data.batches import Rows, TrainingRows
 from benchmark.errors import UserError
 from benchmark.method import assemble
 from benchmark.nn.embedding import EmbeddingTable
@@ -40,10 +40,18 @@ class Contestant(Protocol):
 
 
 class Ours:
-    """This suite's own training loop on the workload's rows. ``without`` names the operations whose fused form is off in its turns."""
+    """This suite's own training loop on the workload's rows, or on ``rows``, as many. ``without`` names the operations whose fused form is
+    off in its turns.
+    """
 
     def __init__(
-        self, name: str, workload: Workload, device: torch.device, without: Collection[str] = (), model: CTRModel | None = None
+        self,
+        name: str,
+        workload: Workload,
+        device: torch.device,
+        without: Collection[str] = (),
+        model: CTRModel | None = None,
+        rows: TrainingRows | None = None,
     ) -> None:
         keep_freed_memory()
         self.name, self._work, self._without = name, workload, without
@@ -56,7 +64,7 @@ class Ours:
         if table is not None:
             torch.nn.init.normal_(table, std=self._training.embedding_std)
         offsets = np.cumsum([0, *workload.cardinalities[:-1]])
-        self._rows = Rows(workload.ids, workload.labels, offsets, device, resident=True)
+        self._rows = Rows(workload.ids, workload.labels, offsets, device, resident=True) if rows is None else rows
         self._optimizers = make_optimizers(self.model, self._training)
         self._generator = torch.Generator(device).manual_seed(0)
         self._step: CTRModel | None = None

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from benchmark import plugins
 from benchmark.data.store import open_prepared
 from benchmark.errors import UserError
-from benchmark.sources import Source
+from benchmark.sources import Source, Stream
 from benchmark.speed.processes import BEAT, Contestant, Measured, Workspace, measure_process, status
 from benchmark.speed.table import CATEGORIES, COUNTS, FIELDS, cut, write_table
 
@@ -264,9 +264,9 @@ def _prepare(words: list[str]) -> dict[str, float]:
 
     seconds = []
 
-    def timed(source: Source, folder: Path, identity: Mapping[str, Any]) -> None:
+    def timed(source: Source, folder: Path, identity: Mapping[str, Any], stream: Stream | None) -> None:
         started = time.perf_counter()
-        encode(source, folder, identity)
+        encode(source, folder, identity, stream)
         seconds.append(time.perf_counter() - started)
 
     with mock.patch.object(prepare, "encode", timed):

@@ -14,18 +14,22 @@ from typing import Any
 
 KEY = "leaderboard"
 TAG = f"mlflow.sharedViewState.{KEY}"
-TAGS = ("method", "backbone", "scale", "depth", "status")
-METRICS = (
-    *("test/auc", "test/auc_sd", "test/logloss", "seeds"),
-    *("spectral/table/information_abundance", "spectral/table/effective_rank", "cost/parameters_dense"),
-)
+NOTE = "mlflow.note.content"
+TAGS = ("method", "backbone", "scale", "depth", "status", "notes")
+METRICS = ("1 AUC", "1 AUC sd", "2 delta", "2 delta high", "2 delta low", "3 logloss", "4 rank last", "5 dense")
+WIDTH = 90  # pixels of a column of numbers
+
+
+def tags(note: str) -> dict[str, str]:
+    """Of an experiment: its view, its kind ("model development" has no GenAI side bar), and its description, where there is one yet."""
+    return {TAG: state(), "mlflow.experimentKind": "custom_model_development", **({NOTE: note} if note else {})}
 
 
 def state() -> str:
     """The value of the tag."""
     content: dict[str, Any] = {
         "searchFilter": "tags.stage = 'cell'",
-        "orderByKey": "metrics.`test/auc`",
+        "orderByKey": "metrics.`1 AUC`",
         "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
@@ -34,7 +38,8 @@ def state() -> str:
         "selectedColumns": [*(f"metrics.`{name}`" for name in METRICS), *(f"tags.`{name}`" for name in TAGS)],
         # The page takes the state as it is, without its own defaults.
         **{name: [] for name in ("columnOrder", "runsPinned", "runsHidden")},
-        **{name: {} for name in ("columnWidths", "runsExpanded", "runsVisibilityMap", "groupsExpanded")},
+        "columnWidths": {f"metrics.`{name}`": WIDTH for name in METRICS},
+        **{name: {} for name in ("runsExpanded", "runsVisibilityMap", "groupsExpanded")},
         **{name: False for name in ("viewMaximized", "runListHidden", "isAccordionReordered")},
         **{name: True for name in ("useGroupedValuesInCharts", "hideEmptyCharts", "autoRefreshEnabled")},
         "runsHiddenMode": "FIRST_20_RUNS",
@@ -46,4 +51,4 @@ def state() -> str:
 
 def address(server: str, experiment_id: str) -> str:
     """Where a browser finds the view of an experiment."""
-    return f"{server}/#/experiments/{experiment_id}/runs?viewStateShareKey={KEY}"
+    return f"{server}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={KEY}"

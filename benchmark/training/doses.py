@@ -30,16 +30,20 @@ def gradient_norms(model: CTRModel, loss: Tensor, penalty: Tensor) -> Tensor | N
         return None
     found = torch.autograd.grad(penalty, parameters, retain_graph=True, allow_unused=True)
     acting = {p: g for p, g in zip(parameters, found, strict=True) if g is not None}
-    if table is not None and table in acting and bool((acting[table] != 0).any()):
-        acting = {table: acting[table]}
     if not acting:
         return None
+    if table is not None and table in acting:
+        if len(acting) == 1 or bool((acting[table] != 0).any()):
+            acting = {table: acting[table]}
+        else:
+            del acting[table]
     by_loss = torch.autograd.grad(loss, list(acting), retain_graph=True, allow_unused=True, materialize_grads=True)
     return torch.stack([_norm(gradients) for gradients in (by_loss, acting.values())])
 
 
-def _norm(gradients: Iterable[Tensor | None]) -> Tensor:
-    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g.float()) for g in gradients if g is not None]))
+def _norm(gradients: Iterable[Tensor]) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g.float()) for g in gradients]))
+    return norm
 
 
 def calibrate(model: CTRModel, loss: Tensor) -> None:
@@ -79,17 +83,17 @@ def doses(model: CTRModel, rows: TrainingRows, size: int, forward_pass: Abstract
 @contextmanager
 def _undisturbed(model: CTRModel, device: torch.device) -> Iterator[None]:
     """The model in training mode; afterwards buffers and random state are as before, and no graph is kept."""
-    buffers = [
-        (module, dict(module._buffers), {n: b.clone() for n, b in module._buffers.items() if b is not None}) for module in model.modules()
-    ]
+    buffers = [(module, {n: b for n, b in module._buffers.items() if b is not None}) for module in model.modules()]
+    copies = [{name: buffer.clone() for name, buffer in held.items()} for _, held in buffers]
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            yield model.train()
+            model.train()
+            yield
     finally:
-        for module, held, values in buffers:
+        for (module, held), values in zip(buffers, copies, strict=True):
             module._buffers.update(held)
             for name, value in values.items():
-                module._buffers[name].copy_(value)
+                held[name].copy_(value)
         if isinstance(model, AssembledModel) and model.penalty is not None:
             model.penalty.raw = None
 
@@ -99,7 +103,7 @@ def knock_outs(model: CTRModel, valid: Rows) -> dict[str, float]:
     first KNOCK_OUT_ROWS validation rows. Raises NotFinite.
     """
     whole: dict[str, float] = {}
-    found = {}
+    found: dict[str, float] = {}
     for part, without in model.knock_outs().items():
         whole = whole or score(model, valid, KNOCK_OUT_ROWS)
         with without:

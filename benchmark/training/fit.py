@@ -44,6 +44,9 @@ class Fitted:
     seconds: float  # training and validation, all epochs
     evaluation_seconds: float = 0.0  # of them, validation
     doses: Mapping[str, float] = field(default_factory=dict)  # first/…, best/…: after the first epoch and of the best one (docs/methods.md)
+    logloss_epoch: int = 0  # of the best validation logloss, which most models reach before the best AUC
+    logloss_valid: float = math.nan  # at that epoch
+    logloss_weights: Mapping[str, torch.Tensor] | None = None  # of that epoch; None where it is ``best_epoch``
 
 
 def fit(
@@ -63,7 +66,8 @@ def fit(
     started = time.perf_counter()
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
-        return Fitted(0, score(model, fold.valid), (), math.nan, time.perf_counter() - started)
+        constant = score(model, fold.valid)
+        return Fitted(0, constant, (), math.nan, time.perf_counter() - started, logloss_valid=constant["logloss"])
     optimizers = make_optimizers(model, training)
     rule, table = model.table_rule(), model.table()
     if table is not None:
@@ -76,6 +80,7 @@ def fit(
     best_epoch, best_weights = 0, _copy(model)
     measured: dict[str, float] = {}
     best_by_rule: float | None = None
+    lowest, lowest_epoch, lowest_weights = math.inf, 0, best_weights
     for epoch in range(1, training.epochs + 1):
         with tqdm(
             total=len(fold.train), unit="sample", unit_scale=True, desc=f"epoch {epoch}/{training.epochs}", disable=not progress
@@ -111,16 +116,31 @@ def fit(
             measured |= _at("first", by_rule, _doses(model, fold.train, training))
         if valid["auc"] > best["auc"]:
             best, best_epoch, best_weights, best_by_rule = valid, epoch, _copy(model), by_rule
-        elif epoch - best_epoch >= training.patience:
+        if valid["logloss"] < lowest:
+            lowest, lowest_epoch = valid["logloss"], epoch
+            lowest_weights = best_weights if best_epoch == epoch else _copy(model)
+        if best_epoch == epoch:
+            continue
+        if epoch - best_epoch >= training.patience:
             break
-        else:
-            for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-                group["lr"] *= training.plateau_factor
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+            group["lr"] *= training.plateau_factor
     model.load_state_dict(best_weights)
     measured |= _at("best", best_by_rule, _doses(model, fold.train, training))
     verify_alone(model, next(iter(fold.valid.batches(64)))[0])
     speeds.sort()
-    return Fitted(best_epoch, best, tuple(curve), speeds[len(speeds) // 2], time.perf_counter() - started, evaluation, measured)
+    return Fitted(
+        best_epoch,
+        best,
+        tuple(curve),
+        speeds[len(speeds) // 2],
+        time.perf_counter() - started,
+        evaluation,
+        measured,
+        lowest_epoch,
+        lowest,
+        None if lowest_epoch == best_epoch else lowest_weights,
+    )
 
 
 def make_optimizers(model: CTRModel, training: Training) -> list[torch.optim.Optimizer]:

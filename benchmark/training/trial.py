@@ -21,7 +21,7 @@ from benchmark.records import Record, Status
 from benchmark.training.cost import parameter_cost, running_cost
 from benchmark.training.doses import knock_outs
 from benchmark.training.environment import environment, fingerprints
-from benchmark.training.evaluate import NotFinite, score_test, spectra
+from benchmark.training.evaluate import NotFinite, score, score_test, spectra
 from benchmark.training.fit import Diverged, Report, fit
 from benchmark.training.memory import keep_freed_memory
 from benchmark.training.resolved import Resolved, resolved
@@ -100,10 +100,11 @@ def train(
         fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, interactive and sys.stderr.isatty())
         metrics = {"valid/auc": fitted.valid["auc"], "valid/logloss": fitted.valid["logloss"], "best_epoch": float(fitted.best_epoch)}
         metrics |= {f"dose/{name}": value for name, value in fitted.doses.items()}
+        metrics |= {"valid/logloss_own_epoch": fitted.logloss_valid, "logloss_epoch": float(fitted.logloss_epoch)}
         cost |= running_cost(model, prepared, fitted, on)
         notes: tuple[str, ...] = ()
         if trial.stage == "final":
-            last, notes = final_metrics(model, found, fold.valid, on)
+            last, notes = final_metrics(model, found, fold.valid, on, fitted.logloss_weights)
             metrics |= last
         finished = record("finished", metrics=_finite(metrics), curve=fitted.curve, notes=(*prepared.notes, *notes))
     except Diverged as error:
@@ -142,17 +143,27 @@ def draw_table(model: CTRModel, std: float, seed: int) -> None:
         torch.nn.init.normal_(table, std=std, generator=torch.Generator(table.device).manual_seed(seed))
 
 
-def final_metrics(model: CTRModel, found: Resolved, valid: Rows, device: torch.device) -> tuple[dict[str, float], tuple[str, ...]]:
+def final_metrics(
+    model: CTRModel, found: Resolved, valid: Rows, device: torch.device, logloss_weights: Mapping[str, torch.Tensor] | None
+) -> tuple[dict[str, float], tuple[str, ...]]:
     """Spectra and knock-outs on validation rows, the model's own state, and what test data says, which is opened here only.
 
-    And notes for the board.
+    All of it at the epoch of the best validation AUC, but test/logloss_own_epoch: at that of the best validation logloss, whose weights are
+    ``logloss_weights``, None where they are the model's own. And notes for the board.
     """
     backbone = None if found.backbone is None else type(found.backbone)
     metrics = spectra(model, valid, found.data.schema, found.data.value_counts(), backbone)
     metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
     metrics |= {f"dose/knockout/{name}": value for name, value in knock_outs(model, valid).items()}
-    tested, notes = score_test(model, found.data.test(device), found.data.unseen_pairs())
+    test = found.data.test(device)
+    tested, notes = score_test(model, test, found.data.unseen_pairs())
     metrics |= {f"test/{name}": value for name, value in tested.items()}
+    metrics["test/logloss_own_epoch"] = metrics["test/logloss"]
+    if logloss_weights is not None:
+        kept = {name: value.clone() for name, value in model.state_dict().items()}
+        model.load_state_dict(logloss_weights)
+        metrics["test/logloss_own_epoch"] = score(model, test)["logloss"]
+        model.load_state_dict(kept)
     return {**metrics, **found.data.known}, notes
 
 

@@ -23,7 +23,7 @@ from benchmark.data.ensure import ensure_prepared
 from benchmark.data.prepare import prepare
 from benchmark.data.store import Fold, folder_of, open_prepared, prepared_names
 from benchmark.errors import UserError
-from benchmark.sources import Source
+from benchmark.sources import Source, Stream
 
 SMALL = {"rows": 1000, "cardinalities": [3, 40]}
 ROOT = Path(__file__).parents[2]
@@ -67,9 +67,9 @@ def test_a_users_file_is_found_under_its_own_name(cache: Path, tmp_path: Path) -
 def test_a_second_call_does_nothing_and_a_changed_input_encodes_again(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Path] = []
 
-    def counted(source: Source, folder: Path, identity: Mapping[str, Any]) -> None:
+    def counted(source: Source, folder: Path, identity: Mapping[str, Any], stream: Stream | None) -> None:
         calls.append(folder)
-        encoding.encode(source, folder, identity)
+        encoding.encode(source, folder, identity, stream)
 
     monkeypatch.setattr("benchmark.data.prepare.encode", counted)
     path = table(tmp_path / "mine.csv")

@@ -29,6 +29,7 @@ from benchmark.method import assemble
 from benchmark.schema import Schema
 from benchmark.search.cells import default_trial, expand
 from benchmark.training.cost import parameter_cost
+from benchmark.training.doses import calibrate
 from benchmark.training.fit import make_optimizers
 from benchmark.training.resolved import resolved
 
@@ -71,6 +72,7 @@ def entry(method: str, backbone: str) -> dict[str, Any]:
     for step in (1, 2):
         output = model(ids)
         loss = functional.binary_cross_entropy_with_logits(output.logits, labels)
+        calibrate(model, loss)
         found[f"step{step}"] = numbers(loss, output.penalty, output.logits)
         if optimizers:
             model.zero_grad(set_to_none=True)

@@ -10,11 +10,13 @@ from collections.abc import Callable
 import pytest
 import standin_search as standin
 
-from benchmark.config import Suite, Trial
+from benchmark.config import TUNING_SEEDS, Suite, Trial
 from benchmark.records import Record, Status
 from benchmark.search import tuner
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.plan import Pause, Plan
+
+FIRST, *FRESH = TUNING_SEEDS
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +57,10 @@ def failing(when: Callable[[Trial], bool], status: Status = "failed") -> Callabl
 @pytest.mark.parametrize("workers", [1, 3, 50])
 def test_equal_budget_for_every_cell_and_the_winner_on_every_seed(workers: int) -> None:
     records = play(standin.suite(trials=6, seeds=3), workers=workers)
-    assert len({r.trial_id for r in records}) == len(records) == 5 * (6 + 3)
+    assert len({r.trial_id for r in records}) == len(records) == 5 * (6 + 3 * 2 + 3)
     for cell in expand(standin.suite()):
         mine = [r for r in records if r.trial.cell.key == cell.key]
-        tuned = {r.trial.draw: r for r in mine if r.trial.stage == "tune"}
+        tuned = {r.trial.draw: r for r in mine if r.trial.stage == "tune" and r.trial.seed == FIRST}
         finals = [r.trial for r in mine if r.trial.stage == "final"]
         assert sorted(tuned) == list(range(6)) and sorted(t.seed for t in finals) == [0, 1, 2]
         winner = max(tuned.values(), key=lambda r: r.metrics["valid/auc"]).trial
@@ -69,7 +71,7 @@ def test_equal_budget_for_every_cell_and_the_winner_on_every_seed(workers: int) 
 def test_draw_0_is_the_default_and_no_budget_means_the_default() -> None:
     for cell in expand(standin.suite()):
         first = next(r.trial for r in play(standin.suite(trials=3)) if r.trial.cell.key == cell.key and r.trial.draw == 0)
-        assert first == default_trial(cell, "tune", seed=0, budget=1)
+        assert first == default_trial(cell, "tune", seed=FIRST, budget=1)
     untuned = play(standin.suite(seeds=2))
     assert {r.trial.trial_id for r in untuned} == {
         default_trial(c, "final", s, 1).trial_id for c in expand(standin.suite()) for s in (0, 1)
@@ -79,12 +81,12 @@ def test_draw_0_is_the_default_and_no_budget_means_the_default() -> None:
 def test_deterministic_and_a_small_budget_is_a_prefix_of_a_large_one() -> None:
     once, again = (play(standin.suite(trials=9)) for _ in range(2))
     assert [r.trial_id for r in once] == [r.trial_id for r in again]
-    small = {r.trial_id for r in play(standin.suite(trials=5)) if r.trial.stage == "tune"}
+    small = {r.trial_id for r in play(standin.suite(trials=5)) if r.trial.stage == "tune" and r.trial.seed == FIRST}
     assert small < {r.trial_id for r in once}
 
 
 def test_draws_differ_and_follow_the_validation_auc() -> None:
-    tuned = [r for r in play(standin.suite(methods=("standin_tuned",), trials=24)) if r.trial.stage == "tune"]
+    tuned = [r for r in play(standin.suite(methods=("standin_tuned",), trials=24)) if r.trial.seed == FIRST]
     assert len({(r.trial.cell.key, r.trial.training.learning_rate, r.trial.method["strength"]) for r in tuned}) == len(tuned)
     early, late = ([r.metrics["valid/auc"] for r in tuned if low <= r.trial.draw < high] for low, high in ((0, 5), (12, 24)))
     assert sum(late) / len(late) > sum(early) / len(early)
@@ -127,7 +129,8 @@ def test_resume_asks_for_nothing_recorded_and_ends_with_the_same_records(share: 
 def test_records_beyond_the_budget_or_of_other_cells_are_left_alone() -> None:
     large = play(standin.suite(trials=9, datasets=("toy", "other_toy")))
     rest = play(standin.suite(trials=4), large)
-    assert {r.trial.stage for r in rest} == {"final"} and {r.trial.budget for r in rest} == {4}
+    assert FIRST not in {r.trial.seed for r in rest}
+    assert {r.trial.budget for r in rest if r.trial.stage == "final"} == {4} and len(rest) < 5 * (3 * 2 + 1)
 
 
 def test_failed_is_tried_again_and_diverged_is_not() -> None:
@@ -143,7 +146,7 @@ def test_a_failed_draw_is_tried_again_until_a_winner_has_met_the_test_data() -> 
     suite = standin.suite(trials=5, methods=("standin_plain",), backbones=("standin_flat",))
     records = play(suite, train=failing(lambda t: t.draw == 2))
     tuned = [r for r in records if r.trial.stage == "tune"]
-    assert [r.trial.draw for r in play(suite, tuned) if r.trial.stage == "tune"] == [2]
+    assert [r.trial.draw for r in play(suite, tuned) if r.trial.seed == FIRST] == [2]
     assert play(suite, records) == []
 
 
@@ -161,7 +164,7 @@ def test_an_incompatible_cell_is_one_record() -> None:
     told = Plan(suite, cells)
     told.tell(record)
     for plan in (told, Plan(suite, cells, [record])):
-        assert cells[1] not in plan.open_cells() and plan.progress() == (1, 4 * 5 + 1)
+        assert cells[1] not in plan.open_cells() and plan.progress() == (1, 4 * (3 + 3 * 2 + 2) + 1)
 
 
 def test_a_cell_is_tuned_in_sequence_while_there_are_others() -> None:
@@ -171,3 +174,51 @@ def test_a_cell_is_tuned_in_sequence_while_there_are_others() -> None:
     more = [plan.ask() for _ in range(100)]
     waiting = [answer for answer in more if answer is Pause.WAITING]
     assert len(more) - len(waiting) == 5 * (tuner.STARTUP - 1)
+
+
+def test_tuning_and_final_seeds_have_nothing_in_common() -> None:
+    records = play(standin.suite(trials=4, seeds=7))
+    seeds = {stage: {r.trial.seed for r in records if r.trial.stage == stage} for stage in ("tune", "final")}
+    assert seeds["final"] == set(range(7)) and seeds["tune"] == set(TUNING_SEEDS) and not seeds["tune"] & seeds["final"]
+
+
+def test_the_best_three_draws_are_trained_again_before_one_wins() -> None:
+    def train(trial: Trial) -> Record:  # the best first value is luck: with fresh seeds the second best is better
+        record = standin.record_of(trial)
+        value = {0: 0.70, 1: 0.90, 2: 0.89, 3: 0.50, 4: 0.88}[trial.draw] - 0.1 * (trial.draw == 1 and trial.seed in FRESH)
+        return dataclasses.replace(record, metrics={**record.metrics, "valid/auc": value}) if trial.stage == "tune" else record
+
+    records = play(standin.suite(trials=5, methods=("standin_tuned",), backbones=("standin_flat",)), train=train)
+    again = [(r.trial.draw, r.trial.seed) for r in records if r.trial.seed in FRESH]
+    assert sorted(again) == sorted((draw, seed) for draw in (1, 2, 4) for seed in FRESH)
+    tuned = {(r.trial.draw, r.trial.seed): r.trial for r in records if r.trial.stage == "tune"}
+    for draw in (1, 2, 4):
+        assert all(dataclasses.replace(tuned[draw, seed], seed=FIRST) == tuned[draw, FIRST] for seed in FRESH), "nothing but the seed"
+    [final] = [r.trial for r in records if r.trial.stage == "final"]
+    assert (final.training, final.method, final.seed) == (tuned[2, FIRST].training, tuned[2, FIRST].method, 0)
+
+
+def test_a_fresh_training_that_diverges_costs_a_draw_its_win() -> None:
+    suite = standin.suite(trials=5, methods=("standin_tuned",), backbones=("standin_flat",))
+    usual = play(suite)
+    favourite = max((r for r in usual if r.trial.seed == FIRST), key=lambda r: r.metrics["valid/auc"]).trial.draw
+    for status, wins in (("diverged", False), ("failed", True)):  # a machine's failure says nothing of the settings
+        records = play(suite, train=failing(lambda t: t.draw == favourite and t.seed == FRESH[0], status))  # type: ignore[arg-type]
+        chosen = next(r.trial for r in records if r.trial.stage == "final")
+        drawn = next(r.trial for r in records if r.trial.draw == favourite and r.trial.seed == FIRST)
+        assert (chosen.training == drawn.training and chosen.method == drawn.method) == wins
+
+
+def test_a_cell_that_was_tuned_and_tested_before_keeps_its_winner() -> None:
+    """Records of the time when draws had seed 0, which a final has too: read, and gone on from, with nothing tuned anew."""
+    suite = standin.suite(trials=3, seeds=3, methods=("standin_tuned",), backbones=("standin_flat",))
+    old = [
+        dataclasses.replace(r, trial=dataclasses.replace(r.trial, seed=0)) if r.trial.stage == "tune" else r
+        for r in play(suite)
+        if r.trial.seed not in FRESH and r.trial.seed != 2
+    ]
+    [rest] = play(suite, old)
+    assert (rest.trial.stage, rest.trial.seed) == ("final", 2)
+    assert rest.trial.training == old[-1].trial.training and rest.trial.method == old[-1].trial.method
+    tuned_only = [r for r in old if r.trial.stage == "tune"]
+    assert len(play(suite, tuned_only)) == len(play(suite)), "without a final, tuning begins anew with seeds of its own"

@@ -98,6 +98,14 @@ def test_a_change_to_nothing_is_whole_and_none_is_zero() -> None:
     assert change(x, torch.zeros_like(x)) == 1 and change(x, x) == 0 and change(torch.zeros(3), torch.zeros(3)) == 0
 
 
+def test_a_penalty_that_is_off_for_lack_of_a_gradient_is_a_dose_of_nothing() -> None:
+    """Not that there is none: the row must say that it is inert."""
+    model = summed(penalty=(0.0, lambda ids, output: output.states[0].mean()), transform=nn.Identity())
+    assert doses(model, rows(), COUNT, AS_IT_IS) == {"transform": 0}
+    model = summed(penalty=(0.5, lambda ids, output: 0 * output.states[0].mean()))
+    assert doses(model, rows(), COUNT, AS_IT_IS) == {"penalty": 0}
+
+
 @pytest.mark.parametrize("name", ["single_embedding", "multi_embedding", "wide_head", "ensemble"])
 def test_what_differs_in_its_architecture_has_no_dose(name: str) -> None:
     assert doses(built(name, 2, backbone="finalmlp"), rows(), COUNT, AS_IT_IS) == {}
@@ -126,7 +134,7 @@ def test_a_share_is_reached_whatever_the_formula(name: str) -> None:
 
 
 def test_a_factor_is_fixed_after_the_first_steps() -> None:
-    model, data = built("vicreg").train(), rows()
+    model, data = summed(penalty=(0.25, lambda ids, output: output.states[0].square().mean(), "share")).train(), rows()
     assert isinstance(model, AssembledModel) and model.penalty is not None
     assert float(model.penalty.factor) == 0
     step(model, data)
@@ -134,7 +142,7 @@ def test_a_factor_is_fixed_after_the_first_steps() -> None:
     assert first > 0
     for _ in range(CALIBRATION + 1):
         step(model, data)
-    nn.init.normal_(model.table(), std=3.0)  # type: ignore[arg-type]
+    nn.init.normal_(model.table(), std=3.0)
     fixed = float(model.penalty.factor)
     for _ in range(CALIBRATION + 1):
         step(model, data)
@@ -204,7 +212,7 @@ def test_without_a_part_it_is_the_model_that_never_had_it() -> None:
 
 def test_gates_see_the_input_without_its_scale() -> None:
     model = built("roblock", gates="input").train()
-    block = model.interaction.blocks[0]  # type: ignore[union-attr, index]
+    block: Any = model.interaction.blocks[0]  # type: ignore[union-attr, index]
     nn.init.normal_(block.router.by_input)
     x, ways = torch.randn(64, 3, 12), []
     for scale in (1e-3, 1.0):

@@ -65,6 +65,18 @@ def test_the_best_epochs_weights_come_back(fold: Fold) -> None:
     assert tuple(reported) == result.curve and [entry["epoch"] for entry in reported] == list(range(1, 13))
 
 
+def test_the_weights_of_the_best_logloss_are_kept_beside_them(fold: Fold) -> None:
+    built = model()
+    result, _ = fitted(built, fold, replace(SMALL, epochs=12, learning_rate=5e-2, patience=12, plateau_factor=1.0))
+    losses = [entry["valid/logloss"] for entry in result.curve]
+    assert result.logloss_epoch == 1 + losses.index(min(losses)) < result.best_epoch, "both are best at once: the test shows nothing"
+    assert result.logloss_weights is not None and result.logloss_valid == min(losses) < result.valid["logloss"]
+    built.load_state_dict(result.logloss_weights)
+    assert score(built, fold.valid)["logloss"] == result.logloss_valid
+    once, _ = fitted(model(), fold, replace(SMALL, epochs=1))
+    assert once.logloss_weights is None and once.logloss_epoch == once.best_epoch == 1
+
+
 def test_the_rate_drops_and_training_stops_without_progress(fold: Fold) -> None:
     """Weights of a rate of 1e-30 do not move: no epoch is better than the first."""
     result, _ = fitted(model(), fold, replace(SMALL, learning_rate=1e-30, patience=3, epochs=20))

@@ -20,7 +20,9 @@ from benchmark.data.store import Prepared
 from benchmark.errors import UserError
 from benchmark.records import Record, record_from_json
 from benchmark.search.cells import default_trial, expand
-from benchmark.training.trial import check, choose_device, run_trial
+from benchmark.training.evaluate import score
+from benchmark.training.resolved import resolved
+from benchmark.training.trial import check, choose_device, run_trial, train
 
 BACKBONES = plugins.names("backbones")
 METHODS = [n for name in plugins.names("methods") for n in (name, *(f"{name}:{p}" for p in plugins.plugin("methods", name).presets))]
@@ -200,3 +202,19 @@ def test_rows_that_are_fields_are_averaged_over_the_same_fields_at_every_layer()
     dcnv2, xdeepfm = (trained(trial("single_embedding", name)).metrics for name in ("dcnv2", "xdeepfm"))
     assert [dcnv2[f"spectral/layer{l}/rows_averaged"] for l in range(5)] == [dcnv2["spectral/table/fields_averaged"]] * 5 == [3.0] * 5
     assert [xdeepfm[f"spectral/layer{l}/rows_averaged"] for l in range(3)] == [3.0, 16.0, 16.0]
+
+
+def test_logloss_at_its_own_best_epoch() -> None:
+    """A training that ends at that epoch has its weights last; the longer one's model is again that of the best AUC."""
+    long = trial("single_embedding", "dnn", epochs=6, learning_rate=0.01, patience=8, plateau_factor=1.0)
+    kept: list[CTRModel] = []
+    record = train(long, resolved(long), lambda metrics: None, "cpu", 1, keep=kept.append)
+    losses = [entry["valid/logloss"] for entry in record.curve]
+    epoch = record.metrics["logloss_epoch"]
+    assert epoch == 1 + losses.index(min(losses)) < record.metrics["best_epoch"], "both are best at once: the test shows nothing"
+    short = trained(trial("single_embedding", "dnn", epochs=int(epoch), learning_rate=0.01, patience=8, plateau_factor=1.0))
+    assert short.metrics["best_epoch"] == epoch and short.metrics["test/logloss_own_epoch"] == short.metrics["test/logloss"]
+    assert record.metrics["test/logloss_own_epoch"] == pytest.approx(short.metrics["test/logloss"], abs=1e-7)
+    assert record.metrics["test/logloss_own_epoch"] < record.metrics["test/logloss"]
+    test = resolved(long).data.test(torch.device("cpu"))
+    assert score(kept[0], test)["logloss"] == record.metrics["test/logloss"]

@@ -1,0 +1,109 @@
+"""Whether a mitigation acts on its model at all: doses of the records (docs/methods.md), and what parts are worth by their knock-outs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from tabulate import tabulate
+
+from benchmark.errors import UserError
+from benchmark.records import Record, Store
+
+if TYPE_CHECKING:
+    from benchmark.reporting.groups import Group
+
+INERT = 0.01  # a smaller dose is none: the row is its own control
+BEST, KNOCK_OUT = "dose/best/", "dose/knockout/"
+AUDIT = "doses.json"  # beside the folder of records: cell key -> dose, measured afterwards, for records from before training measured it
+
+
+def acts(group: Group) -> float | None:
+    """The largest dose at the best epoch, mean over the finished seeds: a share of what the part acts on, 1 where it is more. None: nothing
+    can act, or it is not known.
+
+    Of records without doses it is what an audit of their folder says of the cell, or, with a rebalancing, the relative change by that.
+    """
+    found = [min(max(doses), 1.0) for record in group.finished if (doses := list(_of_record(record, BEST).values()))]
+    if not found and group.audited is not None:
+        return group.audited
+    found = found or [dose for record in group.finished if (dose := _by_rebalancing(record)) is not None]
+    return fmean(found) if found else None
+
+
+def inert(group: Group) -> bool:
+    """Whether what the row adds to its control is known to do nothing: no verdict can be drawn from it."""
+    dose = acts(group)
+    return dose is not None and dose < INERT
+
+
+def doses(group: Group) -> dict[str, float]:
+    """Part -> dose at the best epoch, mean over the finished seeds."""
+    return _means([_of_record(record, BEST) for record in group.finished])
+
+
+def knock_outs(group: Group) -> dict[str, float]:
+    """``part/auc``, ``part/logloss``: what they change by without the part, on validation data, mean over the finished seeds."""
+    return _means([_of_record(record, KNOCK_OUT) for record in group.finished])
+
+
+def audited(records: Iterable[Record]) -> Mapping[str, float]:
+    """Cell key -> dose, where ``records`` is a folder that has an audit. Raises UserError for a file that says something else."""
+    if not isinstance(records, Store):
+        return {}
+    path = records.folder.parent / AUDIT
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {key: float(entry["acts"]) for key, entry in content.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path}: not the doses of an audit, cell key -> acts; move it out of the folder") from None
+
+
+def in_words(dose: float | None) -> str:
+    """As a board shows it."""
+    return "-" if dose is None else "inert" if dose < INERT else f"{dose:.2g}"
+
+
+def table_of_knock_outs(rows: Sequence[Any], form: str) -> list[str]:
+    """Lines below a board: for each row that has some, and each part, what validation AUC and logloss change by without it."""
+    found = [row for row in rows if row.knock_outs]
+    parts = list(dict.fromkeys(name.rpartition("/")[0] for row in found for name in row.knock_outs))
+    if not parts:
+        return []
+
+    def changed(row: Any, part: str) -> str:
+        values = [row.knock_outs.get(f"{part}/{metric}") for metric in ("auc", "logloss")]
+        return " ".join("-" if value is None else f"{value:+.5f}" for value in values) if any(v is not None for v in values) else "-"
+
+    lines = [[r.method, r.backbone, str(r.scale), str(r.depth), *(changed(r, part) for part in parts)] for r in found]
+    headers = ["method", "backbone", "scale", "depth", *(part.replace("_", " ") for part in parts)]
+    table = tabulate(lines, headers=headers, tablefmt="github" if form == "markdown" else "simple", disable_numparse=True)
+    words = (
+        "Knock-outs: change of AUC and logloss on validation data with a part of the trained model in its neutral form (mean over seeds):"
+    )
+    return ["", words, "", table]
+
+
+def _of_record(record: Record, prefix: str) -> dict[str, float]:
+    return {name.removeprefix(prefix): record.metrics[name] for name in record.headlines if name.startswith(prefix)}
+
+
+def _means(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for values in found for name in values)
+    return {name: fmean(values[name] for values in found if name in values) for name in names}
+
+
+def _by_rebalancing(record: Record) -> float | None:
+    """ε·σ_1/‖X‖_F = ε·(σ_1/σ_rms)/√D, the largest over layers: ‖x̃ − x‖/‖x‖ of the rebalancing, from the model's own words."""
+    suffix, leading = "deflation", "leading_over_rms_before"
+    found = [
+        record.metrics[name] * record.metrics[f"{name.removesuffix(suffix)}{leading}"]
+        for name in record.headlines
+        if name.startswith("model/") and name.endswith(suffix) and f"{name.removesuffix(suffix)}{leading}" in record.metrics
+    ]
+    return max(found) / math.sqrt(record.trial.cell.scale * record.trial.cell.dimension) if found else None

@@ -1,0 +1,302 @@
+"""Records -> the rows of MLflow's page: names, values, tags, parameters, descriptions. Imports no mlflow.
+
+One run for each cell, which is a row of the board, and one for each training under it. A cell's run has the board's numbers, rounded as the
+board rounds them, under names that stand in the order of importance, since MLflow's page sorts by name. All else is in record.json.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+
+from benchmark.config import NO_BACKBONE, Cell, Trial
+from benchmark.records import Entry
+from benchmark.reporting.groups import Group
+from benchmark.reporting.leaderboard import Row as BoardRow
+from benchmark.reporting.leaderboard import render, rows_and_groups
+from benchmark.tracking.place import VERSION
+from benchmark.values import canonical, digest, to_dict
+
+LONGEST = 250  # characters of a name
+LONGEST_VALUE = 5000  # of a tag, a parameter or a description
+SHOWN = 25  # rows of the board in an experiment's description
+FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)  # in the names of metrics, parameters and tags
+# Name -> value, digits. The board's own values; the digit in front is the order on MLflow's page.
+BOARD_METRICS: Mapping[str, tuple[Callable[[BoardRow], float | None], int]] = {
+    "0 rank": (lambda r: r.rank, 0),
+    "1 AUC": (lambda r: r.test_auc_mean, 5),
+    "1 AUC sd": (lambda r: r.test_auc_sd, 5),
+    "2 delta": (lambda r: r.delta_auc, 5),
+    "2 delta high": (lambda r: r.delta_auc_high, 5),
+    "2 delta low": (lambda r: r.delta_auc_low, 5),
+    "3 logloss": (lambda r: r.test_logloss_mean, 5),
+    "4 rank last": (lambda r: r.effective_rank_last, 2),
+    "4 rank table": (lambda r: r.effective_rank_table, 2),
+    "5 dense": (lambda r: r.parameters_dense, 0),
+    "5 samples s": (lambda r: r.samples_per_second, 0),
+    "6 IA table": (lambda r: r.information_abundance, 2),
+    "7 valid AUC": (lambda r: r.valid_auc_mean, 5),
+    "8 seeds": (lambda r: r.seeds, 0),
+}
+# Tag -> text. What the board says in words of a row (a verdict, for one) is a line here.
+BOARD_TAGS: Mapping[str, Callable[[BoardRow], str]] = {
+    "notes": lambda r: "; ".join(r.notes),
+    "protocol": lambda r: r.overrides,
+    "reason": lambda r: r.reason,
+}
+EPOCHS = {"epoch valid AUC": "valid/auc", "epoch train loss": "train/loss"}
+OPEN = "running"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One run of MLflow. ``key`` is what it stands for, the same whenever it is made; times in milliseconds since 1970."""
+
+    key: str
+    experiment: str
+    name: str
+    status: str  # MLflow's
+    start: int
+    end: int | None
+    tags: Mapping[str, str]
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curve: Callable[[], Sequence[tuple[str, int, float]]] = list  # name, step, value; of a record, whose digest is among the tags
+    parent: str = ""  # key of the cell's row
+    record: Path | None = None  # its artifact
+
+    @cached_property
+    def state(self) -> str:
+        """Differs where anything of the row does."""
+        content = [self.name, self.status, self.start, self.end, dict(self.tags), dict(self.params), dict(self.metrics)]
+        return digest([VERSION, *content, self.parent])
+
+
+@dataclass(frozen=True)
+class View:
+    """All that MLflow shows of a results folder."""
+
+    rows: Sequence[Row]
+    notes: Mapping[str, str]  # experiment -> its description, in Markdown
+
+
+def view_of(entries: Sequence[Entry], folder: Path) -> View:
+    """``folder`` has the records' files."""
+    board = rows_and_groups(entry.record for entry in entries)
+    order: dict[str, list[tuple[BoardRow, Group]]] = {}
+    for row, group in board:
+        order.setdefault(group.cell.dataset, []).append((row, group))
+    times = {entry.record.trial_id: span(entry) for entry in entries}
+    cells: dict[str, Row] = {}
+    for members in order.values():
+        largest: dict[str, int] = {}
+        for _, group in members:
+            largest[group.cell.key] = max(group.budget, largest.get(group.cell.key, 0))
+        shown = [(row, group) for row, group in members if group.budget == largest[group.cell.key]]
+        digits = len(str(len(shown)))
+        for position, (row, group) in enumerate(shown, start=1):
+            cells[group.cell.key] = cell_row(row, group, f"{position:0{digits}}", times)
+    found = []
+    for entry in entries:
+        cell = entry.record.trial.cell
+        if cell.key not in cells:  # tuned, and not tested yet
+            cells[cell.key] = open_cell(cell)
+        found.append(trial_row(entry, folder))
+    notes = {dataset: experiment_note([row for row, _ in members]) for dataset, members in order.items()}
+    return View([*cells.values(), *found], notes)
+
+
+def cell_row(row: BoardRow, group: Group, position: str, times: Mapping[str, tuple[float, float]]) -> Row:
+    cell = group.cell
+    own = [times[record.trial_id] for record in group.records]
+    start, end = min(begun for begun, _ in own), max(ended for _, ended in own)
+    told = {name: text for name, value in BOARD_TAGS.items() if (text := value(row))}
+    return Row(
+        key=cell_key(cell),
+        experiment=cell.dataset,
+        name=f"{position} {_shape(cell)}",
+        status="FINISHED" if group.status == "finished" else "FAILED",
+        start=round(1000 * start),
+        end=round(1000 * end),
+        tags={**_tags(cell), **told, "stage": "cell", "status": group.status, "mlflow.note.content": cell_note(row, group)},
+        params={"budget": str(group.budget), **_settings(group.records[0].trial)},
+        metrics={name: round(float(found), digits) for name, (value, digits) in BOARD_METRICS.items() if (found := value(row)) is not None},
+    )
+
+
+def open_cell(cell: Cell) -> Row:
+    """Of a cell that the board does not have yet."""
+    tags = {**_tags(cell), "stage": "cell", "status": OPEN}
+    return Row(key=cell_key(cell), experiment=cell.dataset, name=f"- {_shape(cell)}", status="RUNNING", start=0, end=None, tags=tags)
+
+
+def span(entry: Entry) -> tuple[float, float]:
+    """Start and end of the training; of an older record, which knows how long it took only, it ended when its file was written."""
+    seconds = entry.record.cost.get("wall_seconds", 0.0)
+    start = entry.started or entry.changed - seconds
+    return start, start + seconds
+
+
+def trial_row(entry: Entry, folder: Path) -> Row:
+    """The row of a record."""
+    record = entry.record
+    trial = record.trial
+    start, end = span(entry)
+    layers = [name for name in record.headlines if name.startswith("spectral/layer") and name.endswith("/batch/effective_rank")]
+    last = max((name for name in layers if "/term/" not in name), key=lambda name: int(name.split("/")[1][5:]), default="")
+    sources = {
+        "1 AUC": (record.metrics.get("test/auc"), 5),
+        "3 logloss": (record.metrics.get("test/logloss"), 5),
+        "4 rank last": (record.metrics.get(last), 2),
+        "4 rank table": (record.metrics.get("spectral/table/effective_rank"), 2),
+        "5 seconds": (record.cost.get("fit_seconds"), 1),
+        "6 IA table": (record.metrics.get("spectral/table/information_abundance"), 2),
+        "7 valid AUC": (record.metrics.get("valid/auc"), 5),
+    }
+    return Row(
+        key=trial_key(trial.trial_id),
+        experiment=trial.cell.dataset,
+        name=trial_name(trial),
+        status="FINISHED" if record.status == "finished" else "FAILED",
+        start=round(1000 * start),
+        end=round(1000 * end),
+        tags={**trial_tags(trial), "status": record.status, "record": entry.digest, **({"reason": record.reason} if record.reason else {})},
+        params=_turn(trial),
+        metrics={name: round(value, digits) for name, (value, digits) in sources.items() if value is not None},
+        curve=lambda: curve_of(record.curve),
+        parent=cell_key(trial.cell),
+        record=folder / f"{trial.trial_id}.json",
+    )
+
+
+def running_row(trial: Trial, now: float) -> Row:
+    """The row of a training that has begun."""
+    return Row(
+        key=trial_key(trial.trial_id),
+        experiment=trial.cell.dataset,
+        name=trial_name(trial),
+        status="RUNNING",
+        start=round(1000 * now),
+        end=None,
+        tags={**trial_tags(trial), "status": OPEN},
+        params=_turn(trial),
+        parent=cell_key(trial.cell),
+    )
+
+
+def curve_of(curve: Iterable[Mapping[str, float]]) -> list[tuple[str, int, float]]:
+    """Epochs as points of MLflow's charts."""
+    return [
+        (name, int(entry.get("epoch", 0)), round(entry[source], 5)) for entry in curve for name, source in EPOCHS.items() if source in entry
+    ]
+
+
+def cell_key(cell: Cell) -> str:
+    return f"cell {cell.key}"
+
+
+def trial_key(trial_id: str) -> str:
+    return f"trial {trial_id}"
+
+
+def trial_name(trial: Trial) -> str:
+    """The first twenty characters tell trials apart: the page shows no more."""
+    turn = f"tuning {trial.draw}" if trial.stage == "tune" else f"seed {trial.seed}"
+    return f"{turn} {trial.trial_id[:6]} {_shape(trial.cell)}"[:LONGEST]
+
+
+def trial_tags(trial: Trial) -> dict[str, str]:
+    return {**_tags(trial.cell), "trial_id": trial.trial_id, "stage": trial.stage, "budget": str(trial.budget)}
+
+
+def cell_note(row: BoardRow, group: Group) -> str:
+    """Markdown: what the board says of the cell, and how to repeat it."""
+    finished = [auc for auc in group.metric("test/auc").values()]
+    lines = [f"**{_shape(group.cell)}** on {group.label}, {len(finished)} seed(s), {group.budget} tuning trial(s)", ""]
+    if finished:
+        sd = "" if row.test_auc_sd is None else f" ± {row.test_auc_sd:.5f}"
+        lines.append(f"- test AUC {fmean(finished):.5f}{sd}")
+    if row.delta_auc is not None:
+        interval = "" if row.delta_auc_low is None else f", 95 % interval {row.delta_auc_low:+.5f} to {row.delta_auc_high:+.5f}"
+        lines.append(f"- Δ to single embedding {row.delta_auc:+.5f}{interval}")
+    lines += [f"- {group.status}: {row.reason}"] if row.reason else []
+    lines += [f"- note: {note}" for note in row.notes]
+    lines += [f"- settings away from the defaults: {row.overrides}"] if row.overrides else []
+    if group.cell.dataset_options:
+        lines += ["", "To repeat it, the suite file that has the settings above; the trials are in record.json of the runs below."]
+    else:
+        lines += ["", "To repeat it:", "", f"    {repeat(group)}"]
+    return "\n".join(lines)[:LONGEST_VALUE]
+
+
+def repeat(group: Group) -> str:
+    """The command that trains the first seed of the cell again."""
+    cell, trial = group.cell, group.records[0].trial
+    shape = [] if cell.backbone == NO_BACKBONE else [f"--backbone {cell.backbone} --depth {cell.depth} --scale {cell.scale}"]
+    parts = {"": to_dict(trial.training), "method.": trial.method, "backbone.": trial.backbone if shape else {}}
+    flags = [
+        f"--{prefix}{key if prefix else key.replace('_', '-')} {_flag(value)}"
+        for prefix, settings in parts.items()
+        for key, value in settings.items()
+        if value is not None and (prefix, key) != ("backbone.", "depth")
+    ]
+    named = [f"--dataset {cell.dataset} --method {cell.method}", *shape, f"--dimension {cell.dimension} --seed {trial.seed}"]
+    return " ".join(["python -m benchmark train", *named, *flags])
+
+
+def experiment_note(rows: Sequence[BoardRow]) -> str:
+    """Markdown: the head of the board, and what must be said about it."""
+    best = sorted(rows, key=lambda row: (row.rank is None, row.rank))[:SHOWN]
+    left = len(rows) - len(best)
+    return "\n\n".join([render(best, "markdown"), *([f"{left} more rows below."] if left else [])])[: 3 * LONGEST_VALUE]
+
+
+def _flag(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _shape(cell: Cell) -> str:
+    return cell.method if cell.backbone == NO_BACKBONE else f"{cell.method} {cell.backbone} {cell.scale}x depth {cell.depth}"
+
+
+def _tags(cell: Cell) -> dict[str, str]:
+    named = {"dataset": cell.dataset, "backbone": cell.backbone, "method": cell.method, "scale": cell.scale, "depth": cell.depth}
+    return {**{k: str(v) for k, v in named.items()}, "cell": cell.key}
+
+
+def _turn(trial: Trial) -> dict[str, str]:
+    """A tuning trial's settings are its own; a seed has those of its cell."""
+    return {"seed": str(trial.seed), **(_settings(trial) if trial.stage == "tune" else {})}
+
+
+def _settings(trial: Trial) -> dict[str, str]:
+    cell = trial.cell
+    parts: dict[str, Mapping[str, object]] = {
+        "training": to_dict(trial.training),
+        "backbone": trial.backbone,
+        "method": trial.method,
+        "dataset": cell.dataset_options,
+    }
+    flat = {f"{part}.{key}": value for part, values in parts.items() for key, value in values.items()}
+    shape = {"scale": cell.scale, "depth": cell.depth, "dimension": cell.dimension}
+    texts = {_name(k): v if isinstance(v, str) else canonical(v) for k, v in {**shape, **flat}.items()}
+    return {k: v[:LONGEST_VALUE] or "-" for k, v in texts.items()}
+
+
+def _name(name: str) -> str:
+    """A name that MLflow takes: letters, digits, underscore, dash, period, space and slash; no part of it empty or dots alone, since
+    names are paths; at most 250 characters. What had to be changed ends in digits of its own, so that 价格 and 城市 stay apart.
+    """
+    safe = "/".join(map(_part, name.split("/")))
+    return safe if len(safe) <= LONGEST else f"{safe[: LONGEST - 13]}-{digest(name)}"
+
+
+def _part(part: str) -> str:
+    safe = FORBIDDEN.sub("_", part)
+    if not safe.strip(". "):
+        safe = "_" * max(1, len(safe))
+    return part if safe == part else f"{safe}-{digest(part)[:4]}"

@@ -1,0 +1,156 @@
+"""Seeds until decided: who gets one more, that nothing is trained twice, and that run and board say the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+import standin_search as standin
+
+from benchmark.config import MAX_SEEDS, Trial
+from benchmark.errors import UserError
+from benchmark.records import Record, Store
+from benchmark.reporting.leaderboard import rows
+from benchmark.search.cells import default_trial, expand
+from benchmark.search.plan import Pause, Plan
+from benchmark.search.run import run_suite
+from benchmark.search.until_decided import UntilDecided
+
+MOST = 8
+SHIFTS = {"single_embedding": 0.0, "standin_plain": 0.003, "standin_tuned": 0.0004}
+SUITE = standin.suite(methods=("single_embedding", *standin.METHODS), seeds=1)
+
+
+@pytest.fixture(autouse=True)
+def _standins(monkeypatch: pytest.MonkeyPatch) -> None:
+    standin.install(monkeypatch)
+
+
+def train(trial: Trial) -> Record:
+    """standin_plain is far above its control, standin_tuned within the noise; seeds have effects."""
+    noise = random.Random(f"{trial.cell.method} {trial.cell.backbone} {trial.seed}").gauss(0, 5e-4)
+    auc = 0.8 + SHIFTS.get(trial.cell.method, -0.3) + noise + 0.01 * (trial.seed % 3)
+    return Record(trial=trial, status="finished", metrics={"test/auc": auc, "valid/auc": 0.8})
+
+
+def play(
+    known: Iterable[Record] = (), train: Callable[[Trial], Record] = train, workers: int = 1, most: int = MOST, delta: float = 3e-4
+) -> list[Record]:
+    plan = Plan(SUITE, expand(SUITE), known, UntilDecided(most, delta))
+    records: list[Record] = []
+    running: list[Trial] = []
+    chance = random.Random(1)
+    while True:
+        answer = plan.ask() if len(running) < workers else Pause.WAITING
+        if isinstance(answer, Trial):
+            running.append(answer)
+        elif running:
+            record = plan.stamped(train(running.pop(chance.randrange(len(running)))))
+            plan.tell(record)
+            records.append(record)
+        else:
+            assert answer is Pause.DONE
+            done, total = plan.progress()
+            assert done == total
+            return records
+
+
+def seeds(records: Iterable[Record]) -> dict[tuple[str, str], int]:
+    found: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for record in records:
+        found[record.trial.cell.method, record.trial.cell.backbone].add(record.trial.seed)
+    assert all(members == set(range(len(members))) for members in found.values())
+    return {key: len(members) for key, members in found.items()}
+
+
+def test_open_rows_get_seeds_and_their_controls_with_them() -> None:
+    found = seeds(play())
+    for backbone in standin.BACKBONES:
+        assert 2 < found["standin_plain", backbone] < MOST, "decided early"
+        assert found["standin_tuned", backbone] == found["single_embedding", backbone] == MOST
+    assert found["standin_sanity", "none"] == 2, "a sanity row has no control"
+
+
+def test_when_all_is_decided_nothing_more_is_trained() -> None:
+    found = seeds(play(delta=0.02))
+    assert max(found.values()) < MOST
+
+
+@pytest.mark.parametrize("workers", [3, 50])
+def test_the_same_records_whatever_the_order(workers: int) -> None:
+    assert {r.trial_id: r for r in play(workers=workers)} == {r.trial_id: r for r in play()}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 1.0])
+def test_the_same_command_goes_on(share: float) -> None:
+    whole = play()
+    known = whole[: int(share * len(whole))]
+    assert [r.trial_id for r in play(known)] == [r.trial_id for r in whole[len(known) :]]
+
+
+def test_records_of_a_fixed_number_of_seeds_are_gone_on_from() -> None:
+    whole = {r.trial_id for r in play()}
+    fixed = [train(default_trial(cell, "final", seed, 1)) for cell in expand(SUITE) for seed in range(5)]
+    more = play(fixed)
+    assert whole <= {r.trial_id for r in [*fixed, *more]} and not {r.trial_id for r in fixed} & {r.trial_id for r in more}
+
+
+def test_a_final_says_that_its_row_was_looked_at() -> None:
+    assert {r.metrics[MAX_SEEDS] for r in play()} == {float(MOST)}
+
+
+def test_run_and_board_say_the_same() -> None:
+    records = play()
+    plan = Plan(SUITE, expand(SUITE), records, UntilDecided(MOST))
+    board = [row for row in rows(records) if row.verdict is not None]
+    assert {(row.method, row.verdict) for row in board} == {("standin_plain", "above"), ("standin_tuned", "undecided")}
+    spent = len(records) - 2
+    assert plan.account() == f"verdicts: 2 above, 2 undecided; {spent} final trainings, where 8 seeds for each of the 6 cells would be 48"
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged", "incompatible"])
+def test_a_row_that_does_not_finish_is_not_waited_for(status: str) -> None:
+    def breaks(trial: Trial) -> Record:
+        if trial.cell.method == "standin_tuned" and trial.cell.backbone == "standin_flat" and trial.seed == 3:
+            return dataclasses.replace(Record(trial=trial, status="failed", reason="why"), status=status)  # type: ignore[arg-type]
+        return train(trial)
+
+    records = play(train=breaks)
+    found = seeds(records)
+    assert found["standin_tuned", "standin_flat"] == 4 and found["single_embedding", "standin_flat"] < MOST
+    again = play(records)
+    assert {r.trial.cell.backbone for r in again} == ({"standin_flat"} if status == "failed" else set())
+    if status == "failed":
+        assert {r.trial_id for r in play()} <= {r.trial_id for r in [*records, *again]}, "with it there again, all is as it would have been"
+
+
+def test_max_seeds_has_a_least() -> None:
+    with pytest.raises(UserError, match="max_seeds = 1; it must be at least 2"):
+        UntilDecided(1)
+    with pytest.raises(UserError, match="delta = 0; it must lie between 0 and 1"):
+        UntilDecided(3, 0)
+
+
+@pytest.mark.parametrize("executor", ["local", "ray"])
+def test_whole_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executor: str) -> None:
+    """Both executors train what the plan by itself would, and the same command then has nothing left to train."""
+    monkeypatch.setenv("STANDIN_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("STANDIN_NOISE", "3e-4")
+    options = {"methods": {"standin_tuned": {"strength": 0.51}}}
+    suite = standin.suite(methods=("single_embedding", "standin_tuned"), backbones=("standin_steep",), options=options)
+    until = UntilDecided(4)
+    summary = run_suite(suite, tmp_path, "local" if executor == "local" else "ray", train=standin.TRAIN, until=until)
+    records = list(Store(tmp_path))
+    assert {r.metrics[MAX_SEEDS] for r in records} == {4.0} and 4 <= len(records) <= 8
+    known: list[Record] = []
+    plan = Plan(suite, expand(suite), known, until)
+    while isinstance(trial := plan.ask(), Trial):
+        known.append(plan.stamped(standin.record_of(trial)))
+        plan.tell(known[-1])
+    assert sorted(r.trial_id for r in known) == [r.trial_id for r in records] and summary.account == plan.account()
+    again = run_suite(suite, tmp_path, "local", train=standin.TRAIN, until=until)
+    assert again.statuses == {} and str(again).splitlines()[1] == summary.account
