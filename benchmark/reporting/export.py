@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from statistics import fmean
 from typing import Literal
@@ -23,7 +23,7 @@ Format = Literal["latex", "bencheval", "csv"]
 SPECIAL = {**{c: f"\\{c}" for c in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
 
-def export(records: Sequence[Record], format: Format, dataset: str | None = None) -> str:
+def export(records: Iterable[Record], format: Format, dataset: str | None = None) -> str:
     """The results as text. dataset: only this one, a name or a label ``name@fingerprint``. Raises UserError."""
     found = [g for g in groups(records) if g.finished]
     if dataset is not None:

@@ -34,7 +34,7 @@ def driver() -> Iterator[webdriver.Chrome]:
 @pytest.fixture(scope="module", params=["frappe_x1r", "collapse"])
 def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(page(list(Store(REFERENCE / request.param)), request.param, "tests"), encoding="utf-8")
+    path.write_text(page(Store(REFERENCE / request.param), request.param, "tests"), encoding="utf-8")
     assert path.stat().st_size < 3e6
     return path.as_uri()
 
