@@ -155,7 +155,7 @@ def parser() -> Parser:
     export = command(
         "export",
         "print the results for a paper or another program",
-        "\nlatex:     a booktabs table a data set, the best AUC of each column in bold, and what is not told apart from it"
+        "\nlatex:     a booktabs table a data set, the best AUC of each cell in bold, and what is not told apart from it"
         "\nbencheval: a line a training: method, task, seed, metric_error (1 - AUC), time_train_s, time_infer_s"
         "\ncsv:       every number of the board",
     )

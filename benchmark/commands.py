@@ -104,7 +104,8 @@ def _width() -> int | None:
 def export(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.reporting.export import export as exported
 
-    text = exported(_recorded(parsed.results), parsed.format, parsed.dataset)
+    _recorded(parsed.results)
+    text = exported(Store(parsed.results), parsed.format, parsed.dataset)
     if parsed.out is None:
         print(text, end="")
     else:
@@ -150,7 +151,8 @@ def figures(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 def report(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.reporting.page.report import page
 
-    text = page(_recorded(parsed.results), str(Store(parsed.results).folder), f"{commandline.DISTRIBUTION} {commandline.version()}")
+    _recorded(parsed.results)
+    text = page(Store(parsed.results), str(Store(parsed.results).folder), f"{commandline.DISTRIBUTION} {commandline.version()}")
     path = parsed.out or parsed.results / "report.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")

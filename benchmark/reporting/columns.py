@@ -172,7 +172,7 @@ COLUMNS = (
     _number("rank_last", "effective_rank_last", _two, "eff.\nrank\nlast", "of a batch after the last layer", rank=5, where="both"),
     _number("flops", "flops_per_sample", human, "FLOPs", "of a forward pass, per sample"),
     _number("table", "parameters_table", human, "params\ntable", "parameters of the embedding table", rank=8, where="terminal"),
-    _number("dense", "parameters_dense", human, "params\ndense", "all other parameters", rank=6, where="both"),
+    _number("dense", "parameters_dense", human, "params\ndense", "all other parameters", rank=6, where="terminal"),
     _number("speed", "samples_per_second", human, "samples\n/s", "in training, on the machine that ran it", rank=9, where="terminal"),
     _number("memory", "peak_memory_mb", human, "peak\nMB", "of memory in training"),
     _number("valid", "valid_auc_mean", _five, "valid\nAUC", "validation AUC, mean over seeds"),

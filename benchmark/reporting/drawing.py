@@ -73,7 +73,8 @@ class Look:
         figure.suptitle("\n".join(heading), fontsize=self.font + (0.5 if self.narrow else 3))
         axes = [figure.add_subplot(down, beside, index + 1) for index in range(count)]
         for index, axis in enumerate(axes):
-            axis.set_xlabel(names[0] if index + beside >= count else "", fontsize=self.font)
+            below = textwrap.fill(names[0], 22) if self.narrow and beside > 1 else names[0]
+            axis.set_xlabel(below if index + beside >= count else "", fontsize=self.font)
             axis.set_ylabel(names[1] if index % beside == 0 else "", fontsize=self.font)
             axis.grid(True, color="#E5E5E5", linewidth=0.6)
             axis.set_axisbelow(True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from statistics import fmean
 from typing import Literal
@@ -23,7 +23,7 @@ Format = Literal["latex", "bencheval", "csv"]
 SPECIAL = {**{c: f"\\{c}" for c in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
 
-def export(records: Sequence[Record], format: Format, dataset: str | None = None) -> str:
+def export(records: Iterable[Record], format: Format, dataset: str | None = None) -> str:
     """The results as text. dataset: only this one, a name or a label ``name@fingerprint``. Raises UserError."""
     found = [g for g in groups(records) if g.finished]
     if dataset is not None:
@@ -56,33 +56,44 @@ def bencheval(board: Sequence[Group]) -> str:
         task = " ".join([*parts, f"{group.budget} trials", *([group.settings] if group.settings else [])])
         for record in group.finished:
             error = 1 - record.metrics["test/auc"]
-            writer.writerow(
-                [_method(group), task, record.trial.seed, error, record.cost.get("fit_seconds"), record.cost.get("evaluation_seconds")]
-            )
+            times = record.cost.get("fit_seconds"), record.cost.get("evaluation_seconds")
+            writer.writerow([_method(group), task, record.trial.seed, error, *times])
     return text.getvalue()
 
 
 def latex(label: str, board: Sequence[Group]) -> str:
-    """A table with a row a method and a column a backbone, scale and depth: mean test AUC ± sample standard deviation.
+    """A table of methods by backbones, scales and depths, the longer side down: mean test AUC ± sample standard deviation.
 
-    Bold: the best of each column, and every method whose difference to the best, paired by seed, has a 95 % interval that holds 0.
+    Bold: the best of each backbone, scale and depth, and every method whose difference to it, paired by seed, has a 95 % interval with 0.
     """
     cells = [g for g in board if g.cell.backbone != NO_BACKBONE and g.metric("test/auc")]
     columns = {g.conditions: g for g in sorted(cells, key=lambda g: (g.cell.backbone, g.cell.scale, g.cell.depth, g.conditions))}
     methods = dict.fromkeys(_method(g) for g in sorted(cells, key=lambda g: (-_mean(g), g.cell.method)))
     found = {(g.conditions, _method(g)): g for g in cells}
-    lines = [r"% needs \usepackage{booktabs}", rf"\begin{{tabular}}{{l{'r' * len(columns)}}}", r"\toprule"]
-    lines.append(" & ".join([f"{_escaped(label)}: test AUC", *(_heading(g) for g in columns.values())]) + r" \\")
-    lines.append(r"\midrule")
     best = {condition: max((g for g in cells if g.conditions == condition), key=_mean) for condition in columns}
-    for method in methods:
-        shown = [_shown(found.get((condition, method)), best[condition]) for condition in columns]
-        lines.append(" & ".join([rf"\texttt{{{_escaped(method)}}}", *shown]) + r" \\")
+    names = {condition: _heading(group) for condition, group in columns.items()}
+    table = {method: {c: _shown(found.get((c, method)), best[c]) for c in columns} for method in methods}
+    typeset = {method: rf"\texttt{{{_escaped(method)}}}" for method in methods}
+    if len(columns) <= len(methods):
+        head, body = [*names.values()], [[typeset[method], *table[method].values()] for method in methods]
+    else:  # the longer side goes down
+        head, body = [*typeset.values()], [[names[c], *(table[method][c] for method in methods)] for c in columns]
     seeds = sorted({len(g.finished) for g in cells})
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    lines.append(f"% mean and sample standard deviation over {' or '.join(map(str, seeds))} seeds")
-    lines.append("% bold: the best, and what the 95 % interval of their difference paired by seed does not tell from it")
-    return "\n".join(lines) + "\n"
+    return "\n".join(
+        [
+            r"% needs \usepackage{booktabs}",
+            rf"\begin{{tabular}}{{l{'r' * len(head)}}}",
+            r"\toprule",
+            " & ".join([f"{_escaped(label)}: test AUC", *head]) + r" \\",
+            r"\midrule",
+            *(" & ".join(row) + r" \\" for row in body),
+            r"\bottomrule",
+            r"\end{tabular}",
+            f"% mean and sample standard deviation over {' or '.join(map(str, seeds))} seeds",
+            "% bold: the best of a backbone, scale and depth, and what the 95 % interval of their paired difference does not tell from it",
+            "",
+        ]
+    )
 
 
 def _shown(group: Group | None, best: Group) -> str:

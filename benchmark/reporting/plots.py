@@ -20,7 +20,7 @@ from benchmark.records import Record
 from benchmark.reporting import views
 from benchmark.reporting.colours import colours
 from benchmark.reporting.drawing import MARKERS, Look, Width, of_seeds, order, series
-from benchmark.reporting.groups import Group, batch_ratio, groups, whole_methods
+from benchmark.reporting.groups import PLAIN, Group, batch_ratio, groups, whole_methods
 from benchmark.reporting.page.content import Line, lines
 
 Configuration = tuple[str, int]  # backbone, depth
@@ -129,8 +129,7 @@ def rank_of_terms(label: str, board: Sequence[Group], look: Look) -> Figure | No
 
 
 def _against_layer(board: Sequence[Group], look: Look, matrix: str, title: str) -> Figure | None:
-    ending = batch_ratio(board)
-    measured = [g for g in board if any(_ratio(g, layer, ending, matrix) for layer in g.layers)]
+    measured = [g for g in board if any(_ratio(g, layer, PLAIN, matrix) for layer in g.layers)]
     if not measured:
         return None
     panels = sorted({(_configuration(g), g.cell.scale) for g in measured})
@@ -144,10 +143,10 @@ def _against_layer(board: Sequence[Group], look: Look, matrix: str, title: str) 
         for label, members in _series(here, measured):
             [group] = members
             methods[label] = group.cell.method
-            found = ((layer, _ratio(group, layer, ending, matrix)) for layer in group.layers)
+            found = ((layer, _ratio(group, layer, PLAIN, matrix)) for layer in group.layers)
             look.line(axis, [(layer, *mean_sd(list(values.values()))) for layer, values in found if values], group.cell.method, label)
         look.name(axis, _title(configuration), f"scale {scale}")
-        axis.set_xticks(sorted({layer for g in here for layer in g.layers if _ratio(g, layer, ending, matrix)}))
+        axis.set_xticks(sorted({layer for g in here for layer in g.layers if _ratio(g, layer, PLAIN, matrix)}))
         axis.axhline(1, color="#999999", linewidth=0.8)
         axis.set_ylim(bottom=0)
     look.legend(figure, series(axes, methods))

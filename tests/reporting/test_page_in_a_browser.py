@@ -34,7 +34,7 @@ def driver() -> Iterator[webdriver.Chrome]:
 @pytest.fixture(scope="module", params=["frappe_x1r", "collapse"])
 def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(page(list(Store(REFERENCE / request.param)), request.param, "tests"), encoding="utf-8")
+    path.write_text(page(Store(REFERENCE / request.param), request.param, "tests"), encoding="utf-8")
     assert path.stat().st_size < 3e6
     return path.as_uri()
 
@@ -121,4 +121,4 @@ def test_a_name_that_is_markup_is_shown_as_text(driver: webdriver.Chrome, tmp_pa
     WebDriverWait(driver, 30).until(lambda d: script(d, "return document.querySelectorAll('.detail svg').length") >= 2)
     assert script(driver, "return window.evil") is None
     assert evil in script(driver, "return document.querySelector('#board').innerText")
-    assert evil in script(driver, "return document.querySelector('#spectra').textContent")
+    assert evil[:10] in script(driver, "return document.querySelector('#spectra').textContent")  # long labels are cut

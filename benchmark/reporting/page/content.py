@@ -11,11 +11,11 @@ from itertools import groupby
 from statistics import fmean
 from typing import Any
 
-from benchmark.config import NO_BACKBONE, Cell
+from benchmark.config import NO_BACKBONE
 from benchmark.records import Record
 from benchmark.reporting.colours import colours
-from benchmark.reporting.groups import Group, batch_ratio, groups
-from benchmark.reporting.leaderboard import Row, rows
+from benchmark.reporting.groups import PLAIN, Group, batch_ratio
+from benchmark.reporting.leaderboard import Row, rows_and_groups
 from benchmark.values import canonical, to_dict
 
 FIELD = re.compile(r"spectral/table/(.+)/effective_rank_over_gaussian")  # a field's name may hold a slash
@@ -30,7 +30,7 @@ class Line:
 
     row: Row
     group: Group
-    ratio: str  # how the names of the batch matrices' ratios end on this board
+    ratio: str  # how the name of the ratio ends by which this board compares methods at one layer, see ``batch_ratio``
 
     @property
     def family(self) -> str:
@@ -49,8 +49,9 @@ class Line:
     @property
     def last(self) -> float | None:
         """Effective rank of the batch after the last layer over a Gaussian one's, mean over seeds."""
-        layers = self.layers()
-        return fmean(layers[max(layers)]) if layers else None
+        layers = self.group.layers
+        values = self.group.metric(f"spectral/layer{layers[-1]}/batch/effective_rank{self.ratio}") if layers else {}
+        return fmean(values.values()) if values else None
 
     def fields(self) -> dict[str, float]:
         """Field -> effective rank of its table over that of a Gaussian one of its shape, mean over seeds."""
@@ -58,8 +59,8 @@ class Line:
         return {name: fmean(self.group.metric(f"spectral/table/{name}/effective_rank_over_gaussian").values()) for name in names}
 
     def layers(self) -> dict[int, list[float]]:
-        """Layer -> effective rank of the batch there over a Gaussian one's, of each seed."""
-        found = {n: self.group.metric(f"spectral/layer{n}/batch/effective_rank{self.ratio}") for n in self.group.layers}
+        """Layer -> effective rank of the batch there over a Gaussian one's, the same for all layers, of each seed."""
+        found = {n: self.group.metric(f"spectral/layer{n}/batch/effective_rank{PLAIN}") for n in self.group.layers}
         return {layer: list(values.values()) for layer, values in found.items() if values}
 
     def curves(self) -> dict[int, list[tuple[float, float]]]:
@@ -74,19 +75,11 @@ class Line:
         return fmean(values.values()) if values else None
 
 
-def lines(records: Sequence[Record]) -> list[Line]:
+def lines(records: Iterable[Record]) -> list[Line]:
     """Every row of the boards, in their order, with the trainings behind it."""
-    found = {_identity(g.label, g.cell, g.budget, g.overrides): g for g in groups(records)}
-    boards = {label: batch_ratio(members) for label, members in groupby(found.values(), key=lambda group: group.label)}
-    return [
-        Line(row=row, group=found[_identity(row.dataset, row, row.tuning_trials, row.overrides)], ratio=boards[row.dataset])
-        for row in rows(records)
-    ]
-
-
-def _identity(label: str, place: Cell | Row, budget: int, overrides: str) -> tuple[Any, ...]:
-    """What tells the rows of all boards apart, as groups and rows both have it."""
-    return label, place.method, place.backbone, place.scale, place.depth, place.dimension, budget, overrides
+    found = rows_and_groups(records)
+    ratios = {label: batch_ratio(group for _, group in members) for label, members in groupby(found, key=lambda entry: entry[0].dataset)}
+    return [Line(row=row, group=group, ratio=ratios[row.dataset]) for row, group in found]
 
 
 def command(line: Line) -> str:
@@ -95,10 +88,15 @@ def command(line: Line) -> str:
     content: dict[str, Any] = {"datasets": [cell.dataset], "methods": [cell.method]}
     if line.has_backbone:
         content |= {"backbones": [cell.backbone], "scales": [cell.scale], "depths": [cell.depth]}
-    content |= {"seeds": 1 + max(r.trial.seed for r in line.group.records), "trials": line.group.budget, "dimension": cell.dimension}
+    content |= {"seeds": 1 + max(r.trial.seed for r in line.group.records), "dimension": cell.dimension}
+    content |= {} if cell.grid else {"trials": line.group.budget}
     options = {"datasets": (cell.dataset, cell.dataset_options), "methods": (cell.method, cell.method_options)}
     options["backbones"] = (cell.backbone, cell.backbone_options)
     tables = {"training": cell.training, **{f"options.{kind}.{json.dumps(name)}": given for kind, (name, given) in options.items()}}
+    for name, values in cell.grid.items():
+        part, _, setting = name.partition(".")
+        table = "grid" if part == "training" else f"grid.methods.{json.dumps(cell.method)}"
+        tables[table] = {**tables.get(table, {}), setting: values}
     toml = [f"{key} = {json.dumps(value)}" for key, value in content.items()]
     for name, given in tables.items():
         toml += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in sorted(given.items()))] if given else []

@@ -63,7 +63,7 @@ def _cell(line: Line, series: str, names: Sequence[str], columns: Sequence[Colum
         "sd": _rounded(row.test_auc_sd) or 0,
         "told": TOLD.text(row),
         "seeds": row.seeds,
-        "last": _rounded(layers[-1][1]) if layers else None,
+        "last": _rounded(line.last),
         "costs": {
             "flops": _rounded(row.flops_per_sample),
             "dense": row.parameters_dense,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 CONTROL_COLOUR = "var(--ink)"  # black, and white on a dark page
 
 
-def page(records: Sequence[Record], where: str, made_by: str) -> str:
+def page(records: Iterable[Record], where: str, made_by: str) -> str:
     """The page of ``records``, which come from the folder ``where``, as one HTML text that needs nothing else.
 
     Raises UserError when no cell has a final training.
@@ -64,7 +64,7 @@ def page(records: Sequence[Record], where: str, made_by: str) -> str:
         legend=legend(rows),
         csv=render(rows, "csv"),
         data=Markup(embedded(boards, columns, palette)),
-        records=len(records),
+        records=sum(len(line.group.records) for line in found),
         made_by=made_by,
     )
 
