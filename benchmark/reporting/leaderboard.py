@@ -129,9 +129,10 @@ def rows(records: Iterable[Record], delta: float = DELTA) -> list[Row]:
     return [row for row, _ in rows_and_groups(records, delta)]
 
 
-def rows_and_groups(records: Iterable[Record], delta: float = DELTA) -> list[tuple[Row, Group]]:
-    """``rows``, each with the trainings that it is made of."""
-    audit, records = acting.audited(records), list(records)
+def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapping[str, float] | None = None) -> list[tuple[Row, Group]]:
+    """``rows``, each with the trainings that it is made of. ``audit``: see ``groups``."""
+    audit = acting.audited(records) if audit is None else audit
+    records = list(records)
     all_groups = groups(records, audit)
     controls = by_conditions(all_groups, CONTROL)
     found: list[tuple[Row, Group]] = []

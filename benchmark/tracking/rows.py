@@ -14,10 +14,12 @@ from pathlib import Path
 from statistics import fmean
 
 from benchmark.config import NO_BACKBONE, Cell, Trial
-from benchmark.records import Entry
+from benchmark.records import Entry, Store
+from benchmark.reporting import acting
 from benchmark.reporting.groups import Group
 from benchmark.reporting.leaderboard import Row as BoardRow
 from benchmark.reporting.leaderboard import render, rows_and_groups
+from benchmark.reporting.verdicts import in_words
 from benchmark.tracking.place import VERSION
 from benchmark.values import canonical, digest, to_dict
 
@@ -42,8 +44,10 @@ BOARD_METRICS: Mapping[str, tuple[Callable[[BoardRow], float | None], int]] = {
     "7 valid AUC": (lambda r: r.valid_auc_mean, 5),
     "8 seeds": (lambda r: r.seeds, 0),
 }
-# Tag -> text. What the board says in words of a row (a verdict, for one) is a line here.
+# Tag -> text: what the board says in words of a row.
 BOARD_TAGS: Mapping[str, Callable[[BoardRow], str]] = {
+    "verdict": lambda r: "" if r.verdict is None else in_words(r.verdict, r.more_seeds, r.equal_within),
+    "acts": lambda r: "" if r.acts is None else acting.in_words(r.acts),
     "notes": lambda r: "; ".join(r.notes),
     "protocol": lambda r: r.overrides,
     "reason": lambda r: r.reason,
@@ -86,7 +90,7 @@ class View:
 
 def view_of(entries: Sequence[Entry], folder: Path) -> View:
     """``folder`` has the records' files."""
-    board = rows_and_groups(entry.record for entry in entries)
+    board = rows_and_groups((entry.record for entry in entries), audit=acting.audited(Store(folder.parent)))
     order: dict[str, list[tuple[BoardRow, Group]]] = {}
     for row, group in board:
         order.setdefault(group.cell.dataset, []).append((row, group))
