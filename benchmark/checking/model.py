@@ -121,7 +121,7 @@ def penalty(case: Case) -> Said:
         )
     place, names = "table", {name for name, parameter in model.named_parameters() if parameter is table}
     if not _norm([by_penalty[name] for name in names if name in by_penalty]):
-        place, names = "other parameters (on the table it is 0)", set(by_loss) - names
+        place, names = "other parameters (on the table it is 0)", {n for n, g in by_penalty.items() if g is not None} - names
     share = _norm([by_penalty[n] for n in names if n in by_penalty]) / max(_norm([by_loss[n] for n in names if n in by_loss]), 1e-30)
     said = f"its gradient on the {place}, as a share of the logloss's"
     if share < INERT:
