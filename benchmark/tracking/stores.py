@@ -72,7 +72,7 @@ def opened(results: Path) -> Runs:
     if own and not _is_sound(embedded(results)):
         _set_aside(embedded(results))
     try:
-        return _Database(SqlAlchemyStore(uri, artifacts), owner, results)
+        return _Database(SqlAlchemyStore(uri, artifacts), owner, results)  # type: ignore[no-untyped-call]
     except Exception as error:
         if "out-of-date database schema" not in str(error) and "Can't locate revision" not in str(error):
             raise
@@ -86,7 +86,7 @@ def opened(results: Path) -> Runs:
         engine.dispose()
         _set_aside(embedded(results))
     SqlAlchemyStore._engine_map.pop(uri, None)
-    return _Database(SqlAlchemyStore(uri, artifacts), owner, results)
+    return _Database(SqlAlchemyStore(uri, artifacts), owner, results)  # type: ignore[no-untyped-call]
 
 
 def _is_sound(path: Path) -> bool:
