@@ -53,7 +53,7 @@ class Owner:
         self.tag = EMBEDDED if self._embedded else _owner_id(results, self._at)
 
     def has(self, tag: str) -> bool:
-        """Versions before 0.4 wrote host and path; in the folder's own database such runs are its own unless that other folder is there."""
+        """Versions up to 0.1 wrote host and path; in the folder's own database such runs are its own unless that other folder is there."""
         if tag == self.tag or tag == self._at.replace("'", ""):
             return True
         host, _, path = tag.partition(":")

@@ -68,11 +68,11 @@ def opened(results: Path) -> Runs:
     owner = Owner(results, uri)
     if not uri.startswith("sqlite:"):
         return _Server(uri, owner)
-    own = is_embedded(results, uri)
+    own, artifacts = is_embedded(results, uri), (results / "artifacts").absolute().as_uri()
     if own and not _is_sound(embedded(results)):
         _set_aside(embedded(results))
     try:
-        return _Database(_client(uri), owner, results)
+        return _Database(SqlAlchemyStore(uri, artifacts), owner, results)  # type: ignore[no-untyped-call]
     except Exception as error:
         if "out-of-date database schema" not in str(error) and "Can't locate revision" not in str(error):
             raise
@@ -86,13 +86,7 @@ def opened(results: Path) -> Runs:
         engine.dispose()
         _set_aside(embedded(results))
     SqlAlchemyStore._engine_map.pop(uri, None)
-    return _Database(_client(uri), owner, results)
-
-
-def _client(uri: str) -> SqlAlchemyStore:
-    store = MlflowClient(tracking_uri=uri)._tracking_client.store
-    assert isinstance(store, SqlAlchemyStore), type(store)
-    return store
+    return _Database(SqlAlchemyStore(uri, artifacts), owner, results)  # type: ignore[no-untyped-call]
 
 
 def _is_sound(path: Path) -> bool:

@@ -33,15 +33,18 @@ def ui_command(results: Path, host: str = "127.0.0.1", port: int = 5000) -> tupl
             pass
     except OSError as error:
         raise UserError(f"{host}:{port}: cannot listen there ({error.strerror}); choose another with --port") from None
-    command = [
-        *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", tracking_uri(results)),
-        *("--default-artifact-root", (results / "artifacts").absolute().as_uri()),
-        *("--host", host, "--port", str(port), "--workers", "1"),
-        *("--allowed-hosts", ",".join(allowed(host, port))),
-    ]
+    # What `mlflow server` itself starts, by the way in which it says what to serve: the command imports all of mlflow to do so, and takes
+    # as long as the server.
+    command = [*(sys.executable, "-W", "ignore", "-m", "uvicorn", "mlflow.server.fastapi_app:app"), *("--host", host, "--port", str(port))]
+    served = {
+        "_MLFLOW_SERVER_FILE_STORE": tracking_uri(results),
+        "_MLFLOW_SERVER_REGISTRY_STORE": tracking_uri(results),
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": (results / "artifacts").absolute().as_uri(),
+        "_MLFLOW_SGI_NAME": "uvicorn",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(allowed(host, port)),
+    }
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    return command, {**os.environ, **quiet}
+    return [*command, "--log-level", "warning"], {**os.environ, **quiet, **served}
 
 
 def allowed(host: str, port: int) -> list[str]:

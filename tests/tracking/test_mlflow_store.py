@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.server import constants
 from mlflow.server.security_utils import is_allowed_host_header
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.validation import _validate_metric_name
@@ -260,10 +261,11 @@ def test_a_damaged_database_is_set_aside_and_made_again(tmp_path: Path, capsys: 
     assert rebuild(store, tmp_path) == (len(records()), [])
     assert picture(tmp_path) == before
     assert (tmp_path / "mlflow.db.damaged-1").exists() and "damaged" in capsys.readouterr().err
-    database.write_text("this is no database " * 100)
-    live(tmp_path, [])
-    rebuild(store, tmp_path)
-    assert picture(tmp_path) == before
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mlflow.db").write_text("this is no database " * 100)
+    live(other, records())
+    assert picture(other) == before
 
 
 def test_a_database_of_an_older_mlflow_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -355,7 +357,9 @@ def test_ui_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             ui_command(tmp_path, port=port)
     command, environment = ui_command(tmp_path, port=port)
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
-    assert command[command.index("--backend-store-uri") + 1] == tracking_uri(tmp_path)
+    assert environment[constants.BACKEND_STORE_URI_ENV_VAR] == environment[constants.REGISTRY_STORE_URI_ENV_VAR] == tracking_uri(tmp_path)
+    assert environment[constants.ARTIFACT_ROOT_ENV_VAR] == (tmp_path / "artifacts").as_uri()
+    assert command[command.index("--port") + 1] == str(port)
     with pytest.raises(UserError, match="65535"):
         ui_command(tmp_path, port=99999)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
