@@ -133,8 +133,8 @@ class Method(Configured, ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Penalised(Method, ABC):
-    """A method that adds one penalty. Its weight means the same at every width, on every data set and for every formula: how strong the
-    penalty's gradient is beside the logloss's, on the table, or where it has none there on the parameters that it acts on.
+    """A method that adds one penalty, w · criterion. Its weight means the same at every width, on every data set and for every formula: how
+    strong the penalty's gradient is beside the logloss's, on the table, or where it has none there on the parameters that it acts on.
     """
 
     weight: float = tuned(0.1, low=1e-2, high=1.0, log=True, at_least=0, help="of the penalty, as weighs says; 0: off")

@@ -46,7 +46,7 @@ class Record:
 
     @property
     def started(self) -> float:
-        """When its training began, in seconds since 1970; 0 in records that do not say (of versions before 0.4)."""
+        """When its training began, in seconds since 1970; 0 in records that do not say (of versions up to 0.1)."""
         try:
             return datetime.fromisoformat(self.environment["started"]).timestamp()
         except (KeyError, ValueError):

@@ -1,6 +1,6 @@
 """Single embedding that is rewarded for the coding rate of each field's directions: the volume that they span.
 
-    L = −weight · mean over fields of ½ logdet(I + D/(B ε²) ZᵀZ),  Z (B×D) the rows of X_f, each of length 1
+    L = −w · mean over fields of ½ logdet(I + D/(B ε²) ZᵀZ),  Z (B×D) the rows of X_f, each of length 1
 
 MCR² (Yu et al., NeurIPS 2020: rows on the sphere, or norms would grow without end; ε² = 0.5 as in its experiments); for recommenders
 the compactness term of nCL (Chen et al., WSDM 2024), which also has a rate of clusters that we have no clusters for. Ours: ``weight``.

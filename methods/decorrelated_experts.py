@@ -1,6 +1,6 @@
 """Multi-embedding whose experts, the sets with their interaction layers, are to put out uncorrelated numbers.
 
-    L = weight · Σ over pairs of sets i < j of mean_{k,l} |Pearson(E_i[:,k], E_j[:,l])|
+    L = w · Σ over pairs of sets i < j of mean_{k,l} |Pearson(E_i[:,k], E_j[:,l])|
 
 E_i (m×H): the last interaction layer's output of set i, its rows side by side, H = N_L·d_L. Wang et al., D-MoE, 2025 (arXiv
 2505.17925): a loss on the correlation between experts' outputs, beside experts with tables of their own, as here, and of different

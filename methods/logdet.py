@@ -1,6 +1,6 @@
 """Single embedding whose batch covariance is drawn to the identity in the LogDet divergence, field by field.
 
-    L = weight · mean over fields of tr C − logdet C − D,  C (D×D) the covariance of X_f (B×D) plus 1e-4 I
+    L = w · mean over fields of tr C − logdet C − D,  C (D×D) the covariance of X_f (B×D) plus 1e-4 I
 
 the Bregman divergence of C from I: 0 at C = I. Zhang et al., NeurIPS 2023 (LogDet4Rec); its abstract says decorrelation of graph-filtered
 user and item embeddings in a non-Euclidean geometry, the formula is from memory of the paper. Ours: the ridge (a field with fewer values

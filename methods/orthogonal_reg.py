@@ -1,11 +1,12 @@
 """Single embedding whose interaction weights are drawn towards orthogonal blocks, so that they pass on whole spectra.
 
-    L = weight · Σ over layers and pairs of fields (i, j) of ‖I − W_ij W_ijᵀ‖²_F,  W_ij (D×D) from field j to field i
+    L = w · Σ over layers and pairs of fields (i, j) of ‖I − W_ij W_ijᵀ‖²_F,  W_ij (D×D) from field j to field i
 
 Guo et al., ICML 2024, and a class of the authors' code: the sum, weight 1e-4. It raises information abundance and does not help AUC at
 scale. Their runs use a variant with a free scale for each pair, W_ij W_ijᵀ drawn to λ_ij I, and weight 1e-5: the preset
 ``scaled_identity``, where λ_ij is taken at its best, tr(W_ij W_ijᵀ)/D, instead of learned. The sum with λ_ij = 1 starts near F²·L·D, as
-cross layers start with small blocks: with D = 40, F = 10, L = 4 the default weight makes 1.6 of it, more than the logloss.
+cross layers start with small blocks: with D = 40, F = 10, L = 4 the paper's weight makes 1.6 of it, more than the logloss. It has no
+gradient on the table: the share of the logloss's gradient that ``weight`` is by default is taken on the interaction weights.
 
 O(L·F²·D³) a batch, whatever B is; no parameters. A layer takes part when it has ``field_blocks`` (benchmark/nn/cross.py); a backbone
 without such a layer is incompatible.

@@ -44,7 +44,7 @@ class RoBlock(Method):
     source = "ICLR 2026 submission 23146 (abstract only); rank-1 update: Yu et al., ECCV 2020"
     # The ablations, docs/mathematics.md §2.6: run them by name, "roblock:no_hsic", or all with "roblock:all".
     presets: ClassVar = {
-        # The defaults until version 1.1 (docs/roblock.md): gates that start 5.1 apart and see the input as small as it is, and do not move.
+        # The defaults of version 0.1 (docs/roblock.md): gates that start 5.1 apart and see the input as small as it is, and do not move.
         "resting_gates": {"gate_sharpness": 4.0, "gate_scores": "raw"},
         "no_rebalancing": {"strength": 0.0},
         "no_hsic": {"hsic_weight": 0.0},

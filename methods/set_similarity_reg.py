@@ -1,6 +1,6 @@
 """Multi-embedding with a penalty on what the embedding sets have in common.
 
-    L = weight · mean over fields and pairs of sets i < j of ‖E_iᵀE_j‖²_F / d,  E_i (B×d) the batch's embeddings of set i, not centred
+    L = w · mean over fields and pairs of sets i < j of ‖E_iᵀE_j‖²_F / d,  E_i (B×d) the batch's embeddings of set i, not centred
 
 ‖·‖²_F / d is the mean square of the d singular values. Guo et al., ICML 2024, appendix ("space similarity"), weights 1e-3, 1e-4 and 1e-5 at
 batches of 2,048; the term is a sum over the batch and grows with B² and the fourth power of the embeddings' length: it is met by shorter

@@ -1,6 +1,6 @@
 """Single embedding with a penalty on how uneven the singular values of each field's batch embedding are.
 
-    L = weight · mean over fields f of var_k(σ_fk / mean_k σ_fk),  σ_f the min(B, D) singular values of X_f (B×D), not centred
+    L = w · mean over fields f of var_k(σ_fk / mean_k σ_fk),  σ_f the min(B, D) singular values of X_f (B×D), not centred
 
 Guo et al., ICML 2024, appendix, and the authors' code (unbiased variance, weights 1e-3, 1e-4 and 1e-5). Scale-free: it grows no norms.
 

@@ -1,6 +1,6 @@
 """Single embedding whose values spread over the sphere: each field's directions repel one another.
 
-    L = weight · mean over fields of log mean_{i<j} exp(−2 ‖z_i − z_j‖²),  z_i (D) of length 1, one for each value of the field
+    L = w · mean over fields of log mean_{i<j} exp(−2 ‖z_i − z_j‖²),  z_i (D) of length 1, one for each value of the field
 
 Wang and Isola, ICML 2020, with t = 2; for recommenders DirectAU (Wang et al., KDD 2022), where users and items are the two fields. Ours:
 the values are the different ones among ``rows`` samples drawn anew from the batch, each once, so that no value repels itself; a field

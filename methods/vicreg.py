@@ -1,6 +1,6 @@
 """Single embedding with VICReg's variance and covariance terms on each field's batch embedding.
 
-    L = weight · mean over fields of 25 v + c
+    L = w · mean over fields of 25 v + c
     v = mean_j relu(1 − √(C_jj + 1e-4)),  c = Σ_{i≠j} C_ij² / D,  C (D×D) the covariance of X_f (B×D), divided by B − 1
 
 Bardes et al., ICLR 2022, eq. 1–4, with the paper's weights 25 and 1; its third term compares two views of a sample, and a table has

@@ -55,7 +55,7 @@ def test_a_suite_of_embedded_data_has_nothing_left_to_train(folder: Path, tmp_pa
         pytest.skip("its data must be prepared from files")
     monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path))
     wanted = {default_trial(cell, "final", seed, suite.trials).trial_id for cell in expand(suite) for seed in range(suite.seeds)}
-    assert wanted == {record.trial_id for record in finals(folder)}
+    assert wanted == {in_todays_words(record.trial).trial_id for record in finals(folder)}
 
 
 def test_every_cell_has_all_its_seeds_and_is_finished(folder: Path) -> None:

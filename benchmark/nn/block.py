@@ -49,13 +49,15 @@ class Block(nn.Module):
 
     def doses(self, x: Tensor) -> dict[str, float]:
         """x: (B, N, D) of a training batch. ``rebalancing``: how far it turns x; ``basis``: ‖P − I‖/‖I‖; and the router's."""
-        wide = widened(x)
-        leading, found = self.rebalance.leading(wide), {}
-        if leading is not None:
-            found["rebalancing"] = change(wide, self.rebalance.deflated(wide, leading))
-        if self.decoupler.kind != "identity":
-            found["basis"] = distance(self.decoupler.identity, self.decoupler())
-        return found | self.router.doses(wide, leading)
+        found: dict[str, float] = {}
+        with float32(x.device.type):
+            wide = widened(x)
+            leading = self.rebalance.leading(wide)
+            if leading is not None:
+                found["rebalancing"] = change(wide, self.rebalance.deflated(wide, leading))
+            if self.decoupler.kind != "identity":
+                found["basis"] = distance(self.decoupler.identity, self.decoupler())
+            return found | self.router.doses(wide, leading)
 
     def neutral_forms(self) -> dict[str, tuple[nn.Module, str, Any]]:
         """Part -> module, attribute and value of its neutral form; parts that have it by their settings are left out."""

@@ -155,11 +155,12 @@ class AssembledModel(CTRModel):
         """``transform``: how far it turns the embedding; and what table and interaction say as ``doses`` of what they are given."""
         x: Tensor = self.embedding(ids)
         found: dict[str, float] = getattr(self.embedding, "doses", _no_doses)(ids)
-        with float32(x.device.type):
-            if self.transform is not None:
-                x, before = self.transform(widened(x)), x
-                found = {**found, "transform": change(before, x)}
-            return found | getattr(self.interaction, "doses", _no_doses)(split(x, self._sets))
+        if self.transform is not None:
+            with float32(x.device.type):
+                changed = self.transform(widened(x))
+            found = {**found, "transform": change(x, changed)}
+            x = changed.to(x.dtype)
+        return found | getattr(self.interaction, "doses", _no_doses)(split(x, self._sets))
 
     def knock_outs(self) -> Mapping[str, AbstractContextManager[None]]:
         found: dict[str, AbstractContextManager[None]] = {}

@@ -29,11 +29,12 @@ from benchmark.values import digest, to_dict
 
 REFERENCE = PACKAGE.parent / "results" / "reference"
 SEEDS = 5  # of a reference cell
+TRIALS = 1000  # of which the driver's part is measured
 AGED = 3600  # seconds since the records were written: an index trusts a file that has lain still
 
 
 def make(results: Path, count: int, plain: bool = False) -> None:
-    """Write ``count`` records into a results folder; ``plain``: in the form of versions before 0.4, which those can read, too.
+    """Write ``count`` records into a results folder; ``plain``: in the form of versions up to 0.1, which those can read, too.
 
     Raises UserError where there are no reference records.
     """
@@ -106,6 +107,9 @@ def measure(count: int, against: Path | None) -> str:
                 cost = _run([*command, "--results", str(results)], checkout)
                 found[name][step] = f"{cost.seconds:.2f} s, {cost.peak_mb:.0f} MB"
             found[name]["first training"] = f"{_first_training(results, checkout):.2f} s"
+            trials = min(count, TRIALS)
+            seconds = _driver(source, Path(folder) / f"{results.name}-driver", checkout, trials)
+            found[name][f"a trial in the driver, of {trials}"] = f"{1000 * seconds:.1f} ms"
             database = results / "mlflow.db"
             found[name]["mlflow.db"] = f"{database.stat().st_size / 1e6:.1f} MB"
             shutil.rmtree(results)
@@ -142,15 +146,45 @@ run.run_suite(read_suite("quick"), Path(sys.argv[1]), executor="local", device="
 """
 
 
+DRIVER = """
+import sys, time
+from pathlib import Path
+from benchmark.records import Store
+from benchmark.tracking.mlflow_store import Tracker
+source, results, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+records = [Store(source).read(path) for path in Store(source).paths()[:count]]
+store, tracker = Store(results), Tracker(results)
+store.create()
+started = time.perf_counter()
+for record in records:
+    tracker.started(record.trial)
+    for entry in record.curve:
+        tracker.epoch(record.trial, entry)
+    store.write(record)
+    tracker.finished(record)
+getattr(tracker, "close", bool)()
+print((time.perf_counter() - started) / len(records))
+"""
+
+
+def _driver(source: Path, results: Path, checkout: Path, count: int) -> float:
+    """Seconds that the driver spends on a trial, of its start, its epochs and its end: record, index and MLflow."""
+    return _printed(DRIVER, [str(source), str(results), str(count)], checkout)
+
+
 def _first_training(results: Path, checkout: Path) -> float:
     """Seconds from the start of Python's work to the first training of the quick suite in the folder, which has none of it."""
-    done = subprocess.run(
-        [sys.executable, "-c", FIRST, str(results)], cwd=checkout, env=_environment(), capture_output=True, text=True, check=False
-    )
+    return _printed(FIRST, [str(results)], checkout)
+
+
+def _printed(program: str, arguments: Sequence[str], checkout: Path) -> float:
+    """The number that a program prints last. Raises UserError."""
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, cwd=checkout, env=_environment(), capture_output=True, text=True, check=False)
     try:
-        return float(done.stdout)
-    except ValueError:
-        raise UserError(f"{checkout}: no training began: {done.stderr.strip()[-300:]}") from None
+        return float(done.stdout.split()[-1])
+    except (ValueError, IndexError):
+        raise UserError(f"{checkout}: the measurement failed: {done.stderr.strip()[-300:]}") from None
 
 
 def _environment() -> Mapping[str, str]:

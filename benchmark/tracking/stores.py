@@ -37,7 +37,7 @@ class Known(NamedTuple):
     """A run of this folder that MLflow has."""
 
     run_id: str
-    key: str  # empty: of a version before 0.4
+    key: str  # empty: of a version up to 0.1
     state: str
 
 

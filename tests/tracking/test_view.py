@@ -13,7 +13,9 @@ from test_mlflow_store import records
 
 from benchmark.records import Store
 from benchmark.tracking import view
-from benchmark.tracking.mlflow_store import boards, rebuild, tracking_uri
+from benchmark.tracking.mlflow_store import rebuild
+from benchmark.tracking.place import Stamp, tracking_uri
+from benchmark.tracking.ui import boards
 
 
 def test_every_experiment_has_a_view_of_columns_that_its_cells_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,24 +29,16 @@ def test_every_experiment_has_a_view_of_columns_that_its_cells_have(tmp_path: Pa
     experiment = client.get_experiment_by_name("toy data")
     assert experiment is not None
     server = "http://127.0.0.1:5000"
-    assert boards(tmp_path, server) == {"toy data": f"{server}/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=leaderboard"}
+    address = f"{server}/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning&viewStateShareKey=leaderboard"
+    assert boards(Stamp(store, tmp_path), server) == {"toy data": address}
     packed = experiment.tags[view.TAG].removeprefix("deflate;")
     state = json.loads(zlib.decompress(base64.b64decode(packed)))
     cells = client.search_runs([experiment.experiment_id], state["searchFilter"], order_by=[f"{state['orderByKey']} DESC"])
     finished = [cell for cell in cells if cell.data.tags["status"] == "finished"]
     assert len(cells) == 3 and len(finished) == 2
     shown = {column.split(".", 1)[1].strip("`") for column in state["selectedColumns"]}
-    measured = {
-        "test/auc",
-        "test/auc_sd",
-        "seeds",
-        "spectral/table/information_abundance",
-        "method",
-        "backbone",
-        "scale",
-        "depth",
-        "status",
-    }
+    measured = {"1 AUC", "1 AUC sd", "method", "backbone", "scale", "depth", "status"}
     assert measured <= shown
     for cell in finished:
         assert measured <= {*cell.data.metrics, *cell.data.tags}
+    assert "| method" in experiment.tags[view.NOTE] and "0.75000" in experiment.tags[view.NOTE]

@@ -156,6 +156,21 @@ def test_a_penalty_without_gradient_keeps_the_factor_zero() -> None:
     assert float(model.penalty.factor) == 0 and doses(model, data, COUNT, AS_IT_IS) == {}
 
 
+@pytest.mark.parametrize("name", ["roblock", "iternorm", "rank_one", "directspec", "vicreg"])
+def test_in_bfloat16_doses_are_the_same_but_for_rounding(name: str) -> None:
+    recipe: Any = {"dropout": 0.0}
+    made = plugins.make("methods", name, {})
+    found = []
+    for forward_pass in (AS_IT_IS, torch.autocast("cpu", torch.bfloat16)):
+        torch.manual_seed(0)
+        model = assemble(made, plugins.make("backbones", "dcnv2", recipe), SCHEMA, 3, WIDTH).train()
+        nn.init.normal_(model.table(), std=0.3, generator=torch.Generator().manual_seed(1))  # type: ignore[arg-type]
+        step(model, rows())
+        found.append(doses(model, rows(), COUNT, forward_pass))
+    assert found[0].keys() == found[1].keys()
+    assert all(found[1][key] == pytest.approx(value, rel=0.1, abs=0.02) for key, value in found[0].items() if key != "penalty")
+
+
 @pytest.mark.parametrize("name", ["roblock", "iternorm", "directspec", "vicreg"])
 def test_measuring_leaves_everything_as_it_was(name: str) -> None:
     model, data = built(name).train(), rows()
