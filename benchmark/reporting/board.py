@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tabulate import tabulate
+from tabulate import MIN_PADDING, tabulate
 
 from benchmark.config import NO_BACKBONE
 from benchmark.reporting import acting
@@ -88,7 +88,7 @@ def _narrowed(members: Sequence[Row], columns: Sequence[Column], width: int, lea
 
 
 def _width(members: Sequence[Row], columns: Sequence[Column]) -> int:
-    heads = (max(map(len, column.heading.split("\n"))) for column in columns)
+    heads = (max(map(len, column.heading.split("\n"))) + MIN_PADDING for column in columns)  # tabulate makes them so wide
     bodies = (max(len(column.text(row)) for row in members) for column in columns)
     return sum(map(max, heads, bodies)) + GAP * (len(columns) - 1)
 
