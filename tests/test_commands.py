@@ -129,7 +129,11 @@ def test_list_shows_every_plugin_with_summary_and_source(capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    "command", ["", "run", "leaderboard", "ui", "list", "prepare", "status", "train", "track", "figures", "power", "speed", "check", "new"]
+    "command",
+    [
+        *("", "run", "leaderboard", "ui", "list", "prepare", "status", "train", "track", "figures", "report", "export", "power", "speed"),
+        *("check", "new"),
+    ],
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:

@@ -91,7 +91,7 @@ def front_of(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 
 def spectra(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     """How many directions each field's table and each layer's batch use, over a Gaussian's: a panel a backbone, scale and depth."""
-    found = [(line, line.fields(), line.layers()) for line in board if line.has_backbone and line.row.rank is not None]
+    found = [(line, line.fields, line.layers) for line in board if line.has_backbone and line.row.rank is not None]
     found = [(line, fields, layers) for line, fields, layers in found if fields or layers]
     if not found:
         return None

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from statistics import fmean
 from typing import Any
@@ -53,11 +54,13 @@ class Line:
         values = self.group.metric(f"spectral/layer{layers[-1]}/batch/effective_rank{self.ratio}") if layers else {}
         return fmean(values.values()) if values else None
 
+    @cached_property
     def fields(self) -> dict[str, float]:
         """Field -> effective rank of its table over that of a Gaussian one of its shape, mean over seeds."""
         names = dict.fromkeys(m[1] for record in self.group.finished for name in record.metrics if (m := FIELD.fullmatch(name)))
         return {name: fmean(self.group.metric(f"spectral/table/{name}/effective_rank_over_gaussian").values()) for name in names}
 
+    @cached_property
     def layers(self) -> dict[int, list[float]]:
         """Layer -> effective rank of the batch there over a Gaussian one's, the same for all layers, of each seed."""
         found = {n: self.group.metric(f"spectral/layer{n}/batch/effective_rank{PLAIN}") for n in self.group.layers}

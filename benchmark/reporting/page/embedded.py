@@ -19,11 +19,13 @@ TOLD = next(column for column in COLUMNS if column.key == "auc")
 
 def embedded(boards: Mapping[str, Sequence[Line]], columns: Sequence[Column], palette: Mapping[str, str]) -> str:
     """For a script element: whatever a name in it holds, it cannot end the element."""
+    texts: dict[str, int] = {}  # what many rows say, once
     data = {
-        "cells": [cell for members in boards.values() for cell in _cells(members, columns, palette)],
+        "cells": [cell for members in boards.values() for cell in _cells(members, columns, palette, texts)],
         "fields": {label: _field_names(members) for label, members in boards.items()},
         "charts": [{"key": c.key, "title": c.title, "spec": c.spec, "height": c.height, "choices": c.choices} for c in charts()],
         "grey": GREY,
+        "texts": list(texts),
     }
     text = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     for character in "&<>\u2028\u2029":
@@ -32,19 +34,24 @@ def embedded(boards: Mapping[str, Sequence[Line]], columns: Sequence[Column], pa
 
 
 def _field_names(members: Sequence[Line]) -> list[str]:
-    return list(dict.fromkeys(name for line in members for name in line.fields()))
+    return list(dict.fromkeys(name for line in members for name in line.fields))
 
 
-def _cells(members: Sequence[Line], columns: Sequence[Column], palette: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What the script knows of a board's rows. Numbers of figures have six digits; those of the board are its text."""
+def _cells(members: Sequence[Line], columns: Sequence[Column], palette: Mapping[str, str], texts: dict[str, int]) -> list[dict[str, Any]]:
+    """What the script knows of a board's rows; ``texts`` takes what they say in words.
+
+    Numbers of figures have five or six digits; those of the board are its text.
+    """
     names = _field_names(members)
-    return [_cell(line, series, names, columns, palette) for line, series in zip(members, content.series(members), strict=True)]
+    return [_cell(line, series, names, columns, palette, texts) for line, series in zip(members, content.series(members), strict=True)]
 
 
-def _cell(line: Line, series: str, names: Sequence[str], columns: Sequence[Column], palette: Mapping[str, str]) -> dict[str, Any]:
-    row, fields = line.row, line.fields()
+def _cell(
+    line: Line, series: str, names: Sequence[str], columns: Sequence[Column], palette: Mapping[str, str], texts: dict[str, int]
+) -> dict[str, Any]:
+    row, fields = line.row, line.fields
     colour = palette.get(row.method, GREY)
-    layers = [(layer, *mean_sd(values)) for layer, values in line.layers().items()]
+    layers = [(layer, *mean_sd(values)) for layer, values in line.layers.items()]
     finished = row.status == "finished"
     return {
         "dataset": row.dataset,
@@ -72,11 +79,16 @@ def _cell(line: Line, series: str, names: Sequence[str], columns: Sequence[Colum
         },
         "layers": [[layer, _rounded(mean), _rounded(sd) or 0] for layer, mean, sd in layers],
         "fields": [_rounded(fields.get(name)) for name in names],
-        "curves": [[seed, [[epoch, _rounded(value)] for epoch, value in points]] for seed, points in line.curves().items()],
+        "curves": [[seed, *_packed(points)] for seed, points in line.curves().items() if points],
         "values": {column.key: _sortable(column, row) for column in columns},
-        "about": content.about(line),
+        "about": [[name, texts.setdefault(text, len(texts))] for name, text in content.about(line)],
         "command": content.command(line),
     }
+
+
+def _packed(points: Sequence[tuple[float, float]]) -> tuple[list[int], list[float]]:
+    """Epochs and values apart, with the digits that a line shows."""
+    return [int(epoch) for epoch, _ in points], [round(value, 5) for _, value in points]
 
 
 def _sortable(column: Column, row: Row) -> Any:

@@ -68,7 +68,7 @@ function open(cell) {
   cell.detail = made("tr", undefined, {class: "detail"});
   const inside = cell.detail.appendChild(made("td", undefined, {colspan: cell.tr.cells.length}));
   const list = inside.appendChild(made("dl"));
-  for (const [name, text] of cell.about) list.append(made("dt", name), made("dd", text));
+  for (const [name, text] of cell.about) list.append(made("dt", name), made("dd", data.texts[text]));
   const charts = inside.appendChild(made("div", undefined, {class: "charts"}));
   inside.append(made("p", "Repeats it (in a shell, in the project’s folder):"), made("pre", cell.command, {tabindex: 0}));
   cell.tr.after(cell.detail);
@@ -92,7 +92,7 @@ const data_of = {
     ...c.fields.map((ratio, i) => ({...named(c), where: data.fields[c.dataset][i], ratio})),
     ...c.layers.map(([layer, ratio]) => ({...named(c), where: `layer ${layer}`, ratio})),
   ].filter(mark => mark.ratio !== null)),
-  curves: cells => cells.flatMap(c => c.curves.flatMap(([seed, points]) => points.map(([epoch, valid]) => ({...named(c), seed, epoch, valid})))),
+  curves: cells => cells.flatMap(c => c.curves.flatMap(([seed, epochs, values]) => values.map((valid, i) => ({...named(c), seed, epoch: epochs[i], valid})))),
 };
 const sizes = values => new Set(values).size;
 
