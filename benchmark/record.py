@@ -15,6 +15,8 @@ from benchmark.packing import Numbers, packed_curve, packed_metrics, unpacked_cu
 from benchmark.values import from_dict, to_dict
 
 Status = Literal["finished", "diverged", "incompatible", "failed"]
+DOSES = "dose/best/"  # metrics: what the mitigation does to the model of the best epoch, by part, each a share of what it acts on
+INERT = 0.01  # a smaller dose is none: the row is its own control
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,16 @@ class Record:
     def headlines(self) -> Iterable[str]:
         """The names of the metrics that boards are made of, and perhaps others: what is known without reading all of the record."""
         return self.metrics.headlines if isinstance(self.metrics, Numbers) else self.metrics
+
+    @property
+    def doses(self) -> dict[str, float]:
+        """Part -> dose at the best epoch; empty where nothing can act, and in records from before doses were measured."""
+        return {name.removeprefix(DOSES): self.metrics[name] for name in self.headlines if name.startswith(DOSES)}
+
+    @property
+    def dose(self) -> float | None:
+        """The largest of ``doses``, 1 where it is more."""
+        return min(max(self.doses.values()), 1.0) if self.doses else None
 
     @property
     def started(self) -> float:

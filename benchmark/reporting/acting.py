@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 from tabulate import tabulate
 
 from benchmark.errors import UserError
-from benchmark.records import Record, Store
+from benchmark.records import INERT, Record, Store
 
 if TYPE_CHECKING:
     from benchmark.reporting.groups import Group
 
-INERT = 0.01  # a smaller dose is none: the row is its own control
-BEST, KNOCK_OUT = "dose/best/", "dose/knockout/"
+KNOCK_OUT = "dose/knockout/"
 AUDIT = "doses.json"  # beside the folder of records: cell key -> dose, measured afterwards, for records from before training measured it
 
 
@@ -27,7 +26,7 @@ def acts(group: Group) -> float | None:
 
     Of records without doses it is what an audit of their folder says of the cell, or, with a rebalancing, the relative change by that.
     """
-    found = [min(max(doses), 1.0) for record in group.finished if (doses := list(_of_record(record, BEST).values()))]
+    found = [dose for record in group.finished if (dose := record.dose) is not None]
     if not found and group.audited is not None:
         return group.audited
     found = found or [dose for record in group.finished if (dose := _by_rebalancing(record)) is not None]
@@ -42,12 +41,12 @@ def inert(group: Group) -> bool:
 
 def doses(group: Group) -> dict[str, float]:
     """Part -> dose at the best epoch, mean over the finished seeds."""
-    return _means([_of_record(record, BEST) for record in group.finished])
+    return _means([record.doses for record in group.finished])
 
 
 def knock_outs(group: Group) -> dict[str, float]:
     """``part/auc``, ``part/logloss``: what they change by without the part, on validation data, mean over the finished seeds."""
-    return _means([_of_record(record, KNOCK_OUT) for record in group.finished])
+    return _means([_knock_outs(record) for record in group.finished])
 
 
 def audited(records: Iterable[Record]) -> Mapping[str, float]:
@@ -89,8 +88,8 @@ def table_of_knock_outs(rows: Sequence[Any], form: str) -> list[str]:
     return ["", words, "", table]
 
 
-def _of_record(record: Record, prefix: str) -> dict[str, float]:
-    return {name.removeprefix(prefix): record.metrics[name] for name in record.headlines if name.startswith(prefix)}
+def _knock_outs(record: Record) -> dict[str, float]:
+    return {name.removeprefix(KNOCK_OUT): record.metrics[name] for name in record.headlines if name.startswith(KNOCK_OUT)}
 
 
 def _means(found: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -44,7 +44,7 @@ def board(label: str, members: Sequence[Row], format: Format, view: View) -> str
     tuned = sorted({row.tuning_trials for row in members})
     heading = f"{label}: {finished} of {len(members)} cells finished, tuning trials per cell: {', '.join(map(str, tuned))}"
     lines = list(dict.fromkeys(remarks(members)))
-    inner = [*_internal_states(members, format), *acting.table_of_knock_outs(members, format)] if view.details else []
+    inner = [*(_internal_states(members, format) if view.details else []), *acting.table_of_knock_outs(members, format)]
     if format == "markdown":
         table = _tabulated(members, _wanted(members, view), format)
         return "\n".join([f"### {heading}", "", table, *([""] if lines else []), *(f"- {line}" for line in lines), *inner])

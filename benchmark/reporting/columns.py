@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark.config import NO_BACKBONE
+from benchmark.records import INERT
 from benchmark.reporting import acting
-from benchmark.reporting.acting import INERT
 from benchmark.reporting.text import difference_text, human, mean_text, text
 from benchmark.reporting.verdicts import in_words
 

@@ -6,12 +6,13 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import fmean
 
 from benchmark.config import CONTROL, DELTA, MAX_SEEDS, NO_BACKBONE, Cell, conditions
 from benchmark.errors import UserError
 from benchmark.metrics.sequential import FIRST_LOOK
 from benchmark.metrics.verdicts import Compared, due, judge
-from benchmark.records import Record
+from benchmark.records import INERT, Record
 from benchmark.search.cell_state import CellState
 
 Board = tuple[str, str]  # data set and its fingerprint: what Holm's rule goes over
@@ -48,10 +49,13 @@ class Looking:
         self.until = until
         self._states = list(states)
         self._auc: dict[str, float | None] = {}  # trial id of a final -> None: tested, but not finished
+        self._dose: dict[str, float] = {}  # trial id of a final -> what its mitigation did, where that is known
 
     def heard(self, record: Record) -> None:
         if record.trial.stage == "final":
             self._auc[record.trial_id] = record.metrics.get("test/auc") if record.status == "finished" else None
+            if record.dose is not None:
+                self._dose[record.trial_id] = record.dose
 
     def look(self, board: Board) -> list[str]:
         """Give the open rows of a board, and their controls, the seeds of their next look; the keys of the cells that now want more."""
@@ -90,7 +94,7 @@ class Looking:
                 continue
             if cell.method == CONTROL:
                 controls[conditions(cell)] = state
-            else:
+            elif not self._inert(state):  # of one that does nothing no number of seeds could tell anything
                 members[conditions(cell)].append(state)
         compared: dict[str, Compared] = {}
         of_row: dict[tuple[str, str], CellState] = {}
@@ -107,6 +111,11 @@ class Looking:
             return None
         tested = {trial.seed: self._auc[trial.trial_id] for trial in state.finals(self.until.max_seeds) if trial.trial_id in self._auc}
         return None if None in tested.values() else {seed: auc for seed, auc in tested.items() if auc is not None}
+
+    def _inert(self, state: CellState) -> bool:
+        """As a board says it (reporting/acting.py)."""
+        found = [self._dose[t.trial_id] for t in state.finals(self.until.max_seeds) if t.trial_id in self._dose]
+        return bool(found) and fmean(found) < INERT
 
 
 CONTROL_ROW = "control"  # no cell's key
