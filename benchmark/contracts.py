@@ -82,6 +82,10 @@ class CTRModel(nn.Module, ABC):
         """How the table is trained."""
         return TableRule()
 
+    def epsilons(self) -> Mapping[nn.Parameter, float]:
+        """Adam's ε of parameters whose gradients may lie below the usual 1e-8: that would hold them still. Empty: of none."""
+        return {}
+
     def diagnostics(self) -> dict[str, float]:
         """Internal state worth a place in the record (gate entropy, deflation strength …), read after an evaluation pass."""
         return {}

@@ -137,6 +137,9 @@ class BlockedInteraction(nn.Module):
             states.append(term)
         return Output(self.plain.logits(self.plain.readout(states)), tuple(states), penalty)
 
+    def epsilons(self) -> dict[nn.Parameter, float]:
+        return {parameter: value for block in self._blocks() for parameter, value in block.router.epsilons().items()}
+
     def curve(self) -> dict[str, float]:
         return self._by_layer(block.curve() for block in self._blocks())
 

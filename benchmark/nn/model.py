@@ -148,6 +148,9 @@ class AssembledModel(CTRModel):
             return output
         return output._replace(penalty=output.penalty + self.penalty(ids, output))
 
+    def epsilons(self) -> Mapping[nn.Parameter, float]:
+        return self._own("epsilons")
+
     def curve(self) -> dict[str, float]:
         return self._own("curve")
 
@@ -173,7 +176,7 @@ class AssembledModel(CTRModel):
         found: dict[str, float] = self._own("diagnostics")
         return found if self.penalty is None else {**found, "criterion": float(self.penalty.value)}
 
-    def _own(self, name: str) -> dict[str, Any]:
+    def _own(self, name: str) -> dict[Any, Any]:
         """What transform and interaction say under this name."""
         return {key: value for part in (self.transform, self.interaction) for key, value in getattr(part, name, dict)().items()}
 

@@ -13,13 +13,17 @@ from benchmark.nn.dose import distance
 from benchmark.nn.rebalance import TINY, before
 from benchmark.ops.routing import decoupled, gates, mixture, routing
 
+EPSILON = 1e-15  # Adam's, of scaled scores: a gradient of 1e-10 is one of theirs
+
 
 class Router(nn.Module):
     """Field-wise multi-head router: head m mixes the mapped components with gates of its own for every row.
 
     scores: "scaled" divides what the gates see of a row's input by its running root mean square, the same in training and evaluation, so
     that the gates do not depend on the embeddings' scale; "raw" is without. Embeddings have an rms of some thousandths to some tenths, and
-    a weight moves by the learning rate a step at most: with "raw" the input hardly reaches the gates.
+    a weight moves by the learning rate a step at most: with "raw" the input hardly reaches the gates. What comes back to them is as small
+    as the components that they mix (in the second layer of xDeepFM products of embeddings, of 1e-4 at the start): below Adam's usual ε,
+    beside which it would not move them. Scaled scores have a smaller one.
     """
 
     preferred: Tensor
@@ -76,6 +80,11 @@ class Router(nn.Module):
         if self.kind == "one_hot":
             return self.preferred.expand(1, x.shape[1], -1, -1)
         return gates(x, self._by_input(leading), self._static(), self.components)
+
+    def epsilons(self) -> dict[nn.Parameter, float]:
+        """See ``CTRModel.epsilons``."""
+        scores = [getattr(self, name) for name in ("static", "by_input") if hasattr(self, name)]
+        return dict.fromkeys(scores, EPSILON) if self.scores == "scaled" else {}
 
     def _static(self) -> Tensor | None:
         """a_n (N, S, K)"""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Never
+from typing import Any, Never
 
 import torch
 from torch.nn import functional
@@ -22,6 +22,7 @@ from benchmark.training.evaluate import NotFinite, score
 from benchmark.training.verify import nan_in_penalty, verify_alone, verify_output
 
 Report = Callable[[Mapping[str, float]], None]
+EPSILON = 1e-8  # of Adam, torch's default, unless a model says otherwise of a parameter
 DIVERGED = 1000.0  # times the logloss of the constant predictor; FinalMLP may start at 20 times and still learn
 
 
@@ -150,8 +151,12 @@ def make_optimizers(model: CTRModel, training: Training) -> list[torch.optim.Opt
     """
     table = model.table()
     own = None if table is None else model.table_rule().optimizer(table, training.learning_rate, training.embedding_l2)
-    rest = [p for p in model.parameters() if p.requires_grad and p is not table]
-    groups = [{"params": rest, "weight_decay": 0.0}] if rest else []
+    epsilons = model.epsilons()
+    by_epsilon: dict[float, list[torch.nn.Parameter]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter is not table:
+            by_epsilon.setdefault(epsilons.get(parameter, EPSILON), []).append(parameter)
+    groups: list[dict[str, Any]] = [{"params": of, "weight_decay": 0.0, "eps": epsilon} for epsilon, of in by_epsilon.items()]
     if table is not None and own is None:
         groups.append({"params": [table], "weight_decay": training.embedding_l2})
     adam = [torch.optim.Adam(groups, lr=training.learning_rate, fused=True)] if groups else []
