@@ -113,6 +113,7 @@ class Store:
         entries: dict[str, Entry] = {}
         faults: dict[str, UserError] = {}
         fresh: list[Row] = []
+        gone = set(rows.keys() - states.keys())
         for name, state in states.items():
             row = rows.get(name)
             if row is not None and row.state == state:
@@ -130,10 +131,12 @@ class Store:
             entries[name] = _entry(made, row)
             if state.is_settled:
                 fresh.append(row)
+            elif name in rows:  # of what it was: its time may be set back
+                gone.add(name)
             if len(fresh) == TOGETHER:
                 self._index.save(fresh, ())
                 fresh = []
-        self._index.save(fresh, rows.keys() - states.keys())
+        self._index.save(fresh, gone)
         return list(entries.values()), faults
 
     def entry(self, record: Record) -> Entry:

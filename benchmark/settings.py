@@ -155,8 +155,15 @@ def recorded(owner: type, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def from_record(owner: type, named: Mapping[str, Any]) -> dict[str, Any]:
-    """The opposite of ``recorded``: what a record does not name was not there when it was made."""
-    return {**{name: formerly for name, (_, formerly) in _later(owner).items()}, **named}
+    """The opposite of ``recorded``: what a record does not name was not there when it was made. A default is not named: the same data has
+    one folder, whoever asks for it.
+    """
+    found = dict(named)
+    for name, (default, formerly) in _later(owner).items():
+        value = found.pop(name, formerly)
+        if value != default:
+            found[name] = value
+    return found
 
 
 def _later(owner: type) -> dict[str, tuple[Any, Any]]:

@@ -55,13 +55,13 @@ def expected_auc(scores: Tensor, probabilities: Tensor) -> float:
     _, sizes = torch.unique_consecutive(ordered, return_counts=True)
     ends = sizes.cumsum(0) - 1  # last row of each run of equal scores
     positive, negative = (_in_runs(part[order], ends) for part in (p, 1 - p))
-    below = negative.cumsum(0) - negative
-    same_row = float((p * (1 - p)).sum())
-    above = float((positive * (below + negative / 2)).sum()) - same_row / 2
-    pairs = float(p.sum()) * float((1 - p).sum()) - same_row
+    ahead, behind = (part.cumsum(0) - part for part in (negative, positive))
+    # As the difference from a half: 0 to the last bit where all scores are equal. A row with itself is always a tie, and leaves it alone.
+    excess = float((positive * ahead - negative * behind).sum())
+    pairs = float(p.sum()) * float((1 - p).sum()) - float((p * (1 - p)).sum())
     if pairs <= 0:
         raise ValueError("AUC needs both classes: no pair of rows can have a positive and a negative label")
-    return above / pairs
+    return 0.5 + excess / (2 * pairs)
 
 
 def expected_logloss(logits: Tensor, probabilities: Tensor) -> float:

@@ -86,13 +86,14 @@ def test_roblock_with_dcnv2(residual: str) -> None:
         turn = (np.eye(width) - skew) @ np.linalg.inv(np.eye(width) + skew)
         static, maps = array(block.router.static), array(block.router.maps)
         weight = array(block.router.by_input).reshape(rows, width, sets, components)
+        rms = np.sqrt(array(block.router.square))
         e = np.zeros((count, sets, rows, size))
         for i in range(count):
             for n in range(rows):
                 balanced = x[i, n] - deflation[n] * (x[i, n] @ direction[n]) * direction[n]
                 z = (balanced @ turn).reshape(components, size)
                 for m in range(sets):
-                    scores = static[n, m] + np.einsum("d,dk->k", balanced, weight[n, :, m])
+                    scores = static[n, m] + np.einsum("d,dk->k", balanced / rms[n], weight[n, :, m])
                     gates = np.exp(scores) / np.exp(scores).sum()
                     e[i, m, n] = sum(gates[k] * z[k] @ maps[m, k * size : (k + 1) * size] for k in range(components))
         e0 = e if e0 is None else e0
