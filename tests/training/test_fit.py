@@ -20,7 +20,7 @@ from benchmark.faults import ContractError
 from benchmark.method import assemble
 from benchmark.schema import Field, Schema
 from benchmark.training.evaluate import NotFinite, score
-from benchmark.training.fit import Diverged, Fitted, fit
+from benchmark.training.fit import Diverged, Fitted, fit, make_optimizers
 
 SCHEMA = Schema((Field("a", 12), Field("b", 40)), 0.4)
 CPU = torch.device("cpu")
@@ -263,3 +263,20 @@ def test_a_score_that_depends_on_its_batch_is_named(fold: Fold) -> None:
 
     with pytest.raises(ContractError, match=r"evaluation leaks the batch: a sample's logit is \S+ in a batch of 64 and \S+ alone"):
         fitted(Leaking(), fold, SMALL)
+
+
+def test_a_gradient_below_adams_epsilon_moves_the_gates_and_nothing_else() -> None:
+    """Adam's first step is η·g/(|g| + ε): of 1e-11 the whole rate with the gates' ε, a thousandth of it with the usual one."""
+    torch.manual_seed(0)
+    recipe = plugins.make("backbones", "dcnv2", {"depth": 2, "hidden": [16]})
+    built = assemble(plugins.make("methods", "roblock", {}), recipe, SCHEMA, 2, 4)
+    before = {name: parameter.detach().clone() for name, parameter in built.named_parameters()}
+    for parameter in built.parameters():
+        parameter.grad = torch.full_like(parameter, 1e-11)
+    for optimizer in make_optimizers(built, replace(SMALL, learning_rate=0.01)):
+        optimizer.step()
+    moved = {name: float((parameter.detach() - before[name]).abs().mean()) for name, parameter in built.named_parameters()}
+    gates = {name for name in moved if name.endswith(("router.static", "router.by_input"))}
+    assert len(gates) == 4
+    for name, step in moved.items():
+        assert step == pytest.approx(0.01 if name in gates else 1e-5, rel=0.02), name
