@@ -8,7 +8,7 @@ run: .venv/ready
 	$(BIN)/python -m benchmark run quick
 
 # In two processes at once: the tests of the rooms beside those of whole runs and commands, which mostly wait for processes and Ray.
-RUNS := tests/search $(wildcard tests/test_*.py)
+RUNS := tests/search tests/speed $(wildcard tests/test_*.py)
 ROOMS := $(filter-out $(RUNS) tests/__pycache__, $(patsubst %/,%,$(wildcard tests/*/)))
 
 test: .venv/ready

@@ -58,7 +58,7 @@ class DecayByInterval(TableRule):
         step, rows = adam_step(table, optimizer), optimizer.rows
         if step is None:
             return None
-        decay = (1 - optimizer.kept).unsqueeze(1) * table.detach()[rows]
+        decay = (1 - optimizer.kept).unsqueeze(1) * table[rows]
         return float(decay.norm() / step[rows].norm())
 
 

@@ -23,7 +23,7 @@ from benchmark.__main__ import main
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PACKED = {"benchmark": "benchmark", "methods": "benchmark/_builtin/methods", "datasets": "benchmark/_builtin/datasets"}
-FEW_ROWS = "\nrows = 2000\n"  # in the suite's last table, that of synthetic's options
+FEW_ROWS = "\n[options.datasets.synthetic]\nrows = 2000\n"
 
 
 def executed(command: list[str | Path], folder: Path) -> str:
@@ -101,7 +101,9 @@ def test_the_wheel_runs_where_there_is_no_checkout(
 
     quick = (packages / "benchmark" / "suites" / "quick.toml").read_text(encoding="utf-8")
     (tmp_path / "short.toml").write_text(quick.replace("epochs = 6", "epochs = 1") + FEW_ROWS)
-    shown = executed([*benchmark, "run", "short.toml", "--backbones", "dcnv2", "--scales", "1", "--no-track"], tmp_path)
+    shown = executed(
+        [*benchmark, "run", "short.toml", "--backbones", "dcnv2", "--scales", "1", "--no-track", "--executor", "local"], tmp_path
+    )
     assert "synthetic: 5 of 5 cells finished" in shown and "training.epochs=1" in shown
     assert {path.name for path in tmp_path.iterdir()} == {"short.toml", "results", ".cache"}
     records = [json.loads(path.read_text(encoding="utf-8")) for path in (tmp_path / "results" / "records").iterdir()]

@@ -112,7 +112,8 @@ def fit(
             }
         )
         report(curve[-1])
-        by_rule = None if table is None else rule.dose(table, optimizers[-1])
+        with torch.no_grad():
+            by_rule = None if table is None else rule.dose(table, optimizers[-1])
         if epoch == 1:
             measured |= _at("first", by_rule, _doses(model, fold.train, training))
         if valid["auc"] > best["auc"]:
