@@ -63,7 +63,10 @@ class TableRule:
         """Before each forward pass. ids: (B, F) global ids"""
 
     def dose(self, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> float | None:
-        """After an epoch, without gradients: what the rule did to the table, as a share of what training did, or of the table. None: it cannot be said."""
+        """After an epoch, without gradients: what the rule did to the table, as a share of what training did, or of the table.
+
+        None: it cannot be said.
+        """
         return None
 
 
