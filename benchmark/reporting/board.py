@@ -30,12 +30,14 @@ class View:
     columns: keys of ``COLUMNS``, shown in this order whatever the width; none given: those that say something
     grouped: a block a backbone, scale and depth, instead of columns that say so; on a narrow terminal it comes to that by itself
     details: also what models say of themselves
+    first:   so many rows of the table only, a line saying so; None: all
     """
 
     width: int | None = None
     columns: tuple[str, ...] = ()
     grouped: bool = False
     details: bool = False
+    first: int | None = None
 
 
 def board(label: str, members: Sequence[Row], format: Format, view: View) -> str:
@@ -44,11 +46,14 @@ def board(label: str, members: Sequence[Row], format: Format, view: View) -> str
     tuned = sorted({row.tuning_trials for row in members})
     heading = f"{label}: {finished} of {len(members)} cells finished, tuning trials per cell: {', '.join(map(str, tuned))}"
     lines = list(dict.fromkeys(remarks(members)))
+    shown = members[: view.first]
+    if len(shown) < len(members):
+        lines.insert(0, f"{len(members) - len(shown)} more rows are not shown here")
     inner = [*(_internal_states(members, format) if view.details else []), *acting.table_of_knock_outs(members, format)]
     if format == "markdown":
-        table = _tabulated(members, _wanted(members, view), format)
+        table = _tabulated(shown, _wanted(members, view), format)
         return "\n".join([f"### {heading}", "", table, *([""] if lines else []), *(f"- {line}" for line in lines), *inner])
-    table = _fitting(members, view)
+    table = _fitting(shown, view)
     return "\n".join([*folded([heading], view), "", table, *([""] if lines else []), *folded(lines, view), *inner])
 
 

@@ -16,6 +16,7 @@ from statistics import fmean
 from benchmark.config import NO_BACKBONE, Cell, Trial
 from benchmark.records import Entry, Store
 from benchmark.reporting import acting
+from benchmark.reporting.board import View as BoardView
 from benchmark.reporting.groups import Group
 from benchmark.reporting.leaderboard import Row as BoardRow
 from benchmark.reporting.leaderboard import render, rows_and_groups
@@ -254,9 +255,7 @@ def repeat(group: Group) -> str:
 
 def experiment_note(rows: Sequence[BoardRow]) -> str:
     """Markdown: the head of the board, and what must be said about it."""
-    best = sorted(rows, key=lambda row: (row.rank is None, row.rank))[:SHOWN]
-    left = len(rows) - len(best)
-    return "\n\n".join([render(best, "markdown"), *([f"{left} more rows below."] if left else [])])[: 3 * LONGEST_VALUE]
+    return render(rows, "markdown", BoardView(first=SHOWN))[: 3 * LONGEST_VALUE]
 
 
 def _flag(value: object) -> str:

@@ -110,3 +110,10 @@ def test_csv_is_the_boards(records: list[Record]) -> None:
         export(made(), "latex", "tox")
     with pytest.raises(UserError, match="no final training"):
         export([record(stage="tune")], "csv")
+
+
+def test_a_board_of_its_first_rows_counts_all_of_them(records: list[Record]) -> None:
+    """As an experiment's description in MLflow has it, which is cut off at some length."""
+    whole, few = (render(rows(records), "markdown", view) for view in (View(), View(first=3)))
+    assert whole.splitlines()[0] == few.splitlines()[0] and "44 of 44 cells" in few
+    assert "- 41 more rows are not shown here" in few and sum(line.startswith("|") for line in few.splitlines()) == 3 + 2
