@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from scipy import special
+
+Name = TypeVar("Name", str, tuple[str, str])
 
 
 class Difference(NamedTuple):
@@ -116,9 +118,14 @@ def wilcoxon_holm(scores: Sequence[Mapping[str, float]], control: str) -> dict[s
     for method in others:
         differences = [cell[method] - cell[control] for cell in scores]
         raw[method] = float(stats.wilcoxon(differences, zero_method="zsplit").pvalue) if any(differences) else 1.0
-    adjusted: dict[str, float] = {}
+    return holm(raw)
+
+
+def holm(p: Mapping[Name, float]) -> dict[Name, float]:
+    """p adjusted by Holm's step-down rule (Scand. J. Stat. 1979)."""
+    adjusted: dict[Name, float] = {}
     largest = 0.0
-    for position, method in enumerate(sorted(others, key=lambda name: raw[name])):
-        largest = max(largest, min(1.0, (len(others) - position) * raw[method]))
-        adjusted[method] = largest
+    for position, key in enumerate(sorted(p, key=lambda k: p[k])):
+        largest = max(largest, min(1.0, (len(p) - position) * p[key]))
+        adjusted[key] = largest
     return adjusted

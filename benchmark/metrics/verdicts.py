@@ -11,6 +11,7 @@ from scipy import stats
 
 from benchmark.metrics.power import seeds_to_equate, seeds_to_tell
 from benchmark.metrics.sequential import looks, sequential_p
+from benchmark.metrics.statistics import holm
 
 Verdict = Literal["above", "below", "equal", "undecided"]
 Values = Mapping[int, float]  # seed -> value
@@ -91,16 +92,6 @@ def unequal_noise(values: Mapping[str, Values]) -> float:
     table = np.array(sorted(distinct))
     rest = table - table.mean(0)
     return float(stats.bartlett(*rest).pvalue) if (rest.std(1) > 1e-12).all() else 1.0
-
-
-def holm(p: Mapping[Key, float]) -> dict[Key, float]:
-    """p adjusted by Holm's step-down rule (Scand. J. Stat. 1979)."""
-    adjusted: dict[Key, float] = {}
-    largest = 0.0
-    for position, key in enumerate(sorted(p, key=lambda k: p[k])):
-        largest = max(largest, min(1.0, (len(p) - position) * p[key]))
-        adjusted[key] = largest
-    return adjusted
 
 
 def t_tests(difference: float, se: float, df: int, delta: float) -> _Test:
