@@ -177,9 +177,10 @@ def parser() -> Parser:
         "\nscale: how the cost grows with scale, depth, batch, table, rows and sets; a table and a figure."
         "\ndata:  encoding a made-up table like Criteo's, beside FuxiCTR's preprocessing; opening it; batches."
         "\nrecords: board, MLflow's store and the start of a run where thousands of trials are recorded; beside another checkout."
-        "\nstream: training on rows that are drawn meanwhile (data set teacher), in turns with training on prepared ones.",
+        "\nstream: training on rows that are drawn meanwhile (data set teacher), in turns with training on prepared ones."
+        "\ngpu:   steps at Criteo's shape, an epoch of 33 million rows, evaluation, on a GPU; one JSON file. On a CPU with tiny sizes.",
     )
-    speed.add_argument("what", choices=("peers", "step", "methods", "scale", "data", "records", "stream"))
+    speed.add_argument("what", choices=("peers", "step", "methods", "scale", "data", "records", "stream", "gpu"))
     speed.add_argument(
         "--backbones",
         nargs="+",
@@ -205,7 +206,9 @@ def parser() -> Parser:
     speed.add_argument("--no-peers", action="store_true", help="data: without FuxiCTR, whose environment takes minutes to set up")
     speed.add_argument("--count", type=int, metavar="N", help="records: how many (default 2000)")
     speed.add_argument("--against", type=Path, metavar="DIR", help="records: another checkout of this project, measured on the same ones")
-    speed.add_argument("--out", type=Path, metavar="DIR", help="scale: where the PNG files go (default results/figures)")
+    speed.add_argument(
+        "--out", type=Path, metavar="PATH", help="scale: folder of the PNG files (default results/figures); gpu: the file (gpu.json)"
+    )
     _device(speed)
 
     check = command(

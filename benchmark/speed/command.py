@@ -22,7 +22,7 @@ SPEED_ONLY = {
     "compile": ("step",),
     "scale": ("step", "methods", "scale", "stream"),
     "precision": ("step", "methods", "scale", "stream"),
-    "out": ("scale",),
+    "out": ("scale", "gpu"),
     "rows": ("data",),
     "no_peers": ("data",),
     "count": ("records",),
@@ -43,6 +43,11 @@ def speed(parsed: argparse.Namespace) -> None:
         from benchmark.speed.records import measure as measure_records
 
         print(measure_records(parsed.count or 2000, parsed.against))
+        return
+    if parsed.what == "gpu":
+        from benchmark.speed.gpu import measure as measure_gpu
+
+        print(measure_gpu(choose_device(parsed.device), parsed.out or Path("gpu.json")))
         return
     if parsed.what == "data":
         from benchmark.speed.data import measure

@@ -56,16 +56,16 @@ class Ours:
         keep_freed_memory()
         self.name, self._work, self._without = name, workload, without
         torch.manual_seed(0)
-        self._training = Training(batch_size=workload.batch, precision=workload.precision)
+        self.training = Training(batch_size=workload.batch, precision=workload.precision)
         self.model = (build(workload) if model is None else model).to(device)
         if isinstance(self.model, AssembledModel) and self.model.penalty is not None:
             self.model.penalty.step = CALIBRATION + 1  # a step like most: the first ones measure the penalty's gradient
         table = self.model.table()
         if table is not None:
-            torch.nn.init.normal_(table, std=self._training.embedding_std)
+            torch.nn.init.normal_(table, std=self.training.embedding_std)
         offsets = np.cumsum([0, *workload.cardinalities[:-1]])
         self._rows = Rows(workload.ids, workload.labels, offsets, device, resident=True) if rows is None else rows
-        self._optimizers = make_optimizers(self.model, self._training)
+        self.optimizers = make_optimizers(self.model, self.training)
         self._generator = torch.Generator(device).manual_seed(0)
         self._step: CTRModel | None = None
 
@@ -78,9 +78,7 @@ class Ours:
         torch.set_num_threads(self._work.threads)
         with dispatch.switched_off(self._without), tqdm(disable=True) as bar:
             started = time.perf_counter()
-            train_epoch(
-                self.model if self._step is None else self._step, self._optimizers, self._rows, self._training, self._generator, bar
-            )
+            train_epoch(self.model if self._step is None else self._step, self.optimizers, self._rows, self.training, self._generator, bar)
             return time.perf_counter() - started
 
     def close(self) -> None:
