@@ -49,7 +49,9 @@ def mixture(gates: Tensor, z: Tensor, maps: Tensor | None) -> Tensor:
     if maps is None:
         return torch.einsum("bnmk,bnke->bmne", gates.expand(len(z), -1, -1, -1), z)
     gated = (gates.unsqueeze(4) * z.unsqueeze(2)).flatten(3)  # (B, N, S, D)
-    return torch.einsum("bnmi,mie->bmne", gated, maps)
+    # The maps once for each row: the gradient of one map is then N sums over B samples instead of one over B·N, which a GPU would leave
+    # to a handful of its processors.
+    return torch.einsum("bnmi,nmie->bmne", gated, maps.expand(gated.shape[1], -1, -1, -1))
 
 
 def _by_row(x: Tensor, matrix: Tensor) -> Tensor:

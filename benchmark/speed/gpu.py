@@ -68,6 +68,7 @@ def measure(device: torch.device, out: Path, sizes: Sizes | None = None, said: C
         "step": [],
         "graph": [],
     }
+    _write(out, found)
     for name, what, part in _parts(device, sizes):
         try:
             result: Any = part()
@@ -78,12 +79,16 @@ def measure(device: torch.device, out: Path, sizes: Sizes | None = None, said: C
         else:
             found[name] = result
         found["seconds"] = time.perf_counter() - started
-        try:
-            out.write_text(json.dumps(found, indent=1), encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"speed gpu: {out} cannot be written: {error}; name another file with --out") from None
+        _write(out, found)
         said(f"{found['seconds']:5.0f} s  {name}: {result}")
     return tables(found)
+
+
+def _write(out: Path, found: dict[str, Any]) -> None:
+    try:
+        out.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"speed gpu: {out} cannot be written: {error}; name another file with --out") from None
 
 
 def tables(found: dict[str, Any]) -> str:
@@ -118,7 +123,7 @@ def _parts(device: torch.device, sizes: Sizes) -> Iterator[tuple[str, dict[str, 
     yield "epoch", {}, lambda: _epoch(first, device, sizes)
     yield "evaluation", {}, lambda: _evaluation(first, device, sizes)
     if device.type == "cuda":  # last: what cannot be captured may leave the device in a state in which nothing after it can
-        for workload in workloads:
+        for workload in sorted(workloads, key=lambda one: one.method == "roblock"):
             if workload.precision == "tf32":
                 yield "graph", _named(workload), _graph(workload, device, sizes)
 
