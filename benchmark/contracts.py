@@ -70,6 +70,15 @@ class TableRule:
         return None
 
 
+class Adam(NamedTuple):
+    """How Adam treats a parameter. ``epsilon``: beside gradients below it, it would hold them still. ``rate``: times the training's
+    learning rate.
+    """
+
+    epsilon: float = 1e-8
+    rate: float = 1.0
+
+
 class CTRModel(nn.Module, ABC):
     """A click-through-rate model over global ids: 0 … ``Schema.ids`` − 1, field after field."""
 
@@ -85,8 +94,8 @@ class CTRModel(nn.Module, ABC):
         """How the table is trained."""
         return TableRule()
 
-    def epsilons(self) -> Mapping[nn.Parameter, float]:
-        """Adam's ε of parameters whose gradients may lie below the usual 1e-8: that would hold them still. Empty: of none."""
+    def adam(self) -> Mapping[nn.Parameter, Adam]:
+        """What Adam does otherwise to some parameters, not the table. Empty: to none."""
         return {}
 
     def diagnostics(self) -> dict[str, float]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
+from benchmark.contracts import Adam as Adam
 from benchmark.contracts import Backbone as Backbone
 from benchmark.contracts import CTRModel as CTRModel
 from benchmark.contracts import Layout as Layout

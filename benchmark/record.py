@@ -16,6 +16,7 @@ from benchmark.values import from_dict, to_dict
 
 Status = Literal["finished", "diverged", "incompatible", "failed"]
 DOSES = "dose/best/"  # metrics: what the mitigation does to the model of the best epoch, by part, each a share of what it acts on
+LOGITS = "logits"  # the dose that counts where it was measured: that of a model with knock-outs (training/doses.py)
 INERT = 0.01  # a smaller dose is none: the row is its own control
 
 
@@ -53,8 +54,8 @@ class Record:
 
     @property
     def dose(self) -> float | None:
-        """The largest of ``doses``, 1 where it is more."""
-        return min(max(self.doses.values()), 1.0) if self.doses else None
+        """What all parts together do to the logits where that was measured, else the largest of ``doses``; 1 where it is more."""
+        return min(self.doses.get(LOGITS, max(self.doses.values())), 1.0) if self.doses else None
 
     @property
     def started(self) -> float:

@@ -26,7 +26,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
-from benchmark.method import CTRModel, Method, Output, Parts, UserError, no_penalty, setting, tuned
+from benchmark.method import Adam, CTRModel, Method, Output, Parts, UserError, no_penalty, setting, tuned
 from benchmark.nn.block import Block
 from benchmark.nn.decoupler import Decoupler
 from benchmark.nn.dose import with_attributes
@@ -45,10 +45,11 @@ class RoBlock(Method):
     # The ablations, docs/mathematics.md §2.6: run them by name, "roblock:no_hsic", or all with "roblock:all".
     presets: ClassVar = {
         # The defaults of version 0.1 (docs/roblock.md): gates that start 5.1 apart and see the input as small as it is, and do not move.
-        "resting_gates": {"gate_sharpness": 4.0, "gate_scores": "raw"},
+        "resting_gates": {"gate_sharpness": 4.0, "gate_scores": "raw", "gate_rate": 1.0, "first_state": "table"},
         "no_rebalancing": {"strength": 0.0},
         "no_hsic": {"hsic_weight": 0.0},
         "no_decoupler": {"decoupler": "identity"},  # and with it no HSIC: there is no basis to turn
+        "table_readout": {"first_state": "table"},
         "no_regeneration": {"gates": "one_hot", "maps": "identity"},
         "first_layer_only": {"blocks": "first"},
         "linear_hsic": {"hsic_kernel": "linear"},
@@ -63,6 +64,9 @@ class RoBlock(Method):
     # have such a term; "always": with the others too. FinalMLP's and xDeepFM's layers then add up activations that have no identity
     # path in their papers: validation AUC on synthetic fell by .025 (FinalMLP, scale 1) and .003 (xDeepFM, scale 4), one seed.
     block_residual: Literal["backbone", "always", "never"] = setting("backbone", help="whether y + x, the path not rebalanced, goes on")
+    # What a readout of the embedding itself sees, the DNN beside xDeepFM's CIN and DCNv2's cross layers. With "table" such a readout goes
+    # past all blocks: where a model comes to live by its DNN alone, as xDeepFM does on flights, nothing of RoBlock then acts.
+    first_state: Literal["sets", "table"] = setting("sets", help="what a readout of state 0 sees: the first block's sets, or the table's")
     # spectrum rebalancing
     strength: float = tuned(0.5, low=0.0, high=1.0, step=0.25, at_least=0, at_most=1, help="ε of the rebalancing; 0: off")
     deflation: Literal["adaptive", "fixed"] = setting("adaptive")
@@ -84,6 +88,7 @@ class RoBlock(Method):
     # softmax passes on so little gradient that gates rest there.
     gate_sharpness: float = setting(0.5, help="log-odds of a head's own component at the start")
     gate_scores: Literal["scaled", "raw"] = setting("scaled", help="scaled: gates see a row's input over its running root mean square")
+    gate_rate: float = setting(10.0, above=0, help="times the learning rate, of the gates' scores")
     maps: Literal["learned", "identity"] = setting("learned", help="U_{m,k}")
     # With "identity" every U_{m,k} starts as (the upper left of) the identity, so that RoBlock starts next to multi-embedding and has to
     # learn what it does otherwise; "orthogonal" starts at random orthogonal matrices. docs/roblock.md
@@ -100,24 +105,36 @@ class RoBlock(Method):
         shapes = parts.backbone.shapes(layout)[: 1 if self.blocks == "first" else -1]
         blocks = [self._block(rows, layout.sets, d, components) for rows, d in shapes]
         residual = self.block_residual == "always" or (self.block_residual == "backbone" and parts.backbone.residual)
-        return parts.model(sets=self.sets, interaction=BlockedInteraction(blocks, parts.interaction(self.sets), residual))
+        interaction = BlockedInteraction(blocks, parts.interaction(self.sets), residual, self.first_state == "sets")
+        return parts.model(sets=self.sets, interaction=interaction)
 
     def _block(self, rows: int, sets: int, dimension: int, components: int) -> Block:
         width, only_basis = sets * dimension, self.hsic_gradient == "basis"
         return Block(
             RankOneRebalance(rows, width, self.strength, self.deflation, self.direction, self.power_steps),
             Decoupler(width, components, self.decoupler, self.hsic_weight, self.hsic_kernel, self.hsic_samples, self.hsic_rows, only_basis),
-            Router(rows, sets, dimension, components, self.gates, self.gate_sharpness, self.maps, self.map_start, self.gate_scores),
+            Router(
+                rows,
+                sets,
+                dimension,
+                components,
+                self.gates,
+                self.gate_sharpness,
+                self.maps,
+                self.map_start,
+                self.gate_scores,
+                self.gate_rate,
+            ),
         )
 
 
 class BlockedInteraction(nn.Module):
     """The backbone's layers, each behind its block. States are the representations between blocks, x_l, with the width divided into the
-    sets' columns."""
+    sets' columns. ``sets_first``: a readout of state 0 sees the first block's sets in its place."""
 
-    def __init__(self, blocks: Sequence[Block], plain: Interaction, block_residual: bool) -> None:
+    def __init__(self, blocks: Sequence[Block], plain: Interaction, block_residual: bool, sets_first: bool) -> None:
         super().__init__()
-        self.blocks, self.plain, self.block_residual = nn.ModuleList(blocks), plain, block_residual
+        self.blocks, self.plain, self.block_residual, self.sets_first = nn.ModuleList(blocks), plain, block_residual, sets_first
 
     def forward(self, x: Tensor) -> Output:
         """x: (B, S, F, d)"""
@@ -135,10 +152,11 @@ class BlockedInteraction(nn.Module):
             elif self.plain.residual:
                 term = term + sets
             states.append(term)
-        return Output(self.plain.logits(self.plain.readout(states)), tuple(states), penalty)
+        seen = [x0, *states[1:]] if self.sets_first and x0 is not None else states
+        return Output(self.plain.logits(self.plain.readout(seen)), tuple(states), penalty)
 
-    def epsilons(self) -> dict[nn.Parameter, float]:
-        return {parameter: value for block in self._blocks() for parameter, value in block.router.epsilons().items()}
+    def adam(self) -> dict[nn.Parameter, Adam]:
+        return {parameter: rule for block in self._blocks() for parameter, rule in block.router.adam().items()}
 
     def curve(self) -> dict[str, float]:
         return self._by_layer(block.curve() for block in self._blocks())

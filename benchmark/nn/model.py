@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, CTRModel, Layout, Output, TableRule, no_penalty
+from benchmark.contracts import Adam, Backbone, CTRModel, Layout, Output, TableRule, no_penalty
 from benchmark.faults import ContractError, place_of
 from benchmark.nn.dose import change, with_attributes
 from benchmark.nn.embedding import mean_of_sets, split
@@ -148,8 +148,8 @@ class AssembledModel(CTRModel):
             return output
         return output._replace(penalty=output.penalty + self.penalty(ids, output))
 
-    def epsilons(self) -> Mapping[nn.Parameter, float]:
-        return self._own("epsilons")
+    def adam(self) -> Mapping[nn.Parameter, Adam]:
+        return self._own("adam")
 
     def curve(self) -> dict[str, float]:
         return self._own("curve")

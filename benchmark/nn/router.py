@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmark.contracts import Adam
 from benchmark.nn.dose import distance
 from benchmark.nn.rebalance import TINY, before
 from benchmark.ops.routing import decoupled, gates, mixture, routing
@@ -24,6 +25,9 @@ class Router(nn.Module):
     a weight moves by the learning rate a step at most: with "raw" the input hardly reaches the gates. What comes back to them is as small
     as the components that they mix (in the second layer of xDeepFM products of embeddings, of 1e-4 at the start): below Adam's usual ε,
     beside which it would not move them. Scaled scores have a smaller one.
+
+    rate: times the learning rate, of the scores' parameters. Adam moves a parameter by about the learning rate a step, whatever its
+    gradient: in the few hundred steps of a short training at .001 a score would not get further than some tenths.
     """
 
     preferred: Tensor
@@ -42,11 +46,13 @@ class Router(nn.Module):
         maps: Literal["learned", "identity"],
         start: Literal["identity", "orthogonal"],
         scores: Literal["scaled", "raw"] = "scaled",
+        rate: float = 1.0,
         momentum: float = 0.1,
     ) -> None:
         super().__init__()
         width = sets * dimension
         self.sets, self.components, self.kind, self.scores, self.momentum = sets, components, gates, scores, momentum
+        self.rate = rate
         preferred = functional.one_hot(torch.arange(sets) % components, components).float()  # head m starts with component m mod K
         begin_scores = torch.zeros_like(preferred)
         if gates in ("full", "static"):
@@ -81,10 +87,10 @@ class Router(nn.Module):
             return self.preferred.expand(1, x.shape[1], -1, -1)
         return gates(x, self._by_input(leading), self._static(), self.components)
 
-    def epsilons(self) -> dict[nn.Parameter, float]:
-        """See ``CTRModel.epsilons``."""
+    def adam(self) -> dict[nn.Parameter, Adam]:
+        """See ``CTRModel.adam``."""
         scores = [getattr(self, name) for name in ("static", "by_input") if hasattr(self, name)]
-        return dict.fromkeys(scores, EPSILON) if self.scores == "scaled" else {}
+        return dict.fromkeys(scores, Adam(EPSILON if self.scores == "scaled" else Adam().epsilon, self.rate))
 
     def _static(self) -> Tensor | None:
         """a_n (N, S, K)"""

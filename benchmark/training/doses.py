@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import islice
 from statistics import fmean
 from typing import Any
@@ -15,7 +15,7 @@ from torch.nn import functional
 from benchmark.contracts import CTRModel
 from benchmark.data.batches import Rows, TrainingRows
 from benchmark.nn.model import AssembledModel
-from benchmark.training.evaluate import score
+from benchmark.training.evaluate import measured, score, scores
 
 BATCHES = 2  # of training, on which doses are measured
 KNOCK_OUT_ROWS = 1 << 17  # of the validation part at most
@@ -99,14 +99,31 @@ def _undisturbed(model: CTRModel, device: torch.device) -> Iterator[None]:
 
 
 def knock_outs(model: CTRModel, valid: Rows) -> dict[str, float]:
-    """``part/auc`` and ``part/logloss``: what they change by where a part of the trained model is put back to its neutral form, on the
-    first KNOCK_OUT_ROWS validation rows. Raises NotFinite.
+    """What is left of a trained model where a part of it is put back to its neutral form, on the first KNOCK_OUT_ROWS validation rows.
+
+    knockout/part/auc, knockout/part/logloss   what they change by
+    best/logits                                with all parts of the interaction neutral at once: the change of the logits over their
+                                               spread, a standard deviation each. What parts do inside a model is nothing where the
+                                               logits do not see it. Not of a transform, which may have another form in evaluation
+
+    Raises NotFinite.
     """
-    whole: dict[str, float] = {}
+    parts = model.knock_outs()
+    if not parts:
+        return {}
+    logits, labels = scores(model, valid, KNOCK_OUT_ROWS)
+    whole = measured(valid, logits, labels)
     found: dict[str, float] = {}
-    for part, without in model.knock_outs().items():
-        whole = whole or score(model, valid, KNOCK_OUT_ROWS)
+    for part, without in parts.items():
         with without:
             changed = score(model, valid, KNOCK_OUT_ROWS)
-        found |= {f"{part}/{name}": changed[name] - whole[name] for name in whole}
-    return found
+        found |= {f"knockout/{part}/{name}": changed[name] - whole[name] for name in whole}
+    if not parts.keys() - {"transform"}:
+        return found
+    with ExitStack() as stack:
+        for part, without in model.knock_outs().items():
+            if part != "transform":
+                stack.enter_context(without)
+        neutral, _ = scores(model, valid, KNOCK_OUT_ROWS)
+    spread = logits.double().std().clamp_min(torch.finfo(torch.float64).tiny)
+    return found | {"best/logits": float((logits.double() - neutral.double()).std() / spread)}

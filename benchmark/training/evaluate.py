@@ -32,10 +32,10 @@ def score(model: CTRModel, rows: Rows, at_most: int | None = None) -> dict[str, 
 
     Raises NotFinite.
     """
-    return _measured(rows, *scores(model, rows, at_most))
+    return measured(rows, *scores(model, rows, at_most))
 
 
-def _measured(rows: Rows, logits: Tensor, labels: Tensor) -> dict[str, float]:
+def measured(rows: Rows, logits: Tensor, labels: Tensor) -> dict[str, float]:
     if rows.probabilities is None:
         return {"auc": auc(logits, labels), "logloss": logloss(logits, labels)}
     known = rows.probabilities[: len(logits)]
@@ -53,7 +53,7 @@ def score_test(model: CTRModel, rows: Rows, unseen: NDArray[np.bool_] | None) ->
     unseen: (n,) those rows, or None. Raises NotFinite.
     """
     logits, labels = scores(model, rows)
-    found = _measured(rows, logits, labels)
+    found = measured(rows, logits, labels)
     if unseen is None:
         return found, ()
     chosen = torch.from_numpy(unseen).to(labels.device)

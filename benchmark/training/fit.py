@@ -14,7 +14,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from benchmark.config import Training
-from benchmark.contracts import CTRModel
+from benchmark.contracts import Adam, CTRModel
 from benchmark.data.batches import TrainingRows
 from benchmark.data.store import Fold
 from benchmark.training.doses import calibrate, doses
@@ -22,7 +22,6 @@ from benchmark.training.evaluate import NotFinite, score
 from benchmark.training.verify import nan_in_penalty, verify_alone, verify_output
 
 Report = Callable[[Mapping[str, float]], None]
-EPSILON = 1e-8  # of Adam, torch's default, unless a model says otherwise of a parameter
 DIVERGED = 1000.0  # times the logloss of the constant predictor; FinalMLP may start at 20 times and still learn
 
 
@@ -78,7 +77,7 @@ def fit(
     speeds: list[float] = []
     evaluation = 0.0
     best: Mapping[str, float] = {"auc": -math.inf}
-    best_epoch, best_weights = 0, _copy(model)
+    best_epoch, best_weights, learning_rate = 0, _copy(model), training.learning_rate
     measured: dict[str, float] = {}
     best_by_rule: float | None = None
     lowest, lowest_epoch, lowest_weights = math.inf, 0, best_weights
@@ -106,7 +105,7 @@ def fit(
                 "train/loss": loss,
                 "valid/auc": valid["auc"],
                 "valid/logloss": valid["logloss"],
-                "learning_rate": optimizers[0].param_groups[0]["lr"],
+                "learning_rate": learning_rate,
                 "samples_per_second": speed,
                 **{f"model/{name}": value for name, value in model.curve().items()},
             }
@@ -125,6 +124,7 @@ def fit(
             continue
         if epoch - best_epoch >= training.patience:
             break
+        learning_rate *= training.plateau_factor
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] *= training.plateau_factor
     model.load_state_dict(best_weights)
@@ -152,12 +152,14 @@ def make_optimizers(model: CTRModel, training: Training) -> list[torch.optim.Opt
     """
     table = model.table()
     own = None if table is None else model.table_rule().optimizer(table, training.learning_rate, training.embedding_l2)
-    epsilons = model.epsilons()
-    by_epsilon: dict[float, list[torch.nn.Parameter]] = {}
+    own_rules = model.adam()
+    by_rule: dict[Adam, list[torch.nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad and parameter is not table:
-            by_epsilon.setdefault(epsilons.get(parameter, EPSILON), []).append(parameter)
-    groups: list[dict[str, Any]] = [{"params": of, "weight_decay": 0.0, "eps": epsilon} for epsilon, of in by_epsilon.items()]
+            by_rule.setdefault(own_rules.get(parameter, Adam()), []).append(parameter)
+    groups: list[dict[str, Any]] = [
+        {"params": of, "weight_decay": 0.0, "eps": rule.epsilon, "lr": training.learning_rate * rule.rate} for rule, of in by_rule.items()
+    ]
     if table is not None and own is None:
         groups.append({"params": [table], "weight_decay": training.embedding_l2})
     adam = [torch.optim.Adam(groups, lr=training.learning_rate, fused=True)] if groups else []

@@ -154,7 +154,7 @@ def final_metrics(
     backbone = None if found.backbone is None else type(found.backbone)
     metrics = spectra(model, valid, found.data.schema, found.data.value_counts(), backbone)
     metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
-    metrics |= {f"dose/knockout/{name}": value for name, value in knock_outs(model, valid).items()}
+    metrics |= {f"dose/{name}": value for name, value in knock_outs(model, valid).items()}
     test = found.data.test(device)
     tested, notes = score_test(model, test, found.data.unseen_pairs())
     metrics |= {f"test/{name}": value for name, value in tested.items()}

@@ -48,10 +48,11 @@ def test_a_trial_that_lacks_nothing_stays_as_it_is(name: str) -> None:
 
 
 def test_a_preset_of_that_time_is_found_too() -> None:
-    now = to_dict(plugins.make("methods", "roblock:no_hsic", {"gate_sharpness": 4.0, "gate_scores": "raw"}))
-    then = {name: value for name, value in now.items() if name != "gate_scores"}
+    former = {"gate_sharpness": 4.0, "gate_scores": "raw", "gate_rate": 1.0, "first_state": "table"}
+    now = to_dict(plugins.make("methods", "roblock:no_hsic", former))
+    then = {name: value for name, value in now.items() if name not in ("gate_scores", "gate_rate", "first_state")}
     found = in_todays_words(replace(old(method="roblock:no_hsic"), method=then))
-    assert found.method == now and found.cell.method_options == {"gate_sharpness": 4.0, "gate_scores": "raw"}
+    assert found.method == now and found.cell.method_options == former
 
 
 @pytest.mark.parametrize("name", WITH_FORMER)

@@ -192,8 +192,9 @@ def test_parts_in_their_neutral_form_do_nothing() -> None:
     layers = range(4)
     assert all(found[f"layer{l}/{part}"] == 0 for l in layers for part in ("basis", "gate_sd", "maps"))
     assert all(found[f"layer{l}/gates"] < 1e-6 and found[f"layer{l}/rebalancing"] > 0.01 for l in layers)
-    assert {name.partition("/")[0] for name in out} == {"rebalancing", "basis", "gate_input", "gates", "maps"}
-    assert all(out[f"{part}/{metric}"] == 0 for part in ("basis", "gate_input", "maps") for metric in ("auc", "logloss"))
+    assert out.pop("best/logits") > 0  # of the rebalancing and of gates that are not one-hot
+    assert {name.split("/")[1] for name in out} == {"rebalancing", "basis", "gate_input", "gates", "maps"}
+    assert all(out[f"knockout/{part}/{metric}"] == 0 for part in ("basis", "gate_input", "maps") for metric in ("auc", "logloss"))
 
 
 def test_parts_that_have_moved_have_doses_and_knock_outs_that_are_put_back() -> None:
@@ -205,7 +206,7 @@ def test_parts_that_have_moved_have_doses_and_knock_outs_that_are_put_back() -> 
     step(model.train(), data)  # from which the rebalancing has its direction
     whole = model.eval()(ids).logits
     out = knock_outs(model, data)
-    assert all(out[f"{part}/logloss"] != 0 for part in ("rebalancing", "basis", "gate_input", "gates", "maps"))
+    assert all(out[f"knockout/{part}/logloss"] != 0 for part in ("rebalancing", "basis", "gate_input", "gates", "maps"))
     assert torch.equal(model.eval()(ids).logits, whole)
     found = doses(model, data, COUNT, AS_IT_IS)
     assert all(value > 0.01 for value in found.values()) and "layer3/maps" in found
@@ -222,7 +223,26 @@ def test_without_a_part_it_is_the_model_that_never_had_it() -> None:
         for part, context in model.knock_outs().items():
             if part != "gate_input":
                 stack.enter_context(context)
-        torch.testing.assert_close(model(ids).logits, other(ids).logits)
+        neutral = model(ids).logits
+        torch.testing.assert_close(neutral, other(ids).logits)
+    with torch.no_grad():
+        whole = model(ids).logits
+        changed = float((whole - neutral).std() / whole.std())
+    assert knock_outs(model, data)["best/logits"] == pytest.approx(changed, rel=1e-4)
+
+
+def test_a_part_that_the_logits_do_not_see_does_nothing() -> None:
+    """xDeepFM whose DNN reads the table and whose cross part has no weight: blocks have moved, and nothing of them comes out."""
+    data = rows()
+    for first_state, seen in (("table", False), ("sets", True)):
+        model = built("roblock", backbone="xdeepfm", first_state=first_state)
+        for name, parameter in model.named_parameters():
+            if name.endswith(("below_diagonal", "by_input", "static", "maps")):
+                nn.init.normal_(parameter, std=0.5)
+            if name.endswith("cin_logit.weight"):
+                nn.init.zeros_(parameter)
+        assert max(doses(model, data, COUNT, AS_IT_IS).values()) > 0.01
+        assert (knock_outs(model, data)["best/logits"] > 0.01) == seen
 
 
 def test_gates_see_the_input_without_its_scale() -> None:

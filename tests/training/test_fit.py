@@ -266,10 +266,10 @@ def test_a_score_that_depends_on_its_batch_is_named(fold: Fold) -> None:
 
 
 def test_a_gradient_below_adams_epsilon_moves_the_gates_and_nothing_else() -> None:
-    """Adam's first step is η·g/(|g| + ε): of 1e-11 the whole rate with the gates' ε, a thousandth of it with the usual one."""
+    """Adam's first step is η·g/(|g| + ε): of 1e-11 the gates' whole rate with their ε, a thousandth of the rate with the usual one."""
     torch.manual_seed(0)
     recipe = plugins.make("backbones", "dcnv2", {"depth": 2, "hidden": [16]})
-    built = assemble(plugins.make("methods", "roblock", {}), recipe, SCHEMA, 2, 4)
+    built = assemble(plugins.make("methods", "roblock", {"gate_rate": 3.0}), recipe, SCHEMA, 2, 4)
     before = {name: parameter.detach().clone() for name, parameter in built.named_parameters()}
     for parameter in built.parameters():
         parameter.grad = torch.full_like(parameter, 1e-11)
@@ -279,4 +279,4 @@ def test_a_gradient_below_adams_epsilon_moves_the_gates_and_nothing_else() -> No
     gates = {name for name in moved if name.endswith(("router.static", "router.by_input"))}
     assert len(gates) == 4
     for name, step in moved.items():
-        assert step == pytest.approx(0.01 if name in gates else 1e-5, rel=0.02), name
+        assert step == pytest.approx(0.03 if name in gates else 1e-5, rel=0.02), name
