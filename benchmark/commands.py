@@ -124,6 +124,7 @@ def compare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 def ui(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.tracking.ui import boards, ui_command
+    from benchmark.tracking.view import BOARD
 
     command, environment = ui_command(parsed.results, parsed.host, parsed.port)
     stamp, _ = _tracked(parsed.results)
@@ -132,6 +133,7 @@ def ui(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     found = boards(stamp, server)
     for dataset, address in found.items():
         print(f"leaderboard of {dataset}: {address}")
+    print(f"with figures: {server}{BOARD}")
     print(f"MLflow at {next(iter(found.values()), server)}   (stop with Ctrl-C)", flush=True)
     os.execvpe(command[0], command, environment)
 

@@ -17,7 +17,7 @@ from benchmark.config import Trial
 from benchmark.errors import UserError
 from benchmark.records import Entry, Record, Store
 from benchmark.search.lock import at_work
-from benchmark.tracking.place import Stamp, tracking_uri, without_password
+from benchmark.tracking.place import Stamp, is_embedded, tracking_uri, without_password
 from benchmark.tracking.rows import Row, cell_key, curve_of, open_cell, running_row, trial_key, trial_row, view_of
 from benchmark.tracking.stores import Runs, opened
 
@@ -126,7 +126,7 @@ class _Folder:
 
     def synchronise(self, entries: Sequence[Entry], folder: Path, live: Collection[str] = ()) -> int:
         """Make MLflow what the records say; runs of ``live`` are left alone. Returns how many records' runs were written."""
-        made = view_of(entries, folder)
+        made = view_of(entries, folder, is_embedded(folder.parent, tracking_uri(folder.parent)))
         names = dict.fromkeys((row.experiment for row in made.rows), "")
         self._experiments |= self.runs.experiments({**names, **made.notes})
         wanted = {row.key: row for row in made.rows}

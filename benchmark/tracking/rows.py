@@ -22,6 +22,7 @@ from benchmark.reporting.leaderboard import Row as BoardRow
 from benchmark.reporting.leaderboard import render, rows_and_groups
 from benchmark.reporting.verdicts import in_words
 from benchmark.tracking.place import VERSION
+from benchmark.tracking.view import BOARD
 from benchmark.values import canonical, digest, to_dict
 
 LONGEST = 250  # characters of a name
@@ -89,8 +90,8 @@ class View:
     notes: Mapping[str, str]  # experiment -> its description, in Markdown
 
 
-def view_of(entries: Sequence[Entry], folder: Path) -> View:
-    """``folder`` has the records' files."""
+def view_of(entries: Sequence[Entry], folder: Path, beside: bool = False) -> View:
+    """``folder`` has the records' files. ``beside``: the project's own page is served at the same address (tracking/served.py)."""
     board = rows_and_groups((entry.record for entry in entries), audit=acting.audited(Store(folder.parent)))
     order: dict[str, list[tuple[BoardRow, Group]]] = {}
     for row, group in board:
@@ -104,18 +105,18 @@ def view_of(entries: Sequence[Entry], folder: Path) -> View:
         shown = [(row, group) for row, group in members if group.budget == largest[group.cell.key]]
         digits = len(str(len(shown)))
         for position, (row, group) in enumerate(shown, start=1):
-            cells[group.cell.key] = cell_row(row, group, f"{position:0{digits}}", times)
+            cells[group.cell.key] = cell_row(row, group, f"{position:0{digits}}", times, beside)
     found = []
     for entry in entries:
         cell = entry.record.trial.cell
         if cell.key not in cells:  # tuned, and not tested yet
             cells[cell.key] = open_cell(cell)
         found.append(trial_row(entry, folder))
-    notes = {dataset: experiment_note([row for row, _ in members]) for dataset, members in order.items()}
+    notes = {dataset: experiment_note([row for row, _ in members], beside) for dataset, members in order.items()}
     return View([*cells.values(), *found], notes)
 
 
-def cell_row(row: BoardRow, group: Group, position: str, times: Mapping[str, tuple[float, float]]) -> Row:
+def cell_row(row: BoardRow, group: Group, position: str, times: Mapping[str, tuple[float, float]], beside: bool) -> Row:
     cell = group.cell
     own = [times[record.trial_id] for record in group.records]
     start, end = min(begun for begun, _ in own), max(ended for _, ended in own)
@@ -127,7 +128,7 @@ def cell_row(row: BoardRow, group: Group, position: str, times: Mapping[str, tup
         status="FINISHED" if group.status == "finished" else "FAILED",
         start=round(1000 * start),
         end=round(1000 * end),
-        tags={**_tags(cell), **told, "stage": "cell", "status": group.status, "mlflow.note.content": cell_note(row, group)},
+        tags={**_tags(cell), **told, "stage": "cell", "status": group.status, "mlflow.note.content": cell_note(row, group, beside)},
         params={"budget": str(group.budget), **_settings(group.records[0].trial)},
         metrics={name: round(float(found), digits) for name, (value, digits) in BOARD_METRICS.items() if (found := value(row)) is not None},
     )
@@ -218,10 +219,11 @@ def trial_tags(trial: Trial) -> dict[str, str]:
     return {**_tags(trial.cell), "trial_id": trial.trial_id, "stage": trial.stage, "budget": str(trial.budget)}
 
 
-def cell_note(row: BoardRow, group: Group) -> str:
+def cell_note(row: BoardRow, group: Group, beside: bool) -> str:
     """Markdown: what the board says of the cell, and how to repeat it."""
     finished = [auc for auc in group.metric("test/auc").values()]
     lines = [f"**{_shape(group.cell)}** on {group.label}, {len(finished)} seed(s), {group.budget} tuning trial(s)", ""]
+    lines += [f"[its figures and records]({BOARD}#{group.cell.key}), where `ui` serves this page", ""] if beside else []
     if finished:
         sd = "" if row.test_auc_sd is None else f" ± {row.test_auc_sd:.5f}"
         lines.append(f"- test AUC {fmean(finished):.5f}{sd}")
@@ -253,9 +255,10 @@ def repeat(group: Group) -> str:
     return " ".join(["python -m benchmark train", *named, *flags])
 
 
-def experiment_note(rows: Sequence[BoardRow]) -> str:
+def experiment_note(rows: Sequence[BoardRow], beside: bool) -> str:
     """Markdown: the head of the board, and what must be said about it."""
-    return render(rows, "markdown", BoardView(first=SHOWN))[: 3 * LONGEST_VALUE]
+    head = f"[The board with figures]({BOARD}), where `ui` serves this page.\n\n" if beside else ""
+    return (head + render(rows, "markdown", BoardView(first=SHOWN)))[: 3 * LONGEST_VALUE]
 
 
 def _flag(value: object) -> str:

@@ -35,8 +35,10 @@ def ui_command(results: Path, host: str = "127.0.0.1", port: int = 5000) -> tupl
         raise UserError(f"{host}:{port}: cannot listen there ({error.strerror}); choose another with --port") from None
     # What `mlflow server` itself starts, by the way in which it says what to serve: the command imports all of mlflow to do so, and takes
     # as long as the server.
-    command = [*(sys.executable, "-W", "ignore", "-m", "uvicorn", "mlflow.server.fastapi_app:app"), *("--host", host, "--port", str(port))]
+    command = [sys.executable, "-W", "ignore", "-m", "uvicorn", "--factory", "benchmark.tracking.served:app", "--host", host]
+    command += ["--port", str(port)]
     served = {
+        "BENCHMARK_UI_RESULTS": str(results.absolute()),
         "_MLFLOW_SERVER_FILE_STORE": tracking_uri(results),
         "_MLFLOW_SERVER_REGISTRY_STORE": tracking_uri(results),
         "_MLFLOW_SERVER_ARTIFACT_ROOT": (results / "artifacts").absolute().as_uri(),

@@ -17,7 +17,8 @@ TAG = f"mlflow.sharedViewState.{KEY}"
 NOTE = "mlflow.note.content"
 TAGS = ("method", "backbone", "scale", "depth", "status", "notes")
 METRICS = ("1 AUC", "1 AUC sd", "2 delta", "2 delta high", "2 delta low", "3 logloss", "4 rank last", "5 dense")
-WIDTH = 90  # pixels of a column of numbers
+BOARD = "/board"  # where `ui` serves the project's own page
+WIDTH, NAME_WIDTH = 90, 330  # pixels of a column of numbers, and of the runs' names: rank, method, backbone, scale and depth
 
 
 def tags(note: str) -> dict[str, str]:
@@ -38,7 +39,7 @@ def state() -> str:
         "selectedColumns": [*(f"metrics.`{name}`" for name in METRICS), *(f"tags.`{name}`" for name in TAGS)],
         # The page takes the state as it is, without its own defaults.
         **{name: [] for name in ("columnOrder", "runsPinned", "runsHidden")},
-        "columnWidths": {f"metrics.`{name}`": WIDTH for name in METRICS},
+        "columnWidths": {"attributes.`Run Name`": NAME_WIDTH, **{f"metrics.`{name}`": WIDTH for name in METRICS}},
         **{name: {} for name in ("runsExpanded", "runsVisibilityMap", "groupsExpanded")},
         **{name: False for name in ("viewMaximized", "runListHidden", "isAccordionReordered")},
         **{name: True for name in ("useGroupedValuesInCharts", "hideEmptyCharts", "autoRefreshEnabled")},
@@ -47,6 +48,11 @@ def state() -> str:
     }
     packed = zlib.compress(json.dumps(content).encode())
     return f"deflate;{base64.b64encode(packed).decode()}"
+
+
+def run_address(experiment_id: str, run_id: str) -> str:
+    """Where a browser that is on the server finds a run."""
+    return f"/#/experiments/{experiment_id}/runs/{run_id}"
 
 
 def address(server: str, experiment_id: str) -> str:

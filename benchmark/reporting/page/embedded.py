@@ -17,11 +17,12 @@ from benchmark.reporting.page.content import Line
 TOLD = next(column for column in COLUMNS if column.key == "auc")
 
 
-def embedded(boards: Mapping[str, Sequence[Line]], columns: Sequence[Column], palette: Mapping[str, str]) -> str:
-    """For a script element: whatever a name in it holds, it cannot end the element."""
+def embedded(boards: Mapping[str, Sequence[Line]], columns: Sequence[Column], palette: Mapping[str, str], links: Mapping[str, str]) -> str:
+    """For a script element: whatever a name in it holds, it cannot end the element. ``links``: key of a cell -> its run in MLflow."""
     texts: dict[str, int] = {}  # what many rows say, once
+    cells = [cell for members in boards.values() for cell in _cells(members, columns, palette, texts)]
     data = {
-        "cells": [cell for members in boards.values() for cell in _cells(members, columns, palette, texts)],
+        "cells": [{**cell, "link": links[cell["key"]]} if cell["key"] in links else cell for cell in cells],
         "fields": {label: _field_names(members) for label, members in boards.items()},
         "charts": [{"key": c.key, "title": c.title, "spec": c.spec, "height": c.height, "choices": c.choices} for c in charts()],
         "grey": GREY,
@@ -54,6 +55,7 @@ def _cell(
     layers = [(layer, *mean_sd(values)) for layer, values in line.layers.items()]
     finished = row.status == "finished"
     return {
+        "key": line.group.cell.key,
         "dataset": row.dataset,
         "method": row.method,
         "family": line.family,

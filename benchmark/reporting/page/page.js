@@ -69,6 +69,7 @@ function open(cell) {
   const inside = cell.detail.appendChild(made("td", undefined, {colspan: cell.tr.cells.length}));
   const list = inside.appendChild(made("dl"));
   for (const [name, text] of cell.about) list.append(made("dt", name), made("dd", data.texts[text]));
+  if (cell.link) inside.appendChild(made("p")).append(made("a", "its run in MLflow", {href: cell.link}));
   const charts = inside.appendChild(made("div", undefined, {class: "charts"}));
   inside.append(made("p", "Repeats it (in a shell, in the project’s folder):"), made("pre", cell.command, {tabindex: 0}));
   cell.tr.after(cell.detail);
@@ -77,6 +78,16 @@ function open(cell) {
     charts.append(place);
     chart(place, data.charts.find(c => c.key === key), [cell], Math.min(420, charts.clientWidth));
   }
+}
+
+// The row that the address names, page#KEY: its board is chosen, and it is opened.
+function named_row() {
+  const cell = data.cells.find(c => c.key === location.hash.slice(1));
+  if (!cell) return;
+  $(filters, "[name=dataset]").value = cell.dataset;
+  filter();
+  if (!cell.detail) open(cell);
+  cell.tr.scrollIntoView();
 }
 
 // --- figures
@@ -193,6 +204,7 @@ body.addEventListener("click", event => { const row = event.target.closest("tr")
 for (const choice of document.querySelectorAll(".choice select"))
   choice.addEventListener("change", () => { drawn.delete(choice.closest("section").id); idle(drawSome); });
 let width = innerWidth;
+addEventListener("hashchange", named_row);
 addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; drawn.clear(); idle(drawSome); } });
 document.getElementById("copy").addEventListener("click", async () => {
   const text = document.getElementById("csv").textContent, said = document.getElementById("copied");
@@ -200,3 +212,4 @@ document.getElementById("copy").addEventListener("click", async () => {
   catch { $(document, "details:has(#csv)").open = true; getSelection().selectAllChildren(document.getElementById("csv")); said.textContent = "marked: copy it with Ctrl-C"; }
 });
 filter();
+named_row();

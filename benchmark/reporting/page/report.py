@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ HERE = Path(__file__).parent
 CONTROL_COLOUR = "var(--ink)"  # black, and white on a dark page
 
 
-def page(records: Iterable[Record], where: str, made_by: str) -> str:
+def page(records: Iterable[Record], where: str, made_by: str, links: Mapping[str, str] | None = None) -> str:
     """The page of ``records``, which come from the folder ``where``, as one HTML text that needs nothing else.
+
+    ``links``: key of a cell -> where its row leads besides, the cell's run in MLflow. ``page#KEY`` opens the row of a cell.
 
     Raises UserError when no cell has a final training.
     """
@@ -63,7 +65,7 @@ def page(records: Iterable[Record], where: str, made_by: str) -> str:
         figures=charts(),
         legend=legend(rows),
         csv=render(rows, "csv"),
-        data=Markup(embedded(boards, columns, palette)),
+        data=Markup(embedded(boards, columns, palette, links or {})),
         records=sum(len(line.group.records) for line in found),
         made_by=made_by,
     )
