@@ -108,16 +108,23 @@ def parser() -> Parser:
     _delta(board)
     _results(board)
 
-    against = command("compare", "print differences with intervals, ranks over cells, costs, and how spectra go with AUC")
-    against.add_argument("--to", default=CONTROL, metavar="METHOD", help=f"what differences are taken to (default {CONTROL})")
+    against = command(
+        "compare",
+        "print differences with intervals, ranks over cells, costs, and how spectra go with AUC; or what differs between two folders",
+        "\nOf one folder (--results) methods are compared with --to. Of two, A and B, every cell is compared with itself:"
+        "\nrecords of another machine, or of another version of the code.",
+    )
+    against.add_argument("folders", nargs="*", type=Path, metavar="A B", help="two results folders")
+    against.add_argument("--to", metavar="METHOD", help=f"of one folder: what differences are taken to (default {CONTROL})")
     against.add_argument(
         "--metric",
-        default="test/auc",
         metavar="NAME",
-        help="what is compared, as records name it, e.g. spectral/layerlast/batch/effective_rank (default test/auc)",
+        help="of one folder: what is compared, as records name it, e.g. spectral/layerlast/batch/effective_rank (default test/auc)",
     )
     against.add_argument("--dataset", metavar="NAME", help="only this data set")
-    against.add_argument("--format", choices=("table", "markdown"), default="table")
+    against.add_argument(
+        "--format", choices=("table", "markdown", "csv", "json"), default="table", help="csv and json: of two folders, every number"
+    )
     _results(against)
 
     ui = command("ui", "browse the MLflow leaderboard", "Brings the MLflow store up to date with the records first.")

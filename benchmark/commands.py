@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import api, commandline, plugins
-from benchmark.config import SUITES, Suite, cache_folder, read_suite
+from benchmark.config import CONTROL, SUITES, Suite, cache_folder, read_suite
 from benchmark.discovery import KINDS, SINGULAR, entry
 from benchmark.errors import UserError
 from benchmark.flags import Settings, dataset_plugin
@@ -116,9 +116,29 @@ def export(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 
 def compare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    if parsed.folders:
+        return _two_folders(parsed)
+    from benchmark.reporting.comparison import AUC
     from benchmark.reporting.comparison import compare as compared
 
-    print(compared(_recorded(parsed.results), parsed.to, parsed.dataset, parsed.format, parsed.metric))
+    if parsed.format in ("csv", "json"):
+        raise UserError(f"compare: --format {parsed.format} is of two folders; of one there is `leaderboard --format {parsed.format}`")
+    print(compared(_recorded(parsed.results), parsed.to or CONTROL, parsed.dataset, parsed.format, parsed.metric or AUC))
+    return 0
+
+
+def _two_folders(parsed: argparse.Namespace) -> int:
+    from benchmark.reporting.board import View
+    from benchmark.reporting.two_folders import compare_folders
+
+    if len(parsed.folders) != 2:
+        raise UserError(f"compare: name two folders, not {len(parsed.folders)}; the methods of one are compared with --results DIR")
+    for flag in ("to", "metric"):
+        if getattr(parsed, flag) is not None:
+            raise UserError(f"compare: of two folders every cell is compared with itself, by test AUC and logloss; leave --{flag} out")
+    a, b = parsed.folders
+    names = str(a), str(b)
+    print(compare_folders(_recorded(a), _recorded(b), names, parsed.dataset, parsed.format, View(width=_width())))
     return 0
 
 
