@@ -268,6 +268,22 @@ def parser() -> Parser:
     train.add_argument("--threads", type=_between(int, 1, THREADS), metavar="N", help="torch threads (default: torch's own choice)")
     _device(train)
     train.add_argument("--results", type=Path, metavar="DIR", help="also store the record there")
+
+    again = command(
+        "reproduce",
+        "train a recorded trial again and say whether it agrees; nothing is stored",
+        "\nIt agrees where AUC and logloss differ by no more than the standard deviation over the seeds of its cell in the folder,"
+        f"\nor by {DELTA:g} where there are not two of them. The exit status is 1 if it does not.",
+    )
+    again.add_argument("record", metavar="RECORD", help="the id of a trial in --results, or its beginning, or the path of a record file")
+    again.add_argument("--threads", type=_between(int, 1, THREADS), metavar="N", help="torch threads (default: as many as the record had)")
+    again.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto: the CPU for a record of a CPU, else the GPU where there is one",
+    )
+    _results(again)
     return top
 
 

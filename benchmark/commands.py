@@ -327,6 +327,22 @@ def train(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     return 0 if record.status == "finished" else 1
 
 
+def reproduce(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    from benchmark.reporting.reproduction import again, find, in_words, judged, scores
+
+    recorded, store = find(parsed.record, parsed.results)
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is the answer, whatever a plug-in prints
+        now = again(recorded, _no_line if sys.stderr.isatty() else _say_epoch, parsed.device, parsed.threads, interactive=True)
+    found = scores(recorded, now, store)
+    agrees, verdict = judged(recorded, now, found)
+    say(in_words(recorded, now, found, verdict, _width()))
+    return 0 if agrees else 1
+
+
+def _no_line(metrics: Mapping[str, float]) -> None:
+    """A terminal has a bar."""
+
+
 def _say_epoch(metrics: Mapping[str, float]) -> None:
     """A line for each epoch, where no bar can be drawn."""
     shown = f"epoch {metrics['epoch']:.0f}: loss {metrics['train/loss']:.5f}, valid AUC {metrics['valid/auc']:.5f}"
@@ -373,6 +389,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, dict[str, Settings]], int]]
     "prepare": prepare,
     "describe": describe,
     "train": train,
+    "reproduce": reproduce,
     "speed": speed,
     "check": check,
     "new": new,

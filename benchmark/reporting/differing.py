@@ -9,6 +9,7 @@ from benchmark.record import Record
 from benchmark.search.former import in_todays_words
 from benchmark.values import canonical, to_dict
 
+ABSENT = "not recorded"
 MACHINE = ("python", "torch", "numpy", "device", "cpu", "cores", "threads", "without")  # of a record's environment
 
 
@@ -18,9 +19,9 @@ def differences(a: Record, b: Record) -> dict[str, tuple[str, str]]:
     What only one of them tells is "not recorded" in the other; an older record says less. Settings are compared in today's words.
     """
     found = {"data": (a.trial.cell.data, b.trial.cell.data)}
-    found |= _both(_settings(a), _settings(b), "")
-    found |= _both(*({k: v for k, v in r.fingerprints.items() if k != "data"} for r in (a, b)), "code ")
-    found |= _both(*({k: v or "none" for k, v in r.environment.items() if k in MACHINE} for r in (a, b)), "")
+    for told in (_settings, _code, _machine):
+        left, right = told(a), told(b)
+        found |= {name: (left.get(name, ABSENT), right.get(name, ABSENT)) for name in dict.fromkeys([*left, *right])}
     return {name: pair for name, pair in found.items() if pair[0] != pair[1]}
 
 
@@ -30,12 +31,15 @@ def same_metrics(a: Record, b: Record, names: Iterable[str] | None = None) -> bo
     return all(a.metrics.get(name) == b.metrics.get(name) for name in chosen)
 
 
-def _both(a: Mapping[str, str], b: Mapping[str, str], prefix: str) -> dict[str, tuple[str, str]]:
-    names = dict.fromkeys([*a, *b])
-    return {f"{prefix}{name}": (a.get(name, "not recorded"), b.get(name, "not recorded")) for name in names}
-
-
 def _settings(record: Record) -> dict[str, str]:
     trial = in_todays_words(record.trial)
     parts: dict[str, Mapping[str, Any]] = {"training": to_dict(trial.training), "backbone": trial.backbone, "method": trial.method}
     return {f"{part}.{name}": canonical(value) for part, values in parts.items() for name, value in values.items()}
+
+
+def _code(record: Record) -> dict[str, str]:
+    return {f"code {name}": found for name, found in record.fingerprints.items() if name != "data"}
+
+
+def _machine(record: Record) -> dict[str, str]:
+    return {name: record.environment[name] or "none" for name in MACHINE if name in record.environment}
