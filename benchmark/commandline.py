@@ -141,6 +141,16 @@ def parser() -> Parser:
     report = command("report", "write the board, its figures and what repeats each row as one HTML file to send")
     report.add_argument("--out", type=Path, metavar="FILE", help="default RESULTS/report.html")
     _results(report)
+    documents = command(
+        "boards",
+        "write the tables of docs/boards.md, or of another document, again from the records",
+        "\nA table stands between two markers, of which the first names the command that prints it; the text around is left alone:"
+        "\n\n    <!-- benchmark: compare --results results/reference/collapse | Test AUC less -->\n    <!-- end -->"
+        "\n\nWhat stands after a | is how the titles of the tables begin that are wanted; of leaderboard there is | table.",
+    )
+    documents.add_argument("file", nargs="?", type=Path, default=Path("docs/boards.md"), metavar="FILE", help="default docs/boards.md")
+    documents.add_argument("--check", action="store_true", help="write nothing; the exit status is 1 if it is not as it would be written")
+
     power = command(
         "power",
         "simulate boards: how often verdicts are wrong, how often they come, and how many seeds they take",

@@ -123,7 +123,8 @@ def compare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
     if parsed.format in ("csv", "json"):
         raise UserError(f"compare: --format {parsed.format} is of two folders; of one there is `leaderboard --format {parsed.format}`")
-    print(compared(_recorded(parsed.results), parsed.to or CONTROL, parsed.dataset, parsed.format, parsed.metric or AUC))
+    records, metric = _recorded(parsed.results), parsed.metric or AUC
+    print(compared(records, parsed.to or CONTROL, parsed.dataset, parsed.format, metric, width=_width()))
     return 0
 
 
@@ -177,6 +178,22 @@ def report(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
+    return 0
+
+
+def boards(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    from benchmark.reporting.documents import written
+
+    try:
+        before = parsed.file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{parsed.file}: not a text in UTF-8") from None
+    after = written(before, str(parsed.file), Path())
+    if parsed.check:
+        print(f"{parsed.file}: {'as it would be written' if after == before else 'its tables are not those of the records; run `boards`'}")
+        return 0 if after == before else 1
+    parsed.file.write_text(after, encoding="utf-8")
+    print(parsed.file)
     return 0
 
 
@@ -382,6 +399,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, dict[str, Settings]], int]]
     "figures": figures,
     "report": report,
     "export": export,
+    "boards": boards,
     "power": power,
     "track": track,
     "status": status,

@@ -7,12 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tabulate import tabulate
-
 from benchmark.config import NO_BACKBONE
 from benchmark.reporting import acting
 from benchmark.reporting.columns import COLUMNS, Column
-from benchmark.reporting.tables import fitted, tabulated
+from benchmark.reporting.tables import fitted, in_parts, tabulated
 from benchmark.reporting.verdicts import noise
 
 if TYPE_CHECKING:
@@ -48,11 +46,11 @@ def board(label: str, members: Sequence[Row], format: Format, view: View) -> str
     shown = members[: view.first]
     if len(shown) < len(members):
         lines.insert(0, f"{len(members) - len(shown)} more rows are not shown here")
-    inner = [*(_internal_states(members, format) if view.details else []), *acting.table_of_knock_outs(members, format)]
+    inner = [*(_internal_states(members, format, view.width) if view.details else []), *acting.table_of_knock_outs(members, format)]
     if format == "markdown":
-        table = tabulated(shown, _wanted(members, view), format)
+        table = tabulated(shown, wanted(members, view), format)
         return "\n".join([f"### {heading}", "", table, *([""] if lines else []), *(f"- {line}" for line in lines), *inner])
-    table = fitted(shown, _wanted(shown, view), view.width, view.grouped, keep=bool(view.columns))
+    table = fitted(shown, wanted(shown, view), view.width, view.grouped, keep=bool(view.columns))
     return "\n".join([*folded([heading], view), "", table, *([""] if lines else []), *folded(lines, view), *inner])
 
 
@@ -63,14 +61,14 @@ def folded(lines: Iterable[str], view: View) -> list[str]:
     return [part for line in lines for part in textwrap.wrap(line, max(40, view.width), subsequent_indent="  ", break_on_hyphens=False)]
 
 
-def _wanted(members: Sequence[Row], view: View) -> list[Column[Row]]:
+def wanted(members: Sequence[Row], view: View) -> list[Column[Row]]:
     if view.columns:
         by_key = {column.key: column for column in COLUMNS}
         return [by_key[key] for key in view.columns]
     return [column for column in COLUMNS if column.where in ("both", "terminal") and column.when(members)]
 
 
-def _internal_states(board: Sequence[Row], format: Format) -> list[str]:
+def _internal_states(board: Sequence[Row], format: Format, width: int | None) -> list[str]:
     """A table of what models say of themselves: a row a cell, a column a quantity, its value at each layer from 0 on."""
     states = [(row, row.internal_state) for row in board if row.internal_state]
     quantities = sorted({name.rpartition("/")[2] for _, state in states for name in state})
@@ -83,7 +81,7 @@ def _internal_states(board: Sequence[Row], format: Format) -> list[str]:
 
     headers = ["method", "backbone", "scale", "depth", *(quantity.replace("_", " ") for quantity in quantities)]
     lines = [[r.method, r.backbone, str(r.scale), str(r.depth), *(values(state, q) for q in quantities)] for r, state in states]
-    table = tabulate(lines, headers=headers, tablefmt="github" if format == "markdown" else "simple", disable_numparse=True)
+    table = in_parts(headers, lines, format, width, lead=4)
     return ["", "What the models say of themselves, at each layer from 0 on (mean over seeds):", "", table]
 
 

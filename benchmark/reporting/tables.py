@@ -58,6 +58,38 @@ def tabulated(members: Sequence[R], columns: Sequence[Column[R]], format: Format
     )
 
 
+def in_parts(headers: Sequence[str], rows: Sequence[Sequence[str]], format: Format, width: int | None, lead: int = 1) -> str:
+    """A table of texts; where it is wider than ``width``, as several, each with the first ``lead`` columns and without rows that have
+    nothing but "-" in it. A column that alone is too wide stays as it is.
+    """
+
+    def made(columns: Sequence[int], kept: Sequence[Sequence[str]]) -> str:
+        body = [[*row[:lead], *(row[column] for column in columns)] for row in kept]
+        heads = [*headers[:lead], *(headers[column] for column in columns)]
+        return tabulate(body, headers=heads, tablefmt="github" if format == "markdown" else "simple", disable_numparse=True)
+
+    rest = list(range(lead, len(headers)))
+    whole = made(rest, rows)
+    if format == "markdown" or width is None or _wide(whole) <= width:
+        return whole
+    parts: list[str] = []
+    while rest:
+        count = len(rest)
+        while True:
+            kept = [row for row in rows if any(row[column] != "-" for column in rest[:count])]
+            part = made(rest[:count], kept)
+            if count == 1 or _wide(part) <= width:
+                break
+            count -= 1
+        parts.append(part)
+        rest = rest[count:]
+    return "\n\n".join(parts)
+
+
+def _wide(text: str) -> int:
+    return max(map(len, text.splitlines()), default=0)
+
+
 def _narrowed(members: Sequence[R], columns: Sequence[Column[R]], width: int, least: int) -> list[Column[R]]:
     """Without the least important columns, as many as the width asks for, down to those of rank ``least``."""
     kept = list(columns)
