@@ -108,16 +108,23 @@ def parser() -> Parser:
     _delta(board)
     _results(board)
 
-    against = command("compare", "print differences with intervals, ranks over cells, costs, and how spectra go with AUC")
-    against.add_argument("--to", default=CONTROL, metavar="METHOD", help=f"what differences are taken to (default {CONTROL})")
+    against = command(
+        "compare",
+        "print differences with intervals, ranks over cells, costs, and how spectra go with AUC; or what differs between two folders",
+        "\nOf one folder (--results) methods are compared with --to. Of two, A and B, every cell is compared with itself:"
+        "\nrecords of another machine, or of another version of the code.",
+    )
+    against.add_argument("folders", nargs="*", type=Path, metavar="A B", help="two results folders")
+    against.add_argument("--to", metavar="METHOD", help=f"of one folder: what differences are taken to (default {CONTROL})")
     against.add_argument(
         "--metric",
-        default="test/auc",
         metavar="NAME",
-        help="what is compared, as records name it, e.g. spectral/layerlast/batch/effective_rank (default test/auc)",
+        help="of one folder: what is compared, as records name it, e.g. spectral/layerlast/batch/effective_rank (default test/auc)",
     )
     against.add_argument("--dataset", metavar="NAME", help="only this data set")
-    against.add_argument("--format", choices=("table", "markdown"), default="table")
+    against.add_argument(
+        "--format", choices=("table", "markdown", "csv", "json"), default="table", help="csv and json: of two folders, every number"
+    )
     _results(against)
 
     ui = command("ui", "browse the MLflow leaderboard", "Brings the MLflow store up to date with the records first.")
@@ -134,6 +141,16 @@ def parser() -> Parser:
     report = command("report", "write the board, its figures and what repeats each row as one HTML file to send")
     report.add_argument("--out", type=Path, metavar="FILE", help="default RESULTS/report.html")
     _results(report)
+    documents = command(
+        "boards",
+        "write the tables of docs/boards.md, or of another document, again from the records",
+        "\nA table stands between two markers, of which the first names the command that prints it; the text around is left alone:"
+        "\n\n    <!-- benchmark: compare --results results/reference/collapse | Test AUC less -->\n    <!-- end -->"
+        "\n\nWhat stands after a | is how the titles of the tables begin that are wanted; of leaderboard there is | table.",
+    )
+    documents.add_argument("file", nargs="?", type=Path, default=Path("docs/boards.md"), metavar="FILE", help="default docs/boards.md")
+    documents.add_argument("--check", action="store_true", help="write nothing; the exit status is 1 if it is not as it would be written")
+
     power = command(
         "power",
         "simulate boards: how often verdicts are wrong, how often they come, and how many seeds they take",
@@ -261,6 +278,22 @@ def parser() -> Parser:
     train.add_argument("--threads", type=_between(int, 1, THREADS), metavar="N", help="torch threads (default: torch's own choice)")
     _device(train)
     train.add_argument("--results", type=Path, metavar="DIR", help="also store the record there")
+
+    again = command(
+        "reproduce",
+        "train a recorded trial again and say whether it agrees; nothing is stored",
+        "\nIt agrees where AUC and logloss differ by no more than the standard deviation over the seeds of its cell in the folder,"
+        f"\nor by {DELTA:g} where there are not two of them. The exit status is 1 if it does not.",
+    )
+    again.add_argument("record", metavar="RECORD", help="the id of a trial in --results, or its beginning, or the path of a record file")
+    again.add_argument("--threads", type=_between(int, 1, THREADS), metavar="N", help="torch threads (default: as many as the record had)")
+    again.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto: the CPU for a record of a CPU, else the GPU where there is one",
+    )
+    _results(again)
     return top
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import api, commandline, plugins
-from benchmark.config import SUITES, Suite, cache_folder, read_suite
+from benchmark.config import CONTROL, SUITES, Suite, cache_folder, read_suite
 from benchmark.discovery import KINDS, SINGULAR, entry
 from benchmark.errors import UserError
 from benchmark.flags import Settings, dataset_plugin
@@ -116,9 +116,30 @@ def export(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 
 def compare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    if parsed.folders:
+        return _two_folders(parsed)
+    from benchmark.reporting.comparison import AUC
     from benchmark.reporting.comparison import compare as compared
 
-    print(compared(_recorded(parsed.results), parsed.to, parsed.dataset, parsed.format, parsed.metric))
+    if parsed.format in ("csv", "json"):
+        raise UserError(f"compare: --format {parsed.format} is of two folders; of one there is `leaderboard --format {parsed.format}`")
+    records, metric = _recorded(parsed.results), parsed.metric or AUC
+    print(compared(records, parsed.to or CONTROL, parsed.dataset, parsed.format, metric, width=_width()))
+    return 0
+
+
+def _two_folders(parsed: argparse.Namespace) -> int:
+    from benchmark.reporting.board import View
+    from benchmark.reporting.two_folders import compare_folders
+
+    if len(parsed.folders) != 2:
+        raise UserError(f"compare: name two folders, not {len(parsed.folders)}; the methods of one are compared with --results DIR")
+    for flag in ("to", "metric"):
+        if getattr(parsed, flag) is not None:
+            raise UserError(f"compare: of two folders every cell is compared with itself, by test AUC and logloss; leave --{flag} out")
+    a, b = parsed.folders
+    names = str(a), str(b)
+    print(compare_folders(_recorded(a), _recorded(b), names, parsed.dataset, parsed.format, View(width=_width())))
     return 0
 
 
@@ -159,6 +180,22 @@ def report(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
+    return 0
+
+
+def boards(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    from benchmark.reporting.documents import written
+
+    try:
+        before = parsed.file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{parsed.file}: not a text in UTF-8") from None
+    after = written(before, str(parsed.file), Path())
+    if parsed.check:
+        print(f"{parsed.file}: {'as it would be written' if after == before else 'its tables are not those of the records; run `boards`'}")
+        return 0 if after == before else 1
+    parsed.file.write_text(after, encoding="utf-8")
+    print(parsed.file)
     return 0
 
 
@@ -309,6 +346,22 @@ def train(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     return 0 if record.status == "finished" else 1
 
 
+def reproduce(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    from benchmark.reporting.reproduction import again, find, in_words, judged, scores
+
+    recorded, store = find(parsed.record, parsed.results)
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is the answer, whatever a plug-in prints
+        now = again(recorded, _no_line if sys.stderr.isatty() else _say_epoch, parsed.device, parsed.threads, interactive=True)
+    found = scores(recorded, now, store)
+    agrees, verdict = judged(recorded, now, found)
+    say(in_words(recorded, now, found, verdict, _width()))
+    return 0 if agrees else 1
+
+
+def _no_line(metrics: Mapping[str, float]) -> None:
+    """A terminal has a bar."""
+
+
 def _say_epoch(metrics: Mapping[str, float]) -> None:
     """A line for each epoch, where no bar can be drawn."""
     shown = f"epoch {metrics['epoch']:.0f}: loss {metrics['train/loss']:.5f}, valid AUC {metrics['valid/auc']:.5f}"
@@ -348,6 +401,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, dict[str, Settings]], int]]
     "figures": figures,
     "report": report,
     "export": export,
+    "boards": boards,
     "power": power,
     "track": track,
     "status": status,
@@ -355,6 +409,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, dict[str, Settings]], int]]
     "prepare": prepare,
     "describe": describe,
     "train": train,
+    "reproduce": reproduce,
     "speed": speed,
     "check": check,
     "new": new,

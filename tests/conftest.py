@@ -4,6 +4,7 @@ No network, and no file that this machine's user has downloaded: tests of the do
 """
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +19,16 @@ REMARKS = pytest.StashKey[list[str]]()
 def remarks(request: pytest.FixtureRequest) -> list[str]:
     """Lines to be printed when all tests are done: what is no failure, but somebody has to know."""
     return request.config.stash.setdefault(REMARKS, [])
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database, to be copied: MLflow makes one in fifty steps, which take seconds."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -132,7 +132,7 @@ def test_list_shows_every_plugin_with_summary_and_source(capsys: pytest.CaptureF
     "command",
     [
         *("", "run", "leaderboard", "ui", "list", "prepare", "status", "train", "track", "figures", "report", "export", "power", "speed"),
-        *("check", "new"),
+        *("check", "new", "compare", "reproduce", "boards"),
     ],
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -295,6 +295,11 @@ def test_a_grid_and_seeds_until_decided_from_the_command_line(tiny: Path, tmp_pa
         (["prepare", "frappe_x1"], "HF_HUB_OFFLINE forbids downloading it; unset it, or name a folder"),
         (["prepare", "frappe_x1", "--from", "/no/such/folder"], "/no/such/folder: no such file or folder"),
         (["leaderboard", "--results", "/no/such/folder"], "no finished records"),
+        (["compare", "/no/such/folder"], "compare: name two folders, not 1"),
+        (["compare", "/no/such/folder", "."], "no records in /no/such/folder/records"),
+        (["compare", "a", "b", "--to", "roblock"], "every cell is compared with itself, by test AUC and logloss; leave --to out"),
+        (["boards", "/no/such/file.md"], "/no/such/file.md: No such file or directory"),
+        (["compare", "--format", "csv"], "--format csv is of two folders; of one there is `leaderboard --format csv`"),
         (["ui", "--results", "/no/such/folder"], "no mlflow.db there yet"),
         (["figures", "--results", "/no/such/folder"], "no records in /no/such/folder/records"),
         (["track", "--results", "/no/such/folder"], "no records in /no/such/folder/records"),

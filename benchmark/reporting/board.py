@@ -7,19 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tabulate import MIN_PADDING, tabulate
-
 from benchmark.config import NO_BACKBONE
 from benchmark.reporting import acting
 from benchmark.reporting.columns import COLUMNS, Column
+from benchmark.reporting.tables import fitted, in_parts, tabulated
 from benchmark.reporting.verdicts import noise
 
 if TYPE_CHECKING:
     from benchmark.reporting.leaderboard import Row
 
 Format = Literal["table", "markdown"]
-PLACE = ("backbone", "scale", "depth")
-GAP = 2  # between the columns of a table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +46,11 @@ def board(label: str, members: Sequence[Row], format: Format, view: View) -> str
     shown = members[: view.first]
     if len(shown) < len(members):
         lines.insert(0, f"{len(members) - len(shown)} more rows are not shown here")
-    inner = [*(_internal_states(members, format) if view.details else []), *acting.table_of_knock_outs(members, format)]
+    inner = [*(_internal_states(members, format, view.width) if view.details else []), *acting.table_of_knock_outs(members, format)]
     if format == "markdown":
-        table = _tabulated(shown, _wanted(members, view), format)
+        table = tabulated(shown, wanted(members, view), format)
         return "\n".join([f"### {heading}", "", table, *([""] if lines else []), *(f"- {line}" for line in lines), *inner])
-    table = _fitting(shown, view)
+    table = fitted(shown, wanted(shown, view), view.width, view.grouped, keep=bool(view.columns))
     return "\n".join([*folded([heading], view), "", table, *([""] if lines else []), *folded(lines, view), *inner])
 
 
@@ -64,70 +61,14 @@ def folded(lines: Iterable[str], view: View) -> list[str]:
     return [part for line in lines for part in textwrap.wrap(line, max(40, view.width), subsequent_indent="  ", break_on_hyphens=False)]
 
 
-def _wanted(members: Sequence[Row], view: View) -> list[Column]:
+def wanted(members: Sequence[Row], view: View) -> list[Column[Row]]:
     if view.columns:
         by_key = {column.key: column for column in COLUMNS}
         return [by_key[key] for key in view.columns]
     return [column for column in COLUMNS if column.where in ("both", "terminal") and column.when(members)]
 
 
-def _fitting(members: Sequence[Row], view: View) -> str:
-    """The table with what fits: first as it is, as long as the verdict has room; else in blocks."""
-    columns = _wanted(members, view)
-    if view.columns or (view.width is None and not view.grouped):
-        return _tabulated(members, columns, "table") if not view.grouped else _in_blocks(members, _without_place(columns))
-    width = view.width or 10**6
-    if not view.grouped:
-        kept = _narrowed(members, columns, width, least=2)
-        if _width(members, kept) <= width:
-            return _tabulated(members, kept, "table")
-    return _in_blocks(members, _narrowed(members, _without_place(columns), width, least=0))
-
-
-def _narrowed(members: Sequence[Row], columns: Sequence[Column], width: int, least: int) -> list[Column]:
-    """Without the least important columns, as many as the width asks for, down to those of rank ``least``."""
-    kept = list(columns)
-    while _width(members, kept) > width and any(column.rank > least for column in kept):
-        kept.remove(max(reversed(kept), key=lambda column: column.rank))
-    return kept
-
-
-def _width(members: Sequence[Row], columns: Sequence[Column]) -> int:
-    heads = (max(map(len, column.heading.split("\n"))) + MIN_PADDING for column in columns)  # tabulate makes them so wide
-    bodies = (max(len(column.text(row)) for row in members) for column in columns)
-    return sum(map(max, heads, bodies)) + GAP * (len(columns) - 1)
-
-
-def _without_place(columns: Sequence[Column]) -> list[Column]:
-    return [column for column in columns if column.key not in PLACE]
-
-
-def _in_blocks(members: Sequence[Row], columns: Sequence[Column]) -> str:
-    """One table, so that columns stand under each other, with a line before each backbone, scale and depth; sanity rows last."""
-    ordered = sorted(members, key=lambda row: (row.backbone == NO_BACKBONE, row.backbone, row.scale, row.depth))
-    lines = _tabulated(ordered, columns, "table").split("\n")
-    head = len(lines) - len(ordered)
-    found = lines[:head]
-    before = None
-    for row, line in zip(ordered, lines[head:], strict=True):
-        place = "no backbone" if row.backbone == NO_BACKBONE else f"{row.backbone} · scale {row.scale} · depth {row.depth}"
-        found += ["", place] if place != before and before is not None else [place] if place != before else []
-        found.append(line)
-        before = place
-    return "\n".join(found)
-
-
-def _tabulated(members: Sequence[Row], columns: Sequence[Column], format: Format) -> str:
-    return tabulate(
-        [[column.text(row) for column in columns] for row in members],
-        headers=[column.name if format == "markdown" else column.heading for column in columns],
-        tablefmt="github" if format == "markdown" else "simple",
-        colalign=["right" if column.numeric and column.key != "protocol" else "left" for column in columns],
-        disable_numparse=True,
-    )
-
-
-def _internal_states(board: Sequence[Row], format: Format) -> list[str]:
+def _internal_states(board: Sequence[Row], format: Format, width: int | None) -> list[str]:
     """A table of what models say of themselves: a row a cell, a column a quantity, its value at each layer from 0 on."""
     states = [(row, row.internal_state) for row in board if row.internal_state]
     quantities = sorted({name.rpartition("/")[2] for _, state in states for name in state})
@@ -140,7 +81,7 @@ def _internal_states(board: Sequence[Row], format: Format) -> list[str]:
 
     headers = ["method", "backbone", "scale", "depth", *(quantity.replace("_", " ") for quantity in quantities)]
     lines = [[r.method, r.backbone, str(r.scale), str(r.depth), *(values(state, q) for q in quantities)] for r, state in states]
-    table = tabulate(lines, headers=headers, tablefmt="github" if format == "markdown" else "simple", disable_numparse=True)
+    table = in_parts(headers, lines, format, width, lead=4)
     return ["", "What the models say of themselves, at each layer from 0 on (mean over seeds):", "", table]
 
 

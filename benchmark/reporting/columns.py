@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from benchmark.config import NO_BACKBONE
 from benchmark.records import INERT
@@ -15,9 +15,11 @@ from benchmark.reporting.verdicts import in_words
 if TYPE_CHECKING:
     from benchmark.reporting.leaderboard import Row
 
+R = TypeVar("R")  # what a line of the table is of
+
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class Column(Generic[R]):
     """``text`` is what people read, ``value`` what is sorted by (None: nothing there).
 
     rank:  0: never left out; the higher, the sooner where a terminal is narrow
@@ -27,13 +29,13 @@ class Column:
 
     key: str
     heading: str  # with line breaks where a narrow column wants them
-    help: str
-    text: Callable[[Row], str]
-    value: Callable[[Row], Any]
+    text: Callable[[R], str]
+    value: Callable[[R], Any]
+    help: str = ""
     rank: int = 9
     where: str = "asked"
     numeric: bool = True
-    when: Callable[[Sequence[Row]], bool] = lambda board: True
+    when: Callable[[Sequence[R]], bool] = lambda board: True
 
     @property
     def name(self) -> str:
@@ -41,14 +43,14 @@ class Column:
         return self.heading.replace("-\n", "").replace("\n", " ")
 
 
-def _number(key: str, field: str, form: Callable[[Any], str], heading: str, help: str, **more: Any) -> Column:
+def _number(key: str, field: str, form: Callable[[Any], str], heading: str, help: str, **more: Any) -> Column[Row]:
     """A column that shows one field of the row."""
     return Column(
         key=key, heading=heading, help=help, text=lambda row: form(getattr(row, field)), value=lambda row: getattr(row, field), **more
     )
 
 
-def _word(key: str, heading: str, help: str, value: Callable[[Row], Any], **more: Any) -> Column:
+def _word(key: str, heading: str, help: str, value: Callable[[Row], Any], **more: Any) -> Column[Row]:
     def shown(row: Row) -> str:
         found = value(row)
         return "-" if found is None or found == "" else str(found)
@@ -81,7 +83,7 @@ def _won(row: Row) -> str:
     return ", ".join(f"{name.partition('.')[2]}={value}" for name, value in row.won.items())
 
 
-COLUMNS = (
+COLUMNS: tuple[Column[Row], ...] = (
     _word("rank", "#", "rank by mean test AUC on this data set", lambda row: row.rank, rank=1, where="both"),
     _word("method", "method", "name, or name:preset for a variant", lambda row: row.method, rank=0, where="both", numeric=False),
     _word("backbone", "backbone", "the model that is mended", _placed("backbone"), rank=0, where="both", numeric=False),

@@ -7,18 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Literal
 
-from tabulate import tabulate
-
 from benchmark.config import CONTROL, NO_BACKBONE
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import Difference, average_ranks, mean_sd, outcomes, paired_difference, rank_correlation, wilcoxon_holm
 from benchmark.records import Record
+from benchmark.reporting.board import View, folded
 from benchmark.reporting.groups import REPEATED, Group, batch_ratio, by_conditions, groups, whole_methods
+from benchmark.reporting.tables import in_parts
 from benchmark.values import one_of
 
 Format = Literal["table", "markdown"]
 Table = tuple[list[str], list[list[str]]]  # headers, rows
 AUC = "test/auc"
+SUMMARIES = ("win/tie/loss", "above/level/below")  # of AUC, and of another metric, of which more need not be better
 LAST = "last"  # stands for the number of a model's last layer
 SPECTRA = (
     "spectral/table/information_abundance_over_gaussian",
@@ -29,12 +30,22 @@ SPECTRA = (
 )  # over a Gaussian matrix's: hetero_me's layers are narrower than the table
 
 
-def compare(records: Iterable[Record], control: str, dataset: str | None, format: Format, metric: str = AUC) -> str:
+def compare(
+    records: Iterable[Record], control: str, dataset: str | None, format: Format, metric: str = AUC, width: int | None = None
+) -> str:
     """The comparison of each data set's finished cells, as text.
 
     ``metric``: what is compared, as a record names it; "spectral/layerlast/…" is of each model's last layer. Costs, correlations and ranks
-    are shown beside test AUC only. Raises UserError where there is nothing to compare with ``control``, and for a metric that no cell has.
+    are shown beside test AUC only. ``width``: of the terminal, in characters; a wider table is printed in parts. Raises UserError where
+    there is nothing to compare with ``control``, and for a metric that no cell has.
     """
+    return "\n\n".join(sections(records, control, dataset, format, metric, width))
+
+
+def sections(
+    records: Iterable[Record], control: str, dataset: str | None, format: Format, metric: str = AUC, width: int | None = None
+) -> list[str]:
+    """The parts of ``compare``'s text: a heading for each data set, then titles with their tables. Raises UserError as it does."""
     finished = [g for g in groups(records) if g.status == "finished" and g.metric(AUC)]
     boards: dict[str, list[Group]] = defaultdict(list)
     for group in finished:
@@ -48,11 +59,10 @@ def compare(records: Iterable[Record], control: str, dataset: str | None, format
         names = {name for board in boards.values() for group in board for record in group.finished for name in record.metrics}
         one_of("metric", metric, names, "compare")
         raise UserError(f"compare: no finished cell has the metric {metric}")
-    parts = [text for label, board in boards.items() for text in _board(label, board, control, format, metric)]
-    return "\n\n".join(parts)
+    return [text for label, board in boards.items() for text in _board(label, board, control, format, metric, width)]
 
 
-def _board(label: str, board: Sequence[Group], control: str, format: Format, metric: str) -> Iterable[str]:
+def _board(label: str, board: Sequence[Group], control: str, format: Format, metric: str, width: int | None) -> Iterable[str]:
     heading = f"{label}: {len(board)} finished cells"
     yield f"### {heading}" if format == "markdown" else heading
     name = "Test AUC" if metric == AUC else metric
@@ -64,9 +74,12 @@ def _board(label: str, board: Sequence[Group], control: str, format: Format, met
         sections += _beside_auc(board)
     for title, (headers, rows) in sections:
         if rows:
-            yield f"{title}\n\n" + _text(headers, rows, format)
+            yield "\n".join([*folded([title], View(width=width)), "", _text(headers, rows, format, width)])
     if metric == AUC:
-        yield from ranks(board, control)
+        yield from (
+            "\n".join(part for line in text.split("\n") for part in folded([line], View(width=width)) or [""])
+            for text in ranks(board, control)
+        )
 
 
 def _beside_auc(board: Sequence[Group]) -> list[tuple[str, Table]]:
@@ -102,7 +115,7 @@ def differences(board: Sequence[Group], control: str, metric: str = AUC) -> Tabl
     headings = {condition: name for condition, name in headings.items() if any(condition in cells for cells in found.values())}
     ordered = sorted(found, key=lambda m: -fmean(d.mean for d in found[m].values()))
     texts = {method: {condition: _difference(d) for condition, d in found[method].items()} for method in ordered}
-    summary = "win/tie/loss" if metric == AUC else "above/level/below"  # of another metric more need not be better
+    summary = SUMMARIES[metric != AUC]
     return _oriented(texts, headings, summary, {m: "/".join(map(str, outcomes(found[m].values()))) for m in ordered})
 
 
@@ -244,5 +257,10 @@ def _number(value: float) -> str:
     return f"{value:.5f}" if abs(value) <= 1 else f"{value:.4g}"
 
 
-def _text(headers: list[str], rows: list[list[str]], format: Format) -> str:
-    return tabulate(rows, headers=headers, tablefmt="github" if format == "markdown" else "simple", disable_numparse=True)
+def _text(headers: list[str], rows: list[list[str]], format: Format, width: int | None) -> str:
+    lead = 2 if headers[:2] == ["method", "cell"] else 1
+    whole = in_parts(headers, rows, format, None)
+    if width is None or headers[-1] not in SUMMARIES or max(map(len, whole.splitlines())) <= width:
+        return in_parts(headers, rows, format, width, lead)
+    lines = [[line[0], line[-1], *line[1:-1]] for line in (headers, *rows)]  # in parts the summary belongs to the first
+    return in_parts(lines[0], lines[1:], format, width)

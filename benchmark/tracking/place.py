@@ -17,7 +17,7 @@ from benchmark.records import Store
 from benchmark.values import digest
 
 EMBEDDED = "this folder"  # owner of the runs that the folder's own database was given by the folder itself
-VERSION = 1  # of what rows hold; another one makes them again
+VERSION = 2  # of what rows hold; another one makes them again
 PASSWORD = re.compile(r"(://[^/@\s:]*):[^/@\s]*@")
 
 

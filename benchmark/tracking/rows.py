@@ -22,7 +22,7 @@ from benchmark.reporting.leaderboard import Row as BoardRow
 from benchmark.reporting.leaderboard import render, rows_and_groups
 from benchmark.reporting.verdicts import in_words
 from benchmark.tracking.place import VERSION
-from benchmark.tracking.view import BOARD
+from benchmark.tracking.view import BOARD, PLACE
 from benchmark.values import canonical, digest, to_dict
 
 LONGEST = 250  # characters of a name
@@ -105,7 +105,7 @@ def view_of(entries: Sequence[Entry], folder: Path, beside: bool = False) -> Vie
         shown = [(row, group) for row, group in members if group.budget == largest[group.cell.key]]
         digits = len(str(len(shown)))
         for position, (row, group) in enumerate(shown, start=1):
-            cells[group.cell.key] = cell_row(row, group, f"{position:0{digits}}", times, beside)
+            cells[group.cell.key] = cell_row(row, group, position, digits, times, beside)
     found = []
     for entry in entries:
         cell = entry.record.trial.cell
@@ -116,21 +116,23 @@ def view_of(entries: Sequence[Entry], folder: Path, beside: bool = False) -> Vie
     return View([*cells.values(), *found], notes)
 
 
-def cell_row(row: BoardRow, group: Group, position: str, times: Mapping[str, tuple[float, float]], beside: bool) -> Row:
+def cell_row(row: BoardRow, group: Group, position: int, digits: int, times: Mapping[str, tuple[float, float]], beside: bool) -> Row:
+    """``position``: on the board, from 1 on. With so many ``digits`` it begins the name; as the metric ``PLACE`` the page sorts by it."""
     cell = group.cell
     own = [times[record.trial_id] for record in group.records]
     start, end = min(begun for begun, _ in own), max(ended for _, ended in own)
-    told = {name: text for name, value in BOARD_TAGS.items() if (text := value(row))}
+    words = {name: text for name, value in BOARD_TAGS.items() if (text := value(row))}
+    told = {name: round(float(found), places) for name, (value, places) in BOARD_METRICS.items() if (found := value(row)) is not None}
     return Row(
         key=cell_key(cell),
         experiment=cell.dataset,
-        name=f"{position} {_shape(cell)}",
+        name=f"{position:0{digits}} {_shape(cell)}",
         status="FINISHED" if group.status == "finished" else "FAILED",
         start=round(1000 * start),
         end=round(1000 * end),
-        tags={**_tags(cell), **told, "stage": "cell", "status": group.status, "mlflow.note.content": cell_note(row, group, beside)},
+        tags={**_tags(cell), **words, "stage": "cell", "status": group.status, "mlflow.note.content": cell_note(row, group, beside)},
         params={"budget": str(group.budget), **_settings(group.records[0].trial)},
-        metrics={name: round(float(found), digits) for name, (value, digits) in BOARD_METRICS.items() if (found := value(row)) is not None},
+        metrics={PLACE: float(position), **told},
     )
 
 

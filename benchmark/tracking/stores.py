@@ -298,8 +298,10 @@ class _Server:
             else:
                 run_id = ids[row.key] = self._client.create_run(number, row.start, tags, row.name).info.run_id
                 self._client.log_batch(run_id, params=[Param(k, v) for k, v in row.params.items()])
-            points = [*((name, 0, value) for name, value in row.metrics.items()), *row.curve()]
-            metrics = [Metric(name, value, row.end or row.start, step) for name, step, value in points]
+            # Of two values at one step and time a server shows the larger, and a row that moves up has a smaller rank than before.
+            now = round(1000 * time.time())
+            metrics = [Metric(name, value, now, 0) for name, value in row.metrics.items()]
+            metrics += [Metric(name, value, row.end or row.start, step) for name, step, value in row.curve()]
             for some in _parts(metrics, BATCH):
                 self._client.log_batch(run_id, metrics=some)
             if row.record is not None and row.record.exists():

@@ -1,4 +1,4 @@
-"""The leaderboard as a view of MLflow's own runs page: cells only, best test AUC first, with the columns that count.
+"""The leaderboard as a view of MLflow's own runs page: cells only, in the board's order, with the columns that count.
 
 MLflow keeps a shared view of an experiment in a tag: its state as JSON, compressed, in base 64. The page opens it by name, so that
 nobody has to choose among hundreds of metrics first. Looked up in MLflow 3.17's page; a later one that reads its state otherwise ignores
@@ -18,6 +18,7 @@ NOTE = "mlflow.note.content"
 TAGS = ("method", "backbone", "scale", "depth", "status", "notes")
 METRICS = ("1 AUC", "1 AUC sd", "2 delta", "2 delta high", "2 delta low", "3 logloss", "4 rank last", "5 dense")
 BOARD = "/board"  # where `ui` serves the project's own page
+PLACE = "0 row"  # metric of a cell: its place on the board; no two cells share one, as they may a rank, or an AUC as it is rounded
 WIDTH, NAME_WIDTH = 90, 330  # pixels of a column of numbers, and of the runs' names: rank, method, backbone, scale and depth
 
 
@@ -30,8 +31,8 @@ def state() -> str:
     """The value of the tag."""
     content: dict[str, Any] = {
         "searchFilter": "tags.stage = 'cell'",
-        "orderByKey": "metrics.`1 AUC`",
-        "orderByAsc": False,
+        "orderByKey": f"metrics.`{PLACE}`",
+        "orderByAsc": True,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],

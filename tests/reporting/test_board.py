@@ -13,10 +13,11 @@ from standin_records import record
 from benchmark import commandline
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
-from benchmark.reporting.board import PLACE, View
+from benchmark.reporting.board import View
 from benchmark.reporting.columns import COLUMNS, KEYS
 from benchmark.reporting.export import export
 from benchmark.reporting.leaderboard import Selection, render, rows
+from benchmark.reporting.tables import PLACE
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 

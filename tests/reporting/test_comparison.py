@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -65,6 +66,24 @@ def test_where_there_are_more_cells_than_methods_cells_are_rows() -> None:
     headers, rows = differences(groups([*case(), *deep]), "single_embedding")
     assert headers == ["cell", "better", "other"] and len(rows) == 4
     assert ["dcnv2 1× depth 9", "+0.10000 ± 0.00000", "-0.10000 ± 0.00000"] in rows and rows[-1] == ["win/tie/loss", "3/0/0", "0/1/2"]
+
+
+def test_a_wide_table_is_printed_in_parts_that_leave_no_number_out() -> None:
+    """The cells of many scales; a method that is in one cell only has a row where that cell is, and no other."""
+    many = [replace_scale(r, scale) for scale in (1, 2, 4, 8, 16) for r in case()]
+    many += [record("only_here", seed, 0.9 + seed / 300, cell={"scale": 16}) for seed in range(3)]
+    many += [record(f"m{i}", seed, 0.7 + seed / 300 + i / 999, cell={"scale": 1}) for seed in range(3) for i in range(12)]
+    whole, parted = (compare(many, "single_embedding", None, "table", width=width) for width in (None, 80))
+    numbers = re.compile(r"[+-][.0-9]+ ± [.0-9]+")
+    title = "Test AUC less"
+    first, second = (text[text.index(title) : text.index("Cost over")] for text in (whole, parted))
+    assert sorted(numbers.findall(first)) == sorted(numbers.findall(second)) and len(numbers.findall(first)) > 30
+    assert max(map(len, second.splitlines())) <= 80 < max(map(len, first.splitlines()))
+    assert second.count("only_here") == 1 and second.count("win/tie/loss") == 1 and second.count("\nbetter ") > 2
+
+
+def replace_scale(one: Record, scale: int) -> Record:
+    return replace(one, trial=replace(one.trial, cell=replace(one.trial.cell, scale=scale)))
 
 
 def test_conditions_are_not_mixed() -> None:

@@ -71,11 +71,9 @@ def records() -> list[Record]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _empty(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """MLflow makes an empty database in fifty steps, which take seconds: once is enough for all tests of this file."""
+def _empty(empty_mlflow: Path) -> None:
     global empty
-    empty = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{empty}").search_experiments()
+    empty = empty_mlflow
 
 
 empty = Path()

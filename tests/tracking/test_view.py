@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import zlib
 from pathlib import Path
 
@@ -18,8 +19,11 @@ from benchmark.tracking.place import Stamp, tracking_uri
 from benchmark.tracking.ui import boards
 
 
-def test_every_experiment_has_a_view_of_columns_that_its_cells_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_experiment_has_a_view_of_columns_that_its_cells_have(
+    tmp_path: Path, empty_mlflow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copyfile(empty_mlflow, tmp_path / "mlflow.db")
     store = Store(tmp_path)
     store.create()
     for record in records():
@@ -33,7 +37,10 @@ def test_every_experiment_has_a_view_of_columns_that_its_cells_have(tmp_path: Pa
     assert boards(Stamp(store, tmp_path), server) == {"toy data": address}
     packed = experiment.tags[view.TAG].removeprefix("deflate;")
     state = json.loads(zlib.decompress(base64.b64decode(packed)))
-    cells = client.search_runs([experiment.experiment_id], state["searchFilter"], order_by=[f"{state['orderByKey']} DESC"])
+    cells = client.search_runs(
+        [experiment.experiment_id], state["searchFilter"], order_by=[f"{state['orderByKey']} {'ASC' if state['orderByAsc'] else 'DESC'}"]
+    )
+    assert [cell.data.tags["mlflow.runName"][0] for cell in cells] == ["1", "2", "3"]
     finished = [cell for cell in cells if cell.data.tags["status"] == "finished"]
     assert len(cells) == 3 and len(finished) == 2
     shown = {column.split(".", 1)[1].strip("`") for column in state["selectedColumns"]}

@@ -17,7 +17,9 @@ from benchmark.reporting.page.content import Line
 TOLD = next(column for column in COLUMNS if column.key == "auc")
 
 
-def embedded(boards: Mapping[str, Sequence[Line]], columns: Sequence[Column], palette: Mapping[str, str], links: Mapping[str, str]) -> str:
+def embedded(
+    boards: Mapping[str, Sequence[Line]], columns: Sequence[Column[Row]], palette: Mapping[str, str], links: Mapping[str, str]
+) -> str:
     """For a script element: whatever a name in it holds, it cannot end the element. ``links``: key of a cell -> its run in MLflow."""
     texts: dict[str, int] = {}  # what many rows say, once
     cells = [cell for members in boards.values() for cell in _cells(members, columns, palette, texts)]
@@ -38,7 +40,9 @@ def _field_names(members: Sequence[Line]) -> list[str]:
     return list(dict.fromkeys(name for line in members for name in line.fields))
 
 
-def _cells(members: Sequence[Line], columns: Sequence[Column], palette: Mapping[str, str], texts: dict[str, int]) -> list[dict[str, Any]]:
+def _cells(
+    members: Sequence[Line], columns: Sequence[Column[Row]], palette: Mapping[str, str], texts: dict[str, int]
+) -> list[dict[str, Any]]:
     """What the script knows of a board's rows; ``texts`` takes what they say in words.
 
     Numbers of figures have five or six digits; those of the board are its text.
@@ -48,7 +52,7 @@ def _cells(members: Sequence[Line], columns: Sequence[Column], palette: Mapping[
 
 
 def _cell(
-    line: Line, series: str, names: Sequence[str], columns: Sequence[Column], palette: Mapping[str, str], texts: dict[str, int]
+    line: Line, series: str, names: Sequence[str], columns: Sequence[Column[Row]], palette: Mapping[str, str], texts: dict[str, int]
 ) -> dict[str, Any]:
     row, fields = line.row, line.fields
     colour = palette.get(row.method, GREY)
@@ -93,7 +97,7 @@ def _packed(points: Sequence[tuple[float, float]]) -> tuple[list[int], list[floa
     return [int(epoch) for epoch, _ in points], [round(value, 5) for _, value in points]
 
 
-def _sortable(column: Column, row: Row) -> Any:
+def _sortable(column: Column[Row], row: Row) -> Any:
     value = column.value(row)
     return _rounded(value) if isinstance(value, float) else value
 

@@ -71,7 +71,7 @@ def page(records: Iterable[Record], where: str, made_by: str, links: Mapping[str
     )
 
 
-def _text(column: Column, row: Row) -> Markup:
+def _text(column: Column[Row], row: Row) -> Markup:
     """As on the terminal; where it is too long for its column, a line ends before ± or after _ and : only."""
     text = escape(column.text(row).replace(" ± ", " ±\u00a0").replace(" (", "\u00a0("))
     return text.replace("_", Markup("_<wbr>")).replace(":", Markup(":<wbr>")) if column.key == "method" else text

@@ -1,0 +1,75 @@
+"""Tables of a document that are what commands print: between markers that name the command, written again from the records.
+
+    <!-- benchmark: compare --results results/reference/collapse | Test AUC less -->
+    <!-- end -->
+
+Between them stands the heading, and each table whose title begins with what stands after a |; all of them where nothing does.
+Of ``leaderboard`` there is "| table" for the bare table. All else in the document is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import textwrap
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+
+from benchmark import commandline
+from benchmark.config import CONTROL
+from benchmark.errors import UserError
+from benchmark.records import Record, Store
+from benchmark.reporting.board import View, board, wanted
+from benchmark.reporting.comparison import AUC, sections
+from benchmark.reporting.leaderboard import Row, rows
+from benchmark.reporting.tables import fitted
+
+WIDTH = 100  # characters of a table
+MARKED = re.compile(r"^<!-- benchmark: (.*?) -->\n.*?^<!-- end -->$", re.DOTALL | re.MULTILINE)
+MARKER = "<!-- benchmark:"
+
+
+def written(text: str, where: str, root: Path) -> str:
+    """The document with its tables as they are now; results folders are relative to ``root``.
+
+    Raises UserError: a marker without its end, a command that has no tables, a folder without records.
+    """
+    boards: Callable[[Path, float], list[Row]] = cache(lambda folder, delta: rows(Store(root / folder), delta))
+    records: Callable[[Path], list[Record]] = cache(lambda folder: list(Store(root / folder)))
+    found = MARKED.findall(text)
+    if len(found) != text.count(MARKER) or any(MARKER in block.group()[1:] for block in MARKED.finditer(text)):
+        raise UserError(f"{where}: a marker {MARKER} … --> has no <!-- end --> before the next one; add it")
+
+    def block(match: re.Match[str]) -> str:
+        command, *only = match[1].split(" | ")
+        printed = _printed(command, only, where, boards, records)
+        shell = textwrap.wrap(f"$ python -m benchmark {command}", WIDTH - 2, subsequent_indent="    ", break_on_hyphens=False)
+        return "\n".join([f"<!-- benchmark: {match[1]} -->", "```text", " \\\n".join(shell), "", printed, "```", "<!-- end -->"])
+
+    return MARKED.sub(block, text)
+
+
+def _printed(
+    command: str, only: Sequence[str], where: str, boards: Callable[[Path, float], list[Row]], records: Callable[[Path], list[Record]]
+) -> str:
+    parsed, _ = commandline.parse(shlex.split(command))
+    if parsed.command == "leaderboard":
+        view = View(width=WIDTH, columns=tuple(parsed.columns), grouped=parsed.group, details=parsed.details)
+        found = [row for row in boards(parsed.results, parsed.delta) if parsed.dataset in (None, row.dataset)]
+        if not found:
+            raise UserError(f"{where}: {command}: no finished records in {parsed.results}")
+        parts = []
+        for label, members in groupby(found, key=lambda row: row.dataset):
+            shown = list(members)
+            bare = fitted(shown, wanted(shown, view), WIDTH, view.grouped, keep=bool(view.columns))
+            parts.append(bare if only == ["table"] else board(label, shown, "table", view))
+        return "\n\n".join(parts)
+    if parsed.command == "compare" and not parsed.folders:
+        texts = sections(records(parsed.results), parsed.to or CONTROL, parsed.dataset, "table", parsed.metric or AUC, WIDTH)
+        kept = [text for text in texts if "\n" not in text or text.startswith(tuple(only or ("",)))]
+        if not any("\n" in text for text in kept):
+            raise UserError(f"{where}: {command}: no table has a title that begins with {' or '.join(only)}")
+        return "\n\n".join(kept)
+    raise UserError(f"{where}: {command}: only leaderboard and compare have tables for a document")

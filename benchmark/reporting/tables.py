@@ -1,0 +1,123 @@
+"""Rows and columns -> a table for people: markdown, or as wide as a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol, TypeVar
+
+from tabulate import MIN_PADDING, tabulate
+
+from benchmark.config import NO_BACKBONE
+from benchmark.reporting.columns import Column
+
+Format = Literal["table", "markdown"]
+PLACE = ("backbone", "scale", "depth")
+GAP = 2  # between the columns of a table
+
+
+class Placed(Protocol):
+    """A row of a cell."""
+
+    @property
+    def backbone(self) -> str: ...
+
+    @property
+    def scale(self) -> int: ...
+
+    @property
+    def depth(self) -> int: ...
+
+
+R = TypeVar("R", bound=Placed)
+
+
+def fitted(members: Sequence[R], columns: Sequence[Column[R]], width: int | None, grouped: bool = False, keep: bool = False) -> str:
+    """The table with what fits: first as it is, as long as the columns of rank 2 have room; else in blocks of a backbone, scale and depth.
+
+    width:   in characters: columns are left out until the table fits, names are never cut; None: however wide it gets
+    grouped: in blocks whatever the width
+    keep:    leave no column out
+    """
+    if keep or (width is None and not grouped):
+        return tabulated(members, columns, "table") if not grouped else _in_blocks(members, _without_place(columns))
+    width = width or 10**6
+    if not grouped:
+        kept = _narrowed(members, columns, width, least=2)
+        if _width(members, kept) <= width:
+            return tabulated(members, kept, "table")
+    return _in_blocks(members, _narrowed(members, _without_place(columns), width, least=0))
+
+
+def tabulated(members: Sequence[R], columns: Sequence[Column[R]], format: Format) -> str:
+    return tabulate(
+        [[column.text(row) for column in columns] for row in members],
+        headers=[column.name if format == "markdown" else column.heading for column in columns],
+        tablefmt="github" if format == "markdown" else "simple",
+        colalign=["right" if column.numeric and column.key != "protocol" else "left" for column in columns],
+        disable_numparse=True,
+    )
+
+
+def in_parts(headers: Sequence[str], rows: Sequence[Sequence[str]], format: Format, width: int | None, lead: int = 1) -> str:
+    """A table of texts; where it is wider than ``width``, as several, each with the first ``lead`` columns and without rows that have
+    nothing but "-" in it. A column that alone is too wide stays as it is.
+    """
+
+    def made(columns: Sequence[int], kept: Sequence[Sequence[str]]) -> str:
+        body = [[*row[:lead], *(row[column] for column in columns)] for row in kept]
+        heads = [*headers[:lead], *(headers[column] for column in columns)]
+        return tabulate(body, headers=heads, tablefmt="github" if format == "markdown" else "simple", disable_numparse=True)
+
+    rest = list(range(lead, len(headers)))
+    whole = made(rest, rows)
+    if format == "markdown" or width is None or _wide(whole) <= width:
+        return whole
+    parts: list[str] = []
+    while rest:
+        count = len(rest)
+        while True:
+            kept = [row for row in rows if any(row[column] != "-" for column in rest[:count])]
+            part = made(rest[:count], kept)
+            if count == 1 or _wide(part) <= width:
+                break
+            count -= 1
+        parts.append(part)
+        rest = rest[count:]
+    return "\n\n".join(parts)
+
+
+def _wide(text: str) -> int:
+    return max(map(len, text.splitlines()), default=0)
+
+
+def _narrowed(members: Sequence[R], columns: Sequence[Column[R]], width: int, least: int) -> list[Column[R]]:
+    """Without the least important columns, as many as the width asks for, down to those of rank ``least``."""
+    kept = list(columns)
+    while _width(members, kept) > width and any(column.rank > least for column in kept):
+        kept.remove(max(reversed(kept), key=lambda column: column.rank))
+    return kept
+
+
+def _width(members: Sequence[R], columns: Sequence[Column[R]]) -> int:
+    heads = (max(map(len, column.heading.split("\n"))) + MIN_PADDING for column in columns)  # tabulate makes them so wide
+    bodies = (max(len(column.text(row)) for row in members) for column in columns)
+    return sum(map(max, heads, bodies)) + GAP * (len(columns) - 1)
+
+
+def _without_place(columns: Sequence[Column[R]]) -> list[Column[R]]:
+    return [column for column in columns if column.key not in PLACE]
+
+
+def _in_blocks(members: Sequence[R], columns: Sequence[Column[R]]) -> str:
+    """One table, so that columns stand under each other, with a line before each backbone, scale and depth; sanity rows last."""
+    ordered = sorted(members, key=lambda row: (row.backbone == NO_BACKBONE, row.backbone, row.scale, row.depth))
+    lines = tabulated(ordered, columns, "table").split("\n")
+    head = len(lines) - len(ordered)
+    found = lines[:head]
+    before = None
+    for row, line in zip(ordered, lines[head:], strict=True):
+        place = "no backbone" if row.backbone == NO_BACKBONE else f"{row.backbone} · scale {row.scale} · depth {row.depth}"
+        found += ["", place] if place != before and before is not None else [place] if place != before else []
+        found.append(line)
+        before = place
+    return "\n".join(found)

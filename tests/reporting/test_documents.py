@@ -1,0 +1,74 @@
+"""Tables in documents: docs/boards.md has those of the records, and what is not between markers stays as it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from standin_records import record
+
+from benchmark.__main__ import main
+from benchmark.errors import UserError
+from benchmark.records import Store
+from benchmark.reporting.documents import WIDTH, written
+
+ROOT = Path(__file__).parents[2]
+BOARDS = ROOT / "docs" / "boards.md"
+BLOCK = "<!-- benchmark: {} -->\n{}<!-- end -->"
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    store = Store(tmp_path / "results")
+    store.create()
+    for method in ("single_embedding", "better"):
+        for scale in (1, 2, 4, 8, 16):
+            for seed in (0, 1):
+                store.write(record(method, seed, 0.7 + scale / 100 + seed / 1000, cell={"scale": scale}))
+    return tmp_path
+
+
+def test_the_reference_boards_are_those_of_the_records() -> None:
+    text = BOARDS.read_text(encoding="utf-8")
+    assert written(text, "docs/boards.md", ROOT) == text, "run `python -m benchmark boards`"
+    tables = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+    assert len(tables) == text.count("<!-- benchmark:") > 5
+    assert max(len(line) for table in tables for line in table.splitlines()) <= WIDTH
+
+
+def test_only_what_is_between_markers_changes(results: Path) -> None:
+    around = "# Head\n\n    $ python -m benchmark leaderboard\n\n{}\n\nbetween <!-- a remark -->\n\n{}\n\nend\n"
+    commands = "leaderboard --results results | table", "compare --results results --to better | Test AUC less"
+    first = written(around.format(*(BLOCK.format(command, "") for command in commands)), "x.md", results)
+    again = written(around.format(*(BLOCK.format(command, "old\n") for command in commands)), "x.md", results)
+    assert first == again == written(first, "x.md", results)
+    left = re.sub(r"<!-- benchmark: (.*?) -->\n```text\n.*?```\n<!-- end -->", r"\1", first, flags=re.DOTALL)
+    assert left == around.format(*commands)
+    assert first.count("Test AUC less better's") == 1 and "Average rank" not in first and "Ranked by mean" not in first
+    assert "0.86050 ± 0.00071 (2)" in first and f"$ python -m benchmark {commands[1]}".partition(" |")[0] in first
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("<!-- benchmark: leaderboard --results results -->\n", "has no <!-- end -->"),
+        ("<!-- benchmark: list -->\n" + BLOCK.format("leaderboard", ""), "has no <!-- end -->"),
+        (BLOCK.format("list", ""), "only leaderboard and compare have tables"),
+        (BLOCK.format("leaderboard --results none", ""), "no finished records in none"),
+        (BLOCK.format("compare --results results | Speed", ""), "no table has a title that begins with Speed"),
+        (BLOCK.format("compare --results results --to robloc", ""), "no finished cell of robloc"),
+    ],
+)
+def test_a_mistake_in_a_document_is_one_line(text: str, words: str, results: Path) -> None:
+    with pytest.raises(UserError, match=words):
+        written(text, "x.md", results)
+
+
+def test_the_command_writes_and_checks(results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(results)
+    path = results / "x.md"
+    path.write_text("a\n" + BLOCK.format("leaderboard", "") + "\nb\n", encoding="utf-8")
+    assert main(["boards", "x.md", "--check"]) == 1 and "run `boards`" in capsys.readouterr().out
+    assert main(["boards", "x.md"]) == 0 and main(["boards", "x.md", "--check"]) == 0
+    assert "toy: 10 of 10 cells finished" in path.read_text(encoding="utf-8")

@@ -1,0 +1,137 @@
+"""Two results folders, cell by cell: which cells are the same, what is paired, and what is said to differ."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from statistics import fmean
+from typing import Any
+
+import pytest
+from standin_records import record
+
+from benchmark.config import Training
+from benchmark.errors import UserError
+from benchmark.metrics.statistics import paired_difference
+from benchmark.records import Record
+from benchmark.reporting.board import View
+from benchmark.reporting.two_folders import Row, compare_folders, rows
+
+NAMES = ("here", "there")
+METHODS = ("single_embedding", "roblock:no_regeneration", "multi_embedding_shared")
+
+
+def side(shift: float = 0.0, seeds: range = range(3), **more: Any) -> list[Record]:
+    places = [{"backbone": b, "scale": s} for b in ("dcnv2", "rankelastor") for s in (1, 4)]
+    found = [record(m, n, 0.8 + n / 300 + shift * (n + 1), cell=place, **more) for m in METHODS for place in places for n in seeds]
+    return [*found, *(record("constant", n, 0.5, cell={"backbone": "none", "depth": 0}) for n in seeds)]
+
+
+def only(found: list[Row]) -> Row:
+    [row] = found
+    return row
+
+
+def shown(a: list[Record], b: list[Record], format: Any = "table", width: int | None = None) -> str:
+    return compare_folders(a, b, NAMES, None, format, View(width=width))
+
+
+def test_a_folder_is_its_own_equal() -> None:
+    found = rows(side(), side())
+    assert len(found) == 13 and {(r.found_in, r.equal, r.seeds, r.delta_auc, r.delta_logloss) for r in found} == {
+        ("both", "yes", "3", 0, 0)
+    }
+    assert not any(r.differs for r in found)
+
+
+def test_what_both_have_is_paired_by_seed_and_means_are_of_each_side() -> None:
+    a, b = {0: 0.70, 1: 0.72, 2: 0.75}, {1: 0.73, 2: 0.755, 3: 0.9}
+    left, right = ([record("m", seed, auc) for seed, auc in values.items()] for values in (a, b))
+    row = only(rows(left, right))
+    expected = paired_difference(b, a)
+    assert expected is not None
+    assert (row.delta_auc, row.delta_auc_low, row.delta_auc_high) == expected[:3]
+    assert row.delta_logloss == pytest.approx(-expected.mean) and row.delta_logloss_low == pytest.approx(-(expected.high or 0))
+    assert row.auc_a == pytest.approx(fmean(a.values())) and row.auc_b == pytest.approx(fmean(b.values()))
+    assert (row.seeds, row.equal) == ("2, +1 A, +1 B", "no")
+    back = only(rows(right, left))
+    assert back.delta_auc == -expected.mean and back.seeds_only_a == row.seeds_only_b
+
+
+def test_equal_is_to_the_last_digit() -> None:
+    one = [record("m", seed, 0.7, metrics={"best_epoch": 3.0, "dose/x": 0.5}) for seed in (0, 1)]
+    close = [one[0], replace(one[1], metrics={**one[1].metrics, "test/auc": 0.7 + 2**-52})]
+    assert only(rows(one, close)).equal == "1 of 2"
+    other = [replace(r, metrics={**r.metrics, "best_epoch": 4.0}) for r in one]
+    assert only(rows(one, other)).equal == "scores"
+    older = [replace(r, metrics={k: v for k, v in r.metrics.items() if k != "dose/x"}) for r in one]
+    assert only(rows(one, older)).equal == "yes", "a metric that an older version did not have is no difference"
+
+
+def test_cells_are_told_apart_by_all_but_the_data() -> None:
+    base = [record("m", 0, 0.7)]
+    for other in ({"scale": 2}, {"dimension": 4}, {"method_options": {"a": 1}}, {"training": {"epochs": 1}}, {"dataset": "another"}):
+        assert [r.found_in for r in rows(base, [record("m", 0, 0.7, cell=other)])].count("both") == 0, other
+    assert {r.found_in for r in rows(base, [record("m", 0, 0.7, budget=8)])} == {"A", "B"}
+    row = only(rows(base, [record("m", 0, 0.7, cell={"data": "e" * 12})]))
+    assert row.found_in == "both" and row.differs == {"data": ("f" * 12, "e" * 12)}
+    # Of two versions of the data on one side, that of the other side is the same cell.
+    both = rows(base, [record("m", 0, 0.7, cell={"data": "e" * 12}), *base])
+    assert [(r.found_in, dict(r.differs)) for r in both] == [("both", {}), ("B", {})]
+
+
+def test_what_differs_beside_the_numbers_is_said() -> None:
+    def made(cpu: str, code: str, **more: Any) -> list[Record]:
+        environment = {"torch": "2.9", "cpu": cpu, "host": cpu, "started": cpu, **more}
+        return [
+            replace(r, environment=environment, fingerprints={"data": "x", "method_code": f"{code}{r.trial.cell.method[:2]}"})
+            for r in side()
+        ]
+
+    a, b = made("EPYC", "1"), made("Xeon", "2", without="cin")
+    assert {frozenset(r.differs) for r in rows(a, b)} == {frozenset({"cpu", "code method_code", "without"})}
+    text = shown(a, b)
+    assert "cpu: EPYC in A, Xeon in B (13 of 13 cells)" in text and "without: not recorded in A, cin in B" in text
+    assert "code method_code differs in 13 of 13 cells: " in text and " and 5 more" in text and "torch" not in text
+    tuned = [record("m", 0, 0.7, training=Training(learning_rate=0.003))]
+    assert only(rows([record("m", 0, 0.7)], tuned)).differs == {"training.learning_rate": ("0.001", "0.003")}
+    failed = [record("m", 0, None, status="failed", reason="x")]
+    assert only(rows([record("m", 0, 0.7)], failed)).differs == {"status": ("finished", "failed")}
+
+
+def test_cells_of_one_side_are_counted_and_named() -> None:
+    text = shown([*side(), record("extra", 0, 0.9)], side())
+    assert (
+        "toy: 13 cells in both, 1 only in A, 0 only in B" in text
+        and "only in A: extra dcnv2 1× depth 3" in text
+        and "only in B:" not in text
+    )
+    nothing = shown([record("a", 0, 0.9)], [record("b", 0, 0.9)])
+    assert "0 cells in both" in nothing and "only in B: b" in nothing
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_it_fits_the_terminal(width: int) -> None:
+    text = shown(side(), side(0.0001, range(1, 4)), width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "rankelastor · scale 4 · depth 3" in text if width == 80 else "rankelastor" in text
+    assert "2, +1 A, +1 B" in text and "+0.00025 ± 0.00064" in text
+
+
+def test_other_formats_have_every_number() -> None:
+    a, b = side(), side(1e-4)
+    expected = rows(a, b)
+    content = json.loads(shown(a, b, "json"))
+    assert [entry["delta_auc_high"] for entry in content] == [r.delta_auc_high for r in expected] and content[0]["differs"] == {}
+    table = list(csv.DictReader(io.StringIO(shown(a, b, "csv"))))
+    assert [float(entry["logloss_b"]) for entry in table] == [r.logloss_b for r in expected] and list(table[0]) == list(content[0])
+    assert "| method" in shown(a, b, "markdown")
+
+
+def test_without_anything_to_compare() -> None:
+    with pytest.raises(UserError, match="neither here nor there has a final training"):
+        shown([record(stage="tune")], [])
+    with pytest.raises(UserError, match="unknown data set 'tay'; did you mean 'toy'"):
+        compare_folders(side(), side(), NAMES, "tay", "table", View())
