@@ -17,6 +17,7 @@ from benchmark.config import NO_BACKBONE, Cell, Trial
 from benchmark.records import Entry, Store
 from benchmark.reporting import acting
 from benchmark.reporting.board import View as BoardView
+from benchmark.reporting.columns import COLUMNS
 from benchmark.reporting.groups import Group
 from benchmark.reporting.leaderboard import Row as BoardRow
 from benchmark.reporting.leaderboard import render, rows_and_groups
@@ -46,8 +47,10 @@ BOARD_METRICS: Mapping[str, tuple[Callable[[BoardRow], float | None], int]] = {
     "7 valid AUC": (lambda r: r.valid_auc_mean, 5),
     "8 seeds": (lambda r: r.seeds, 0),
 }
+DELTA = next(column for column in COLUMNS if column.key == "delta")
 # Tag -> text: what the board says in words of a row.
 BOARD_TAGS: Mapping[str, Callable[[BoardRow], str]] = {
+    "delta": lambda r: "" if r.delta_auc is None else DELTA.text(r),
     "verdict": lambda r: "" if r.verdict is None else in_words(r.verdict, r.more_seeds, r.equal_within),
     "acts": lambda r: "" if r.acts is None else acting.in_words(r.acts),
     "notes": lambda r: "; ".join(r.notes),

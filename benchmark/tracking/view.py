@@ -15,11 +15,12 @@ from typing import Any
 KEY = "leaderboard"
 TAG = f"mlflow.sharedViewState.{KEY}"
 NOTE = "mlflow.note.content"
-TAGS = ("method", "backbone", "scale", "depth", "status", "notes")
-METRICS = ("1 AUC", "1 AUC sd", "2 delta", "2 delta high", "2 delta low", "3 logloss", "4 rank last", "5 dense")
+# As many as stand on a screen of 1,440 pixels without scrolling: the page gives each the same width. The rest is in each run, and in the
+# project's own page. Depth is in a run's name.
+METRICS = ("1 AUC", "1 AUC sd", "2 delta")
+TAGS = ("method", "backbone", "scale", "verdict")
 BOARD = "/board"  # where `ui` serves the project's own page
 PLACE = "0 row"  # metric of a cell: its place on the board; no two cells share one, as they may a rank, or an AUC as it is rounded
-WIDTH, NAME_WIDTH = 90, 330  # pixels of a column of numbers, and of the runs' names: rank, method, backbone, scale and depth
 
 
 def tags(note: str) -> dict[str, str]:
@@ -40,8 +41,7 @@ def state() -> str:
         "selectedColumns": [*(f"metrics.`{name}`" for name in METRICS), *(f"tags.`{name}`" for name in TAGS)],
         # The page takes the state as it is, without its own defaults.
         **{name: [] for name in ("columnOrder", "runsPinned", "runsHidden")},
-        "columnWidths": {"attributes.`Run Name`": NAME_WIDTH, **{f"metrics.`{name}`": WIDTH for name in METRICS}},
-        **{name: {} for name in ("runsExpanded", "runsVisibilityMap", "groupsExpanded")},
+        **{name: {} for name in ("columnWidths", "runsExpanded", "runsVisibilityMap", "groupsExpanded")},
         **{name: False for name in ("viewMaximized", "runListHidden", "isAccordionReordered")},
         **{name: True for name in ("useGroupedValuesInCharts", "hideEmptyCharts", "autoRefreshEnabled")},
         "runsHiddenMode": "FIRST_20_RUNS",

@@ -83,12 +83,14 @@ def test_mlflow_shows_the_ranked_rows_with_auc_and_difference_without_scrolling(
     show(driver, addresses["leaderboard of teacher"], 1440, 900, scheme)
     rows = rows_of(driver)
     name, auc = "attributes.`Run Name`", "metrics.`1 AUC`"
-    assert len(rows) == 10 and all({name, auc, "metrics.`2 delta`", "metrics.`3 logloss`"} <= row.keys() for row in rows)
+    told = ["tags.`method`", "tags.`backbone`", "tags.`scale`", "tags.`verdict`", "metrics.`2 delta`"]
+    assert len(rows) == 10 and all({name, auc, *told} <= row.keys() for row in rows)
     values = [float(row[auc]) for row in rows]
     assert values == sorted(values, reverse=True)
     names = [row[name].splitlines()[-1] for row in rows]
     assert [text.split()[0] for text in names] == [f"{n:02}" for n in range(1, 11)]
-    assert names[0] == "01 wide_head xdeepfm 10x depth 2"  # rank, method, backbone, scale
+    assert names[5] == "06 ensemble dnn 10x depth 1"
+    assert [rows[5][key] for key in told] == ["ensemble", "dnn", "10", "above", "0.02447"]
 
 
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "dark"), (390, 844, "light")])

@@ -44,7 +44,7 @@ def test_every_experiment_has_a_view_of_columns_that_its_cells_have(
     finished = [cell for cell in cells if cell.data.tags["status"] == "finished"]
     assert len(cells) == 3 and len(finished) == 2
     shown = {column.split(".", 1)[1].strip("`") for column in state["selectedColumns"]}
-    measured = {"1 AUC", "1 AUC sd", "method", "backbone", "scale", "depth", "status"}
+    measured = {"1 AUC", "1 AUC sd", "method", "backbone", "scale"}
     assert measured <= shown
     for cell in finished:
         assert measured <= {*cell.data.metrics, *cell.data.tags}
