@@ -10,9 +10,15 @@ from golden import entry, methods, moved, recorded
 from benchmark import plugins
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data are prepared once for all methods."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.mark.parametrize("method", methods())
-def test_the_numbers_of_a_method_are_where_they_were(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path))
+def test_the_numbers_of_a_method_are_where_they_were(method: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCHMARK_CACHE", str(cache))
     old = recorded()
     lines = [
         line
