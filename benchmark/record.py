@@ -16,6 +16,7 @@ from benchmark.values import from_dict, to_dict
 
 Status = Literal["finished", "diverged", "incompatible", "failed"]
 DOSES = "dose/best/"  # metrics: what the mitigation does to the model of the best epoch, by part, each a share of what it acts on
+LOST = "the worker process was lost"  # how the reason begins where the trial did not fail, but what it ran in went away
 INERT = 0.01  # a smaller dose is none: the row is its own control
 
 
@@ -40,6 +41,11 @@ class Record:
     @property
     def trial_id(self) -> str:
         return self.trial.trial_id
+
+    @property
+    def was_lost(self) -> bool:
+        """Whether the process that trained it went away, which says nothing about the trial."""
+        return self.status == "failed" and self.reason.startswith(LOST)
 
     @property
     def headlines(self) -> Iterable[str]:

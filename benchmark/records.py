@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from benchmark.errors import UserError
 from benchmark.index import Index, Row, State
 from benchmark.record import INERT as INERT
+from benchmark.record import LOST as LOST
 from benchmark.record import Record as Record
 from benchmark.record import Status as Status
 from benchmark.record import record_from_json as record_from_json

@@ -38,7 +38,7 @@ from ray.tune.search import Searcher  # noqa: E402
 import benchmark  # noqa: E402
 from benchmark.config import Trial, cache_folder  # noqa: E402
 from benchmark.errors import UserError  # noqa: E402
-from benchmark.records import Record, Store, record_from_json  # noqa: E402
+from benchmark.records import LOST, Record, Store, record_from_json  # noqa: E402
 from benchmark.search.listeners import Listener  # noqa: E402
 from benchmark.search.plan import Pause, Plan  # noqa: E402
 from benchmark.search.worker import TRAIN, attempt, failed  # noqa: E402
@@ -205,7 +205,7 @@ class _Teller(TrialProgressCallback):
 def _reason(trial: RayTrial) -> str:
     # get_error looks into the storage folder, where this file is copied only at the end.
     text = Path(trial.error_file).read_text(encoding="utf-8").split("\n", 1)[-1] if trial.error_file else "it ended without a record"
-    return f"the worker process was lost (killed, or out of memory?): {text.split('The actor is dead because', 1)[-1]}"
+    return f"{LOST} (killed, or out of memory?): {text.split('The actor is dead because', 1)[-1]}"
 
 
 def _name_of(trial: RayTrial) -> str:

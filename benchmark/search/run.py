@@ -94,8 +94,12 @@ def run_suite(
 
 class _Counter:
     def __init__(self) -> None:
-        self.statuses: Counter[str] = Counter()
+        self._latest: dict[str, str] = {}  # trial id -> status: of one whose worker was lost, and that came again, what came of it
         self.busy = 0.0
+
+    @property
+    def statuses(self) -> Counter[str]:
+        return Counter(self._latest.values())
 
     def started(self, trial: Trial) -> None:
         pass
@@ -104,7 +108,7 @@ class _Counter:
         pass
 
     def finished(self, record: Record) -> None:
-        self.statuses[record.status] += 1
+        self._latest[record.trial_id] = record.status
         self.busy += record.cost.get("wall_seconds", 0.0)
 
 

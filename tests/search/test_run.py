@@ -19,6 +19,7 @@ from benchmark.config import Trial
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
 from benchmark.search import run
+from benchmark.search.cell_state import RETRIES
 from benchmark.search.cells import expand
 from benchmark.search.plan import Plan
 from benchmark.search.progress import Progress
@@ -176,6 +177,7 @@ def test_ray_run_killed_and_resumed_with_a_worker_lost(tmp_path: Path, monkeypat
     lost = [r for r in records if r.status == "failed" and r.trial.cell.method == "standin_tuned"]
     assert [(r.trial.cell.backbone, r.trial.seed) for r in lost] == [("standin_flat", 1)]
     assert "worker process was lost" in lost[0].reason
+    assert begun(log).count(lost[0].trial_id) == 1 + RETRIES and err.count("it is trained again") == RETRIES
     assert {r.reason for r in records if r.status == "failed"} == {lost[0].reason, "seed: not this one"}
     assert {r.trial_id for r in records if r.status == "finished"} >= recorded - {lost[0].trial_id}
     assert all(r == standin.record_of(r.trial) for r in records if r.status == "finished")
