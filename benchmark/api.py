@@ -6,8 +6,7 @@ training is the status of its record. Nothing heavy is imported before a functio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -126,8 +125,7 @@ def train(
     chosen = pair(method, backbone, depth, method_options or {}, backbone_options or {})
     trial, objects = single(chosen, data_of(data), scale, dimension, seed, training or {})
     wanted = None if threads is None else counted("threads", threads, 1)
-    with _torch_threads_kept():
-        record = trained(trial, objects, report or _silent, device, wanted, interactive, keep)
+    record = trained(trial, objects, report or _silent, device, wanted, interactive, keep)
     if store is not None:
         store.write(record)
     return record
@@ -224,8 +222,7 @@ def run(
         Store(folder).create()
         listeners.append(Tracker(folder))
     try:
-        with _torch_threads_kept():
-            return run_suite(chosen, folder, executor, device, address, cpus_per_trial, gpus_per_trial, listeners=listeners, until=until)
+        return run_suite(chosen, folder, executor, device, address, cpus_per_trial, gpus_per_trial, listeners=listeners, until=until)
     finally:
         for tracker in listeners:
             tracker.close()
@@ -270,18 +267,6 @@ def leaderboard(
     if not 0 < delta < 1:
         raise UserError(f"delta = {delta}; it must lie between 0 and 1")
     return board(Store(Path(folder)), dataset, format, delta, selection or EVERYTHING, view or PLAIN)
-
-
-@contextmanager
-def _torch_threads_kept() -> Iterator[None]:
-    """A trial sets their number; what else the caller's process does with torch is none of its business."""
-    import torch
-
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _silent(metrics: Mapping[str, float]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmark.config import Trial
+from benchmark.config import NO_BACKBONE, Trial
 from benchmark.contracts import CTRModel
 from benchmark.data.batches import Rows
 from benchmark.errors import Incompatible, UserError
@@ -25,6 +25,7 @@ from benchmark.training.evaluate import NotFinite, score, score_test, spectra
 from benchmark.training.fit import Diverged, Report, fit
 from benchmark.training.memory import keep_freed_memory
 from benchmark.training.resolved import Resolved, resolved
+from benchmark.training.torch_state import standard_state
 
 
 def check(trial: Trial) -> str | None:
@@ -34,7 +35,7 @@ def check(trial: Trial) -> str | None:
     """
     found = resolved(trial)
     try:
-        with torch.device("meta"):
+        with standard_state(None), torch.device("meta"):
             assemble(found.method, found.backbone, found.data.schema, trial.cell.scale, trial.cell.dimension)
     except Incompatible as error:
         return str(error)
@@ -64,12 +65,25 @@ def train(
     Always returns a record: what goes wrong inside the training is its status. Raises UserError for what the user can mend
     before any training: other data than the trial's, a setting that does not fit the cell, no such device. ``interactive``: show a bar
     where stderr is a terminal, and the traceback of an error. ``keep`` gets the trained model of a record that is finished.
+
+    Torch's global state is put back afterwards; what a plug-in has changed of it is a note of the record.
     """
+    with standard_state(threads) as changed:
+        return _train(trial, found, report, device, interactive, keep, changed)
+
+
+def _train(
+    trial: Trial,
+    found: Resolved,
+    report: Report,
+    device: str,
+    interactive: bool,
+    keep: Callable[[CTRModel], None] | None,
+    changed: Callable[[], list[str]],
+) -> Record:
     started = time.perf_counter()
     on = choose_device(device)
     keep_freed_memory()
-    if threads is not None:
-        torch.set_num_threads(threads)
     prepared = found.data
     if prepared.fingerprint != trial.cell.data:
         name, have, want = trial.cell.dataset, prepared.fingerprint, trial.cell.data
@@ -78,15 +92,15 @@ def train(
         "trial": trial,
         "environment": environment(on),
         "fingerprints": fingerprints(found),
-        "notes": prepared.notes,
     }
     own = {type(made).__module__ for made in (found.method, found.backbone) if made is not None}
 
     cost: dict[str, float] = {}
 
-    def record(status: Status, reason: str = "", **parts: Any) -> Record:
+    def record(status: Status, reason: str = "", notes: tuple[str, ...] = (), **parts: Any) -> Record:
         cost["wall_seconds"] = time.perf_counter() - started
-        return Record(status=status, reason=reason, cost=_finite(cost), **{**fixed, **parts})
+        said = (*prepared.notes, *notes, *_of_state(trial, changed()))
+        return Record(status=status, reason=reason, cost=_finite(cost), notes=said, **fixed, **parts)
 
     try:
         torch.manual_seed(trial.seed)
@@ -106,7 +120,7 @@ def train(
         if trial.stage == "final":
             last, notes = final_metrics(model, found, fold.valid, on, fitted.logloss_weights)
             metrics |= last
-        finished = record("finished", metrics=_finite(metrics), curve=fitted.curve, notes=(*prepared.notes, *notes))
+        finished = record("finished", metrics=_finite(metrics), curve=fitted.curve, notes=notes)
     except Diverged as error:
         return record("diverged", str(error), curve=error.curve)
     except NotFinite:
@@ -122,6 +136,12 @@ def train(
     if keep is not None:
         keep(model)
     return finished
+
+
+def _of_state(trial: Trial, changed: list[str]) -> list[str]:
+    """The note on what the trial's plug-ins left changed in torch."""
+    who = trial.cell.method if trial.cell.backbone == NO_BACKBONE else f"{trial.cell.method} (or its backbone, {trial.cell.backbone})"
+    return [f"{who} changes torch for the whole process: {'; '.join(changed)}; it was put back for the other trainings"] if changed else []
 
 
 def choose_device(name: str) -> torch.device:
