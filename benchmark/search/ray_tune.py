@@ -42,6 +42,7 @@ from benchmark.records import LOST, Record, Store, record_from_json  # noqa: E40
 from benchmark.search.listeners import Listener  # noqa: E402
 from benchmark.search.plan import Pause, Plan  # noqa: E402
 from benchmark.search.worker import TRAIN, attempt, failed  # noqa: E402
+from benchmark.signals import catch_sigterm, sigterm_raises  # noqa: E402
 from benchmark.values import canonical, from_dict, to_dict  # noqa: E402
 
 EPOCH, RECORD = "epoch_json", "record_json"
@@ -64,34 +65,36 @@ def run_ray(
     gpus_per_trial: None is one where the cluster has any and ``device`` allows it. Raises UserError for a cluster that cannot be
     reached or has no room for a trial.
     """
-    _connect(address)
-    try:
-        gpus = _gpus(device, gpus_per_trial)
-        share = {name: amount for name, amount in (("CPU", cpus_per_trial), ("GPU", gpus)) if amount}
-        if not _slots(share):  # Tune would wait for ever
-            wanted = " and ".join(f"{amount:g} {name}" for name, amount in share.items())
-            raise UserError(f"no node has the {wanted} that a trial asks for; lower --cpus-per-trial or --gpus-per-trial")
-        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(min(STARTING, _slots(share))))
-        driver = _Driver(plan, store, listener, share)
-        space = {"train": train, "device": device, "threads": max(1, int(cpus_per_trial))}
-        with tempfile.TemporaryDirectory(prefix="benchmark-ray-") as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Ray's own deprecations
-            tuner = tune.Tuner(
-                tune.with_resources(_work, {"cpu": cpus_per_trial, "gpu": gpus}),
-                param_space=space,
-                tune_config=tune.TuneConfig(
-                    search_alg=_Asker(driver),
-                    num_samples=-1,
-                    reuse_actors=True,  # a fresh worker imports torch for seconds; a trial may be shorter
-                    trial_name_creator=_name_of,
-                    trial_dirname_creator=_name_of,
-                ),
-                run_config=tune.RunConfig(name="run", storage_path=folder, verbose=0, callbacks=[_Teller(driver)]),
-            )
-            tuner.fit()
-        slots = _slots(share)
-    finally:
-        ray.shutdown()
+    with sigterm_raises():
+        try:
+            _connect(address)
+            catch_sigterm()  # in the place of Ray's own handler, which ends the driver in the middle of its work
+            gpus = _gpus(device, gpus_per_trial)
+            share = {name: amount for name, amount in (("CPU", cpus_per_trial), ("GPU", gpus)) if amount}
+            if not _slots(share):  # Tune would wait for ever
+                wanted = " and ".join(f"{amount:g} {name}" for name, amount in share.items())
+                raise UserError(f"no node has the {wanted} that a trial asks for; lower --cpus-per-trial or --gpus-per-trial")
+            os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(min(STARTING, _slots(share))))
+            driver = _Driver(plan, store, listener, share)
+            space = {"train": train, "device": device, "threads": max(1, int(cpus_per_trial))}
+            with tempfile.TemporaryDirectory(prefix="benchmark-ray-") as folder, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Ray's own deprecations
+                tuner = tune.Tuner(
+                    tune.with_resources(_work, {"cpu": cpus_per_trial, "gpu": gpus}),
+                    param_space=space,
+                    tune_config=tune.TuneConfig(
+                        search_alg=_Asker(driver),
+                        num_samples=-1,
+                        reuse_actors=True,  # a fresh worker imports torch for seconds; a trial may be shorter
+                        trial_name_creator=_name_of,
+                        trial_dirname_creator=_name_of,
+                    ),
+                    run_config=tune.RunConfig(name="run", storage_path=folder, verbose=0, callbacks=[_Teller(driver)]),
+                )
+                tuner.fit()
+            slots = _slots(share)
+        finally:
+            ray.shutdown()
     if plan.ask() is not Pause.DONE:
         raise UserError("the Ray run stopped before the last trial; type the same command again to go on")
     return slots
