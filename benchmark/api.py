@@ -228,6 +228,33 @@ def run(
             tracker.close()
 
 
+def plan(
+    suite: Suite | str | Path,
+    results: str | Path = "results",
+    *,
+    executor: Literal["ray", "local"] = "local",
+    device: str = "auto",
+    cpus_per_trial: float = 1,
+    gpus_per_trial: float | None = None,
+    max_seeds: int | None = None,
+    delta: float = DELTA,
+) -> str:
+    """What ``run`` with the same arguments would train on this machine, how long it would take and how that was estimated, as text.
+
+    Times a few training steps, for some seconds. Nothing is written into ``results``. Raises UserError.
+    """
+    from benchmark.reporting.dry_run import dry_run
+    from benchmark.search.estimate import estimate
+    from benchmark.search.until_decided import UntilDecided
+    from benchmark.training.trial import places
+
+    until = None if max_seeds is None else UntilDecided(max_seeds, delta)
+    chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
+    slots = 1 if executor == "local" else places(device, cpus_per_trial, gpus_per_trial)
+    found = estimate(chosen, Store(Path(results)), device, max(1, int(cpus_per_trial)), until)
+    return dry_run(chosen.name, found, slots, until is not None)
+
+
 def results(folder: str | Path = "results") -> pandas.DataFrame:
     """The records of a folder as a data frame, one row each, in the order of their ids.
 

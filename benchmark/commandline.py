@@ -80,6 +80,11 @@ def parser() -> Parser:
         metavar="G",
         help="may be a fraction: 0.25 puts four trials on a GPU (default: 1 where there is one)",
     )
+    run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be trained, how long that takes here and what it needs; train and write nothing",
+    )
     run.add_argument("--no-track", action="store_true", help="leave MLflow out; `track` can build it later")
     run.add_argument(
         "--until-decided",

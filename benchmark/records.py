@@ -102,11 +102,11 @@ class Store:
             raise next(iter(faults.values()))
         return iter([entry.record for entry in entries])
 
-    def scan(self) -> tuple[list[Entry], dict[str, UserError]]:
+    def scan(self, save: bool = True) -> tuple[list[Entry], dict[str, UserError]]:
         """All records, in the order of their ids, and what is wrong with each file that is none, by its name.
 
         Made from the index, which is brought up to date: what has changed since is read, and what is gone is taken out.
-        Raises UserError for a folder that cannot be read.
+        Without ``save`` the index stays as it is, and nothing is written. Raises UserError for a folder that cannot be read.
         """
         states = self._states()
         rows = self._index.load() if states else {}
@@ -134,10 +134,11 @@ class Store:
                 fresh.append(row)
             elif name in rows:  # of what it was: its time may be set back
                 gone.add(name)
-            if len(fresh) == TOGETHER:
+            if save and len(fresh) == TOGETHER:
                 self._index.save(fresh, ())
                 fresh = []
-        self._index.save(fresh, gone)
+        if save:
+            self._index.save(fresh, gone)
         return list(entries.values()), faults
 
     def entry(self, record: Record) -> Entry:

@@ -151,6 +151,13 @@ class CellState:
         repeats = len(self._repeats()) if complete else (len(TUNING_SEEDS) - 1) * min(FINALISTS, self.draws) - len(self.again)
         return tuned, self.draws + len(self.again) + repeats + self.seeds
 
+    def left(self) -> tuple[int, int]:
+        """Trainings still to come: of tuning, and finals."""
+        done, total = self.progress()
+        tested = sum(trial.trial_id in self.tested for trial in self.finals()) if self.settled and not self.incompatible else 0
+        final = 0 if self.incompatible else self.seeds - tested
+        return total - done - final, final
+
     @property
     def is_open(self) -> bool:
         done, total = self.progress()

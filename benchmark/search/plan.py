@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from enum import Enum
 
@@ -87,6 +87,10 @@ class Plan:
     def account(self) -> str:
         """What was decided and what that took, in words; empty where the suite says how many seeds."""
         return "" if self._looking is None else self._looking.account()
+
+    def states(self) -> Collection[CellState]:
+        """Where each cell stands."""
+        return self._cells.values()
 
     def open_cells(self) -> list[Cell]:
         """Cells with something left to train."""
