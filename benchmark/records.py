@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmark.errors import UserError
+from benchmark.errors import Changed, UserError
 from benchmark.index import Index, Row, State
 from benchmark.record import INERT as INERT
 from benchmark.record import LOST as LOST
@@ -21,6 +22,7 @@ from benchmark.rows import Made, row_of, version
 from benchmark.values import digest
 
 INDEX = ".index/records.sqlite"  # in the results folder
+NAMED: set[str] = set()  # what was said of records that are left out: a command reads a folder more than once
 TOGETHER = 500  # records that are put into the index at once
 
 
@@ -96,10 +98,17 @@ class Store:
             os.close(folder)
 
     def __iter__(self) -> Iterator[Record]:
-        """All records, in the order of their ids. Raises UserError at the first file that is not one."""
+        """All records, in the order of their ids. Those whose numbers were changed are left out, and named on stderr, each once.
+
+        Raises UserError at the first file that is no record.
+        """
         entries, faults = self.scan()
-        if faults:
-            raise next(iter(faults.values()))
+        for fault in faults.values():
+            if not isinstance(fault, Changed):
+                raise fault
+            if str(fault) not in NAMED:
+                NAMED.add(str(fault))
+                print(f"error: {fault}", file=sys.stderr)
         return iter([entry.record for entry in entries])
 
     def scan(self, save: bool = True) -> tuple[list[Entry], dict[str, UserError]]:

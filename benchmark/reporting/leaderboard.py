@@ -36,7 +36,7 @@ class Row:
     scale: int
     depth: int
     status: Status  # of the worst seed
-    seeds: int  # finished ones
+    seeds: int  # finished ones, with a test AUC where any has one
     test_auc_mean: float | None
     test_auc_sd: float | None  # n − 1; None for one seed
     delta_auc: float | None  # mean paired difference to the control of the same width
@@ -201,7 +201,7 @@ def _row(group: Group, control: Group | None, notes: Iterable[str | None], judge
         scale=cell.scale,
         depth=cell.depth,
         status=group.status,
-        seeds=len(group.finished),
+        seeds=len(auc) if auc else len(group.finished),
         test_auc_mean=mean,
         test_auc_sd=sd,
         delta_auc=delta.mean if delta else None,
