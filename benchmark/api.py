@@ -196,6 +196,7 @@ def run(
     track: bool = False,
     max_seeds: int | None = None,
     delta: float = DELTA,
+    trial_minutes: float | None = None,
 ) -> Summary:
     """Train every cell of a suite that ``results`` has no record of: what ``python -m benchmark run`` does.
 
@@ -206,6 +207,7 @@ def run(
     cpus_per_trial, gpus_per_trial: what a trial gets; its torch threads are as many as its CPUs
     track:    also into MLflow
     max_seeds: seeds where verdicts are open, up to so many for a row, in the place of the suite's number; ``delta`` as for ``leaderboard``
+    trial_minutes: a trial that takes longer is ended and has failed; None: as long as it takes
 
     Raises UserError before anything is trained.
     """
@@ -222,7 +224,18 @@ def run(
         Store(folder).create()
         listeners.append(Tracker(folder))
     try:
-        return run_suite(chosen, folder, executor, device, address, cpus_per_trial, gpus_per_trial, listeners=listeners, until=until)
+        return run_suite(
+            chosen,
+            folder,
+            executor,
+            device,
+            address,
+            cpus_per_trial,
+            gpus_per_trial,
+            listeners=listeners,
+            until=until,
+            minutes=trial_minutes,
+        )
     finally:
         for tracker in listeners:
             tracker.close()

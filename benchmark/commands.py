@@ -71,6 +71,7 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
             track=not parsed.no_track,
             max_seeds=parsed.max_seeds,
             delta=parsed.delta,
+            trial_minutes=parsed.trial_minutes,
         )
     browse = f"{sys.executable} -m benchmark ui --results {parsed.results}"
     from benchmark.reporting.board import View
