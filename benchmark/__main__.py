@@ -9,13 +9,19 @@ from collections.abc import Sequence
 from benchmark import commandline
 from benchmark.commands import COMMANDS, mute
 from benchmark.errors import Incompatible, UserError
+from benchmark.signals import Terminated, sigterm_raises
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit status: 0, 2 for the user's mistake (one line on stderr), 130 for an interrupt."""
+    """The exit status: 0, 2 for the user's mistake (one line on stderr), 130 for Ctrl-C, 143 for SIGTERM."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Δ or σ gets question marks, not an error
+    with sigterm_raises():
+        return _ended(arguments)
+
+
+def _ended(arguments: Sequence[str]) -> int:
     try:
         parsed, settings = commandline.parse(arguments)
         code = COMMANDS[parsed.command](parsed, settings)
@@ -24,9 +30,12 @@ def main(arguments: Sequence[str]) -> int:
     except (UserError, Incompatible) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted; what is recorded stays, the same command goes on from there", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        terminated = isinstance(error, Terminated)
+        print(
+            f"{'terminated' if terminated else 'interrupted'}; what is recorded stays, the same command goes on from there", file=sys.stderr
+        )
+        return 143 if terminated else 130
     except OSError as error:
         mute()
         if isinstance(error, BrokenPipeError) and {"run", "train", "prepare"}.isdisjoint(arguments[:1]):

@@ -6,8 +6,7 @@ training is the status of its record. Nothing heavy is imported before a functio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -126,8 +125,7 @@ def train(
     chosen = pair(method, backbone, depth, method_options or {}, backbone_options or {})
     trial, objects = single(chosen, data_of(data), scale, dimension, seed, training or {})
     wanted = None if threads is None else counted("threads", threads, 1)
-    with _torch_threads_kept():
-        record = trained(trial, objects, report or _silent, device, wanted, interactive, keep)
+    record = trained(trial, objects, report or _silent, device, wanted, interactive, keep)
     if store is not None:
         store.write(record)
     return record
@@ -198,6 +196,7 @@ def run(
     track: bool = False,
     max_seeds: int | None = None,
     delta: float = DELTA,
+    trial_minutes: float | None = None,
 ) -> Summary:
     """Train every cell of a suite that ``results`` has no record of: what ``python -m benchmark run`` does.
 
@@ -208,6 +207,7 @@ def run(
     cpus_per_trial, gpus_per_trial: what a trial gets; its torch threads are as many as its CPUs
     track:    also into MLflow
     max_seeds: seeds where verdicts are open, up to so many for a row, in the place of the suite's number; ``delta`` as for ``leaderboard``
+    trial_minutes: a trial that takes longer is ended and has failed; None: as long as it takes
 
     Raises UserError before anything is trained.
     """
@@ -224,11 +224,48 @@ def run(
         Store(folder).create()
         listeners.append(Tracker(folder))
     try:
-        with _torch_threads_kept():
-            return run_suite(chosen, folder, executor, device, address, cpus_per_trial, gpus_per_trial, listeners=listeners, until=until)
+        return run_suite(
+            chosen,
+            folder,
+            executor,
+            device,
+            address,
+            cpus_per_trial,
+            gpus_per_trial,
+            listeners=listeners,
+            until=until,
+            minutes=trial_minutes,
+        )
     finally:
         for tracker in listeners:
             tracker.close()
+
+
+def plan(
+    suite: Suite | str | Path,
+    results: str | Path = "results",
+    *,
+    executor: Literal["ray", "local"] = "local",
+    device: str = "auto",
+    cpus_per_trial: float = 1,
+    gpus_per_trial: float | None = None,
+    max_seeds: int | None = None,
+    delta: float = DELTA,
+) -> str:
+    """What ``run`` with the same arguments would train on this machine, how long it would take and how that was estimated, as text.
+
+    Times a few training steps, for some seconds. Nothing is written into ``results``. Raises UserError.
+    """
+    from benchmark.reporting.dry_run import dry_run
+    from benchmark.search.estimate import estimate
+    from benchmark.search.until_decided import UntilDecided
+    from benchmark.training.trial import places
+
+    until = None if max_seeds is None else UntilDecided(max_seeds, delta)
+    chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
+    slots = 1 if executor == "local" else places(device, cpus_per_trial, gpus_per_trial)
+    found = estimate(chosen, Store(Path(results)), device, max(1, int(cpus_per_trial)), until)
+    return dry_run(chosen.name, found, slots, until is not None)
 
 
 def results(folder: str | Path = "results") -> pandas.DataFrame:
@@ -270,18 +307,6 @@ def leaderboard(
     if not 0 < delta < 1:
         raise UserError(f"delta = {delta}; it must lie between 0 and 1")
     return board(Store(Path(folder)), dataset, format, delta, selection or EVERYTHING, view or PLAIN)
-
-
-@contextmanager
-def _torch_threads_kept() -> Iterator[None]:
-    """A trial sets their number; what else the caller's process does with torch is none of its business."""
-    import torch
-
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _silent(metrics: Mapping[str, float]) -> None:

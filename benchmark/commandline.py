@@ -80,6 +80,17 @@ def parser() -> Parser:
         metavar="G",
         help="may be a fraction: 0.25 puts four trials on a GPU (default: 1 where there is one)",
     )
+    run.add_argument(
+        "--trial-minutes",
+        type=_between(float, 0.01, 10**6),
+        metavar="M",
+        help="a trial that takes longer is ended, and its record says failed (default: as long as it takes)",
+    )
+    run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be trained, how long that takes here and what it needs; train and write nothing",
+    )
     run.add_argument("--no-track", action="store_true", help="leave MLflow out; `track` can build it later")
     run.add_argument(
         "--until-decided",

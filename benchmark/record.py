@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from benchmark.config import Trial
-from benchmark.errors import UserError
+from benchmark.errors import Changed, UserError
 from benchmark.packing import Numbers, packed_curve, packed_metrics, unpacked_curve, unpacked_metrics
-from benchmark.values import from_dict, to_dict
+from benchmark.values import digest, from_dict, to_dict
 
 Status = Literal["finished", "diverged", "incompatible", "failed"]
 DOSES = "dose/best/"  # metrics: what the mitigation does to the model of the best epoch, by part, each a share of what it acts on
 LOGITS = "logits"  # the dose that counts where it was measured: that of a model with knock-outs (training/doses.py)
+LOST = "the worker process was lost"  # how the reason begins where the trial did not fail, but what it ran in went away
 INERT = 0.01  # a smaller dose is none: the row is its own control
 
 
@@ -41,6 +43,11 @@ class Record:
     @property
     def trial_id(self) -> str:
         return self.trial.trial_id
+
+    @property
+    def was_lost(self) -> bool:
+        """Whether the process that trained it went away, which says nothing about the trial."""
+        return self.status == "failed" and self.reason.startswith(LOST)
 
     @property
     def headlines(self) -> Iterable[str]:
@@ -78,7 +85,8 @@ class Record:
     def _content(self) -> dict[str, Any]:
         content = {"trial_id": self.trial_id, **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}}
         plain = {name: dict(content[name]) for name in ("metrics", "cost", "environment", "fingerprints")}
-        return {**content, **plain, "trial": to_dict(self.trial), "curve": [dict(entry) for entry in self.curve]}
+        content = {**content, **plain, "trial": to_dict(self.trial), "curve": [dict(entry) for entry in self.curve]}
+        return {**content, "digest": digest(content)}
 
 
 def record_from_json(text: str, where: str) -> Record:
@@ -86,9 +94,11 @@ def record_from_json(text: str, where: str) -> Record:
     try:
         content = json.loads(text)
         claimed = content.pop("trial_id")
+        written = content.pop("digest", None)  # records of older versions have none
         content["metrics"] = unpacked_metrics(content.get("metrics", {}), content.pop("spectra", ()))
         content["curve"] = unpacked_curve(content.get("curve", ()))
         record = from_dict(Record, content, where)
+        changed = written is not None and written != digest({"trial_id": claimed, **content})
         trial_id = record.trial_id
     except UserError as error:  # an impossible setting does not know which record it is in
         raise UserError(str(error) if where in str(error) else f"{where}: {error}") from None
@@ -96,4 +106,25 @@ def record_from_json(text: str, where: str) -> Record:
         raise UserError(f"{where}: not a record; move it out of the folder") from None
     if trial_id != claimed:
         raise UserError(f"{where}: the trial does not hash to its id {claimed}: edited by hand? move it out of the folder")
+    if changed:
+        raise Changed(f"{where}: its content is not what was written (edited or damaged); {LEFT_OUT}")
+    for name, value in record.metrics.items():
+        low, high = _range(name)
+        if not low <= value <= high:
+            raise Changed(f"{where}: {name} = {value:g}, which no training gives; {LEFT_OUT}")
     return record
+
+
+ROUNDING = 1e-9  # of means over many rows
+LEFT_OUT = "it is left out; delete it, and the next run trains it again"
+
+
+def _range(name: str) -> tuple[float, float]:
+    """What a metric of validation or test data can be. Differences, as of knock-outs, are not of that kind."""
+    part, _, what = name.partition("/")
+    if part in ("valid", "test") and "/" not in what:
+        if what == "auc" or what.startswith("auc_") or what == "bayes_auc":
+            return -ROUNDING, 1 + ROUNDING
+        if what.startswith("logloss") or what == "bayes_logloss":
+            return -ROUNDING, math.inf
+    return -math.inf, math.inf

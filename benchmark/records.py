@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmark.errors import UserError
+from benchmark.errors import Changed, UserError
 from benchmark.index import Index, Row, State
 from benchmark.record import INERT as INERT
+from benchmark.record import LOST as LOST
 from benchmark.record import Record as Record
 from benchmark.record import Status as Status
 from benchmark.record import record_from_json as record_from_json
@@ -20,6 +22,7 @@ from benchmark.rows import Made, row_of, version
 from benchmark.values import digest
 
 INDEX = ".index/records.sqlite"  # in the results folder
+NAMED: set[str] = set()  # what was said of records that are left out: a command reads a folder more than once
 TOGETHER = 500  # records that are put into the index at once
 
 
@@ -95,17 +98,24 @@ class Store:
             os.close(folder)
 
     def __iter__(self) -> Iterator[Record]:
-        """All records, in the order of their ids. Raises UserError at the first file that is not one."""
+        """All records, in the order of their ids. Those whose numbers were changed are left out, and named on stderr, each once.
+
+        Raises UserError at the first file that is no record.
+        """
         entries, faults = self.scan()
-        if faults:
-            raise next(iter(faults.values()))
+        for fault in faults.values():
+            if not isinstance(fault, Changed):
+                raise fault
+            if str(fault) not in NAMED:
+                NAMED.add(str(fault))
+                print(f"error: {fault}", file=sys.stderr)
         return iter([entry.record for entry in entries])
 
-    def scan(self) -> tuple[list[Entry], dict[str, UserError]]:
+    def scan(self, save: bool = True) -> tuple[list[Entry], dict[str, UserError]]:
         """All records, in the order of their ids, and what is wrong with each file that is none, by its name.
 
         Made from the index, which is brought up to date: what has changed since is read, and what is gone is taken out.
-        Raises UserError for a folder that cannot be read.
+        Without ``save`` the index stays as it is, and nothing is written. Raises UserError for a folder that cannot be read.
         """
         states = self._states()
         rows = self._index.load() if states else {}
@@ -133,10 +143,11 @@ class Store:
                 fresh.append(row)
             elif name in rows:  # of what it was: its time may be set back
                 gone.add(name)
-            if len(fresh) == TOGETHER:
+            if save and len(fresh) == TOGETHER:
                 self._index.save(fresh, ())
                 fresh = []
-        self._index.save(fresh, gone)
+        if save:
+            self._index.save(fresh, gone)
         return list(entries.values()), faults
 
     def entry(self, record: Record) -> Entry:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 def version() -> int:
     """A number that changes with what a row of the index means, and with the fields that records are checked against."""
     fields = {cls.__name__: {f.name: str(f.type) for f in dataclasses.fields(cls)} for cls in (Record, Trial, Cell, Training)}
-    return int(digest({"rows": 1, "fields": fields})[:7], 16)
+    return int(digest({"rows": 2, "fields": fields})[:7], 16)
 
 
 def row_of(record: Record, name: str, found: str, state: State) -> Row:

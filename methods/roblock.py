@@ -61,8 +61,7 @@ class RoBlock(Method):
     components: int | None = setting(None, at_least=1, help="K; none: as many as sets")
     blocks: Literal["all", "first"] = setting("all", help="first: only before layer 0, plain parallel sets after")
     # y + x, the path that was not rebalanced, in place of the layer's own identity term, where N stays. "backbone": with backbones that
-    # have such a term; "always": with the others too. FinalMLP's and xDeepFM's layers then add up activations that have no identity
-    # path in their papers: validation AUC on synthetic fell by .025 (FinalMLP, scale 1) and .003 (xDeepFM, scale 4), one seed.
+    # have such a term; "always": with the others too, which have no identity path in their papers.
     block_residual: Literal["backbone", "always", "never"] = setting("backbone", help="whether y + x, the path not rebalanced, goes on")
     # What a readout of the embedding itself sees, the DNN beside xDeepFM's CIN and DCNv2's cross layers. With "table" such a readout goes
     # past all blocks: where a model comes to live by its DNN alone, as xDeepFM does on flights, nothing of RoBlock then acts.
@@ -75,8 +74,7 @@ class RoBlock(Method):
     # embedding decoupler
     decoupler: Literal["orthogonal", "free", "identity"] = setting("orthogonal")
     hsic_weight: float = tuned(0.1, choices=(0.0, 0.1, 0.5, 1.0), at_least=0, help="β")
-    # "basis": the penalty turns P and leaves x alone, so that independence is not bought by giving up what x says: with "all", the
-    # validation AUC of DCNv2 at scale 4 on synthetic was .8048, with "basis" .8228, without the penalty .8199 (one seed).
+    # "basis": the penalty turns P and leaves x alone, so that independence is not bought by giving up what x says.
     hsic_gradient: Literal["basis", "all"] = setting("basis", help="what the penalty may change")
     hsic_kernel: Literal["rbf", "linear"] = setting("rbf")
     hsic_samples: int = setting(256, at_least=4, because="as the unbiased criterion needs", help="m, instances of a batch in the criterion")

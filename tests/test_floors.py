@@ -33,7 +33,7 @@ FLOORS = [
     {"benchmark.index", "benchmark.packing"},
     {"benchmark.settings", "benchmark.schema", "benchmark.discovery", "benchmark.provenance"},
     {"benchmark.values"},
-    {"benchmark.errors", "benchmark.metrics"},
+    {"benchmark.errors", "benchmark.metrics", "benchmark.signals"},
 ]
 ONLY_HERE = {
     "ray": ["benchmark/search/ray_tune.py"],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +115,51 @@ def test_an_edited_trial_is_refused() -> None:
     content["trial"]["seed"] = 5
     with pytest.raises(UserError, match="does not hash to its id"):
         record_from_json(json.dumps(content), "some.json")
+
+
+@pytest.mark.parametrize("form", ["packed", "to_json"])
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        ("metrics", "test/auc", 0.99999),
+        ("cost", "epochs", 3.0),
+        ("fingerprints", "data", "1"),
+        ("notes", 0, "another note"),
+        ("", "status", "diverged"),
+    ],
+)
+def test_a_changed_number_is_named_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str, part: str, key: Any, value: object
+) -> None:
+    store = Store(tmp_path)
+    store.create()
+    other = dataclasses.replace(RECORD, trial=dataclasses.replace(TRIAL, seed=1))
+    store.write(other)
+    content = json.loads(getattr(dataclasses.replace(RECORD, cost={"epochs": 2.0}, fingerprints={"data": "0"}), form)())
+    path = store.path(RECORD.trial_id)
+    path.write_text(json.dumps(content))
+    assert len(list(store)) == 2, "another order or spacing changes no number"
+    (content[part] if part else content)[key] = value
+    path.write_text(json.dumps(content))
+    for _ in range(2):
+        assert [r.trial_id for r in store] == [other.trial_id]
+    [line] = capsys.readouterr().err.splitlines()
+    assert str(path) in line and "is not what was written" in line
+    content.pop("digest")
+    path.write_text(json.dumps(content))
+    assert len(list(store)) == 2, "records of older versions have no digest"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("test/auc", 7.5), ("valid/auc", -3.0), ("test/logloss", -0.1), ("test/auc_unseen_pairs", 1.01)]
+)
+def test_what_no_training_gives_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, value: float) -> None:
+    store = Store(tmp_path)
+    store.create()
+    store.write(dataclasses.replace(RECORD, metrics={name: value}))
+    assert list(store) == [] and f"{name} = {value:g}, which no training gives" in capsys.readouterr().err
+    store.write(dataclasses.replace(RECORD, metrics={"dose/knockout/gate/auc": -0.1, "test/logloss": 9.0}))
+    assert len(list(store)) == 1
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ def board(label: str, members: Sequence[Row], format: Format, view: View) -> str
     finished = sum(row.status == "finished" for row in members)
     tuned = sorted({row.tuning_trials for row in members})
     heading = f"{label}: {finished} of {len(members)} cells finished, tuning trials per cell: {', '.join(map(str, tuned))}"
+    lost = sum(row.draws_lost for row in members)
+    heading += f", draws lost: {lost}" if lost else ""
     lines = list(dict.fromkeys(remarks(members)))
     shown = members[: view.first]
     if len(shown) < len(members):

@@ -95,6 +95,9 @@ class Group:
         found = dict.fromkeys(note for record in self.records for note in record.notes)
         if self.left_out:
             found[f"{self.cell}: {self.left_out} record(s) with other hyper-parameters for the same cell and budget are left out"] = None
+        scored = sum("test/auc" in record.metrics for record in self.finished)
+        if 0 < scored < len(self.finished):
+            found[f"{self.cell}: {len(self.finished) - scored} finished record(s) without test/auc do not count as seeds"] = None
         for what, versions in _code_versions(self.records).items():
             if what.startswith("method"):
                 found[f"{self.cell}: its seeds come from {versions} versions of the method's code, and their mean from none of them"] = None

@@ -18,7 +18,7 @@ from benchmark.records import Record, Status, Store
 from benchmark.reporting import acting
 from benchmark.reporting.board import View, board, folded, legend
 from benchmark.reporting.groups import Group, by_conditions, groups, mixed_code
-from benchmark.reporting.tuning import winners_curse
+from benchmark.reporting.tuning import draws_lost, winners_curse
 from benchmark.reporting.verdicts import uneven, verdicts
 from benchmark.values import canonical, one_of
 
@@ -36,7 +36,7 @@ class Row:
     scale: int
     depth: int
     status: Status  # of the worst seed
-    seeds: int  # finished ones
+    seeds: int  # finished ones, with a test AUC where any has one
     test_auc_mean: float | None
     test_auc_sd: float | None  # n − 1; None for one seed
     delta_auc: float | None  # mean paired difference to the control of the same width
@@ -81,6 +81,7 @@ class Row:
     acts: float | None  # largest dose at the best epoch; below INERT the row is inert
     doses: Mapping[str, float]  # part -> dose at the best epoch
     knock_outs: Mapping[str, float]  # "part/auc", "part/logloss": change without the part, on validation data
+    draws_lost: int  # tuning trainings that failed for good: the winner is the best of the others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +141,7 @@ def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapp
         members = list(grouped)
         mixed = mixed_code(members)
         judged = verdicts([group for group in members if not acting.inert(group)], controls, delta)
-        tuning, noisy = winners_curse(records, members), uneven(members)
+        tuning, noisy, lost = winners_curse(records, members), uneven(members), draws_lost(records, members)
         made = [
             (
                 _row(
@@ -149,6 +150,7 @@ def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapp
                     [mixed.get(group.cell.backbone), tuning.get(group.budget), noisy.get(group.conditions)],
                     judged.get((group.conditions, group.row), NOT_JUDGED),
                     delta,
+                    lost.get((group.cell.key, group.budget), (0, "")),
                 ),
                 group,
             )
@@ -180,7 +182,7 @@ def render(rows: Sequence[Row], format: Format, view: View = PLAIN) -> str:
     return "\n\n".join([*boards, "\n".join(said)])
 
 
-def _row(group: Group, control: Group | None, notes: Iterable[str | None], judged: Judgement, margin: float) -> Row:
+def _row(group: Group, control: Group | None, notes: Iterable[str | None], judged: Judgement, margin: float, lost: tuple[int, str]) -> Row:
     cell = group.cell
     auc = group.metric("test/auc")
     mean, sd = mean_sd(list(auc.values())) if auc else (None, None)
@@ -199,7 +201,7 @@ def _row(group: Group, control: Group | None, notes: Iterable[str | None], judge
         scale=cell.scale,
         depth=cell.depth,
         status=group.status,
-        seeds=len(group.finished),
+        seeds=len(auc) if auc else len(group.finished),
         test_auc_mean=mean,
         test_auc_sd=sd,
         delta_auc=delta.mean if delta else None,
@@ -219,7 +221,7 @@ def _row(group: Group, control: Group | None, notes: Iterable[str | None], judge
         flops_per_sample=_mean(group.cost("flops_per_sample")),
         peak_memory_mb=_mean(group.cost("peak_memory_mb")),
         reason=group.reason,
-        notes=(*group.notes, *(note for note in notes if note)),
+        notes=(*group.notes, *(note for note in notes if note), *_of_lost(group, *lost)),
         delta_seeds=delta.n if delta else 0,
         overrides=group.overrides,
         bayes_auc=_mean(group.metric("test/bayes_auc")),
@@ -244,7 +246,12 @@ def _row(group: Group, control: Group | None, notes: Iterable[str | None], judge
         acts=acting.acts(group),
         doses=acting.doses(group),
         knock_outs=acting.knock_outs(group),
+        draws_lost=lost[0],
     )
+
+
+def _of_lost(group: Group, count: int, reason: str) -> list[str]:
+    return [f"{group.cell}: {count} of its tuning trainings failed for good, the first of them: {reason}"] if count else []
 
 
 def _internal_state(group: Group) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What tuning promised, and what a fresh seed then gave: the winner's curse."""
+"""What tuning promised, and what a fresh seed then gave: the winner's curse. And what tuning never got to see."""
 
 from __future__ import annotations
 
@@ -45,6 +45,25 @@ def winners_curse(records: Iterable[Record], board: Sequence[Group]) -> dict[int
         )
         said[budget] = f"{said[budget]}; {line}" if budget in said else line
     return said
+
+
+def draws_lost(records: Iterable[Record], board: Sequence[Group]) -> dict[tuple[str, int], tuple[int, str]]:
+    """Cell key, budget -> how many of its tuning trainings failed for good, and the reason of the first. Without cells that lost none."""
+    reasons: dict[str, dict[tuple[int, int], str]] = defaultdict(dict)
+    done: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    for record in records:
+        trial = record.trial
+        if trial.stage == "tune" and record.status == "failed":
+            reasons[trial.cell.key][trial.draw, trial.seed] = record.reason
+        elif trial.stage == "tune":
+            done[trial.cell.key].add((trial.draw, trial.seed))
+    found = {}
+    for group in board:
+        key = group.cell.key
+        lost = sorted(place for place in reasons[key].keys() - done[key] if place[0] < group.budget)
+        if lost and group.budget > 1:
+            found[key, group.budget] = len(lost), reasons[key][lost[0]]
+    return found
 
 
 def _words(values: Sequence[float], budget: int) -> str:

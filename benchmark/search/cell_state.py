@@ -10,11 +10,15 @@ from benchmark.search.cells import default_trial
 from benchmark.search.grid import points
 from benchmark.search.tuner import FINALISTS, Outcome, best, outcome, propose, winner
 
+RETRIES = 2  # of a trial whose worker was lost, in one run: what kills its worker three times is taken to be the trial's own doing
+
 
 @dataclass
 class CellState:
     """Where a cell stands. With a budget of N > 1: N draws with the first tuning seed (with a grid, each of its points), the best of them
     with the other tuning seeds, then the winner with each final seed. With 1 the defaults at once.
+
+    A trial whose worker was lost comes again as it was, before anything else of the cell: what comes next depends on it.
     """
 
     cell: Cell
@@ -24,6 +28,8 @@ class CellState:
     again: dict[tuple[int, int], Outcome] = field(default_factory=dict)  # draw, tuning seed
     tested: dict[str, str] = field(default_factory=dict)  # trial id of a final -> status
     running: dict[str, Trial] = field(default_factory=dict)
+    losses: dict[str, int] = field(default_factory=dict)  # trial id -> workers lost in this run
+    lost: dict[str, Trial] = field(default_factory=dict)  # to be trained again
     incompatible: bool = False
     winner: Trial | None = None  # with seed 0, once it is known
     recorded: dict[str, list[Trial]] = field(default_factory=dict)  # finals of an earlier run that are the same but for the seed
@@ -48,6 +54,8 @@ class CellState:
                 # Folders of two machines may hold one draw twice: the better status counts, then the smaller id, in any order.
                 if old is None or _rank(new) < _rank(old):
                     self.drawn[trial.draw] = new
+                    if record.was_lost:
+                        self.lost[trial.trial_id] = trial
             elif trial.seed in TUNING_SEEDS and record.status != "failed":
                 self.again[trial.draw, trial.seed] = outcome(record)
 
@@ -57,15 +65,24 @@ class CellState:
         Where a final of a tuned cell has been tested, its settings are the winner for good. Tuned further, another might win and be tested
         too: two looks at the test data for one cell.
         """
+        # Proposed anew, a lost draw might get other settings: the later draws, which it could not know, are known by now.
+        chosen = {trial.trial_id for trial, _ in self.drawn.values()}
+        self.lost = {trial_id: trial for trial_id, trial in self.lost.items() if trial_id in chosen}
         self.drawn = {draw: known for draw, known in self.drawn.items() if known[1].status != "failed"}
         self.tested = {trial_id: status for trial_id, status in self.tested.items() if status != "failed"}
         if self.draws and self.recorded:
             most = max(self.recorded, key=lambda trial_id: (len(self.recorded[trial_id]), trial_id))
             self.winner = self.recorded[most][0]
+            self.lost = {}
 
     def tell(self, record: Record) -> None:
         trial = record.trial
         self.running.pop(record.trial_id, None)
+        if record.was_lost:
+            self.losses[record.trial_id] = self.losses.get(record.trial_id, 0) + 1
+            if self.losses[record.trial_id] <= RETRIES:
+                self.lost[record.trial_id] = trial
+                return
         if trial.stage == "final":
             self.incompatible |= record.status == "incompatible"
             self.tested[record.trial_id] = record.status
@@ -76,7 +93,10 @@ class CellState:
 
     def ask(self, parallel: int) -> Trial | None:
         """The next trial that may start while at most ``parallel`` draws of this cell are under way, itself included."""
-        if self.winner is None and len(self.drawn) < self.draws:
+        trial: Trial | None
+        if self.lost:
+            trial = self.lost.pop(next(iter(self.lost)))
+        elif self.winner is None and len(self.drawn) < self.draws:
             trial = self._draw(parallel)
         elif self.winner is None and self._repeats():
             trial = next((t for t in self._repeats() if t.trial_id not in self.running), None)
@@ -130,6 +150,13 @@ class CellState:
         complete = len(self.drawn) == self.draws
         repeats = len(self._repeats()) if complete else (len(TUNING_SEEDS) - 1) * min(FINALISTS, self.draws) - len(self.again)
         return tuned, self.draws + len(self.again) + repeats + self.seeds
+
+    def left(self) -> tuple[int, int]:
+        """Trainings still to come: of tuning, and finals."""
+        done, total = self.progress()
+        tested = sum(trial.trial_id in self.tested for trial in self.finals()) if self.settled and not self.incompatible else 0
+        final = 0 if self.incompatible else self.seeds - tested
+        return total - done - final, final
 
     @property
     def is_open(self) -> bool:

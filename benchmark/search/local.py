@@ -11,11 +11,19 @@ from benchmark.search.plan import Plan
 from benchmark.search.worker import TRAIN, attempt
 
 
-def run_local(plan: Plan, store: Store, listener: Listener, device: str = "auto", threads: int | None = None, train: str = TRAIN) -> None:
-    """Train until the plan is done. Every record is stored before the plan hears of it."""
+def run_local(
+    plan: Plan,
+    store: Store,
+    listener: Listener,
+    device: str = "auto",
+    threads: int | None = None,
+    train: str = TRAIN,
+    minutes: float | None = None,
+) -> None:
+    """Train until the plan is done. Every record is stored before the plan hears of it. ``minutes``: of a trial at most."""
     while isinstance(trial := plan.ask(), Trial):
         listener.started(trial)
-        record = plan.stamped(attempt(train, trial, partial(listener.epoch, trial), device, threads))
+        record = plan.stamped(attempt(train, trial, partial(listener.epoch, trial), device, threads, minutes))
         store.write(record)
         plan.tell(record)
         listener.finished(record)

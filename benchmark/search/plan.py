@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from enum import Enum
 
@@ -25,7 +25,8 @@ class Pause(Enum):
 class Plan:
     """Ask for a trial, tell its record, until there is nothing left to ask.
 
-    Recorded trials are never asked again, except those that failed (a crash, no memory): a new run tries them once more. A final
+    Recorded trials are never asked again, except those that failed (a crash, no memory): a new run tries them once more. One whose worker
+    was lost is asked again in this run already, before the cell goes on (benchmark/search/cell_state.py). A final
     is recognised by its id, a tuning trial by its cell, draw and seed. Draws beyond the budget are left alone.
     The outcome is the same for every executor; the draws of a cell are the same, too, where its trials run one after another.
     ``until``: the number of final seeds is no longer the suite's, but grows where verdicts need it (benchmark/search/until_decided.py).
@@ -67,11 +68,17 @@ class Plan:
         key = record.trial.cell.key
         state = self._cells[key]
         state.tell(record)
+        if self.comes_again(record):
+            return
         self._heard(record)
         if key in self._open and not state.is_open:
             self._open.remove(key)
             self._closed[key] = state.progress()
             self._look(board_of(state.cell))
+
+    def comes_again(self, record: Record) -> bool:
+        """Of a record that has been told: whether its worker was lost, and its trial will be asked once more."""
+        return record.was_lost and record.trial_id in self._cells[record.trial.cell.key].lost
 
     def stamped(self, record: Record) -> Record:
         """The record as it is to be stored: a final says up to how many seeds its row is looked at."""
@@ -80,6 +87,10 @@ class Plan:
     def account(self) -> str:
         """What was decided and what that took, in words; empty where the suite says how many seeds."""
         return "" if self._looking is None else self._looking.account()
+
+    def states(self) -> Collection[CellState]:
+        """Where each cell stands."""
+        return self._cells.values()
 
     def open_cells(self) -> list[Cell]:
         """Cells with something left to train."""

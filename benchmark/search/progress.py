@@ -38,13 +38,14 @@ class Progress:
     def finished(self, record: Record) -> None:
         self._running.discard(record.trial_id)
         done, total = self._plan.progress()
+        text = f"{line(record)}; it is trained again" if self._plan.comes_again(record) else line(record)
         if self._bar.disable:
             try:
-                print(f"[{done}/{total}, running {len(self._running)}] {line(record)}", file=self._stream, flush=True)
+                print(f"[{done}/{total}, running {len(self._running)}] {text}", file=self._stream, flush=True)
             except OSError:  # whoever read the lines is gone (head); the run is not his to end
                 self._stream = io.StringIO()
         else:
-            self._bar.write(line(record), file=self._stream)
+            self._bar.write(text, file=self._stream)
             self._bar.total, self._bar.n = total, done
             self._bar.set_postfix_str(f"running {len(self._running)}")
 

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -38,10 +39,12 @@ from ray.tune.search import Searcher  # noqa: E402
 import benchmark  # noqa: E402
 from benchmark.config import Trial, cache_folder  # noqa: E402
 from benchmark.errors import UserError  # noqa: E402
-from benchmark.records import Record, Store, record_from_json  # noqa: E402
+from benchmark.records import LOST, Record, Store, record_from_json  # noqa: E402
 from benchmark.search.listeners import Listener  # noqa: E402
 from benchmark.search.plan import Pause, Plan  # noqa: E402
+from benchmark.search.time_limit import words  # noqa: E402
 from benchmark.search.worker import TRAIN, attempt, failed  # noqa: E402
+from benchmark.signals import catch_sigterm, sigterm_raises  # noqa: E402
 from benchmark.values import canonical, from_dict, to_dict  # noqa: E402
 
 EPOCH, RECORD = "epoch_json", "record_json"
@@ -57,41 +60,44 @@ def run_ray(
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
     train: str = TRAIN,
+    minutes: float | None = None,
 ) -> int:
     """Train until the plan is done, on this machine or on the cluster at ``address``. Every record is stored before the plan hears of it.
-    Returns how many trials had room at once (at the end, where nodes came and went).
+    Returns how many trials had room at once (at the end, where nodes came and went). ``minutes``: of a trial at most.
 
     gpus_per_trial: None is one where the cluster has any and ``device`` allows it. Raises UserError for a cluster that cannot be
     reached or has no room for a trial.
     """
-    _connect(address)
-    try:
-        gpus = _gpus(device, gpus_per_trial)
-        share = {name: amount for name, amount in (("CPU", cpus_per_trial), ("GPU", gpus)) if amount}
-        if not _slots(share):  # Tune would wait for ever
-            wanted = " and ".join(f"{amount:g} {name}" for name, amount in share.items())
-            raise UserError(f"no node has the {wanted} that a trial asks for; lower --cpus-per-trial or --gpus-per-trial")
-        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(min(STARTING, _slots(share))))
-        driver = _Driver(plan, store, listener, share)
-        space = {"train": train, "device": device, "threads": max(1, int(cpus_per_trial))}
-        with tempfile.TemporaryDirectory(prefix="benchmark-ray-") as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Ray's own deprecations
-            tuner = tune.Tuner(
-                tune.with_resources(_work, {"cpu": cpus_per_trial, "gpu": gpus}),
-                param_space=space,
-                tune_config=tune.TuneConfig(
-                    search_alg=_Asker(driver),
-                    num_samples=-1,
-                    reuse_actors=True,  # a fresh worker imports torch for seconds; a trial may be shorter
-                    trial_name_creator=_name_of,
-                    trial_dirname_creator=_name_of,
-                ),
-                run_config=tune.RunConfig(name="run", storage_path=folder, verbose=0, callbacks=[_Teller(driver)]),
-            )
-            tuner.fit()
-        slots = _slots(share)
-    finally:
-        ray.shutdown()
+    with sigterm_raises():
+        try:
+            _connect(address)
+            catch_sigterm()  # in the place of Ray's own handler, which ends the driver in the middle of its work
+            gpus = _gpus(device, gpus_per_trial)
+            share = {name: amount for name, amount in (("CPU", cpus_per_trial), ("GPU", gpus)) if amount}
+            if not _slots(share):  # Tune would wait for ever
+                wanted = " and ".join(f"{amount:g} {name}" for name, amount in share.items())
+                raise UserError(f"no node has the {wanted} that a trial asks for; lower --cpus-per-trial or --gpus-per-trial")
+            os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(min(STARTING, _slots(share))))
+            driver = _Driver(plan, store, listener, share, minutes)
+            space = {"train": train, "device": device, "threads": max(1, int(cpus_per_trial)), "minutes": minutes}
+            with tempfile.TemporaryDirectory(prefix="benchmark-ray-") as folder, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Ray's own deprecations
+                tuner = tune.Tuner(
+                    tune.with_resources(_work, {"cpu": cpus_per_trial, "gpu": gpus}),
+                    param_space=space,
+                    tune_config=tune.TuneConfig(
+                        search_alg=_Asker(driver),
+                        num_samples=-1,
+                        reuse_actors=True,  # a fresh worker imports torch for seconds; a trial may be shorter
+                        trial_name_creator=_name_of,
+                        trial_dirname_creator=_name_of,
+                    ),
+                    run_config=tune.RunConfig(name="run", storage_path=folder, verbose=0, callbacks=[_Teller(driver)]),
+                )
+                tuner.fit()
+            slots = _slots(share)
+        finally:
+            ray.shutdown()
     if plan.ask() is not Pause.DONE:
         raise UserError("the Ray run stopped before the last trial; type the same command again to go on")
     return slots
@@ -104,15 +110,16 @@ def _work(config: dict[str, Any]) -> None:
     def report(metrics: Mapping[str, float]) -> None:
         tune.report({EPOCH: json.dumps(dict(metrics))})
 
-    record = attempt(config["train"], trial, report, config["device"], config["threads"])
+    record = attempt(config["train"], trial, report, config["device"], config["threads"], config["minutes"], ends_process=True)
     tune.report({RECORD: record.to_json()})
 
 
 class _Driver:
     """The plan and who listens to it, shared by Tune's searcher and callback."""
 
-    def __init__(self, plan: Plan, store: Store, listener: Listener, share: Mapping[str, float]) -> None:
-        self.plan, self.store, self.listener, self.share = plan, store, listener, share
+    def __init__(self, plan: Plan, store: Store, listener: Listener, share: Mapping[str, float], minutes: float | None) -> None:
+        self.plan, self.store, self.listener, self.share, self.minutes = plan, store, listener, share, minutes
+        self.since: dict[str, float] = {}  # Ray's id -> when its trial began
         self.running: dict[str, Trial] = {}  # Ray's id -> trial
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
@@ -180,6 +187,7 @@ class _Teller(TrialProgressCallback):
         self._driver = driver
 
     def on_trial_start(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
+        self._driver.since[trial.trial_id] = time.monotonic()
         self._driver.listener.started(self._driver.running[trial.trial_id])
 
     def on_trial_result(self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **info: Any) -> None:
@@ -199,13 +207,19 @@ class _Teller(TrialProgressCallback):
         # Not in on_trial_error: Tune does not call that for every way a worker can be lost.
         lost = [t for t in trials if t.status in (RayTrial.ERROR, RayTrial.TERMINATED) and t.trial_id in self._driver.running]
         for trial in lost:
-            self._driver.finish(trial.trial_id, failed(self._driver.running[trial.trial_id], _reason(trial)))
+            self._driver.finish(trial.trial_id, failed(self._driver.running[trial.trial_id], self._reason(trial)))
+
+    def _reason(self, trial: RayTrial) -> str:
+        """A worker that ended itself over the time is not lost: its trial is at fault."""
+        limit, since = self._driver.minutes, self._driver.since.get(trial.trial_id)
+        over = limit is not None and since is not None and time.monotonic() - since > 60 * limit
+        return f"{words(limit)}, and its process had to be ended" if over and limit is not None else _reason(trial)
 
 
 def _reason(trial: RayTrial) -> str:
     # get_error looks into the storage folder, where this file is copied only at the end.
     text = Path(trial.error_file).read_text(encoding="utf-8").split("\n", 1)[-1] if trial.error_file else "it ended without a record"
-    return f"the worker process was lost (killed, or out of memory?): {text.split('The actor is dead because', 1)[-1]}"
+    return f"{LOST} (killed, or out of memory?): {text.split('The actor is dead because', 1)[-1]}"
 
 
 def _name_of(trial: RayTrial) -> str:

@@ -61,8 +61,10 @@ def run_suite(
     listeners: Sequence[Listener] = (),
     train: str = TRAIN,
     until: UntilDecided | None = None,
+    minutes: float | None = None,
 ) -> Summary:
     """Train everything of the suite that ``results`` has no record of. ``until`` takes the place of the suite's number of seeds.
+    ``minutes``: a trial that takes longer has failed; None: as long as it takes.
 
     Raises UserError before anything is trained: the folder cannot be written or another run has it, a cell is impossible, the
     device is not there. ``train`` names the function that trains ("module:function").
@@ -82,11 +84,11 @@ def run_suite(
                 together.finished(record)
             if plan.open_cells() and executor == "local":
                 choose_device(device)
-                run_local(plan, store, together, device, max(1, int(cpus_per_trial)), train)
+                run_local(plan, store, together, device, max(1, int(cpus_per_trial)), train, minutes)
             elif plan.open_cells():
                 from benchmark.search.ray_tune import run_ray  # Ray is imported by those who use it only
 
-                slots = run_ray(plan, store, together, device, address, cpus_per_trial, gpus_per_trial, train)
+                slots = run_ray(plan, store, together, device, address, cpus_per_trial, gpus_per_trial, train, minutes)
         finally:
             progress.close()
     return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, slots, plan.account())
@@ -94,8 +96,12 @@ def run_suite(
 
 class _Counter:
     def __init__(self) -> None:
-        self.statuses: Counter[str] = Counter()
+        self._latest: dict[str, str] = {}  # trial id -> status: of one whose worker was lost, and that came again, what came of it
         self.busy = 0.0
+
+    @property
+    def statuses(self) -> Counter[str]:
+        return Counter(self._latest.values())
 
     def started(self, trial: Trial) -> None:
         pass
@@ -104,7 +110,7 @@ class _Counter:
         pass
 
     def finished(self, record: Record) -> None:
-        self.statuses[record.status] += 1
+        self._latest[record.trial_id] = record.status
         self.busy += record.cost.get("wall_seconds", 0.0)
 
 

@@ -8,20 +8,30 @@ from collections.abc import Callable, Mapping
 
 from benchmark.config import Trial
 from benchmark.errors import UserError
-from benchmark.faults import frames, in_words
+from benchmark.faults import blamed, frames, in_words
 from benchmark.records import Record
+from benchmark.search.time_limit import OutOfTime, time_limit, words
 
 TRAIN = "benchmark.training.trial:run_trial"  # the function that trains; named, since names cross the border of processes
 Report = Callable[[Mapping[str, float]], None]
 Train = Callable[[Trial, Report, str, int | None], Record]
 
 
-def attempt(train: str, trial: Trial, report: Report, device: str, threads: int | None) -> Record:
-    """``train`` on the trial; a record of status failed where it raises, so that one trial cannot stop a run."""
+def attempt(
+    train: str, trial: Trial, report: Report, device: str, threads: int | None, minutes: float | None = None, ends_process: bool = False
+) -> Record:
+    """``train`` on the trial; a record of status failed where it raises, so that one trial cannot stop a run.
+
+    ``minutes``, ``ends_process``: see ``time_limit``.
+    """
     try:
         module, name = train.split(":")
         function: Train = typing.cast(Train, getattr(importlib.import_module(module), name))
-        return function(trial, report, device, threads)
+        with time_limit(minutes, ends_process):
+            return function(trial, report, device, threads)
+    except OutOfTime as error:
+        place = blamed(error)
+        return Record(trial=trial, status="failed", reason=f"{place}{place and ': '}{words(minutes or 0)}", frames=frames(error))
     except UserError as error:
         return failed(trial, str(error))
     except (Exception, SystemExit) as error:

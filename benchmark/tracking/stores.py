@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -27,6 +28,7 @@ from benchmark.tracking import view
 from benchmark.tracking.place import Owner, embedded, is_embedded, tracking_uri, without_password
 from benchmark.tracking.rows import Row
 
+NAME_MAX = 255  # bytes of a file's name
 TOGETHER = 400  # runs in one transaction
 BATCH = 500  # metrics per request; a server takes at most 1,000
 T = TypeVar("T")
@@ -123,7 +125,7 @@ class _Database:
         for name, note in notes.items():
             known = self._store.get_experiment_by_name(name)
             if known is None:
-                number = self._store.create_experiment(name, (self._artifacts / name).as_uri())
+                number = self._store.create_experiment(name, (self._artifacts / folder_name(name)).as_uri())
                 tags: Mapping[str, str] = {}
             else:
                 number, tags = known.experiment_id, known.tags
@@ -199,7 +201,7 @@ class _Database:
             session.execute(delete(table).where(table.run_uuid.in_(run_ids)))
 
     def _add(self, tables: Mapping[Any, list[dict[str, Any]]], run_id: str, row: Row, experiment: int) -> None:
-        folder = self._artifacts / row.experiment / run_id / "artifacts"
+        folder = self._artifacts / folder_name(row.experiment) / run_id / "artifacts"
         if row.record is not None:
             _place(row.record, folder / "record.json")
         tables[SqlRun].append(
@@ -226,6 +228,13 @@ class _Database:
         points = _metrics(run_id, row.curve(), row.end or row.start)
         tables[SqlMetric] += [*plain, *points]
         tables[SqlLatestMetric] += {line["key"]: line for line in [*plain, *points]}.values()
+
+
+def folder_name(dataset: str) -> str:
+    """One folder's name for a data set: its own, where that is one. A record is foreign data, and ``../..`` would lead out of here."""
+    if "/" not in dataset and "\0" not in dataset and dataset not in ("", ".", "..") and len(dataset.encode()) <= NAME_MAX:
+        return dataset
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', dataset)[:40]}-{hashlib.sha256(dataset.encode()).hexdigest()[:12]}"
 
 
 def _metrics(run_id: str, points: Iterable[tuple[str, int, float]], when: int) -> list[dict[str, Any]]:

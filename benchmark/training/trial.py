@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 import traceback
@@ -11,7 +12,7 @@ from typing import Any
 
 import torch
 
-from benchmark.config import Trial
+from benchmark.config import NO_BACKBONE, Trial
 from benchmark.contracts import CTRModel
 from benchmark.data.batches import Rows
 from benchmark.errors import Incompatible, UserError
@@ -25,6 +26,7 @@ from benchmark.training.evaluate import NotFinite, score, score_test, spectra
 from benchmark.training.fit import Diverged, Report, fit
 from benchmark.training.memory import keep_freed_memory
 from benchmark.training.resolved import Resolved, resolved
+from benchmark.training.torch_state import standard_state
 
 
 def check(trial: Trial) -> str | None:
@@ -34,7 +36,7 @@ def check(trial: Trial) -> str | None:
     """
     found = resolved(trial)
     try:
-        with torch.device("meta"):
+        with standard_state(None), torch.device("meta"):
             assemble(found.method, found.backbone, found.data.schema, trial.cell.scale, trial.cell.dimension)
     except Incompatible as error:
         return str(error)
@@ -64,12 +66,25 @@ def train(
     Always returns a record: what goes wrong inside the training is its status. Raises UserError for what the user can mend
     before any training: other data than the trial's, a setting that does not fit the cell, no such device. ``interactive``: show a bar
     where stderr is a terminal, and the traceback of an error. ``keep`` gets the trained model of a record that is finished.
+
+    Torch's global state is put back afterwards; what a plug-in has changed of it is a note of the record.
     """
+    with standard_state(threads) as changed:
+        return _train(trial, found, report, device, interactive, keep, changed)
+
+
+def _train(
+    trial: Trial,
+    found: Resolved,
+    report: Report,
+    device: str,
+    interactive: bool,
+    keep: Callable[[CTRModel], None] | None,
+    changed: Callable[[], list[str]],
+) -> Record:
     started = time.perf_counter()
     on = choose_device(device)
     keep_freed_memory()
-    if threads is not None:
-        torch.set_num_threads(threads)
     prepared = found.data
     if prepared.fingerprint != trial.cell.data:
         name, have, want = trial.cell.dataset, prepared.fingerprint, trial.cell.data
@@ -78,15 +93,15 @@ def train(
         "trial": trial,
         "environment": environment(on),
         "fingerprints": fingerprints(found),
-        "notes": prepared.notes,
     }
     own = {type(made).__module__ for made in (found.method, found.backbone) if made is not None}
 
     cost: dict[str, float] = {}
 
-    def record(status: Status, reason: str = "", **parts: Any) -> Record:
+    def record(status: Status, reason: str = "", notes: tuple[str, ...] = (), **parts: Any) -> Record:
         cost["wall_seconds"] = time.perf_counter() - started
-        return Record(status=status, reason=reason, cost=_finite(cost), **{**fixed, **parts})
+        said = (*prepared.notes, *notes, *_of_state(trial, changed()))
+        return Record(status=status, reason=reason, cost=_finite(cost), notes=said, **fixed, **parts)
 
     try:
         torch.manual_seed(trial.seed)
@@ -106,7 +121,7 @@ def train(
         if trial.stage == "final":
             last, notes = final_metrics(model, found, fold.valid, on, fitted.logloss_weights)
             metrics |= last
-        finished = record("finished", metrics=_finite(metrics), curve=fitted.curve, notes=(*prepared.notes, *notes))
+        finished = record("finished", metrics=_finite(metrics), curve=fitted.curve, notes=notes)
     except Diverged as error:
         return record("diverged", str(error), curve=error.curve)
     except NotFinite:
@@ -124,6 +139,12 @@ def train(
     return finished
 
 
+def _of_state(trial: Trial, changed: list[str]) -> list[str]:
+    """The note on what the trial's plug-ins left changed in torch."""
+    who = trial.cell.method if trial.cell.backbone == NO_BACKBONE else f"{trial.cell.method} (or its backbone, {trial.cell.backbone})"
+    return [f"{who} changes torch for the whole process: {'; '.join(changed)}; it was put back for the other trainings"] if changed else []
+
+
 def choose_device(name: str) -> torch.device:
     """The GPU where there is one, for "auto". Raises UserError."""
     if name == "auto":
@@ -131,6 +152,14 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: this machine's torch sees no GPU; use --device cpu or auto")
     return torch.device(name)
+
+
+def places(device: str, cpus: float, gpus: float | None) -> int:
+    """How many trainings have room at once on this machine, at so many CPUs and GPUs (None: one where there is any) each; at least 1."""
+    of_cpus = int((os.cpu_count() or 1) / cpus + 1e-9)
+    if choose_device(device).type == "cpu" or gpus == 0:
+        return max(1, of_cpus)
+    return max(1, min(of_cpus, int(torch.cuda.device_count() / (gpus or 1.0) + 1e-9)))
 
 
 def draw_table(model: CTRModel, std: float, seed: int) -> None:

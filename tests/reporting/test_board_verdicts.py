@@ -13,7 +13,7 @@ import pytest
 from standin_records import record
 
 from benchmark.config import TUNING_SEEDS, Training
-from benchmark.records import Record
+from benchmark.records import Record, Status
 from benchmark.reporting.leaderboard import render, rows
 
 
@@ -101,3 +101,17 @@ def test_logloss_at_its_own_epoch_stands_beside_the_other_where_it_is_known() ->
     known = rows([record(auc=0.9, metrics={"test/logloss_own_epoch": 0.31}), record("m")])
     assert [row.test_logloss_own_epoch_mean for row in known] == [0.31, None]
     assert "0.31000" in render(known, "table") and "own" not in render(rows([record()]), "table").split("Ranked")[0]
+
+
+def test_draws_that_were_lost_are_said() -> None:
+    def draw(number: int, status: Status, seed: int = TUNING_SEEDS[0]) -> Record:
+        return record("m", seed, None, stage="tune", draw=number, status=status, reason="RuntimeError: no" if status == "failed" else "")
+
+    tried = [draw(0, "finished"), draw(1, "failed"), draw(1, "finished"), draw(2, "failed"), draw(3, "diverged"), draw(9, "failed")]
+    tried += [draw(3, "failed", TUNING_SEEDS[1])]
+    found = rows([*tried, record("m", 0, 0.8, budget=4), record("n", 0, 0.8, budget=4)])
+    assert {row.method: row.draws_lost for row in found} == {"m": 2, "n": 0}
+    text = render(found, "table")
+    assert "tuning trials per cell: 4, draws lost: 2" in text
+    assert "toy dcnv2 scale 1 depth 3 m: 2 of its tuning trainings failed for good, the first of them: RuntimeError: no" in text
+    assert "lost" not in render(rows([*tried[:1], record("m", 0, 0.8, budget=4)]), "table")

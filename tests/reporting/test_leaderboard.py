@@ -72,6 +72,12 @@ def test_a_worse_status_wins_the_group() -> None:
     assert (row.status, row.reason, row.seeds) == ("failed", "failed", 1)
 
 
+def test_a_finished_record_without_test_auc_is_no_seed() -> None:
+    [row] = rows([record("m", 0, 0.8), record("m", 1, None), record("m", 2, 0.9)])
+    assert row.seeds == 2 and row.test_auc_mean == pytest.approx(0.85)
+    assert any("1 finished record(s) without test/auc do not count as seeds" in note for note in row.notes)
+
+
 def test_equal_auc_equal_rank() -> None:
     found = rows([record("a", auc=0.7), record("b", auc=0.9), record("c", auc=0.9)])
     assert [(r.rank, r.method) for r in found] == [(1, "b"), (1, "c"), (3, "a")]

@@ -11,8 +11,9 @@ import pytest
 import standin_search as standin
 
 from benchmark.config import TUNING_SEEDS, Suite, Trial
-from benchmark.records import Record, Status
+from benchmark.records import LOST, Record, Status
 from benchmark.search import tuner
+from benchmark.search.cell_state import RETRIES
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.plan import Pause, Plan
 
@@ -148,6 +149,48 @@ def test_a_failed_draw_is_tried_again_until_a_winner_has_met_the_test_data() -> 
     tuned = [r for r in records if r.trial.stage == "tune"]
     assert [r.trial.draw for r in play(suite, tuned) if r.trial.seed == FIRST] == [2]
     assert play(suite, records) == []
+
+
+def losing(when: Callable[[Trial], bool], times: int) -> Callable[[Trial], Record]:
+    """A training whose worker is lost, so many times for each trial of ``when``."""
+    lost: Counter[str] = Counter()
+
+    def train(trial: Trial) -> Record:
+        if when(trial) and lost[trial.trial_id] < times:
+            lost[trial.trial_id] += 1
+            return Record(trial=trial, status="failed", reason=f"{LOST} (killed, or out of memory?)")
+        return standin.record_of(trial)
+
+    return train
+
+
+@pytest.mark.parametrize("times", [1, RETRIES])
+def test_a_lost_worker_changes_no_record_and_no_order(times: int) -> None:
+    suite = standin.suite(trials=6, seeds=2, methods=("standin_tuned",), backbones=("standin_flat",))
+    whole = play(suite)
+    for when in (lambda t: t.stage == "tune", lambda t: t.seed == FIRST and t.draw == 3, lambda t: t.seed in FRESH, lambda t: True):
+        records = play(suite, train=losing(when, times))
+        assert len(records) > len(whole)
+        assert [r for r in records if r.status == "finished"] == whole
+
+
+def test_a_lost_draw_is_trained_again_as_it_was_by_the_next_run() -> None:
+    """Proposed anew after the later draws, whose outcomes an undisturbed run would not have known, it would get other settings."""
+    suite = standin.suite(trials=9, methods=("standin_tuned",), backbones=("standin_flat",))
+    whole = play(suite)
+    for index in (0, 6):
+        gone = Record(trial=whole[index].trial, status="failed", reason=f"{LOST} (killed)")
+        known = [*whole[:index], *whole[index + 1 : 9], gone]
+        rest = play(suite, known)
+        assert rest[0] == whole[index]
+        assert {r.trial_id: r for r in [*known, *rest]} == {r.trial_id: r for r in whole}
+
+
+def test_what_kills_every_worker_is_given_up_and_the_cell_goes_on() -> None:
+    suite = standin.suite(trials=4, methods=("standin_tuned",), backbones=("standin_flat",))
+    records = play(suite, train=losing(lambda t: t.draw == 2, 10**6))
+    assert Counter(r.trial.draw for r in records if r.status == "failed") == {2: 1 + RETRIES}
+    assert [r.trial.stage for r in records][-1] == "final" and len(records) == 3 + 1 + RETRIES + 3 * 2 + 1
 
 
 @pytest.mark.parametrize("status", ["failed", "diverged"])

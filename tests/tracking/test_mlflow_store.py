@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import socket
 import sqlite3
@@ -320,6 +321,18 @@ def test_a_file_that_is_no_record_stops_no_other(tmp_path: Path) -> None:
         _, left_out = rebuild(store, tmp_path)
         assert len(left_out) == 1 and "0.json: not a record" in left_out[0] and not Stamp(store, tmp_path).holds()
     assert len([name for name in picture(tmp_path) if name.startswith(("seed", "tuning"))]) == len(records())
+
+
+@pytest.mark.parametrize("dataset", ["../../escaped", "..", "{outside}/escaped", "a/b", "x" * 300])
+def test_a_foreign_record_writes_nothing_outside_the_folder(tmp_path: Path, dataset: str) -> None:
+    results = tmp_path / "one" / "two" / "results"
+    dataset = dataset.format(outside=tmp_path)
+    trial = trial_of("me", "final")
+    store = stored(results, [record_of(dataclasses.replace(trial, cell=dataclasses.replace(trial.cell, dataset=dataset)))])
+    assert rebuild(store, results) == (1, [])
+    [copy] = results.rglob("artifacts/*/*/artifacts/record.json")
+    assert copy.read_bytes() == store.paths()[0].read_bytes()
+    assert {path for path in tmp_path.rglob("*") if not path.is_relative_to(results)} == {results.parent, results.parent.parent}
 
 
 def test_rebuild_keeps_its_hands_off_a_run_at_work(tmp_path: Path) -> None:

@@ -20,8 +20,10 @@ from benchmark.data.store import Prepared
 from benchmark.errors import UserError
 from benchmark.records import Record, record_from_json
 from benchmark.search.cells import default_trial, expand
+from benchmark.search.worker import TRAIN, attempt
 from benchmark.training.evaluate import score
 from benchmark.training.resolved import resolved
+from benchmark.training.torch_state import standard_state
 from benchmark.training.trial import check, choose_device, run_trial, train
 
 BACKBONES = plugins.names("backbones")
@@ -181,6 +183,49 @@ def test_foreign_code_that_fails_is_a_record(
     assert record.status == status and reason in record.reason and "\n" not in record.reason
     if status == "incompatible":
         assert check(record.trial) == reason
+
+
+CHANGES = {
+    "torch.set_default_dtype(torch.float64)": "default dtype from torch.float32 to torch.float64",
+    "torch.set_default_device('meta')": "default device from cpu to meta",
+    "torch.set_grad_enabled(False)": "gradients from True to False",
+    "torch.use_deterministic_algorithms(True, warn_only=True)": "deterministic algorithms from 0 to 1",
+    "torch.set_num_threads(2)": "threads from 1 to 2",
+    "torch.set_autocast_enabled('cpu', True)": "autocast on cpu from False to True",
+    "torch.set_float32_matmul_precision('medium')": "precision of float32 products",
+    "torch.backends.mkldnn.matmul.fp32_precision = 'bf16'": "precision of float32 products",
+    "torch.set_flush_denormal(True)": "denormal numbers as zero from False to True",
+    "torch.backends.mkldnn.enabled = False": "mkldnn from True to False",
+}
+
+
+def test_what_a_method_sets_of_torch_reaches_no_other_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set when it builds, which its record says, and when its file is imported, before any trial."""
+    (tmp_path / "methods").mkdir()
+    setting = f"import torch; {'; '.join(CHANGES)}"
+    (tmp_path / "methods" / "sets_torch.py").write_text(PLUGIN.format(body=f"{setting}; return model"))
+    at_import = f"import torch\ntorch.set_default_dtype(torch.float64)\n{PLUGIN.format(body='return model')}"
+    (tmp_path / "methods" / "sets_torch_early.py").write_text(at_import)
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    usual = {name: in_float32(name, "dcnv2") for name in ("uniformity", "multi_embedding")}
+    wanted = [trial("sets_torch"), *(record.trial for record in usual.values())]
+    try:
+        early = trial("sets_torch_early")  # imports it
+        assert torch.get_default_dtype() == torch.float64
+        records = [attempt(TRAIN, one, lambda metrics: None, "cpu", 1) for one in (*wanted, early)]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    changing, *others, last = records
+    [note] = [note for note in changing.notes if "changes torch" in note]
+    assert note.startswith("sets_torch (or its backbone, dcnv2) changes torch for the whole process: ")
+    assert all(words in note for words in CHANGES.values())
+    assert [(r.metrics, r.notes) for r in others] == [(r.metrics, r.notes) for r in usual.values()]
+    assert last.status == "finished" and last.metrics == in_float32("single_embedding", "dcnv2").metrics, "it trains in float32 too"
+    check(trial("sets_torch"))
+    with standard_state(None) as changed:
+        torch.set_default_dtype(torch.float64)
+        assert changed() == ["default dtype from torch.float32 to torch.float64"]
+    assert torch.get_default_dtype() == torch.float32 and torch.is_grad_enabled() and torch.get_num_threads() == 1
 
 
 def test_data_that_changed_under_a_trial_is_refused() -> None:

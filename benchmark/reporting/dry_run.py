@@ -1,0 +1,60 @@
+"""The plan before a run, as text: what would be trained, for how long, and how that was estimated."""
+
+from __future__ import annotations
+
+from tabulate import tabulate
+
+from benchmark.search.estimate import Estimate
+
+
+def dry_run(name: str, found: Estimate, slots: int, until: bool) -> str:
+    """``slots``: trainings at a time. ``until``: seeds where verdicts are open, of which the first looks alone are known."""
+    cells = sum(line.cells for line in found.lines)
+    tune, final, recorded = (sum(getattr(line, stage) for line in found.lines) for stage in ("tune", "final", "recorded"))
+    table = [
+        [
+            line.dataset,
+            line.backbone,
+            f"{line.cells:,}",
+            f"{line.tune:,}",
+            f"{line.final:,}",
+            f"{line.recorded:,}",
+            "-" if line.seconds is None else _hours(line.seconds),
+        ]
+        for line in found.lines
+    ]
+    headers = ["data set", "backbone", "cells", "tuning", "final", "recorded", "time"]
+    at_least = "at least " if until or any(line.seconds is None for line in found.lines) else ""
+    total = f"{at_least}{_hours(found.seconds)} one after another, {_hours(found.seconds / slots)} with {slots} at a time"
+    lines = [
+        f"{name}: {cells:,} cells; {found.left:,} trainings to come ({tune:,} of tuning, {final:,} final), {recorded:,} recorded already",
+        "",
+        tabulate(table, headers=headers, colalign=["left"] * 2 + ["right"] * 5, disable_numparse=True),
+        "",
+        *(f"{data}: {', '.join(f'{part} {count:,}' for part, count in rows.items())} rows" for data, rows in found.rows.items()),
+        f"time: {total}" if found.left else "time: none, everything is recorded",
+        f"disk: {found.bytes / 1e6:,.1f} MB of records",
+        *_how(found),
+    ]
+    return "\n".join(lines)
+
+
+def _how(found: Estimate) -> list[str]:
+    (timed, places), (methods, every), (factor, behind) = found.places, found.methods, found.correction
+    lines = [
+        f"How: training steps of small batches, timed now, for {timed} of {places} combinations of data set, backbone and scale (the others"
+        f" by their neighbours) and {methods} of {every} methods (the others count as their mean); spectra are not counted."
+    ]
+    for name, (epochs, records) in found.epochs.items():
+        source = f"the mean of {records:,} records" if records else "the most that training may take; early stopping mostly ends it sooner"
+        lines.append(f"Epochs of {name}: {epochs:.1f}, {source}.")
+    if behind:
+        lines.append(
+            f"Cells with recorded trainings count by those; what was timed is taken {factor:.2f} times, as {behind:,} of them say."
+        )
+    lines.append("Cells whose method does not fit the backbone are found when the run starts, and take no time.")
+    return lines
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:,.0f} h"

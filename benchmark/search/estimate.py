@@ -1,0 +1,148 @@
+"""What a run would train, how long that takes here, and what it leaves on the disk: asked before anything is trained."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from benchmark.config import Cell, Suite
+from benchmark.data.ensure import ensure_recorded
+from benchmark.records import Entry, Store
+from benchmark.search.cell_state import CellState
+from benchmark.search.cells import default_trial, expand
+from benchmark.search.plan import Plan
+from benchmark.search.step_times import StepTimes, place
+from benchmark.search.until_decided import UntilDecided
+from benchmark.training.torch_state import standard_state
+from benchmark.training.trial import choose_device
+
+SECONDS = 3.5  # of timing
+SIZES = {"final": 60_000.0, "tune": 4_000.0}  # bytes of a record where the folder has none (results/reference)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """The cells of one data set and backbone: the trainings that are left, by stage, and those that are recorded."""
+
+    dataset: str
+    backbone: str
+    cells: int
+    tune: int
+    final: int
+    recorded: int
+    seconds: float | None  # of what is left, one training after another; None: nothing like it was timed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    lines: tuple[Line, ...]
+    rows: Mapping[str, Mapping[str, int]]  # data set -> part -> rows
+    epochs: Mapping[str, tuple[float, int]]  # data set -> what was counted for a training, from how many records (0: the most there can be)
+    bytes: float  # of the records to come
+    places: tuple[int, int]  # data set, backbone and scale: timed, of so many
+    methods: tuple[int, int]  # timed, of so many
+    correction: tuple[float, int]  # of the timed steps, from so many recorded trainings of these cells
+
+    @property
+    def seconds(self) -> float:
+        return sum(line.seconds or 0.0 for line in self.lines)
+
+    @property
+    def left(self) -> int:
+        return sum(line.tune + line.final for line in self.lines)
+
+
+def estimate(
+    suite: Suite, store: Store, device: str, threads: int, until: UntilDecided | None = None, seconds: float = SECONDS
+) -> Estimate:
+    """Timing takes about ``seconds``. Writes nothing but embedded data sets into the cache, as the run would. Raises UserError."""
+    on = choose_device(device)
+    entries, _ = store.scan(save=False)
+    cells = expand(suite)
+    plan = Plan(suite, cells, (entry.record for entry in entries), until)
+    first = {cell.dataset: cell for cell in reversed(cells)}
+    data = {name: ensure_recorded(name, cell.dataset_options) for name, cell in first.items()}
+    times = StepTimes(on, threads)
+    with standard_state(threads):
+        times.measure(cells, {name: found.schema for name, found in data.items()}, seconds)
+    epochs = _epochs(suite, first, entries)
+    batches: dict[tuple[str, str], int] = {}  # data set, method: what the size of a batch hangs on
+
+    def guess(cell: Cell, stage: str) -> float | None:
+        which = cell.dataset, cell.method
+        if which not in batches:
+            batches[which] = default_trial(cell, "final", 0, suite.budget).training.batch_size
+        return times.training(cell, data[cell.dataset].rows, batches[which], epochs[cell.dataset][0], stage == "final")
+
+    told = _recorded(entries, {cell.key for cell in cells})
+    by_key = {cell.key: cell for cell in cells}
+    guessed = ((seconds, guess(by_key[key], stage)) for (key, stage), seconds in told.items())
+    ratios = [seconds / one for seconds, one in guessed if one]
+    correction = median(ratios) if ratios else 1.0
+    groups: dict[tuple[str, str], list[CellState]] = defaultdict(list)
+    for state in plan.states():
+        groups[state.cell.dataset, state.cell.backbone].append(state)
+    lines = []
+    for (dataset, backbone), members in groups.items():
+        left = [(state.cell, stage, count) for state in members for stage, count in zip(("tune", "final"), state.left(), strict=True)]
+        parts: list[float | None] = []
+        for cell, stage, count in left:
+            if count:
+                one = told.get((cell.key, stage))
+                timed = guess(cell, stage) if one is None else None
+                parts.append(count * one if one is not None else None if timed is None else count * correction * timed)
+        lines.append(
+            Line(
+                dataset=dataset,
+                backbone=backbone,
+                cells=len(members),
+                tune=sum(count for _, stage, count in left if stage == "tune"),
+                final=sum(count for _, stage, count in left if stage == "final"),
+                recorded=sum(state.progress()[0] for state in members),
+                seconds=None if None in parts else sum(part for part in parts if part is not None),
+            )
+        )
+    sizes = _sizes(store, entries)
+    return Estimate(
+        lines=tuple(lines),
+        rows={name: found.rows for name, found in data.items()},
+        epochs=epochs,
+        bytes=sum(line.tune * sizes["tune"] + line.final * sizes["final"] for line in lines),
+        places=(len(times.steps), len({place(cell) for cell in cells})),
+        methods=(len(times.factors), len({cell.method for cell in cells})),
+        correction=(correction, len(ratios)),
+    )
+
+
+def _epochs(suite: Suite, first: Mapping[str, Cell], entries: Iterable[Entry]) -> dict[str, tuple[float, int]]:
+    found: dict[str, list[float]] = defaultdict(list)
+    for record in (entry.record for entry in entries):
+        if record.status == "finished" and "epochs" in record.cost:
+            found[record.trial.cell.dataset].append(record.cost["epochs"])
+    return {
+        name: (fmean(found[name]), len(found[name]))
+        if found[name]
+        else (float(default_trial(cell, "final", 0, suite.budget).training.epochs), 0)
+        for name, cell in first.items()
+    }
+
+
+def _recorded(entries: Iterable[Entry], keys: set[str]) -> dict[tuple[str, str], float]:
+    """Cell key, stage -> mean seconds of its recorded trainings."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for record in (entry.record for entry in entries):
+        trial = record.trial
+        if record.status == "finished" and trial.cell.key in keys and "wall_seconds" in record.cost:
+            found[trial.cell.key, trial.stage].append(record.cost["wall_seconds"])
+    return {which: fmean(values) for which, values in found.items()}
+
+
+def _sizes(store: Store, entries: Sequence[Entry]) -> dict[str, float]:
+    """Stage -> mean bytes of a record: of the folder's, where it has any."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for record in (entry.record for entry in entries):
+        if record.status == "finished":
+            found[record.trial.stage].append(store.path(record.trial_id).stat().st_size)
+    return {stage: fmean(found[stage]) if found[stage] else usual for stage, usual in SIZES.items()}

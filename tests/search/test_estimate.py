@@ -1,0 +1,79 @@
+"""A plan before a run: its numbers are those of the run that follows, it writes nothing, and times lie between what was timed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark.__main__ import main
+from benchmark.config import read_suite
+from benchmark.records import Store
+from benchmark.search.estimate import Estimate, estimate
+from benchmark.search.run import run_suite
+from benchmark.search.step_times import StepTimes
+
+TINY = """
+datasets = ["synthetic"]
+methods = ["single_embedding", "constant"]
+backbones = ["dnn"]
+trials = 2
+seeds = 2
+[training]
+epochs = 3
+batch_size = 512
+[options.datasets.synthetic]
+rows = 2000
+cardinalities = [3, 8, 40]
+[options.backbones.dnn]
+depth = 1
+hidden = [16]
+"""
+
+
+def files(folder: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
+
+
+def test_it_says_what_the_run_then_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    path, results = tmp_path / "tiny.toml", tmp_path / "results"
+    path.write_text(TINY)
+    suite = read_suite(str(path))
+
+    def now() -> Estimate:
+        return estimate(suite, Store(results), "cpu", 1, seconds=0.5)
+
+    before = now()
+    assert not results.exists() and before.epochs == {"synthetic": (3.0, 0)} and before.bytes > 0
+    assert sum(line.tune for line in before.lines) == 2 * (2 + 2 * 2) and sum(line.final for line in before.lines) == 2 * 2
+    assert 0 < before.seconds < 600 and before.places == (2, 2)
+    summary = run_suite(suite, results, "local", "cpu")
+    assert sum(summary.statuses.values()) == before.left
+    finals = [r for r in Store(results) if r.trial.stage == "final"]
+    for record in finals[:]:
+        if record.trial.seed == 1:
+            Store(results).path(record.trial_id).unlink()
+            finals.remove(record)
+    there = files(results)
+    rest = now()
+    assert [(line.tune, line.final) for line in rest.lines] == [(0, 1), (0, 1)]
+    assert sum(line.recorded for line in rest.lines) == before.left - 2
+    expected = sum(r.cost["wall_seconds"] for r in finals)
+    assert rest.seconds == pytest.approx(expected), "what is recorded of a cell is what its next training takes"
+    capsys.readouterr()
+    assert main(["run", str(path), "--dry-run", "--results", str(results), "--executor", "local"]) == 0
+    text = capsys.readouterr().out
+    assert f"tiny: 2 cells; 2 trainings to come (0 of tuning, 2 final), {before.left - 2} recorded already" in text
+    assert "synthetic: train 1,600, valid 200, test 200 rows" in text and "How: " in text
+    assert files(results) == there
+
+
+def test_times_lie_between_what_was_timed() -> None:
+    times = StepTimes(torch.device("cpu"), 1, steps={("d", "b", 1): (1.0, 0.1), ("d", "b", 4): (2.0, 0.4)})
+    assert times._step(("d", "b", 2)) == pytest.approx((4 / 3, 0.2))
+    assert times._step(("d", "b", 4)) == (2.0, 0.4)
+    assert times._step(("d", "b", 8)) == pytest.approx((4.0, 0.8))
+    assert times._step(("d", "other", 8)) == pytest.approx((4.0, 0.8)), "like the mean of other backbones"
+    assert times._step(("e", "b", 1)) is None and times._step(("d", "none", 1)) is None
