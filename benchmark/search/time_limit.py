@@ -31,31 +31,31 @@ def time_limit(minutes: float | None, ends_process: bool = False, grace: float =
     if minutes is None:
         yield
         return
-    seconds = 60 * minutes
-    over, lock, thread = threading.Event(), threading.Lock(), threading.get_ident()
+    seconds, thread = 60 * minutes, threading.get_ident()
+    state, ended = _State(), threading.Event()
 
     def watch() -> None:
         wait = seconds
-        while not over.wait(wait):
-            with lock:
-                if not over.is_set():
-                    _raise_in(thread, OutOfTime)
+        while not ended.wait(wait) and not state.is_over:
+            _raise_in(thread, OutOfTime)
             wait = AGAIN
 
-    watcher = threading.Thread(target=watch, name="time limit", daemon=True)
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         if ends_process:
             faulthandler.dump_traceback_later(seconds + grace, exit=True, file=nowhere)
-        watcher.start()
+        threading.Thread(target=watch, name="time limit", daemon=True).start()
         try:
             yield
         finally:
-            with lock:
-                over.set()
-                _raise_in(thread, None)  # what was on its way comes no more
+            state.is_over = True  # an assignment, which the exception that may be on its way cannot come before, as it can before a call
+            _raise_in(thread, None)
+            ended.set()
             if ends_process:
                 faulthandler.cancel_dump_traceback_later()
-            watcher.join()
+
+
+class _State:
+    is_over = False
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

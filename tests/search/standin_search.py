@@ -72,7 +72,7 @@ def run_trial(trial: Trial, report: Callable[[Mapping[str, float]], None], devic
     if trial.cell.method == "standin_plain" and trial.seed == 2:
         raise UserError("seed: not this one")
     if os.environ.get("STANDIN_ENDLESS") and trial.cell.backbone == "standin_flat":
-        _never_end(tries=3 if os.environ["STANDIN_ENDLESS"] == "swallows" else 1)
+        never_end(tries=3 if os.environ["STANDIN_ENDLESS"] == "swallows" else 1)
     record = record_of(trial)
     for entry in record.curve:
         time.sleep(float(os.environ.get("STANDIN_EPOCH_SECONDS", "0")))
@@ -80,7 +80,7 @@ def run_trial(trial: Trial, report: Callable[[Mapping[str, float]], None], devic
     return record
 
 
-def _never_end(tries: int) -> None:
+def never_end(tries: int) -> None:
     """Foreign code that catches whatever it is told, so many times but once."""
     for left in reversed(range(tries)):
         try:
