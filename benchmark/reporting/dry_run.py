@@ -44,6 +44,7 @@ def _how(found: Estimate) -> list[str]:
     lines = [
         f"How: training steps of small batches, timed now, for {timed} of {places} combinations of data set, backbone and scale (the others"
         f" by their neighbours) and {methods} of {every} methods (the others count as their mean); spectra are not counted."
+        " What else this machine is doing now makes the times longer."
     ]
     for name, (epochs, records) in found.epochs.items():
         source = f"the mean of {records:,} records" if records else "the most that training may take; early stopping mostly ends it sooner"

@@ -51,7 +51,7 @@ class StepTimes:
         def timed(cell: Cell, share: float) -> Step | None:
             return self._timed(cell, schemas[cell.dataset]) if time.monotonic() < start + share * seconds else None
 
-        for where in sorted(members, key=lambda one: (one[2] != scales[-1], one[2] != scales[0], one[2])):
+        for where in sorted(members, key=lambda one: (one[1] != NO_BACKBONE, one[2] != scales[-1], one[2] != scales[0], one[2])):
             own = members[where]
             if found := timed(own.get(CONTROL) or next(iter(own.values())), 2 / 3):
                 self.steps[where] = found
