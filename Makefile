@@ -2,20 +2,24 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint lock clean
+.PHONY: run test test-long lint lock clean
 
 run: .venv/ready
 	$(BIN)/python -m benchmark run quick
 
 # In two processes at once: the tests of the rooms beside those of whole runs and commands, which mostly wait for processes and Ray.
-RUNS := tests/search tests/speed $(wildcard tests/test_*.py)
+RUNS := tests/search tests/speed tests/tracking $(wildcard tests/test_*.py)
 ROOMS := $(filter-out $(RUNS) tests/__pycache__, $(patsubst %/,%,$(wildcard tests/*/)))
 
 test: .venv/ready
 	@mkdir -p .cache
-	@$(BIN)/python -m pytest $(ROOMS) > .cache/tests-of-rooms.log 2>&1 & rooms=$$!; \
-	$(BIN)/python -m pytest $(RUNS); runs=$$?; \
+	@$(BIN)/python -m pytest -m "not long" $(ROOMS) > .cache/tests-of-rooms.log 2>&1 & rooms=$$!; \
+	$(BIN)/python -m pytest -m "not long" $(RUNS); runs=$$?; \
 	wait $$rooms; failed=$$?; cat .cache/tests-of-rooms.log; exit $$((runs | failed))
+
+# The few that take a minute each: workers killed under Ray, examples pasted into a checkout, the numbers of presets. CI runs both.
+test-long: .venv/ready
+	$(BIN)/python -m pytest -m long
 
 lint: .venv/ready
 	$(BIN)/ruff check .

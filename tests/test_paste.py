@@ -97,6 +97,7 @@ def test_every_file_the_page_points_to_is_there() -> None:
         assert (ROOT / "docs" / target).exists(), target
 
 
+@pytest.mark.long
 def test_pasted_files_leave_the_tests_green(checkout: Path) -> None:
     """What the house asks for besides is said at the end, and fails nothing."""
     pytest_ = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]

@@ -225,6 +225,7 @@ def test_frappe_has_fuxictrs_ids_up_to_their_order(cache: Path, shared: Path) ->
             assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
 
 
+@pytest.mark.long
 def test_movielens_as_a_users_file_trains(cache: Path, tmp_path: Path, shared: Path) -> None:
     """Ratings made 0/1 by the user, split by time."""
     rated = pl.read_csv(shared / "ml100k" / "inter.csv.gz", infer_schema=False)

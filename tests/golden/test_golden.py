@@ -16,7 +16,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.mark.parametrize("method", methods())
+@pytest.mark.parametrize("method", [pytest.param(name, marks=[pytest.mark.long] if ":" in name else []) for name in methods()])
 def test_the_numbers_of_a_method_are_where_they_were(method: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCHMARK_CACHE", str(cache))
     old = recorded()

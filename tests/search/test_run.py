@@ -161,6 +161,7 @@ def test_killed_and_resumed_in_this_process(tmp_path: Path, monkeypatch: pytest.
     assert list(Store(results)) == list(Store(tmp_path / "whole"))
 
 
+@pytest.mark.long
 def test_ray_run_killed_and_resumed_with_a_worker_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STANDIN_EPOCH_SECONDS", "0.1")
     log, results = tmp_path / "log", tmp_path / "killed"
