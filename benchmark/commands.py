@@ -45,32 +45,20 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         raise UserError(f"run: {given} goes together with {missing}; add it")
     if parsed.until_decided and parsed.seeds is not None:
         raise UserError("run: --until-decided says itself how many seeds a row has; leave --seeds out")
+    same = ("executor", "device", "cpus_per_trial", "gpus_per_trial", "max_seeds", "delta")
+    shared: dict[str, Any] = {name: getattr(parsed, name) for name in same}
     if parsed.dry_run:
         with contextlib.redirect_stdout(sys.stderr):
-            text = api.plan(
-                suite,
-                parsed.results,
-                executor=parsed.executor,
-                device=parsed.device,
-                cpus_per_trial=parsed.cpus_per_trial,
-                gpus_per_trial=parsed.gpus_per_trial,
-                max_seeds=parsed.max_seeds,
-                delta=parsed.delta,
-            )
+            text = api.plan(suite, parsed.results, **shared)
         say(text)
         return 0
     with contextlib.redirect_stdout(sys.stderr):  # standard output is the board, whatever a plug-in prints
         summary = api.run(
             suite,
             parsed.results,
-            executor=parsed.executor,
-            device=parsed.device,
+            **shared,
             address=parsed.address,
-            cpus_per_trial=parsed.cpus_per_trial,
-            gpus_per_trial=parsed.gpus_per_trial,
             track=not parsed.no_track,
-            max_seeds=parsed.max_seeds,
-            delta=parsed.delta,
             trial_minutes=parsed.trial_minutes,
         )
     browse = f"{sys.executable} -m benchmark ui --results {parsed.results}"

@@ -53,7 +53,7 @@ def _how(found: Estimate) -> list[str]:
         lines.append(
             f"Cells with recorded trainings count by those; what was timed is taken {factor:.2f} times, as {behind:,} of them say."
         )
-    lines.append("Cells whose method does not fit the backbone are found when the run starts, and take no time.")
+    lines.append("Cells whose method does not fit the backbone are found when the run starts; until then they count as the others do.")
     return lines
 
 

@@ -111,7 +111,8 @@ class StepTimes:
             if not any(p.requires_grad for p in model.parameters()):
                 return 0.0, 0.0
             for batch in BATCHES:
-                work = Workload(cardinalities=sizes, batch=batch, batches=1, threads=self.threads)
+                precision = cell.training.get("precision", "fp32")
+                work = Workload(cardinalities=sizes, batch=batch, batches=1, threads=self.threads, precision=precision)
                 ours = Ours(cell.method, work, self.device, model=model)
                 ours.turn()  # the first step of a size is slower
                 found.append(ours.turn())

@@ -29,7 +29,7 @@ from benchmark.tracking.stores import opened
 KEY = b"mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"
 FIRST_VISIT = b"<script>{const k='" + KEY + b"';localStorage.getItem(k)||localStorage.setItem(k,'true')}</script>"
 RESULTS, HOSTS = "BENCHMARK_UI_RESULTS", "MLFLOW_SERVER_ALLOWED_HOSTS"  # environment: the folder; names under which pages are given
-Send = Callable[..., Any]
+ASGI = Callable[..., Any]  # an application, and what it sends with
 
 
 class Board:
@@ -55,7 +55,7 @@ class Board:
         return {key: view.run_address(numbers[dataset], runs[key]) for key, dataset in cells.items() if key in runs and dataset in numbers}
 
 
-def beside(server: Send, board: Board, hosts: list[str]) -> Send:
+def beside(server: ASGI, board: Board, hosts: list[str]) -> ASGI:
     """An ASGI application: ``server`` but for /board, and with FIRST_VISIT in its page. ``hosts``: other names are refused, as MLflow
     refuses them (DNS rebinding).
     """
@@ -78,7 +78,7 @@ def beside(server: Send, board: Board, hosts: list[str]) -> Send:
     return application
 
 
-def _with_first_visit(send: Send) -> Send:
+def _with_first_visit(send: ASGI) -> ASGI:
     """Holds the head of a response back until its whole body is there, whose length changes."""
     begun: dict[str, Any] = {}
     parts: list[bytes] = []
@@ -98,7 +98,7 @@ def _with_first_visit(send: Send) -> Send:
     return pass_on
 
 
-def app() -> Send:
+def app() -> ASGI:
     """For uvicorn, which calls it in the server's process."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
