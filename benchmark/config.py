@@ -70,11 +70,16 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        return digest(identity(dataclasses.asdict(self)))
+        return digest(identity(_content(self)))
 
     def __str__(self) -> str:
         shape = "" if self.backbone == NO_BACKBONE else f" {self.backbone} scale {self.scale} depth {self.depth}"
         return f"{self.dataset}{shape} {self.method}"
+
+
+def _content(cell: Cell) -> dict[str, Any]:
+    """Its fields as they are: dataclasses.asdict copies all that is in them, and a board has thousands of cells."""
+    return {f.name: getattr(cell, f.name) for f in dataclasses.fields(cell)}
 
 
 def identity(cell: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +89,7 @@ def identity(cell: Mapping[str, Any]) -> dict[str, Any]:
 
 def conditions(cell: Cell) -> str:
     """All of a cell that must be equal for a difference in AUC to be the method's doing."""
-    content = dataclasses.asdict(cell)
+    content = _content(cell)
     for own in ("method", "method_options"):
         del content[own]
     content["grid"] = {name: values for name, values in cell.grid.items() if not name.startswith("method.")}

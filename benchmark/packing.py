@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import struct
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -71,7 +71,8 @@ def unpacked_curve(curve: Any) -> Any:
 
 
 def to_bytes(values: Sequence[float]) -> bytes:
-    return struct.pack(f"<{len(values)}d", *values)
+    """Float64 in the machine's own order of bytes."""
+    return array("d", values).tobytes()
 
 
 class Numbers(Mapping[str, float]):
@@ -80,10 +81,10 @@ class Numbers(Mapping[str, float]):
     ``places`` is one object for all records with the same names.
     """
 
-    __slots__ = ("_blob", "_places", "_rest")
+    __slots__ = ("_places", "_rest", "_values")
 
     def __init__(self, places: Mapping[str, int], blob: bytes, rest: Callable[[], Mapping[str, float]] | None = None) -> None:
-        self._places, self._blob, self._rest = places, blob, rest
+        self._places, self._values, self._rest = places, memoryview(blob).cast("d"), rest
 
     @property
     def headlines(self) -> Mapping[str, int]:
@@ -93,13 +94,15 @@ class Numbers(Mapping[str, float]):
     def __getitem__(self, name: str) -> float:
         place = self._places.get(name)
         if place is not None:
-            value: float = struct.unpack_from("<d", self._blob, 8 * place)[0]
-            return value
+            return self._values[place]
         if self._rest is None or is_headline(name):
             raise KeyError(name)
         return self._rest()[name]
 
     def get(self, name: str, default: Any = None) -> Any:
+        place = self._places.get(name)  # what boards ask for a hundred thousand times
+        if place is not None:
+            return self._values[place]
         try:
             return self[name]
         except KeyError:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from benchmark.config import Trial
@@ -57,7 +58,11 @@ class Record:
     @property
     def doses(self) -> dict[str, float]:
         """Part -> dose at the best epoch; empty where nothing can act, and in records from before doses were measured."""
-        return {name.removeprefix(DOSES): self.metrics[name] for name in self.headlines if name.startswith(DOSES)}
+        return self.under(DOSES)
+
+    def under(self, prefix: str) -> dict[str, float]:
+        """The headlines whose names begin with ``prefix``, without it."""
+        return {name.removeprefix(prefix): self.metrics[name] for name in _beginning(tuple(self.headlines), prefix)}
 
     @property
     def dose(self) -> float | None:
@@ -87,6 +92,11 @@ class Record:
         plain = {name: dict(content[name]) for name in ("metrics", "cost", "environment", "fingerprints")}
         content = {**content, **plain, "trial": to_dict(self.trial), "curve": [dict(entry) for entry in self.curve]}
         return {**content, "digest": digest(content)}
+
+
+@lru_cache(maxsize=1 << 10)  # thousands of records have the same names
+def _beginning(names: tuple[str, ...], prefix: str) -> tuple[str, ...]:
+    return tuple(name for name in names if name.startswith(prefix))
 
 
 def record_from_json(text: str, where: str) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ T = TypeVar("T")
 def version() -> int:
     """A number that changes with what a row of the index means, and with the fields that records are checked against."""
     fields = {cls.__name__: {f.name: str(f.type) for f in dataclasses.fields(cls)} for cls in (Record, Trial, Cell, Training)}
-    return int(digest({"rows": 2, "fields": fields})[:7], 16)
+    return int(digest({"rows": 3, "fields": fields, "byteorder": sys.byteorder})[:7], 16)
 
 
 def row_of(record: Record, name: str, found: str, state: State) -> Row:
@@ -85,7 +86,6 @@ class Made:
             trial_id=row.name.removesuffix(".json"),  # known; hashing would cost more than all the rest
             settings=settings,
         )
-        rest = partial(self._content, row.name)
         return _bare(
             Record,
             trial=trial,
@@ -93,9 +93,9 @@ class Made:
             reason=row.reason,
             frames=tuple(json.loads(row.frames)) if row.frames != "[]" else (),
             metrics=Numbers(self._places(row.metric_names), row.metrics, partial(self._others, row.name)),
-            curve=_Later(lambda: [*unpacked_curve(rest()["curve"])]),
+            curve=_Later(self._content, row.name),
             cost=Numbers(self._places(row.cost_names), row.cost),
-            environment=_LaterMapping(lambda: rest()["environment"]),
+            environment=_LaterMapping(self._content, row.name),
             fingerprints=self._parsed(row.fingerprints),
             notes=self._parsed_notes(row.notes),
         )
@@ -119,12 +119,15 @@ def _settings(text: str) -> tuple[Training, dict[str, Any], str]:
 
 
 class _Later(Sequence[Any]):
-    """A sequence that is read when it is asked for."""
+    """The curve of the record in a file, read when it is asked for."""
 
-    __slots__ = ("_read",)
+    __slots__ = ("_content", "_name")
 
-    def __init__(self, read: Callable[[], Sequence[Any]]) -> None:
-        self._read = read
+    def __init__(self, content: Callable[[str], Mapping[str, Any]], name: str) -> None:
+        self._content, self._name = content, name
+
+    def _read(self) -> Sequence[Any]:
+        return [*unpacked_curve(self._content(self._name)["curve"])]
 
     def __getitem__(self, place: Any) -> Any:
         return self._read()[place]
@@ -137,12 +140,16 @@ class _Later(Sequence[Any]):
 
 
 class _LaterMapping(Mapping[str, str]):
-    """A mapping that is read when it is asked for."""
+    """The environment of the record in a file, read when it is asked for."""
 
-    __slots__ = ("_read",)
+    __slots__ = ("_content", "_name")
 
-    def __init__(self, read: Callable[[], Mapping[str, str]]) -> None:
-        self._read = read
+    def __init__(self, content: Callable[[str], Mapping[str, Any]], name: str) -> None:
+        self._content, self._name = content, name
+
+    def _read(self) -> Mapping[str, str]:
+        found: Mapping[str, str] = self._content(self._name)["environment"]
+        return found
 
     def __getitem__(self, key: str) -> str:
         return self._read()[key]

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 Array = NDArray[np.float64]
@@ -82,6 +81,7 @@ def _nodes(time: float, limit: float) -> tuple[Array, Array]:
 
 def _limit(place: Array, mass: Array, step: float, increment: float) -> float:
     """What paths from ``place`` cross with probability ``increment`` within a step."""
+    from scipy.optimize import brentq  # a third of a second, for boards that were looked at seed by seed
 
     def excess(limit: float) -> float:
         return float(np.log(max(mass @ ndtr((place - limit) / step), 1e-320)) - np.log(increment))

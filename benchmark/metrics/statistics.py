@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import fsum
+from statistics import fmean
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -24,7 +26,8 @@ def mean_sd(values: Sequence[float]) -> tuple[float, float | None]:
     """Mean and sample standard deviation (n − 1); the latter is None for a single value. Raises ValueError for none."""
     if not values:
         raise ValueError("the mean of no values")
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
+    n, mean = len(values), fmean(values)
+    return mean, (fsum((value - mean) ** 2 for value in values) / (n - 1)) ** 0.5 if n > 1 else None
 
 
 def paired_difference(a: Mapping[int, float], b: Mapping[int, float], confidence: float = 0.95) -> Difference | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ def doses(group: Group) -> dict[str, float]:
 
 def knock_outs(group: Group) -> dict[str, float]:
     """``part/auc``, ``part/logloss``: what they change by without the part, on validation data, mean over the finished seeds."""
-    return _means([_knock_outs(record) for record in group.finished])
+    return _means([record.under(KNOCK_OUT) for record in group.finished])
 
 
 def audited(records: Iterable[Record]) -> Mapping[str, float]:
@@ -88,10 +89,6 @@ def table_of_knock_outs(rows: Sequence[Any], form: str) -> list[str]:
     return ["", words, "", table]
 
 
-def _knock_outs(record: Record) -> dict[str, float]:
-    return {name.removeprefix(KNOCK_OUT): record.metrics[name] for name in record.headlines if name.startswith(KNOCK_OUT)}
-
-
 def _means(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     names = dict.fromkeys(name for values in found for name in values)
     return {name: fmean(values[name] for values in found if name in values) for name in names}
@@ -99,10 +96,12 @@ def _means(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def _by_rebalancing(record: Record) -> float | None:
     """ε·σ_1/‖X‖_F = ε·(σ_1/σ_rms)/√D, the largest over layers: ‖x̃ − x‖/‖x‖ of the rebalancing, from the model's own words."""
-    suffix, leading = "deflation", "leading_over_rms_before"
-    found = [
-        record.metrics[name] * record.metrics[f"{name.removesuffix(suffix)}{leading}"]
-        for name in record.headlines
-        if name.startswith("model/") and name.endswith(suffix) and f"{name.removesuffix(suffix)}{leading}" in record.metrics
-    ]
+    found = [record.metrics[share] * record.metrics[leading] for share, leading in _rebalanced(tuple(record.headlines))]
     return max(found) / math.sqrt(record.trial.cell.scale * record.trial.cell.dimension) if found else None
+
+
+@lru_cache(maxsize=1 << 10)  # thousands of records have the same names
+def _rebalanced(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The names of ε and of σ_1/σ_rms, for each layer that has both."""
+    found = ((name, f"{name.removesuffix('deflation')}leading_over_rms_before") for name in names if name.endswith("deflation"))
+    return tuple((share, leading) for share, leading in found if share.startswith("model/") and leading in names)

@@ -36,10 +36,10 @@ class Group:
     def finished(self) -> tuple[Record, ...]:
         return tuple(r for r in self.records if r.status == "finished")
 
-    @property
+    @cached_property
     def status(self) -> Status:
         """That of the worst seed."""
-        return max((r.status for r in self.records), key=SEVERITY.index)
+        return max({r.status for r in self.records}, key=SEVERITY.index)
 
     @property
     def reason(self) -> str:
@@ -70,7 +70,7 @@ class Group:
         """All that must be equal for a difference in AUC to be the method's doing."""
         return canonical([conditions(self.cell), self.budget])
 
-    @property
+    @cached_property
     def row(self) -> str:
         """What tells it apart from the others under its conditions."""
         return canonical([self.cell.method, self.cell.method_options, self.cell.grid])
@@ -115,10 +115,10 @@ class Group:
 
     def metric(self, name: str) -> dict[int, float]:
         """Seed -> value, of the finished seeds that have the metric."""
-        return {r.trial.seed: r.metrics[name] for r in self.finished if name in r.metrics}
+        return {r.trial.seed: value for r in self.finished if (value := r.metrics.get(name)) is not None}
 
     def cost(self, name: str) -> dict[int, float]:
-        return {r.trial.seed: r.cost[name] for r in self.finished if name in r.cost}
+        return {r.trial.seed: value for r in self.finished if (value := r.cost.get(name)) is not None}
 
 
 def groups(records: Iterable[Record], audit: Mapping[str, float] | None = None) -> list[Group]:

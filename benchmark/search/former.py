@@ -3,28 +3,49 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from benchmark import plugins
 from benchmark.config import Trial
 from benchmark.errors import UserError
 
 
-def in_todays_words(trial: Trial) -> Trial:
-    """The same trial as a suite says it now that pins the defaults of that time (``Method.former``).
+class TodaysWords:
+    """Looks each method up once: a folder has ten thousand trials of a few methods."""
 
-    A setting that the trial does not know has its former value; and what was the default of that time, and was left unsaid, is said in the
-    cell. A trial that lacks nothing, or whose method is not here, is returned as it is.
-    """
+    def __init__(self) -> None:
+        self._methods: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+
+    def of(self, trial: Trial) -> Trial:
+        """The same trial as a suite says it now that pins the defaults of that time (``Method.former``).
+
+        A setting that the trial does not know has its former value; and what was the default of that time, and was left unsaid, is said in
+        the cell. A trial that lacks nothing, or whose method is not here, is returned as it is.
+        """
+        name = trial.cell.method
+        if name not in self._methods:
+            self._methods[name] = _former(name)
+        former, own = self._methods[name]
+        if set(former) <= set(trial.method):
+            return trial
+        method = {**former, **trial.method}
+        unsaid = {key: value for key, value in former.items() if key not in own and method[key] == value}
+        return replace(trial, cell=replace(trial.cell, method_options={**unsaid, **trial.cell.method_options}), method=method)
+
+
+def _former(method: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The former defaults of a method, and what its preset sets; nothing where there are none, or it is not here."""
     try:
-        owner = plugins.plugin("methods", trial.cell.method)
+        owner = plugins.plugin("methods", method)
     except UserError:
-        return trial
+        return {}, {}
     former = owner.presets.get(owner.former, {})
     known = {field.name for field in dataclasses.fields(owner)}
-    if not former or not set(former) <= known or set(former) <= set(trial.method):
-        return trial
-    method = {**former, **trial.method}
-    own = plugins.preset(trial.cell.method)
-    unsaid = {name: value for name, value in former.items() if name not in own and method[name] == value}
-    return replace(trial, cell=replace(trial.cell, method_options={**unsaid, **trial.cell.method_options}), method=method)
+    return (former, plugins.preset(method)) if set(former) <= known else ({}, {})
+
+
+def in_todays_words(trial: Trial) -> Trial:
+    """Of one trial: see ``TodaysWords.of``."""
+    return TodaysWords().of(trial)

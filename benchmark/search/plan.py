@@ -10,7 +10,7 @@ from benchmark.config import Cell, Suite, Trial
 from benchmark.metrics.sequential import FIRST_LOOK
 from benchmark.records import Record
 from benchmark.search.cell_state import CellState
-from benchmark.search.former import in_todays_words
+from benchmark.search.former import TodaysWords
 from benchmark.search.tuner import STARTUP
 from benchmark.search.until_decided import Board, Looking, UntilDecided, board_of
 
@@ -36,8 +36,9 @@ class Plan:
         seeds = suite.seeds if until is None else FIRST_LOOK
         self._cells = {cell.key: CellState(cell, suite.budget, seeds) for cell in cells}
         self._looking = None if until is None else Looking(until, self._cells.values())
+        words = TodaysWords()
         for record in records:
-            trial = in_todays_words(record.trial)
+            trial = words.of(record.trial)
             if trial.cell.key in self._cells:
                 known = record if trial is record.trial else replace(record, trial=trial)
                 self._cells[trial.cell.key].recall(known)

@@ -21,11 +21,12 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from benchmark.config import identity
 from benchmark.discovery import PACKAGE
 from benchmark.errors import UserError
 from benchmark.record import Record
 from benchmark.records import Store
-from benchmark.values import digest, to_dict
+from benchmark.values import digest
 
 REFERENCE = PACKAGE.parent / "results" / "reference"
 SEEDS = 5  # of a reference cell
@@ -52,29 +53,39 @@ def _varied(plain: bool) -> Iterator[tuple[str, str]]:
     records = [record for folder in sorted(REFERENCE.glob("*/records")) for record in Store(folder.parent)]
     if not records:
         raise UserError(f"{REFERENCE}: no reference records there; they come with the project's checkout")
-    templates = [(to_dict(record.trial), _template(record, plain)) for record in records]
+    contents = [json.loads(record.to_json()) for record in records]
+    templates = [_template(record, plain) for record in records]
     for turn in counting():
-        for trial, (text, auc) in templates:
+        for content, template in zip(contents, templates, strict=True):
+            trial, metrics = content["trial"], content["metrics"]
             cell = {**trial["cell"], "dimension": trial["cell"]["dimension"] + turn // 2}
-            varied = {**trial, "cell": cell, "seed": trial["seed"] + SEEDS * (turn % 2)}
-            trial_id = digest(varied)
-            shifted = auc - 1e-5 * (turn % 7)
-            yield trial_id, text % {"id": trial_id, "dimension": cell["dimension"], "seed": varied["seed"], "auc": repr(shifted)}
+            trial = {**trial, "cell": cell, "seed": trial["seed"] + SEEDS * (turn % 2)}
+            auc = metrics.get("test/auc", 0.5) - 1e-5 * (turn % 7)
+            metrics = {**metrics, **({"test/auc": auc} if "test/auc" in metrics else {})}
+            trial_id = digest({**trial, "cell": identity(cell)})
+            filled = {**content, "trial_id": trial_id, "trial": trial, "metrics": metrics}
+            del filled["digest"]
+            written = digest(filled)
+            dimension, seed = cell["dimension"], trial["seed"]
+            yield trial_id, template % {"id": trial_id, "dimension": dimension, "seed": seed, "auc": repr(auc), "digest": written}
 
 
-def _template(record: Record, plain: bool) -> tuple[str, float]:
-    """The JSON with places for what varies, and the AUC it had."""
+def _template(record: Record, plain: bool) -> str:
+    """The JSON with places for what varies: packing each record anew would take most of the time."""
     content = json.loads(record.to_json() if plain else record.packed())
-    auc = record.metrics.get("test/auc", 0.5)
-    content["trial_id"] = "\0id\0"
+    content["trial_id"], content["digest"] = "\0id\0", "\0digest\0"
     content["trial"]["cell"]["dimension"], content["trial"]["seed"] = "\0dimension\0", "\0seed\0"
+    if plain:
+        del content["digest"]
+        content["trial"]["cell"] = identity(content["trial"]["cell"])
     if "test/auc" in content["metrics"]:
         content["metrics"]["test/auc"] = "\0auc\0"
     text = (json.dumps(content, indent=1) if plain else json.dumps(content)).replace("%", "%%")
-    text = text.replace('"\\u0000id\\u0000"', '"%(id)s"')
+    for name in ("id", "digest"):
+        text = text.replace(f'"\\u0000{name}\\u0000"', f'"%({name})s"')
     for name in ("dimension", "seed", "auc"):
         text = text.replace(f'"\\u0000{name}\\u0000"', f"%({name})s")
-    return text, auc
+    return text
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 from benchmark.metrics.power import MOST, power_to_equate, power_to_tell, seeds_to_equate, seeds_to_tell
 from benchmark.metrics.simulation import ABOVE, BELOW, EQUAL, Design, _judged, _pooled, _values, simulate
-from benchmark.metrics.verdicts import Compared, Judgement, Verdict, due, judge, pooled_variance, t_tests
+from benchmark.metrics.verdicts import Compared, Judgement, Verdict, due, judge, pooled_variance, t_tests, unequal_noise
 
 CODES: dict[Verdict | None, int] = {"above": ABOVE, "below": BELOW, "equal": EQUAL, "undecided": 0}
 
@@ -112,6 +112,24 @@ def test_seeds_for_a_difference_equal_statsmodels(difference: float, seeds: int)
         reference = TTestPower().power(difference / sd, n, 0.05)
         assert power_to_tell(difference, sd, n) == pytest.approx(reference, abs=1e-6)
         assert (reference >= 0.8) == (n == seeds)
+
+
+def test_seeds_at_a_strict_level_are_those_of_the_tail_that_counts() -> None:
+    """SciPy gives NaN for the other tail there (findings/scipy_noncentral_t_tail_is_nan.sh), and a search by `<` would end at it."""
+    difference, sd, level = 0.001, 0.0004, 1e-4
+
+    def power(n: int) -> float:
+        return float(stats.nct.sf(stats.t.isf(level / 2, n - 1), n - 1, difference * n**0.5 / sd))
+
+    assert np.isnan(stats.nct.cdf(-stats.t.isf(level / 2, 8), 8, difference * 3 / sd))
+    assert power_to_tell(difference, sd, 9, level) == pytest.approx(power(9), abs=1e-9)
+    assert seeds_to_tell(difference, sd, level) == next(n for n in range(2, 99) if power(n) >= 0.8)
+
+
+def test_unequal_noise_equals_bartlett_of_scipy() -> None:
+    table = np.random.default_rng(0).normal(size=(6, 7)) * np.array([1, 1, 2, 3, 1, 1])[:, None]
+    found = unequal_noise({str(m): dict(enumerate(line)) for m, line in enumerate(table)})
+    assert found == pytest.approx(stats.bartlett(*(table - table.mean(0))).pvalue, rel=1e-9)
 
 
 def test_power_of_equivalence_equals_that_of_drawn_boards() -> None:

@@ -15,6 +15,8 @@ from benchmark.__main__ import main
 from benchmark.contracts import CTRModel, Output
 from benchmark.errors import UserError
 from benchmark.ops import dispatch
+from benchmark.records import Store
+from benchmark.speed import records
 from benchmark.speed.compare import MODELS, Timed, methods, race, ratio, step
 from benchmark.speed.contestants import Ours, Peer, SetBySet, build
 from benchmark.speed.counting import _Bytes, demand
@@ -192,6 +194,17 @@ def script(tmp_path: Path, body: str) -> Path:
     path = tmp_path / "peer.py"
     path.write_text(f"import json, sys\nimport numpy as np\ntold = json.loads(sys.argv[1])\n{body}")
     return path
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_records_that_are_made_for_measuring_are_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: bool) -> None:
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / "one").symlink_to(records.REFERENCE / "teacher_control")  # all of them take ten seconds to read
+    monkeypatch.setattr(records, "REFERENCE", tmp_path / "reference")
+    made = 40
+    records.make(tmp_path, made, plain)
+    found = list(Store(tmp_path))
+    assert len({record.trial_id for record in found}) == made and all(record.metrics for record in found)
 
 
 def test_a_peer_is_told_the_work_and_answers_in_seconds(tmp_path: Path) -> None:
