@@ -17,8 +17,10 @@ from benchmark.config import Trial
 from benchmark.errors import UserError
 from benchmark.records import Entry, Record, Store
 from benchmark.search.lock import at_work
+from benchmark.tracking import view
+from benchmark.tracking.figures import BOARD
 from benchmark.tracking.place import Stamp, is_embedded, tracking_uri, without_password
-from benchmark.tracking.rows import Row, cell_key, curve_of, open_cell, running_row, trial_key, trial_row, view_of
+from benchmark.tracking.rows import Row, board_key, cell_key, curve_of, open_cell, running_row, trial_key, trial_row, view_of
 from benchmark.tracking.stores import Runs, opened
 
 REBUILD = "`python -m benchmark track` makes MLflow's store again from the records"
@@ -128,9 +130,8 @@ class _Folder:
         """Make MLflow what the records say; runs of ``live`` are left alone. Returns how many records' runs were written."""
         made = view_of(entries, folder, is_embedded(folder.parent, tracking_uri(folder.parent)))
         names = dict.fromkeys((row.experiment for row in made.rows), "")
-        self._experiments |= self.runs.experiments({**names, **made.notes})
+        self._experiments |= self.runs.experiments(names)
         wanted = {row.key: row for row in made.rows}
-        parents = {row.parent for row in made.rows}
         stale: list[str] = []
         there: dict[str, str] = {}
         self.ids = {}
@@ -141,9 +142,15 @@ class _Folder:
                 self.ids[key], there[key] = run_id, state
         self.runs.remove(stale)
         changed = [row for key, row in wanted.items() if key not in live and there.get(key) != row.state]
-        changed.sort(key=lambda row: row.key not in parents)  # a cell's run before those under it
+        # A cell's run before those under it, which are read for it, too; at the end the boards.
+        changed.sort(key=lambda row: (row.key.startswith("board "), row.parent or row.key, bool(row.parent)))
         self.write(changed)
+        self.runs.experiments({name: self._with_link(name, note) for name, note in made.notes.items()})
         return sum(row.record is not None for row in changed)
+
+    def _with_link(self, dataset: str, note: str) -> str:
+        board = view.artifact_address(self._experiments[dataset], self.ids[board_key(dataset)], BOARD)
+        return f"[The board with figures]({board}), as of the records.\n\n{note}"
 
     def experiments(self) -> Mapping[str, str]:
         return self._experiments

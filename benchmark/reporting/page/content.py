@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from statistics import fmean
 from typing import Any
@@ -57,7 +57,7 @@ class Line:
     @cached_property
     def fields(self) -> dict[str, float]:
         """Field -> effective rank of its table over that of a Gaussian one of its shape, mean over seeds."""
-        names = dict.fromkeys(m[1] for record in self.group.finished for name in record.metrics if (m := FIELD.fullmatch(name)))
+        names = dict.fromkeys(name for record in self.group.finished for name in _fields(tuple(record.metrics)))
         return {name: fmean(self.group.metric(f"spectral/table/{name}/effective_rank_over_gaussian").values()) for name in names}
 
     @cached_property
@@ -78,9 +78,18 @@ class Line:
         return fmean(values.values()) if values else None
 
 
+@lru_cache(maxsize=1 << 10)  # thousands of records have the same names
+def _fields(metrics: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(match[1] for name in metrics if (match := FIELD.fullmatch(name)))
+
+
 def lines(records: Iterable[Record]) -> list[Line]:
     """Every row of the boards, in their order, with the trainings behind it."""
-    found = rows_and_groups(records)
+    return lines_of(rows_and_groups(records))
+
+
+def lines_of(found: Sequence[tuple[Row, Group]]) -> list[Line]:
+    """The same of boards that are made already."""
     ratios = {label: batch_ratio(group for _, group in members) for label, members in groupby(found, key=lambda entry: entry[0].dataset)}
     return [Line(row=row, group=group, ratio=ratios[row.dataset]) for row, group in found]
 
