@@ -44,7 +44,7 @@ def page(line: Line) -> str:
     row = line.row
     far = forest.reach([row])
     interval = forest.mark(row, far, "var(--accent)") + forest.axis(far) if row.delta_auc is not None else ""
-    curves = {seed: points for seed, points in line.curves().items() if points}
+    curves = {seed: points for seed, points in line.curves.items() if points}
     values = sorted(value for points in curves.values() for _, value in points)
     return template("cell.html").render(
         style=part("theme.css", "cell.css"),
@@ -72,7 +72,7 @@ def _spectra(line: Line) -> list[dict[str, Any]]:
         ),
         _bars(
             "Spectra per layer",
-            "The same of a batch of validation data after each layer; layer 0 is the embedding. Mean over seeds ± sample standard deviation.",
+            "The same of a batch of validation data after each layer; layer 0 is the embedding. Mean over seeds ± sd.",
             [(name, mean, f"{mean:.3f}" + ("" if sd is None else f" ± {sd:.3f}")) for name, (mean, sd) in layers[:LAYERS]],
             len(layers) > LAYERS and f"The first {LAYERS} of {len(layers)} layers.",
         ),
