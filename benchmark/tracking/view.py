@@ -58,7 +58,7 @@ def run_address(experiment_id: str, run_id: str) -> str:
 
 def artifact_address(experiment_id: str, run_id: str, name: str) -> str:
     """The same of a file of a run, relative to MLflow's page, wherever that is."""
-    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{name}"
+    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{name}?workflowType=machine_learning"
 
 
 def address(server: str, experiment_id: str) -> str:

@@ -24,8 +24,8 @@ HEAD = sorted((column for column in COLUMNS if column.key in KEYS), key=lambda c
 DELTA = next(column for column in COLUMNS if column.key == "delta")
 RANK = {"#": "rank"}  # where no column stands under it
 ALWAYS = ("auc", "delta", "verdict")  # also where there is nothing to say
-FIELDS, LAYERS, SEEDS, PARTS, NOTES, POINTS = 40, 12, 20, 16, 3, 400  # shown at most
-NAME, WORDS = 36, 300  # characters of a name, of a line
+FIELDS, LAYERS, SEEDS, PARTS, NOTES, POINTS = 40, 12, 20, 16, 2, 180  # shown at most
+NAME, WORDS = 28, 200  # characters of a name, of a line
 WIDTH, HEIGHT = 300, 140  # of the curves' axes; around them LEFT, TOP and room for the numbers of the epochs
 LEFT, TOP, RIGHT, BELOW = 50, 6, 8, 30
 
@@ -44,7 +44,7 @@ def page(line: Line) -> str:
     row = line.row
     far = forest.reach([row])
     interval = forest.mark(row, far, "var(--accent)") + forest.axis(far) if row.delta_auc is not None else ""
-    curves = {seed: points for seed, points in line.curves.items() if points}
+    curves = {seed: points for seed, points in [*line.curves.items()][:SEEDS] if points}
     values = sorted(value for points in curves.values() for _, value in points)
     return template("cell.html").render(
         style=part("theme.css", "cell.css"),
@@ -82,7 +82,7 @@ def _spectra(line: Line) -> list[dict[str, Any]]:
 
 def _bars(title: str, caption: str, rows: Sequence[tuple[str, float, str]], more: str | bool) -> dict[str, Any]:
     far = max([1.0, *(value for _, value, _ in rows)])
-    shape = '<svg><rect y="2" width="{:.1f}%" height="7"/></svg>'
+    shape = '<svg><rect width="{:.1f}%" height="7"/></svg>'
     drawn = [(name, Markup(shape.format(100 * max(0.0, value) / far)), told) for name, value, told in rows]
     return {"title": title, "caption": caption, "one": f"{100 / far:.1f}", "rows": drawn, "more": more}
 
@@ -117,7 +117,7 @@ def _curves(curves: Mapping[int, Sequence[tuple[float, float]]], values: Sequenc
     for seed, points in curves.items():
         top, best = max((value, -epoch) for epoch, value in points)
         kept = [(e, v) for place, (e, v) in enumerate(points) if place % every == 0 or (v, -e) == (top, best) or place == len(points) - 1]
-        way = "L".join(f"{x(epoch):.1f} {y(value):.1f}" for epoch, value in kept)
+        way = "L".join(f"{x(epoch):.0f} {y(value):.1f}" for epoch, value in kept)
         lines.append(f'<path d="M{way}"><title>seed {seed}</title></path>')
         dots.append(f'<circle cx="{LEFT + x(-best):.1f}" cy="{TOP + y(top):.1f}" r="3"/>')
     # Numbers alone: nothing in here is text from a record.
