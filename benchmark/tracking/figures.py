@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from benchmark.commandline import DISTRIBUTION, version
 from benchmark.reporting.page import cell, report
 from benchmark.reporting.page.content import Line
+from benchmark.tracking.place import VERSION
 from benchmark.values import digest
 
 CELL, BOARD = "cell.html", "board.html"
@@ -17,12 +18,12 @@ CELL, BOARD = "cell.html", "board.html"
 
 def of_cell(line: Line, digests: Mapping[str, str]) -> str:
     """Digest of what the page of a row is made of. ``digests``: trial id -> digest of its record."""
-    return digest([cell.head(line), [digests[record.trial_id] for record in line.group.records]])
+    return digest([VERSION, cell.head(line), [digests[record.trial_id] for record in line.group.records]])
 
 
 def of_board(members: Iterable[Line], digests: Sequence[str]) -> str:
     """Digest of what the page of an experiment is made of: every record of it, also those of tuning, and what the rows say."""
-    return digest([made_by(), sorted(digests), [cell.head(line) for line in members]])
+    return digest([VERSION, made_by(), sorted(digests), [cell.head(line) for line in members]])
 
 
 def board(members: Sequence[Line]) -> str:

@@ -29,7 +29,7 @@ from benchmark.tracking.figures import BOARD, CELL
 from benchmark.tracking.place import Owner, embedded, is_embedded, tracking_uri, without_password
 from benchmark.tracking.rows import Row
 
-RECORD = "record.json"
+RECORD, MADE_OF = "record.json", "figures"  # an artifact; a tag: the digest of what the others are made of
 FILES = {"trial": RECORD, "cell": CELL, "board": BOARD}  # kind of a run -> its artifact
 NAME_MAX = 255  # bytes of a file's name
 TOGETHER = 400  # runs in one transaction
@@ -44,6 +44,7 @@ class Known(NamedTuple):
     run_id: str
     key: str  # empty: of a version up to 0.1
     state: str
+    made_of: str  # see Row
 
 
 class Runs(Protocol):
@@ -145,7 +146,7 @@ class _Database:
     def known(self) -> list[Known]:
         with self._store.ManagedSessionMaker() as session:
             owners = session.execute(select(SqlTag.run_uuid, SqlTag.value).where(SqlTag.key == "owner")).all()
-            told = session.execute(select(SqlTag.run_uuid, SqlTag.key, SqlTag.value).where(SqlTag.key.in_(("key", "state")))).all()
+            told = session.execute(select(SqlTag.run_uuid, SqlTag.key, SqlTag.value).where(SqlTag.key.in_(("key", "state", MADE_OF)))).all()
             places = select(SqlRun.run_uuid, SqlRun.artifact_uri, SqlRun.status).where(SqlRun.lifecycle_stage == "active")
             active: dict[str, tuple[str, str]] = {run_id: (place, status) for run_id, place, status in session.execute(places).all()}
         tags: dict[str, dict[str, str]] = {}
@@ -154,9 +155,9 @@ class _Database:
         found = []
         for run_id, owner in owners:
             if self._owner.has(owner):
-                key, state = tags.get(run_id, {}).get("key", ""), tags.get(run_id, {}).get("state", "")
+                key, state, made_of = (tags.get(run_id, {}).get(name, "") for name in ("key", "state", MADE_OF))
                 whole = run_id in active and self._is_here(*active[run_id], key)
-                found.append(Known(run_id, key if run_id == self._id(key) else "", state if whole else ""))
+                found.append(Known(run_id, key if run_id == self._id(key) else "", *((state, made_of) if whole else ("", ""))))
         return found
 
     def _is_here(self, place: str, status: str, key: str) -> bool:
@@ -303,7 +304,7 @@ class _Server:
             page = self._client.search_runs(numbers, "tags.owner LIKE '%'", max_results=1000, page_token=token)
             mine = [run.info.run_id for run in page if self._owner.has(run.data.tags["owner"])]
             tags = {run.info.run_id: run.data.tags for run in page}
-            found += [Known(run_id, tags[run_id].get("key", ""), tags[run_id].get("state", "")) for run_id in mine]
+            found += [Known(run_id, *(tags[run_id].get(name, "") for name in ("key", "state", MADE_OF))) for run_id in mine]
             token = page.token
             if not token:
                 break
@@ -350,7 +351,7 @@ class _Server:
 
 def _tags(row: Row, owner: Owner, parent: str) -> dict[str, str]:
     own = {**row.tags, MLFLOW_RUN_NAME: row.name, "owner": owner.tag, "key": row.key, "state": row.state}
-    return {**own, MLFLOW_PARENT_RUN_ID: parent} if parent else own
+    return own | ({MADE_OF: row.made_of} if row.made_of else {}) | ({MLFLOW_PARENT_RUN_ID: parent} if parent else {})
 
 
 def _parts(values: Sequence[T], size: int) -> Iterator[list[T]]:

@@ -120,6 +120,9 @@ def test_only_what_changed_is_made_again(results: Path, made: Counter[str]) -> N
     store.write(replace(second, curve=second.curve[:1]))  # nothing that the board's text shows
     rebuild(store, results)
     assert made == {"cell": 1, "board": 1}
+    store.write(record_of(replace(first.trial, cell=replace(first.trial.cell, method="new"))))  # a cell more, above which others stand
+    rebuild(store, results)
+    assert made == {"cell": 2, "board": 2}
     for one in (first, second):
         store.path(one.trial_id).unlink()
     rebuild(store, results)

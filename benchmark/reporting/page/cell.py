@@ -19,10 +19,9 @@ from benchmark.reporting.page.content import Line
 from benchmark.reporting.page.template import part, template
 from benchmark.reporting.text import text
 
-KEYS = ("rank", "auc", "delta", "verdict", "acts", "won", "logloss", "unseen", "rank_table", "rank_last", "dense", "trials")
+KEYS = ("auc", "delta", "verdict", "acts", "won", "logloss", "unseen", "rank_table", "rank_last", "dense", "trials")
 HEAD = sorted((column for column in COLUMNS if column.key in KEYS), key=lambda column: KEYS.index(column.key))
 DELTA = next(column for column in COLUMNS if column.key == "delta")
-RANK = {"#": "rank"}  # where no column stands under it
 ALWAYS = ("auc", "delta", "verdict")  # also where there is nothing to say
 FIELDS, LAYERS, SEEDS, PARTS, NOTES, POINTS = 40, 12, 20, 16, 2, 180  # shown at most
 NAME, WORDS = 28, 200  # characters of a name, of a line
@@ -34,7 +33,7 @@ def head(line: Line) -> list[tuple[str, str, str]]:
     """Name, help and text of the board's columns, and what else it says. With the records of ``line`` all that the page is made of."""
     row = line.row
     found = [(column, column.text(row)) for column in HEAD]
-    told = [(RANK.get(column.name, column.name), column.help, words) for column, words in found if column.key in ALWAYS or words != "-"]
+    told = [(column.name, column.help, words) for column, words in found if column.key in ALWAYS or words != "-"]
     more = [("status", row.reason and f"{row.status}: {row.reason}"), ("settings", row.overrides), *(("note", note) for note in row.notes)]
     return told + [(name, "", _cut(words, WORDS)) for name, words in more[: 2 + NOTES] if words]
 
