@@ -224,8 +224,9 @@ def suffer(fault: Fault, wanted: dict[str, Record], folder: Path) -> Outcome:
         survived &= took <= AT_ONCE and len(said) <= 1 and not left
     survived &= len(said) <= 3
     run.kill_all()
-    for _ in range(2):
-        if run.process.returncode != 0:
+    for _ in range(3):
+        failed = any(record.status != "finished" for record in Store(results))  # such are tried again
+        if run.process.returncode != 0 or failed:
             run = Run(results, log, arguments)
             took, words = run.end(HANGS)
             said += [] if took is not None else ["the same command hung"]
