@@ -23,6 +23,7 @@ from benchmark.search.time_limit import OutOfTime, time_limit
 from benchmark.search.until_decided import UntilDecided
 from benchmark.search.watchdog import Silence, watched
 from benchmark.search.worker import TRAIN
+from benchmark.training.checkpoint import forget
 from benchmark.training.trial import check, choose_device
 
 
@@ -104,6 +105,8 @@ def run_suite(
 
 
 class _Counter:
+    """Counts what came of the trials, and lets go of their checkpoints."""
+
     def __init__(self) -> None:
         self._latest: dict[str, str] = {}  # trial id -> status: of one whose worker was lost, and that came again, what came of it
         self.busy = 0.0
@@ -119,6 +122,8 @@ class _Counter:
         pass
 
     def finished(self, record: Record) -> None:
+        if not record.was_lost:  # else it goes on from there
+            forget(record.trial_id)
         self._latest[record.trial_id] = record.status
         self.busy += record.cost.get("wall_seconds", 0.0)
 

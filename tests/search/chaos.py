@@ -220,9 +220,10 @@ def suffer(fault: Fault, wanted: dict[str, Record], folder: Path) -> Outcome:
     survived = took is not None and "Traceback" not in words
     said += [line for line in words.splitlines() if not line.startswith("[")]
     left = list(run.processes())
+    survived &= len(said) <= 1
     if fault.ends_at_once and took is not None:
-        survived &= took <= AT_ONCE and len(said) <= 1 and not left
-    survived &= len(said) <= 3
+        survived &= took <= AT_ONCE and not left
+        said += [f"ended after {took:.1f} s"] + ([f"left: {', '.join(command[:60] for _, command in left)}"] if left else [])
     run.kill_all()
     for _ in range(3):
         failed = any(record.status != "finished" for record in Store(results))  # such are tried again
