@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import random
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +17,7 @@ import torch
 
 from benchmark import plugins
 from benchmark.config import Suite, Trial
-from benchmark.records import Record
+from benchmark.records import Record, Store
 from benchmark.search.cells import default_trial, expand
 from benchmark.training import checkpoint
 from benchmark.training.trial import run_trial
@@ -120,3 +125,60 @@ def test_trainings_of_seconds_keep_none(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(checkpoint.Checkpoint.__init__, "__defaults__", (checkpoint.EVERY,))
     run_trial(trial("single_embedding"), lambda metrics: None, "cpu", 1)
     assert not (tmp_path / "checkpoints").exists()
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from benchmark.config import read_suite
+from benchmark.search.run import run_suite
+from benchmark.training import checkpoint
+checkpoint.Checkpoint.__init__.__defaults__ = (0.0,)
+run_suite(read_suite(sys.argv[1]), Path(sys.argv[2]), "local", "cpu")
+"""
+TOML = """
+datasets = ["synthetic"]
+methods = ["multi_embedding"]
+backbones = ["dcnv2"]
+scales = [2]
+seeds = 1
+trials = 1
+[training]
+epochs = 8
+patience = 8
+batch_size = 200
+[options.datasets.synthetic]
+rows = 20000
+cardinalities = [3, 8, 40, 90]
+"""
+
+
+@pytest.mark.long
+def test_a_run_killed_at_any_moment_ends_with_the_same_record(tmp_path: Path) -> None:
+    suite = tmp_path / "tiny.toml"
+    suite.write_text(TOML)
+
+    def started(results: str, cache: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", DRIVER, str(suite), str(tmp_path / results)]
+        environment = {**os.environ, "BENCHMARK_CACHE": str(tmp_path / cache)}
+        return subprocess.Popen(command, cwd=Path(__file__).parents[2], env=environment, stderr=subprocess.DEVNULL)
+
+    assert started("whole", "cache").wait(timeout=120) == 0
+    dice, kills = random.Random(0), 0
+    for _ in range(3):
+        process = started("killed", "cache")
+        folder, limit = tmp_path / "cache" / "checkpoints", time.monotonic() + 60
+        before = {path: path.stat().st_mtime_ns for path in folder.glob("*.pt")}
+        while process.poll() is None and time.monotonic() < limit:
+            if any(before.get(path) != path.stat().st_mtime_ns for path in folder.glob("*.pt")):
+                time.sleep(dice.uniform(0, 0.3))
+                kills += process.poll() is None
+                process.kill()
+                break
+            time.sleep(0.01)
+        process.wait(timeout=60)
+    assert started("killed", "cache").wait(timeout=120) == 0
+    [whole], [killed] = Store(tmp_path / "whole"), Store(tmp_path / "killed")
+    assert kills and "went_on_after_epoch" in killed.environment
+    assert told(killed) == told(whole)
+    assert not list((tmp_path / "cache" / "checkpoints").iterdir())
