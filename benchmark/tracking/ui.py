@@ -47,7 +47,7 @@ def ui_command(results: Path, host: str = "127.0.0.1", port: int = 5000) -> tupl
         "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(allowed(host, port)),
     }
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    return [*command, "--log-level", "warning"], {**quiet, **os.environ, **served}
+    return [*command, "--log-level", "warning", "--timeout-graceful-shutdown", "2"], {**quiet, **os.environ, **served}
 
 
 def allowed(host: str, port: int) -> list[str]:
