@@ -12,6 +12,7 @@ from tqdm import tqdm
 from benchmark.config import TUNING_SEEDS, Trial
 from benchmark.records import Record
 from benchmark.search.plan import Plan
+from benchmark.values import plain
 
 
 class Progress:
@@ -55,6 +56,10 @@ class Progress:
 
 def line(record: Record) -> str:
     """A record in one line."""
+    return plain(_line(record))
+
+
+def _line(record: Record) -> str:
     trial = record.trial
     again = f", seed {trial.seed}" if trial.seed != TUNING_SEEDS[0] else ""
     stage = f"tuning {trial.draw}{again}" if trial.stage == "tune" else f"seed {trial.seed}"

@@ -1,4 +1,4 @@
-"""The whole plan as one Ray Tune run. Nothing but this file and ray_presence.py imports ray, and this one first.
+"""The whole plan as one Ray Tune run. Nothing but this file, ray_start.py and ray_presence.py imports ray, and this one first.
 
 The plan is Tune's searcher. Names and JSON are all that crosses the border of processes; workers find plug-ins by name, report each
 epoch, and last the record. The driver alone writes, since workers may be on nodes that do not see the results folder.
@@ -7,12 +7,10 @@ epoch, and last the record. The driver alone writes, since workers may be on nod
 from __future__ import annotations
 
 import json
-import logging
 import os
-import socket
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +33,11 @@ from ray.tune.experiment import Trial as RayTrial  # noqa: E402
 from ray.tune.progress_reporter import TrialProgressCallback  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
-import benchmark  # noqa: E402
-from benchmark.config import Trial, cache_folder  # noqa: E402
+from benchmark.config import Trial  # noqa: E402
 from benchmark.errors import UserError  # noqa: E402
 from benchmark.records import LOST, Record, Store, record_from_json  # noqa: E402
+from benchmark.search import ray_start  # noqa: E402
+from benchmark.search.leftovers import scratch  # noqa: E402
 from benchmark.search.listeners import Listener  # noqa: E402
 from benchmark.search.plan import Pause, Plan  # noqa: E402
 from benchmark.search.ray_presence import Presence, nodes, slots_of  # noqa: E402
@@ -62,19 +61,21 @@ def run_ray(
     gpus_per_trial: float | None = None,
     train: str = TRAIN,
     minutes: float | None = None,
+    most_cpus: int | None = None,
+    most_gpus: int | None = None,
     silence: Silence | None = None,
 ) -> int:
     """Train until the plan is done, on this machine or on the cluster at ``address``. Every record is stored before the plan hears of it.
-    Returns how many trials had room at once (at the end, where nodes came and went). ``minutes``: of a trial at most. ``silence``: one of
-    the listeners, for a watchdog.
+    Returns how many trials had room at once (at the end, where nodes came and went). ``minutes``: of a trial at most.
+    ``most_cpus``, ``most_gpus``: of this machine. ``silence``: one of the listeners, for a watchdog.
 
     gpus_per_trial: None is one where the cluster has any and ``device`` allows it. Raises UserError for a cluster that cannot be
     reached, has no room for a trial, or goes away.
     """
     presence = Presence(minutes)
-    with sigterm_raises(), watched(silence or Silence(), presence.gone, presence.tend):
+    with sigterm_raises(), watched(silence or Silence(), presence.gone, presence.tend), ExitStack() as stack:
         try:
-            _connect(address)
+            stack.enter_context(ray_start.connected(address, most_cpus, most_gpus))
             catch_sigterm()  # in the place of Ray's own handler, which ends the driver in the middle of its work
             gpus = _gpus(device, gpus_per_trial)
             share = {name: amount for name, amount in (("CPU", cpus_per_trial), ("GPU", gpus)) if amount}
@@ -85,7 +86,7 @@ def run_ray(
             presence.share = share
             driver = _Driver(plan, store, listener, share, minutes, presence)
             space = {"train": train, "device": device, "threads": max(1, int(cpus_per_trial)), "minutes": minutes}
-            with tempfile.TemporaryDirectory(prefix="benchmark-ray-") as folder, warnings.catch_warnings():
+            with scratch() as folder, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Ray's own deprecations
                 tuner = tune.Tuner(
                     tune.with_resources(_work, {"cpu": cpus_per_trial, "gpu": gpus}),
@@ -233,47 +234,6 @@ def _reason(trial: RayTrial) -> str:
 
 def _name_of(trial: RayTrial) -> str:
     return str(trial.trial_id)
-
-
-def _connect(address: str | None) -> None:
-    """Start Ray on this machine, or join the cluster at ``address``. Raises UserError."""
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
-    checkout = str(Path(benchmark.__file__).parents[1])
-    paths = [checkout, *(p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p != checkout)]
-    private = [p for p in os.environ.get("BENCHMARK_PLUGINS", "").split(os.pathsep) if p]
-    environment = {
-        "BENCHMARK_CACHE": str(cache_folder()),
-        "BENCHMARK_WITHOUT": os.environ.get("BENCHMARK_WITHOUT", ""),
-        "BENCHMARK_PLUGINS": os.pathsep.join(str(Path(p).absolute()) for p in private),
-        "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in paths),
-    }
-    options: dict[str, Any] = {"runtime_env": {"env_vars": environment}, "logging_level": logging.CRITICAL, "log_to_driver": False}
-    if address is None:
-        # "local" starts an instance of its own, also where one that a killed driver left behind is still around. Next to nothing
-        # goes through the object store; its default is 30 % of the memory.
-        options |= {"address": "local", "include_dashboard": False, "object_store_memory": 128 * 2**20}
-    else:
-        _reach(address)
-        options |= {"address": address}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ray.init(**options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        where = f"--address {address}" if address else "Ray on this machine"
-        raise UserError(f"{where}: cannot connect: {' '.join(str(error).split())[:300]}; --executor local works without Ray") from None
-
-
-def _reach(address: str) -> None:
-    """Ray itself tries an address that nobody listens at for minutes, and fills the terminal meanwhile. Raises UserError."""
-    host, separator, port = address.removeprefix("ray://").rpartition(":")
-    if not separator or not port.isdigit():
-        return  # "auto" and the like
-    try:
-        with socket.create_connection((host, int(port)), timeout=5):
-            pass
-    except (OSError, OverflowError) as error:
-        raise UserError(f"--address {address}: nobody answers there ({error}); --executor local works without Ray") from None
 
 
 def _gpus(device: str, gpus_per_trial: float | None) -> float:

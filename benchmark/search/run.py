@@ -63,6 +63,8 @@ def run_suite(
     address: str | None = None,
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
+    cpus: int | None = None,
+    gpus: int | None = None,
     listeners: Sequence[Listener] = (),
     train: str = TRAIN,
     until: UntilDecided | None = None,
@@ -98,7 +100,8 @@ def run_suite(
             elif plan.open_cells():
                 from benchmark.search.ray_tune import run_ray  # Ray is imported by those who use it only
 
-                slots = run_ray(plan, store, together, device, address, cpus_per_trial, gpus_per_trial, train, minutes, silence)
+                room = (device, address, cpus_per_trial, gpus_per_trial)
+                slots = run_ray(plan, store, together, *room, train, minutes, cpus, gpus, silence)
         finally:
             progress.close()
     return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, slots, plan.account())

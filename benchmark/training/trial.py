@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 import traceback
@@ -167,14 +166,6 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: this machine's torch sees no GPU; use --device cpu or auto")
     return torch.device(name)
-
-
-def places(device: str, cpus: float, gpus: float | None) -> int:
-    """How many trainings have room at once on this machine, at so many CPUs and GPUs (None: one where there is any) each; at least 1."""
-    of_cpus = int((os.cpu_count() or 1) / cpus + 1e-9)
-    if choose_device(device).type == "cpu" or gpus == 0:
-        return max(1, of_cpus)
-    return max(1, min(of_cpus, int(torch.cuda.device_count() / (gpus or 1.0) + 1e-9)))
 
 
 def draw_table(model: CTRModel, std: float, seed: int) -> None:
