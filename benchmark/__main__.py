@@ -10,6 +10,7 @@ from benchmark import commandline
 from benchmark.commands import COMMANDS, mute
 from benchmark.errors import Incompatible, UserError
 from benchmark.signals import Terminated, sigterm_raises
+from benchmark.values import plain
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -28,7 +29,7 @@ def _ended(arguments: Sequence[str]) -> int:
         print(end="", flush=True)  # a full disk shows here at the latest
         return code
     except (UserError, Incompatible) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
         terminated = isinstance(error, Terminated)

@@ -193,10 +193,13 @@ def run(
     address: str | None = None,
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
+    cpus: int | None = None,
+    gpus: int | None = None,
     track: bool = False,
     max_seeds: int | None = None,
     delta: float = DELTA,
     trial_minutes: float | None = None,
+    renew: bool = False,
 ) -> Summary:
     """Train every cell of a suite that ``results`` has no record of: what ``python -m benchmark run`` does.
 
@@ -205,15 +208,19 @@ def run(
     results:  folder of the records
     executor: "local": one trial after another in this process; "ray": side by side on this machine, or on the cluster at ``address``
     cpus_per_trial, gpus_per_trial: what a trial gets; its torch threads are as many as its CPUs
+    cpus, gpus: at most so many of this machine; None: what affinity, control groups and SLURM_CPUS_PER_TASK leave, and every GPU
     track:    also into MLflow
     max_seeds: seeds where verdicts are open, up to so many for a row, in the place of the suite's number; ``delta`` as for ``leaderboard``
     trial_minutes: a trial that takes longer is ended and has failed; None: as long as it takes
+    renew:    records of these cells that were made by other code than today's are moved to ``replaced`` and trained again
 
     Raises UserError before anything is trained.
     """
     from benchmark.search.run import run_suite
     from benchmark.search.until_decided import UntilDecided
+    from benchmark.training.room import limits
 
+    device = limits(device, address, executor, cpus_per_trial, cpus, gpus)
     folder = Path(results)
     until = None if max_seeds is None else UntilDecided(max_seeds, delta)
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
@@ -232,9 +239,12 @@ def run(
             address,
             cpus_per_trial,
             gpus_per_trial,
+            cpus,
+            gpus,
             listeners=listeners,
             until=until,
             minutes=trial_minutes,
+            renew=renew,
         )
     finally:
         for tracker in listeners:
@@ -247,8 +257,11 @@ def plan(
     *,
     executor: Literal["ray", "local"] = "local",
     device: str = "auto",
+    address: str | None = None,
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
+    cpus: int | None = None,
+    gpus: int | None = None,
     max_seeds: int | None = None,
     delta: float = DELTA,
 ) -> str:
@@ -259,11 +272,12 @@ def plan(
     from benchmark.reporting.dry_run import dry_run
     from benchmark.search.estimate import estimate
     from benchmark.search.until_decided import UntilDecided
-    from benchmark.training.trial import places
+    from benchmark.training.room import limits, places
 
     until = None if max_seeds is None else UntilDecided(max_seeds, delta)
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
-    slots = 1 if executor == "local" else places(device, cpus_per_trial, gpus_per_trial)
+    device = limits(device, address, executor, cpus_per_trial, cpus, gpus)
+    slots = 1 if executor == "local" else places(device, cpus_per_trial, gpus_per_trial, cpus, gpus)
     found = estimate(chosen, Store(Path(results)), device, max(1, int(cpus_per_trial)), until)
     return dry_run(chosen.name, found, slots, until is not None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import tomllib
 import typing
 from collections.abc import Callable, Sequence
@@ -55,7 +56,9 @@ def parser() -> Parser:
         "train every cell of a suite that has no record yet, then print the leaderboard",
         "\nThe same command again resumes: finished, diverged and incompatible trials are not repeated, failed ones are.",
     )
-    run.add_argument("suite", nargs="?", default="quick", help="one that `list` names, or the path of a suite file (.toml); default quick")
+    run.add_argument(
+        "suite", nargs="?", type=_home, default="quick", help="one that `list` names, or the path of a suite file (.toml); default quick"
+    )
     for axis in ("datasets", "backbones", "methods"):
         run.add_argument(f"--{axis}", nargs="+", metavar="NAME", help=f"replace the suite's {axis}; 'all' stands for every one found")
     run.add_argument("--scales", nargs="+", type=int, metavar="S", help="replace the suite's scales; the table's width is S x dimension")
@@ -81,6 +84,13 @@ def parser() -> Parser:
         help="may be a fraction: 0.25 puts four trials on a GPU (default: 1 where there is one)",
     )
     run.add_argument(
+        "--cpus",
+        type=_between(int, 1, THREADS),
+        metavar="N",
+        help="use at most N CPUs of this machine (default: those that affinity, control groups and SLURM_CPUS_PER_TASK leave)",
+    )
+    run.add_argument("--gpus", type=_between(int, 0, THREADS), metavar="N", help="use at most N GPUs of this machine; 0: none")
+    run.add_argument(
         "--trial-minutes",
         type=_between(float, 0.01, 10**6),
         metavar="M",
@@ -90,6 +100,11 @@ def parser() -> Parser:
         "--dry-run",
         action="store_true",
         help="say what would be trained, how long that takes here and what it needs; train and write nothing",
+    )
+    run.add_argument(
+        "--renew",
+        action="store_true",
+        help="move this suite's records that other code has made into RESULTS/replaced, and train them again",
     )
     run.add_argument("--no-track", action="store_true", help="leave MLflow out; `track` can build it later")
     run.add_argument(
@@ -125,7 +140,7 @@ def parser() -> Parser:
         "\nOf one folder (--results) methods are compared with --to. Of two, A and B, every cell is compared with itself:"
         "\nrecords of another machine, or of another version of the code.",
     )
-    against.add_argument("folders", nargs="*", type=Path, metavar="A B", help="two results folders")
+    against.add_argument("folders", nargs="*", type=_path, metavar="A B", help="two results folders")
     against.add_argument("--to", metavar="METHOD", help=f"of one folder: what differences are taken to (default {CONTROL})")
     against.add_argument(
         "--metric",
@@ -144,13 +159,13 @@ def parser() -> Parser:
     _results(ui)
 
     figures = command("figures", "draw the board: AUC against scale, cost and effective rank, spectra, differences as a forest plot")
-    figures.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default RESULTS/figures)")
+    figures.add_argument("--out", type=_path, metavar="DIR", help="where the files go (default RESULTS/figures)")
     figures.add_argument("--format", nargs="+", choices=("png", "pdf", "svg"), default=["png"], help="default png")
     figures.add_argument("--width", choices=("page", "column"), default="page", help="column: to be read in a paper's column, 3.35 inches")
     _results(figures)
 
     report = command("report", "write the board, its figures and what repeats each row as one HTML file to send")
-    report.add_argument("--out", type=Path, metavar="FILE", help="default RESULTS/report.html")
+    report.add_argument("--out", type=_path, metavar="FILE", help="default RESULTS/report.html")
     _results(report)
     documents = command(
         "boards",
@@ -159,7 +174,7 @@ def parser() -> Parser:
         "\n\n    <!-- benchmark: compare --results results/reference/collapse | Test AUC less -->\n    <!-- end -->"
         "\n\nWhat stands after a | is how the titles of the tables begin that are wanted; of leaderboard there is | table.",
     )
-    documents.add_argument("file", nargs="?", type=Path, default=Path("docs/boards.md"), metavar="FILE", help="default docs/boards.md")
+    documents.add_argument("file", nargs="?", type=_path, default=Path("docs/boards.md"), metavar="FILE", help="default docs/boards.md")
     documents.add_argument("--check", action="store_true", help="write nothing; the exit status is 1 if it is not as it would be written")
 
     power = command(
@@ -189,7 +204,7 @@ def parser() -> Parser:
     )
     export.add_argument("--format", choices=("latex", "bencheval", "csv"), required=True)
     export.add_argument("--dataset", metavar="NAME", help="only this data set")
-    export.add_argument("--out", type=Path, metavar="FILE", help="write there instead of printing")
+    export.add_argument("--out", type=_path, metavar="FILE", help="write there instead of printing")
     _results(export)
 
     _results(command("track", "build the MLflow store from the records; what is there already is left alone"))
@@ -233,9 +248,9 @@ def parser() -> Parser:
     speed.add_argument("--rows", nargs="+", type=int, metavar="N", help="data: sizes of the table (default 1000000)")
     speed.add_argument("--no-peers", action="store_true", help="data: without FuxiCTR, whose environment takes minutes to set up")
     speed.add_argument("--count", type=int, metavar="N", help="records: how many (default 2000)")
-    speed.add_argument("--against", type=Path, metavar="DIR", help="records: another checkout of this project, measured on the same ones")
+    speed.add_argument("--against", type=_path, metavar="DIR", help="records: another checkout of this project, measured on the same ones")
     speed.add_argument(
-        "--out", type=Path, metavar="PATH", help="scale: folder of the PNG files (default results/figures); gpu: the file (gpu.json)"
+        "--out", type=_path, metavar="PATH", help="scale: folder of the PNG files (default results/figures); gpu: the file (gpu.json)"
     )
     _device(speed)
 
@@ -246,12 +261,12 @@ def parser() -> Parser:
     )
     check.add_argument("name", metavar="NAME", help="one that `list` names; of a method also a preset, as in roblock:no_hsic")
     check.add_argument("--kind", choices=KIND, help="of the plug-in, where several have the name")
-    check.add_argument("--from", dest="origin", type=Path, metavar="PATH", help="files of a data set that is not generated")
+    check.add_argument("--from", dest="origin", type=_path, metavar="PATH", help="files of a data set that is not generated")
 
     new = command("new", "write the file of a new plug-in, which passes `check` and says in comments how to go on")
     new.add_argument("kind", choices=KIND)
     new.add_argument("name", metavar="NAME", help="of the file and the plug-in: small letters, digits and _")
-    new.add_argument("--in", dest="folder", type=Path, metavar="FOLDER", help="a private folder of plug-ins (default: this project's own)")
+    new.add_argument("--in", dest="folder", type=_path, metavar="FOLDER", help="a private folder of plug-ins (default: this project's own)")
 
     prepare = command(
         "prepare",
@@ -259,8 +274,8 @@ def parser() -> Parser:
         "\nDATASET is a name of `list`, or the path of a .csv, .tsv or .parquet file or folder of your own."
         "\nSettings of the data set are flags too: `python -m benchmark prepare DATASET --help` shows them.",
     )
-    prepare.add_argument("dataset", metavar="DATASET")
-    prepare.add_argument("--from", dest="source_path", type=Path, metavar="PATH", help="file or folder that holds the data")
+    prepare.add_argument("dataset", type=_home, metavar="DATASET")
+    prepare.add_argument("--from", dest="source_path", type=_path, metavar="PATH", help="file or folder that holds the data")
     prepare.add_argument("--name", help="name under which your own file is found later (default: the file's name)")
     prepare.add_argument(
         "--allow-checksum-mismatch", action="store_true", help="take files that are not the official ones; every board says so"
@@ -288,7 +303,7 @@ def parser() -> Parser:
     train.add_argument("--seed", type=_between(int, 0, 2**63 - 1), default=0)
     train.add_argument("--threads", type=_between(int, 1, THREADS), metavar="N", help="torch threads (default: torch's own choice)")
     _device(train)
-    train.add_argument("--results", type=Path, metavar="DIR", help="also store the record there")
+    train.add_argument("--results", type=_path, metavar="DIR", help="also store the record there")
 
     again = command(
         "reproduce",
@@ -296,7 +311,9 @@ def parser() -> Parser:
         "\nIt agrees where AUC and logloss differ by no more than the standard deviation over the seeds of its cell in the folder,"
         f"\nor by {DELTA:g} where there are not two of them. The exit status is 1 if it does not.",
     )
-    again.add_argument("record", metavar="RECORD", help="the id of a trial in --results, or its beginning, or the path of a record file")
+    again.add_argument(
+        "record", type=_home, metavar="RECORD", help="the id of a trial in --results, or its beginning, or the path of a record file"
+    )
     again.add_argument("--threads", type=_between(int, 1, THREADS), metavar="N", help="torch threads (default: as many as the record had)")
     again.add_argument(
         "--device",
@@ -330,8 +347,20 @@ def _between(kind: type[int] | type[float], low: float, high: int) -> Callable[[
     return number
 
 
+def _home(text: str) -> str:
+    """The text with the home folder in the place of a ~ or ~NAME at its start: no shell puts it there in --results=~/runs."""
+    found = os.path.expanduser(text)
+    if found.startswith("~"):
+        raise argparse.ArgumentTypeError(f"{text}: no home folder is known of that name; write the whole path, or ./{text}")
+    return found
+
+
+def _path(text: str) -> Path:
+    return Path(_home(text))
+
+
 def _results(command: Parser) -> None:
-    command.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default results)")
+    command.add_argument("--results", type=_path, default=Path("results"), metavar="DIR", help="folder of the records (default results)")
 
 
 def _delta(command: Parser) -> None:

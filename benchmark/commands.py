@@ -19,6 +19,7 @@ from benchmark.discovery import KINDS, SINGULAR, entry
 from benchmark.errors import UserError
 from benchmark.flags import Settings, dataset_plugin
 from benchmark.records import Record, Store
+from benchmark.values import plain
 
 if TYPE_CHECKING:
     from benchmark.tracking.place import Stamp
@@ -45,7 +46,7 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         raise UserError(f"run: {given} goes together with {missing}; add it")
     if parsed.until_decided and parsed.seeds is not None:
         raise UserError("run: --until-decided says itself how many seeds a row has; leave --seeds out")
-    same = ("executor", "device", "cpus_per_trial", "gpus_per_trial", "max_seeds", "delta")
+    same = ("executor", "address", "device", "cpus_per_trial", "gpus_per_trial", "cpus", "gpus", "max_seeds", "delta")
     shared: dict[str, Any] = {name: getattr(parsed, name) for name in same}
     if parsed.dry_run:
         with contextlib.redirect_stdout(sys.stderr):
@@ -57,9 +58,9 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
             suite,
             parsed.results,
             **shared,
-            address=parsed.address,
             track=not parsed.no_track,
             trial_minutes=parsed.trial_minutes,
+            renew=parsed.renew,
         )
     browse = f"{sys.executable} -m benchmark ui --results {parsed.results}"
     from benchmark.reporting.board import View
@@ -156,7 +157,7 @@ def ui(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     server = f"http://{host}:{parsed.port}"
     found = boards(stamp, server)
     for dataset, address in found.items():
-        print(f"leaderboard of {dataset}: {address}")
+        print(f"leaderboard of {plain(dataset)}: {address}")
     print(f"with figures: {server}{BOARD}")
     print(f"MLflow at {next(iter(found.values()), server)}   (stop with Ctrl-C)", flush=True)
     os.execvpe(command[0], command, environment)
@@ -232,7 +233,7 @@ def _tracked(results: Path) -> tuple[Stamp, tuple[int, list[str]]]:
 
     written, left_out = rebuild(store, results)
     for line in left_out:
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {plain(line)}", file=sys.stderr)
     return stamp, (written, left_out)
 
 
@@ -259,7 +260,7 @@ def status(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     for record in records:
         if record.status != "finished":
             turn = f"tuning {record.trial.draw}" if record.trial.stage == "tune" else f"seed {record.trial.seed}"
-            print(f"  {record.status}: {record.trial.cell}, {turn} ({record.trial_id}): {record.reason}")
+            print(plain(f"  {record.status}: {record.trial.cell}, {turn} ({record.trial_id}): {record.reason}"))
     print(f"prepared data sets in {cache_folder()}: {', '.join(prepared_names()) or 'none'}")
     return 0
 

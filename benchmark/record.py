@@ -14,7 +14,7 @@ from typing import Any, Literal
 from benchmark.config import Trial
 from benchmark.errors import Changed, UserError
 from benchmark.packing import Numbers, packed_curve, packed_metrics, unpacked_curve, unpacked_metrics
-from benchmark.values import digest, from_dict, to_dict
+from benchmark.values import digest, from_dict, plain, to_dict
 
 Status = Literal["finished", "diverged", "incompatible", "failed"]
 DOSES = "dose/best/"  # metrics: what the mitigation does to the model of the best epoch, by part, each a share of what it acts on
@@ -39,7 +39,7 @@ class Record:
     notes: tuple[str, ...] = ()  # what every board must say about the data
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reason", " ".join(self.reason.split())[:500])
+        object.__setattr__(self, "reason", plain(" ".join(self.reason.split()))[:500])
 
     @property
     def trial_id(self) -> str:

@@ -6,10 +6,12 @@ import gc
 import hashlib
 import json
 import os
+import secrets
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,10 +23,11 @@ from benchmark.record import Record as Record
 from benchmark.record import Status as Status
 from benchmark.record import record_from_json as record_from_json
 from benchmark.rows import Made, row_of, version
-from benchmark.values import digest
+from benchmark.values import digest, plain
 
 INDEX = ".index/records.sqlite"  # in the results folder
 NAMED: set[str] = set()  # what was said of records that are left out: a command reads a folder more than once
+DAY = 24 * 3600.0  # seconds; a record is written in milliseconds
 TOGETHER = 500  # records that are put into the index at once
 
 
@@ -36,11 +39,15 @@ class Store:
         self._index = Index(results / INDEX, version())
 
     def create(self) -> None:
-        """Make the folder and prove that it can be written. Raises UserError."""
+        """Make the folder and prove that it can be written; what writers that were killed a day ago left there goes. Raises UserError."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder):
                 pass
+            for path in self.folder.glob(".*.tmp"):
+                with suppress(OSError):
+                    if time.time() - path.lstat().st_mtime > DAY:
+                        path.unlink()
         except OSError as error:
             raise UserError(
                 f"{self.folder}: the results folder cannot be written ({error.strerror}); name another with --results"
@@ -83,7 +90,8 @@ class Store:
 
     def write(self, record: Record) -> None:
         """Atomically: a reader, or a kill at any moment, sees the whole record or none."""
-        handle, name = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".tmp")
+        name = self.folder / f".{secrets.token_hex(8)}.tmp"
+        handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)  # less the umask, as any file of the user's
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(record.packed())
@@ -110,7 +118,7 @@ class Store:
                 raise fault
             if str(fault) not in NAMED:
                 NAMED.add(str(fault))
-                print(f"error: {fault}", file=sys.stderr)
+                print(f"error: {plain(str(fault))}", file=sys.stderr)
         return iter([entry.record for entry in entries])
 
     def scan(self, save: bool = True) -> tuple[list[Entry], dict[str, UserError]]:

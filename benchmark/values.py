@@ -35,6 +35,11 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
+def plain(text: str) -> str:
+    """Foreign words in one line, without what moves a terminal's cursor or colours what follows: U+FFFD stands in its place."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+
+
 def digest(value: Any) -> str:
     """The first 12 hexadecimal digits of the SHA-256 of the canonical JSON of ``value``."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:12]

@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from benchmark.errors import UserError
 from benchmark.records import INERT, Record, Store
+from benchmark.reporting.text import cell
 
 if TYPE_CHECKING:
     from benchmark.reporting.groups import Group
@@ -88,7 +89,8 @@ def table_of_knock_outs(rows: Sequence[Any], form: str) -> list[str]:
 
     lines = [[r.method, r.backbone, str(r.scale), str(r.depth), *(told(r, part) for part in parts)] for r in found]
     headers = ["method", "backbone", "scale", "depth", *(part.replace("_", " ") for part in parts)]
-    table = tabulate(lines, headers=headers, tablefmt="github" if form == "markdown" else "simple", disable_numparse=True)
+    safe = [[cell(text, form) for text in line] for line in (headers, *lines)]
+    table = tabulate(safe[1:], headers=safe[0], tablefmt="github" if form == "markdown" else "simple", disable_numparse=True)
     words = (
         "Knock-outs: change of AUC and logloss on validation data with a part of the trained model in its neutral form (mean over seeds):"
     )

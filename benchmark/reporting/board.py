@@ -12,6 +12,7 @@ from benchmark.reporting import acting
 from benchmark.reporting.columns import COLUMNS, Column
 from benchmark.reporting.tables import fitted, in_parts, tabulated
 from benchmark.reporting.verdicts import noise
+from benchmark.values import plain
 
 if TYPE_CHECKING:
     from benchmark.reporting.leaderboard import Row
@@ -41,10 +42,10 @@ def board(label: str, members: Sequence[Row], format: Format, view: View) -> str
     """One data set's board: heading, table, and below it what must be said about it."""
     finished = sum(row.status == "finished" for row in members)
     tuned = sorted({row.tuning_trials for row in members})
-    heading = f"{label}: {finished} of {len(members)} cells finished, tuning trials per cell: {', '.join(map(str, tuned))}"
+    heading = f"{plain(label)}: {finished} of {len(members)} cells finished, tuning trials per cell: {', '.join(map(str, tuned))}"
     lost = sum(row.draws_lost for row in members)
     heading += f", draws lost: {lost}" if lost else ""
-    lines = list(dict.fromkeys(remarks(members)))
+    lines = list(dict.fromkeys(map(plain, remarks(members))))
     shown = members[: view.first]
     if len(shown) < len(members):
         lines.insert(0, f"{len(members) - len(shown)} more rows are not shown here")

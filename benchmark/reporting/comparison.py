@@ -14,7 +14,8 @@ from benchmark.records import Record
 from benchmark.reporting.board import View, folded
 from benchmark.reporting.groups import REPEATED, Group, batch_ratio, by_conditions, groups, whole_methods
 from benchmark.reporting.tables import in_parts
-from benchmark.values import one_of
+from benchmark.reporting.text import shown
+from benchmark.values import one_of, plain
 
 Format = Literal["table", "markdown"]
 Table = tuple[list[str], list[list[str]]]  # headers, rows
@@ -59,11 +60,11 @@ def sections(
         names = {name for board in boards.values() for group in board for record in group.finished for name in record.metrics}
         one_of("metric", metric, names, "compare")
         raise UserError(f"compare: no finished cell has the metric {metric}")
-    return [text for label, board in boards.items() for text in _board(label, board, control, format, metric, width)]
+    return [shown(text, format) for label, board in boards.items() for text in _board(label, board, control, format, metric, width)]
 
 
 def _board(label: str, board: Sequence[Group], control: str, format: Format, metric: str, width: int | None) -> Iterable[str]:
-    heading = f"{label}: {len(board)} finished cells"
+    heading = f"{plain(label)}: {len(board)} finished cells"
     yield f"### {heading}" if format == "markdown" else heading
     name = "Test AUC" if metric == AUC else metric
     paired = f"{name} less {control}'s under the same conditions, paired by seed, ± half the 95 % interval"
@@ -207,7 +208,7 @@ def correlations(board: Sequence[Group]) -> Table:
 
 def _method(group: Group) -> str:
     options = ", ".join(f"{key}={value}" for key, value in sorted(group.cell.method_options.items()))
-    return f"{group.cell.method} ({options})" if options else group.cell.method
+    return plain(f"{group.cell.method} ({options})" if options else group.cell.method)
 
 
 def _headings(board: Sequence[Group], controls: Mapping[str, Group]) -> dict[str, str]:

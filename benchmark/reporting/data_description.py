@@ -19,7 +19,9 @@ from benchmark.data.vocabulary import FIRST, MISSING, UNSEEN
 from benchmark.errors import UserError
 from benchmark.metrics.spectral import gaussian_reference
 from benchmark.reporting.leaderboard import Format
+from benchmark.reporting.text import cell, inert, shown
 from benchmark.schema import Field
+from benchmark.values import plain
 
 BLOCK = 1 << 17  # rows looked at once: 20 MB of 39 fields
 WIDTHS = (10, 40)  # of the table: the base width, and that at scale 4
@@ -118,19 +120,20 @@ def render(found: Description, output: Format) -> str:
     if output == "json":
         return json.dumps(asdict(found), indent=1, allow_nan=False, ensure_ascii=False)
     if output == "csv":
-        text: str = pandas.DataFrame([_flat(found, row) for row in found.by_field], dtype=object).to_csv(index=False)
+        content = [{name: inert(value) for name, value in _flat(found, row).items()} for row in found.by_field]
+        text: str = pandas.DataFrame(content, dtype=object).to_csv(index=False)
         return text
-    heading = f"{found.dataset}@{found.fingerprint}: {found.fields:,} fields, {found.values:,} values"
+    heading = f"{plain(found.dataset)}@{found.fingerprint}: {found.fields:,} fields, {found.values:,} values"
     parts = [[part, f"{found.rows[part]:,}", _percent(found.positive_rates[part])] for part in PARTS]
     columns = _columns(found.by_field, output)
     tables = [
         _table(["part", "rows", "positive\n%"], parts, ("part",), output),
-        _table(list(columns), [[cell(row) for cell in columns.values()] for row in found.by_field], ("field",), output),
+        _table(list(columns), [[text(row) for text in columns.values()] for row in found.by_field], ("field",), output),
     ]
-    lines = [*(f"note: {note}" for note in found.notes), *_legend(found.by_field)]
+    lines = [*(f"note: {plain(note)}" for note in found.notes), *_legend(found.by_field)]
     if output == "markdown":
         heading, lines = f"### {heading}", [f"- {line}" for line in lines]
-    return "\n\n".join([heading, *tables, "\n".join(lines)])
+    return shown("\n\n".join([heading, *tables, "\n".join(lines)]), output)
 
 
 def _counted(prepared: Prepared, part: str, bar: tqdm[Never]) -> tuple[list[_Special], float]:
@@ -195,7 +198,7 @@ def _flat(found: Description, row: FieldRow) -> dict[str, object]:
 def _columns(found: Sequence[FieldRow], output: Format) -> dict[str, Callable[[FieldRow], str]]:
     """Header -> the text of a field's cell."""
     columns: dict[str, Callable[[FieldRow], str]] = {
-        "field": lambda r: _name(r.field, output),
+        "field": lambda r: cell(" ".join(r.field.split()), output),
         "cardi-\nnality": lambda r: f"{r.cardinality:,}",
         "count\nmin": lambda r: _count(r.count_min),
         "count\nmedian": lambda r: _count(r.count_median),
@@ -238,12 +241,6 @@ def _table(headers: list[str], rows: list[list[str]], left: Sequence[str], outpu
         colalign=["left" if header in left else "right" for header in headers],
         disable_numparse=True,
     )
-
-
-def _name(text: str, output: Format) -> str:
-    """A user's column may be called anything: in one line, without what moves a terminal's cursor or ends a cell of a markdown table."""
-    line = "".join(mark if mark.isprintable() else "\ufffd" for mark in " ".join(text.split()))
-    return line.replace("|", "\\|") if output == "markdown" else line
 
 
 def _count(value: int | None) -> str:

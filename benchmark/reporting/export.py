@@ -16,8 +16,8 @@ from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.records import Record
 from benchmark.reporting.groups import Group, groups
 from benchmark.reporting.leaderboard import render, rows
-from benchmark.reporting.text import mean_text
-from benchmark.values import one_of
+from benchmark.reporting.text import inert, mean_text
+from benchmark.values import one_of, plain
 
 Format = Literal["latex", "bencheval", "csv"]
 SPECIAL = {**{c: f"\\{c}" for c in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -57,7 +57,7 @@ def bencheval(board: Sequence[Group]) -> str:
         for record in group.finished:
             error = 1 - record.metrics["test/auc"]
             times = record.cost.get("fit_seconds"), record.cost.get("evaluation_seconds")
-            writer.writerow([_method(group), task, record.trial.seed, error, *times])
+            writer.writerow([inert(_method(group)), inert(task), record.trial.seed, error, *times])
     return text.getvalue()
 
 
@@ -123,4 +123,4 @@ def _method(group: Group) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"[&%$#_{}\\~^]", lambda match: SPECIAL[match[0]], text)
+    return re.sub(r"[&%$#_{}\\~^]", lambda match: SPECIAL[match[0]], plain(text))

@@ -18,6 +18,7 @@ from benchmark.records import Record, Status, Store
 from benchmark.reporting import acting
 from benchmark.reporting.board import View, board, folded, legend
 from benchmark.reporting.groups import Group, by_conditions, groups, mixed_code
+from benchmark.reporting.text import inert, shown
 from benchmark.reporting.tuning import draws_lost, winners_curse
 from benchmark.reporting.verdicts import uneven, verdicts
 from benchmark.values import canonical, one_of
@@ -175,11 +176,12 @@ def render(rows: Sequence[Row], format: Format, view: View = PLAIN) -> str:
         mappings = ("internal_state", "won", "doses", "knock_outs")
         content = [{**asdict(row), **{name: canonical(getattr(row, name)) for name in mappings}} for row in rows]
         content = [{**entry, "notes": "; ".join(row.notes)} for entry, row in zip(content, rows, strict=True)]
+        content = [{name: inert(value) for name, value in entry.items()} for entry in content]
         written: str = pandas.DataFrame(content, columns=[f.name for f in fields(Row)], dtype=object).to_csv(index=False)
         return written
     boards = [board(label, list(members), format, view) for label, members in groupby(rows, key=lambda row: row.dataset)]
     said = [f"- {line}" for line in legend(rows)] if format == "markdown" else folded(legend(rows), view)
-    return "\n\n".join([*boards, "\n".join(said)])
+    return shown("\n\n".join([*boards, "\n".join(said)]), format)
 
 
 def _row(group: Group, control: Group | None, notes: Iterable[str | None], judged: Judgement, margin: float, lost: tuple[int, str]) -> Row:

@@ -14,6 +14,7 @@ from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd
 from benchmark.records import Record, Store, record_from_json
 from benchmark.reporting.differing import ABSENT, differences, same_metrics
+from benchmark.reporting.text import shown
 from benchmark.search.former import in_todays_words
 from benchmark.values import to_dict
 
@@ -153,7 +154,7 @@ def in_words(recorded: Record, now: Record, found: Sequence[Score], verdict: str
         *(told or ["nothing else differs: settings, data, code, versions and machine are the record's"]),
     ]
     folded = [part for line in rest for part in (textwrap.wrap(line, max(40, width), subsequent_indent="  ") if width else [line])]
-    return "\n".join([*lines, "", *([table, ""] if table else []), *folded])
+    return shown("\n".join([*lines, "", *([table, ""] if table else []), *folded]), "table")
 
 
 def _parted(recorded: Record, now: Record) -> str:

@@ -9,6 +9,8 @@ from tabulate import MIN_PADDING, tabulate
 
 from benchmark.config import NO_BACKBONE
 from benchmark.reporting.columns import Column
+from benchmark.reporting.text import cell
+from benchmark.values import plain
 
 Format = Literal["table", "markdown"]
 PLACE = ("backbone", "scale", "depth")
@@ -50,7 +52,7 @@ def fitted(members: Sequence[R], columns: Sequence[Column[R]], width: int | None
 
 def tabulated(members: Sequence[R], columns: Sequence[Column[R]], format: Format) -> str:
     return tabulate(
-        [[column.text(row) for column in columns] for row in members],
+        [[cell(column.text(row), format) for column in columns] for row in members],
         headers=[column.name if format == "markdown" else column.heading for column in columns],
         tablefmt="github" if format == "markdown" else "simple",
         colalign=["right" if column.numeric and column.key != "protocol" else "left" for column in columns],
@@ -64,8 +66,8 @@ def in_parts(headers: Sequence[str], rows: Sequence[Sequence[str]], format: Form
     """
 
     def made(columns: Sequence[int], kept: Sequence[Sequence[str]]) -> str:
-        body = [[*row[:lead], *(row[column] for column in columns)] for row in kept]
-        heads = [*headers[:lead], *(headers[column] for column in columns)]
+        body = [[cell(text, format) for text in (*row[:lead], *(row[column] for column in columns))] for row in kept]
+        heads = [cell(text, format) for text in (*headers[:lead], *(headers[column] for column in columns))]
         return tabulate(body, headers=heads, tablefmt="github" if format == "markdown" else "simple", disable_numparse=True)
 
     rest = list(range(lead, len(headers)))
@@ -116,7 +118,7 @@ def _in_blocks(members: Sequence[R], columns: Sequence[Column[R]]) -> str:
     found = lines[:head]
     before = None
     for row, line in zip(ordered, lines[head:], strict=True):
-        place = "no backbone" if row.backbone == NO_BACKBONE else f"{row.backbone} · scale {row.scale} · depth {row.depth}"
+        place = "no backbone" if row.backbone == NO_BACKBONE else f"{plain(row.backbone)} · scale {row.scale} · depth {row.depth}"
         found += ["", place] if place != before and before is not None else [place] if place != before else []
         found.append(line)
         before = place

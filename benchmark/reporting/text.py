@@ -1,6 +1,31 @@
-"""Numbers of a board as its cells show them."""
+"""Numbers and foreign words as boards and exports show them. A name may come from anybody's record or table: it is data, never code."""
 
 from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+from benchmark.values import plain
+
+T = TypeVar("T")
+TAG = re.compile(r"<(?=[A-Za-z/!?])")  # what begins HTML in Markdown (CommonMark, 6.6); "<0.01" does not
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a text begins that a spreadsheet calculates (OWASP, CSV injection)
+
+
+def shown(text: str, format: str) -> str:
+    """A whole text for people, of whose lines none has a terminal's escape codes; in Markdown also no HTML and no link."""
+    found = "\n".join(map(plain, text.split("\n")))
+    return TAG.sub("&lt;", found).replace("](", "]\\(") if format == "markdown" else found
+
+
+def cell(text: str, format: str) -> str:
+    """One cell of a table, in one line; what ends a cell of Markdown is escaped."""
+    return plain(text).replace("|", "\\|") if format == "markdown" else plain(text)
+
+
+def inert(value: T) -> T | str:
+    """A cell of a CSV file: a text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def mean_text(mean: float | None, sd: float | None, status: str, seeds: int) -> str:

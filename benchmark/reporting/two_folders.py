@@ -21,9 +21,9 @@ from benchmark.reporting.columns import Column
 from benchmark.reporting.differing import differences, same_metrics
 from benchmark.reporting.groups import Group, groups
 from benchmark.reporting.tables import fitted, tabulated
-from benchmark.reporting.text import difference_text, text
+from benchmark.reporting.text import difference_text, inert, shown, text
 from benchmark.search.former import in_todays_words
-from benchmark.values import canonical, one_of
+from benchmark.values import canonical, one_of, plain
 
 Format = Literal["table", "markdown", "csv", "json"]
 AUC, LOGLOSS = "test/auc", "test/logloss"
@@ -102,13 +102,14 @@ def compare_folders(
         written = io.StringIO()
         writer = csv.DictWriter(written, [f.name for f in fields(Row)], lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**vars(row), "differs": canonical(row.differs)} for row in found)
+        content = ({**vars(row), "differs": canonical(row.differs)} for row in found)
+        writer.writerows({name: inert(value) for name, value in entry.items()} for entry in content)
         return written.getvalue()
     parts = ["\n".join(folded([f"A: {names[0]}", f"B: {names[1]}"], view))]
     for label, members in groupby(found, key=lambda row: row.dataset):
         parts.append(_board(label, list(members), format, view))
     parts.append("\n".join(f"- {line}" for line in LEGEND) if format == "markdown" else "\n".join(folded(LEGEND, view)))
-    return "\n\n".join(parts)
+    return shown("\n\n".join(parts), format)
 
 
 def rows(a: Iterable[Record], b: Iterable[Record]) -> list[Row]:
@@ -202,8 +203,9 @@ def _board(label: str, members: Sequence[Row], format: Format, view: View) -> st
     both = [row for row in members if row.found_in == "both"]
     only = {side: [str(row) for row in members if row.found_in == side] for side in ("A", "B")}
     counts = ", ".join([f"{len(both)} cells in both", *(f"{len(names)} only in {side}" for side, names in only.items())])
-    heading = f"{label}: {counts}"
-    lines = [*_summary(both), *_notes(both), *(f"only in {side}: {_named(names)}" for side, names in only.items() if names)]
+    heading = f"{plain(label)}: {counts}"
+    said = [*_summary(both), *_notes(both), *(f"only in {side}: {_named(names)}" for side, names in only.items() if names)]
+    lines = list(map(plain, said))
     columns = [column for column in COLUMNS if column.when(both)]
     if format == "markdown":
         table = [tabulated(both, columns, "markdown"), ""] if both else []

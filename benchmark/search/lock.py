@@ -10,6 +10,17 @@ from pathlib import Path
 
 from benchmark.errors import UserError
 
+_held: set[int] = set()  # descriptors of locks that this process holds
+
+
+def _let_go() -> None:
+    """In a forked child (a data loader, say), which would keep the lock for as long as it lives, even when the run has long ended."""
+    while _held:
+        os.close(_held.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
+
 
 @contextmanager
 def only_one(results: Path) -> Iterator[None]:
@@ -18,7 +29,9 @@ def only_one(results: Path) -> Iterator[None]:
     Raises UserError when another run holds it.
     """
     path = results / ".lock"
-    with path.open("w") as file:
+    file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    _held.add(file)
+    try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -26,6 +39,10 @@ def only_one(results: Path) -> Iterator[None]:
         except OSError as error:
             raise UserError(f"{path}: cannot be locked ({os.strerror(error.errno or 0)}); name another folder with --results") from None
         yield
+    finally:
+        if file in _held:  # not in a forked child, which has closed it
+            _held.remove(file)
+            os.close(file)
 
 
 def at_work(results: Path) -> bool:

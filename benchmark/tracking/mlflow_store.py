@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from mlflow.store.db import utils as database
+
 from benchmark.config import Trial
 from benchmark.errors import UserError
 from benchmark.records import Entry, Record, Store, no_collection
@@ -28,13 +30,16 @@ REBUILD = "`python -m benchmark track` makes MLflow's store again from the recor
 GAP = 1.0  # seconds between two writes of a run at work
 SHARE = 0.05  # of a run's time at most for making the board's rows again while it goes on
 LINE = 300  # characters of MLflow's own words
+AGAIN, LONGEST = 30.0, 600.0  # seconds until MLflow is tried again after trouble: twice as many each time, up to the second
+database.MAX_RETRY_COUNT = 3  # tries to open a database, .4 s in all, where MLflow's own 10 take 100 s: a run does not wait for it
 
 for _name in ("mlflow", "alembic"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
 
 class Tracker:
-    """Listener that follows a run live. Its trouble (a locked database, no server) is one line on stderr; the run goes on without it.
+    """Listener that follows a run live. Its trouble (a locked database, no server) is one line on stderr; the run goes on without it, and
+    MLflow is tried again now and then. When it answers, that is a line too, and what was missed is written.
 
     What comes within a second is written together; the cells' rows, which depend on all records, are made again now and then, and by
     ``close``.
@@ -43,39 +48,45 @@ class Tracker:
     def __init__(self, results: Path) -> None:
         self._results, self._store = results, Store(results)
         self._folder: _Folder | None = None
-        self._live: set[str] = set()
+        self._live: dict[str, tuple[Trial, float]] = {}  # key -> trial that is being trained, and since when
         self._rows: dict[str, Row] = {}
         self._points: dict[str, list[tuple[str, int, float]]] = {}
         self._written = 0.0
         self._made = (0.0, 0.0)  # when the cells' rows were made, and how long it took
-        self._lost = False
+        self._lost: float | None = None  # since when
+        self._again, self._wait = 0.0, AGAIN  # when MLflow is tried once more, and how long after the next failure
 
     def started(self, trial: Trial) -> None:
-        self._guarded(lambda folder: self._begin(folder, trial))
+        key = trial_key(trial.trial_id)
+        self._live[key] = trial, time.time()
+        self._guarded(lambda folder: self._begin(folder, key))
 
     def epoch(self, trial: Trial, metrics: Mapping[str, float]) -> None:
         self._points.setdefault(trial_key(trial.trial_id), []).extend(curve_of([metrics]))
         self._guarded(self._flush)
 
     def finished(self, record: Record) -> None:
-        self._guarded(lambda folder: self._end(folder, record))
+        key = trial_key(record.trial_id)
+        for known in (self._live, self._points, self._rows):
+            known.pop(key, None)
+        self._guarded(lambda folder: self._end(folder, key, record))
 
     def close(self) -> None:
         """Everything that is left, and the board as it now stands."""
+        self._again = 0.0
         self._guarded(lambda folder: self._flush(folder, at_once=True))
 
-    def _begin(self, folder: _Folder, trial: Trial) -> None:
-        key = trial_key(trial.trial_id)
-        self._live.add(key)
-        if cell_key(trial.cell) not in folder.ids:
-            self._rows.setdefault(cell_key(trial.cell), open_cell(trial.cell))
-        self._rows[key] = running_row(trial, time.time())
+    def _begin(self, folder: _Folder, key: str) -> None:
+        self._open(folder, key)
         self._flush(folder)
 
-    def _end(self, folder: _Folder, record: Record) -> None:
-        key = trial_key(record.trial_id)
-        self._live.discard(key)
-        self._points.pop(key, None)
+    def _open(self, folder: _Folder, key: str) -> None:
+        trial, since = self._live[key]
+        if cell_key(trial.cell) not in folder.ids:
+            self._rows.setdefault(cell_key(trial.cell), open_cell(trial.cell))
+        self._rows[key] = running_row(trial, since)
+
+    def _end(self, folder: _Folder, key: str, record: Record) -> None:
         if cell_key(record.trial.cell) not in folder.ids:
             self._rows.setdefault(cell_key(record.trial.cell), open_cell(record.trial.cell))
         self._rows[key] = trial_row(self._store.entry(record), self._store.folder)
@@ -93,23 +104,43 @@ class Tracker:
         self._points.clear()
         when, took = self._made
         if at_once or now - when > took / SHARE + 10 * GAP:
-            folder.synchronise(self._store.scan()[0], self._store.folder, self._live, boards=at_once)
+            folder.synchronise(self._store.scan()[0], self._store.folder, self._live.keys(), boards=at_once)
             self._made = (time.monotonic(), time.monotonic() - now)
         self._written = time.monotonic()
 
     def _guarded(self, action: Callable[[_Folder], None]) -> None:
-        if self._lost:
+        if self._lost is not None and time.monotonic() < self._again:
             return
         try:
             if self._folder is None:
-                Stamp(self._store, self._results).clear()
-                self._folder = _Folder(opened(self._results))
-                self._folder.synchronise(self._store.scan()[0], self._store.folder)
+                self._folder = self._opened()
             action(self._folder)
         except Exception as error:  # whatever a database or a server may raise: the records do not depend on it
-            self._lost = True
-            with suppress(OSError):  # nobody reads it: no reason to end the run either
-                print(f"MLflow: {_words(error)}; the run goes on untracked, {REBUILD}", file=sys.stderr, flush=True)
+            self._folder = None
+            if self._lost is None:
+                self._lost, self._wait = time.monotonic(), AGAIN
+                self._say(f"{_words(error)}; the run goes on untracked, and tries it again from time to time; {REBUILD}")
+            self._again = time.monotonic() + self._wait
+            self._wait = min(2 * self._wait, LONGEST)
+        else:
+            if self._lost is not None:
+                self._say(f"it answers again after {time.monotonic() - self._lost:.0f} s, and has what it missed")
+                self._lost = None
+
+    def _opened(self) -> _Folder:
+        """MLflow as the records are now, and what is being trained."""
+        Stamp(self._store, self._results).clear()
+        folder = _Folder(opened(self._results))
+        kept = () if self._lost is None else self._live.keys()  # what a killed run left open goes; what this one has open stays
+        folder.synchronise(self._store.scan()[0], self._store.folder, kept)
+        self._rows.clear()  # of before the trouble: records have come since
+        for key in self._live.keys() - folder.ids.keys():  # a run that is made again has no curve
+            self._open(folder, key)
+        return folder
+
+    def _say(self, words: str) -> None:
+        with suppress(OSError):  # nobody reads it: no reason to end the run either
+            print(f"MLflow: {words}", file=sys.stderr, flush=True)
 
 
 class _Folder:

@@ -15,7 +15,8 @@ LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
 def ui_command(results: Path, host: str = "127.0.0.1", port: int = 5000) -> tuple[list[str], dict[str, str]]:
-    """The command that serves the embedded store to a browser, and its environment: this process's, with telemetry off.
+    """The command that serves the embedded store to a browser, and its environment: this process's, with telemetry
+    and job runners off unless it says otherwise.
 
     Raises UserError: no store yet, port taken, a server elsewhere.
     """
@@ -46,7 +47,7 @@ def ui_command(results: Path, host: str = "127.0.0.1", port: int = 5000) -> tupl
         "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(allowed(host, port)),
     }
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    return [*command, "--log-level", "warning"], {**os.environ, **quiet, **served}
+    return [*command, "--log-level", "warning", "--timeout-graceful-shutdown", "2"], {**quiet, **os.environ, **served}
 
 
 def allowed(host: str, port: int) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 import traceback
@@ -19,6 +18,7 @@ from benchmark.errors import Incompatible, UserError
 from benchmark.faults import frames, in_words
 from benchmark.method import assemble
 from benchmark.records import Record, Status
+from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.cost import parameter_cost, running_cost
 from benchmark.training.doses import knock_outs
 from benchmark.training.environment import environment, fingerprints
@@ -48,8 +48,10 @@ def check(trial: Trial) -> str | None:
 
 
 def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int | None = None, interactive: bool = False) -> Record:
-    """``train`` of what the trial names. Raises UserError also where a name or a setting is wrong, or data is not prepared."""
-    return train(trial, resolved(trial), report, device, threads, interactive)
+    """``train`` of what the trial names, with checkpoints. Raises UserError also where a name or a setting is wrong, or data is not
+    prepared.
+    """
+    return train(trial, resolved(trial), report, device, threads, interactive, checkpointed=True)
 
 
 def train(
@@ -60,17 +62,19 @@ def train(
     threads: int | None = None,
     interactive: bool = False,
     keep: Callable[[CTRModel], None] | None = None,
+    checkpointed: bool = False,
 ) -> Record:
     """Train, and in the stage "final" test, one trial. ``report`` gets the curve's entry after each epoch.
 
     Always returns a record: what goes wrong inside the training is its status. Raises UserError for what the user can mend
     before any training: other data than the trial's, a setting that does not fit the cell, no such device. ``interactive``: show a bar
     where stderr is a terminal, and the traceback of an error. ``keep`` gets the trained model of a record that is finished.
+    ``checkpointed``: one that was killed goes on from its last checkpoint; whoever stores the record forgets it (training/checkpoint.py).
 
     Torch's global state is put back afterwards; what a plug-in has changed of it is a note of the record.
     """
     with standard_state(threads) as changed:
-        return _train(trial, found, report, device, interactive, keep, changed)
+        return _train(trial, found, report, device, interactive, keep, checkpointed, changed)
 
 
 def _train(
@@ -80,6 +84,7 @@ def _train(
     device: str,
     interactive: bool,
     keep: Callable[[CTRModel], None] | None,
+    checkpointed: bool,
     changed: Callable[[], list[str]],
 ) -> Record:
     started = time.perf_counter()
@@ -112,7 +117,11 @@ def _train(
             torch.cuda.reset_peak_memory_stats(on)
         fold = prepared.fold(on)
         generator = torch.Generator(on).manual_seed(trial.seed + 2**31)  # of batches: not the table's numbers again
-        fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, interactive and sys.stderr.isatty())
+        checkpoint = _checkpoint(trial, fixed, on) if checkpointed else None
+        bar = interactive and sys.stderr.isatty()
+        fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, bar, checkpoint)
+        if checkpoint is not None and checkpoint.found is not None:
+            fixed["environment"]["went_on_after_epoch"] = str(checkpoint.found)
         metrics = {"valid/auc": fitted.valid["auc"], "valid/logloss": fitted.valid["logloss"], "best_epoch": float(fitted.best_epoch)}
         metrics |= {f"dose/{name}": value for name, value in fitted.doses.items()}
         metrics |= {"valid/logloss_own_epoch": fitted.logloss_valid, "logloss_epoch": float(fitted.logloss_epoch)}
@@ -139,6 +148,11 @@ def _train(
     return finished
 
 
+def _checkpoint(trial: Trial, fixed: Mapping[str, Any], device: torch.device) -> Checkpoint:
+    arithmetic = {"torch": torch.__version__, "device": str(device), "threads": str(torch.get_num_threads())}
+    return Checkpoint(trial.trial_id, {**fixed["fingerprints"], **arithmetic})
+
+
 def _of_state(trial: Trial, changed: list[str]) -> list[str]:
     """The note on what the trial's plug-ins left changed in torch."""
     who = trial.cell.method if trial.cell.backbone == NO_BACKBONE else f"{trial.cell.method} (or its backbone, {trial.cell.backbone})"
@@ -152,14 +166,6 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: this machine's torch sees no GPU; use --device cpu or auto")
     return torch.device(name)
-
-
-def places(device: str, cpus: float, gpus: float | None) -> int:
-    """How many trainings have room at once on this machine, at so many CPUs and GPUs (None: one where there is any) each; at least 1."""
-    of_cpus = int((os.cpu_count() or 1) / cpus + 1e-9)
-    if choose_device(device).type == "cpu" or gpus == 0:
-        return max(1, of_cpus)
-    return max(1, min(of_cpus, int(torch.cuda.device_count() / (gpus or 1.0) + 1e-9)))
 
 
 def draw_table(model: CTRModel, std: float, seed: int) -> None:

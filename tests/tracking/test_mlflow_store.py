@@ -23,9 +23,10 @@ from benchmark.config import Cell, Training, Trial
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
 from benchmark.search.lock import only_one
-from benchmark.tracking import rows
+from benchmark.tracking import mlflow_store, rows, stores
 from benchmark.tracking.mlflow_store import Tracker, rebuild
 from benchmark.tracking.place import Owner, Stamp, tracking_uri, without_password
+from benchmark.tracking.stores import Runs
 from benchmark.tracking.ui import allowed, ui_command
 
 AUCS = (0.7, 0.8)
@@ -313,13 +314,101 @@ def test_trouble_is_one_line_and_the_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "broken.db").write_text("this is no database " * 100)
-    monkeypatch.setattr("mlflow.store.db.utils.MAX_RETRY_COUNT", 1)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'broken.db'}")
     live(tmp_path / "results", records())
     said = [line for line in capsys.readouterr().err.splitlines() if line]
     assert len(said) == 1 and "benchmark track" in said[0]
     with pytest.raises(UserError, match="cannot open"):
         rebuild(Store(tmp_path / "results"), tmp_path / "results")
+
+
+@pytest.mark.parametrize("failing", [("write",), ("write", "points", "known", "experiments", "remove")])
+def test_a_hiccup_does_not_end_tracking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failing: tuple[str, ...]
+) -> None:
+    """MLflow is away from the second trial on, while one trial ends and another begins and reports; then it is back."""
+    whole, away = tmp_path / "whole", tmp_path / "away"
+    one, other, last = (record_of(trial_of(method, "final")) for method in ("se", "me", "late"))
+    live(whole, [one, other, last])
+    monkeypatch.setattr(mlflow_store, "AGAIN", 0.0)
+    monkeypatch.setattr(mlflow_store, "GAP", 0.0)
+    store, tracker = stored(away, ()), Tracker(away)
+    down = False
+
+    def trouble(call: Callable[..., object]) -> Callable[..., object]:
+        def called(*arguments: object) -> object:
+            if down:
+                raise OSError("no answer")
+            return call(*arguments)
+
+        return called
+
+    for name in failing:
+        monkeypatch.setattr(stores._Database, name, trouble(getattr(stores._Database, name)))
+
+    def end(record: Record) -> None:
+        store.write(record)
+        tracker.finished(record)
+
+    for record in (one, other):
+        tracker.started(record.trial)
+        tracker.epoch(record.trial, record.curve[0])
+    down = True
+    end(one)
+    tracker.epoch(other.trial, other.curve[1])
+    tracker.started(last.trial)
+    tracker.epoch(last.trial, last.curve[0])
+    down = False
+    tracker.epoch(last.trial, last.curve[1])
+    client, runs = runs_of(away)
+    trainings = {run.data.tags["method"]: run for run in runs if run.data.tags["stage"] == "final"}
+    assert {method: run.info.status for method, run in trainings.items()} == {"se": "FINISHED", "me": "RUNNING", "late": "RUNNING"}
+    for method in ("me", "late"):  # nothing of a curve is missing
+        history = client.get_metric_history(trainings[method].info.run_id, "epoch valid AUC")
+        assert [(m.step, m.value) for m in history] == [(1, 0.5), (2, 0.6)]
+    end(other)
+    end(last)
+    tracker.close()
+    assert picture(away) == picture(whole)
+    lost, back = (line for line in capsys.readouterr().err.splitlines() if line.startswith("MLflow"))
+    assert "no answer; the run goes on untracked" in lost and "answers again" in back
+
+
+def test_trouble_is_not_looked_for_at_every_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def never(results: Path) -> Runs:
+        tries.append(time.monotonic())
+        raise OSError("no answer")
+
+    monkeypatch.setattr(mlflow_store, "opened", never)
+    record = record_of(trial_of("me", "final"))
+    tracker = Tracker(tmp_path)
+    tracker.started(record.trial)
+    for _ in range(50):
+        tracker.epoch(record.trial, record.curve[0])
+    assert len(tries) == 1
+    now = time.monotonic()
+    gaps = []
+    for _ in range(8):
+        waited = tracker._again - now
+        now = tracker._again
+        monkeypatch.setattr(time, "monotonic", lambda now=now: now)
+        tracker.epoch(record.trial, record.curve[0])
+        gaps.append(round(waited))
+    assert len(tries) == 9 and gaps == [30, 60, 120, 240, 480, 600, 600, 600]
+
+
+def test_a_database_that_cannot_be_opened_costs_no_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}")
+    started = time.monotonic()
+    tracker = Tracker(tmp_path / "results")
+    tracker.started(trial_of("me", "final"))
+    tracker.close()
+    assert time.monotonic() - started < 20
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_a_file_that_is_no_record_stops_no_other(tmp_path: Path) -> None:

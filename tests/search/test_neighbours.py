@@ -1,0 +1,77 @@
+"""What a run leaves behind, and what it holds, are nobody else's trouble: folders of killed runs, locks in forked children."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import standin_search as standin
+
+from benchmark.errors import UserError
+from benchmark.search.leftovers import PREFIX, scratch
+from benchmark.search.lock import at_work, only_one
+
+OLD = time.time() - 25 * 3600
+
+FORKING = """
+import os, sys, time
+from pathlib import Path
+from benchmark.search.lock import only_one
+with only_one(Path(sys.argv[1])):
+    if os.fork() == 0:
+        print("child", flush=True)
+        time.sleep(60)
+        os._exit(0)
+    assert sys.stdin.readline() == "end\\n"
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_forked_child_does_not_keep_the_folder(tmp_path: Path, killed: bool) -> None:
+    command = [sys.executable, "-c", FORKING, str(tmp_path)]
+    with subprocess.Popen(
+        command, cwd=standin.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as driver:
+        assert driver.stdin is not None and driver.stdout is not None
+        try:
+            assert driver.stdout.readline() == "child\n"
+            assert at_work(tmp_path), "the child's closing lifts nothing"
+            with pytest.raises(UserError, match="another run"), only_one(tmp_path):
+                pass
+            if killed:
+                driver.kill()
+            else:
+                driver.stdin.write("end\n")
+                driver.stdin.flush()
+            driver.wait(timeout=30)
+            assert not at_work(tmp_path)
+            with only_one(tmp_path):
+                pass
+        finally:
+            os.killpg(driver.pid, 9)
+
+
+def test_folders_of_killed_runs_go_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    elsewhere = tmp_path / "elsewhere"
+    for name in ("old", "young", "busy inside"):
+        (tmp_path / f"{PREFIX}{name}" / "run").mkdir(parents=True)
+    (elsewhere / "kept").mkdir(parents=True)
+    (tmp_path / f"{PREFIX}link").symlink_to(elsewhere)
+    (tmp_path / f"{PREFIX}file").touch()
+    for path in (tmp_path / f"{PREFIX}old" / "run", *tmp_path.glob(f"{PREFIX}*")):
+        if "young" not in path.name:
+            os.utime(path, (OLD, OLD), follow_symlinks=False)
+    with scratch() as first:
+        os.utime(first, (OLD, OLD))
+        left = {path.name.removeprefix(PREFIX) for path in tmp_path.iterdir()} - {Path(first).name.removeprefix(PREFIX)}
+        assert left == {"young", "busy inside", "link", "file", "elsewhere"} and (elsewhere / "kept").is_dir()
+        with scratch():
+            assert Path(first).is_dir(), "a run has it, however long ago it began"
+    assert not Path(first).exists()
