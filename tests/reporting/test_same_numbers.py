@@ -223,8 +223,11 @@ def test_latex_has_the_boards_means_and_deviations(results: Path) -> None:
     assert found == {place: (told.auc, told.sd) for place, told in expected.items() if told.auc and place[1]}
 
 
-def test_a_row_that_moves_on_the_board_moves_on_a_server(tmp_path: Path, empty_mlflow: Path, results: Path) -> None:
+def test_a_row_that_moves_on_the_board_moves_on_a_server(
+    tmp_path: Path, empty_mlflow: Path, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where numbers are added to a run, of two at one step and time MLflow shows the larger."""
+    monkeypatch.chdir(tmp_path)  # where artifacts go
     store = Store(results)
     shutil.copyfile(empty_mlflow, tmp_path / "mlflow.db")
     uri = tracking_uri(tmp_path)
