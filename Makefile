@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-long lint lock clean
+.PHONY: run test test-long chaos lint lock clean
 
 run: .venv/ready
 	$(BIN)/python -m benchmark run quick
@@ -20,6 +20,10 @@ test: .venv/ready
 # The few that take a minute each: workers killed under Ray, examples pasted into a checkout, the numbers of presets. CI runs both.
 test-long: .venv/ready
 	$(BIN)/python -m pytest -m long
+
+# Kills whatever a run consists of, starts it again, and counts what came of it: some ten minutes.
+chaos: .venv/ready
+	$(BIN)/python tests/search/chaos.py
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -199,6 +199,7 @@ def run(
     max_seeds: int | None = None,
     delta: float = DELTA,
     trial_minutes: float | None = None,
+    renew: bool = False,
 ) -> Summary:
     """Train every cell of a suite that ``results`` has no record of: what ``python -m benchmark run`` does.
 
@@ -211,6 +212,7 @@ def run(
     track:    also into MLflow
     max_seeds: seeds where verdicts are open, up to so many for a row, in the place of the suite's number; ``delta`` as for ``leaderboard``
     trial_minutes: a trial that takes longer is ended and has failed; None: as long as it takes
+    renew:    records of these cells that were made by other code than today's are moved to ``replaced`` and trained again
 
     Raises UserError before anything is trained.
     """
@@ -242,6 +244,7 @@ def run(
             listeners=listeners,
             until=until,
             minutes=trial_minutes,
+            renew=renew,
         )
     finally:
         for tracker in listeners:

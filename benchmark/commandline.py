@@ -101,6 +101,11 @@ def parser() -> Parser:
         action="store_true",
         help="say what would be trained, how long that takes here and what it needs; train and write nothing",
     )
+    run.add_argument(
+        "--renew",
+        action="store_true",
+        help="move this suite's records that other code has made into RESULTS/replaced, and train them again",
+    )
     run.add_argument("--no-track", action="store_true", help="leave MLflow out; `track` can build it later")
     run.add_argument(
         "--until-decided",

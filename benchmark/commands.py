@@ -60,6 +60,7 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
             **shared,
             track=not parsed.no_track,
             trial_minutes=parsed.trial_minutes,
+            renew=parsed.renew,
         )
     browse = f"{sys.executable} -m benchmark ui --results {parsed.results}"
     from benchmark.reporting.board import View

@@ -12,6 +12,7 @@ import os
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -47,14 +48,27 @@ def folders(kind: Kind) -> list[str]:
 
 def names(kind: Kind) -> list[str]:
     """The names of all plug-ins of a kind, sorted. Imports none of them. Raises UserError."""
-    found = (module.name for module in pkgutil.iter_modules(folders(kind)) if not module.name.startswith("_"))
-    return sorted(set(found))
+    return sorted({name for folder in folders(kind) for name in _modules(folder) if not name.startswith("_")})
+
+
+def _modules(folder: str) -> frozenset[str]:
+    """The names of the modules in a folder; none where it is missing."""
+    try:
+        return _modules_then(folder, os.stat(folder).st_mtime_ns)
+    except OSError:
+        return frozenset()
+
+
+@lru_cache(maxsize=64)  # a suite asks for its methods once a cell
+def _modules_then(folder: str, changed: int) -> frozenset[str]:
+    """``changed``: when a file was last added to the folder or taken away."""
+    return frozenset(module.name for module in pkgutil.iter_modules([folder]))
 
 
 def file_of(kind: Kind, name: str) -> Path:
     """The file of a plug-in; of a preset that of its method. Raises UserError where two folders have the name."""
     name = name.partition(":")[0]
-    found = [Path(folder) for folder in folders(kind) if any(module.name == name for module in pkgutil.iter_modules([folder]))]
+    found = [Path(folder) for folder in folders(kind) if name in _modules(folder)]
     if len(found) > 1:
         raise UserError(f"{found[1] / name}: a plug-in in {found[0]} has this name already; rename the file")
     package = found[0] / name / "__init__.py"

@@ -36,7 +36,7 @@ FLOORS = [
     {"benchmark.errors", "benchmark.metrics", "benchmark.signals"},
 ]
 ONLY_HERE = {
-    "ray": ["benchmark/search/ray_tune.py", "benchmark/search/ray_start.py"],
+    "ray": [f"benchmark/search/ray_{name}.py" for name in ("tune", "start", "presence")],
     "mlflow": ["benchmark/tracking"],
     "matplotlib": ["benchmark/reporting", "benchmark/speed/scaling.py"],
     "tabulate": ["benchmark/reporting", "benchmark/speed"],

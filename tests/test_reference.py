@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -13,6 +14,7 @@ from benchmark.config import NO_BACKBONE, read_suite
 from benchmark.records import Record, Store
 from benchmark.reporting.leaderboard import leaderboard
 from benchmark.search.cells import default_trial, expand
+from benchmark.search.estimate import USUAL_EPOCHS
 from benchmark.search.former import in_todays_words
 from benchmark.values import to_dict
 
@@ -66,6 +68,12 @@ def test_every_cell_has_all_its_seeds_and_is_finished(folder: Path) -> None:
         if record.status == "finished":
             seeds[record.trial.cell.key].add(record.trial.seed)
     assert seeds and all(found == set(range(suite.seeds)) for found in seeds.values())
+
+
+def test_what_a_dry_run_takes_for_the_epochs_of_a_data_set_is_what_they_were(folder: Path) -> None:
+    epochs = [r.cost["epochs"] for r in finals(folder) if r.trial.cell.backbone != NO_BACKBONE and "epochs" in r.cost]
+    usual = USUAL_EPOCHS.get(read_suite(folder.name).datasets[0])
+    assert usual is None or usual == pytest.approx(fmean(epochs), abs=0.1)
 
 
 def test_it_is_of_the_present_defaults_or_of_what_its_suite_pins(folder: Path) -> None:

@@ -16,7 +16,6 @@ become ids. In memory are some blocks of rows, the distinct texts, and one colum
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -34,12 +33,13 @@ import polars as pl
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmark.data.integrity import fingerprint, stamp
 from benchmark.data.prefetch import in_threads
 from benchmark.data.store import PARTS, VERSION
 from benchmark.data.vocabulary import MISSING, UNSEEN, Buckets, Categories, Scaled, Vocabulary
 from benchmark.errors import UserError
 from benchmark.sources import Column, Source, Stream
-from benchmark.values import canonical, one_of
+from benchmark.values import one_of
 
 BLOCK = 1 << 17  # rows handled at once
 TURNED = 1 << 13  # rows turned from columns at once
@@ -64,6 +64,7 @@ def encode(source: Source, folder: Path, identity: Mapping[str, Any], stream: St
             _sync(path)
         _sync(building)
         _replace(folder, building)
+        stamp(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 
@@ -333,28 +334,13 @@ class _Encoder:
     def _describe(self, rows: dict[str, int], rates: dict[str, float], vocabularies: list[Vocabulary], identity: Mapping[str, Any]) -> None:
         """counts.npy, factors.npy and schema.json."""
         names = [column.name for column in self.source.columns]
-        content = hashlib.sha256(canonical(names).encode())
-        for part in self.parts:
-            for what in ("ids", "labels"):
-                with (self.building / f"{part}.{what}.npy").open("rb") as file:
-                    np.lib.format.read_magic(file)
-                    np.lib.format.read_array_header_1_0(file)
-                    while data := file.read(1 << 20):
-                        content.update(data)
-            if self.source.probability is not None and part != "train":
-                # Rounded: the last bit of an exponential differs between processors, and is no other data.
-                known = np.load(self.building / f"{part}.probabilities.npy", mmap_mode="r")
-                content.update(np.rint(known * 1e6).astype(np.int32).data)
-        if self.stream is not None:
-            content.update(self.stream.draw(0, 0)[0].data)
         np.save(self.building / "counts.npy", np.concatenate([v.counts for v in vocabularies]))
         factors = [v.factors for v in vocabularies if isinstance(v, Scaled)]
         if factors:
             np.save(self.building / "factors.npy", np.concatenate(factors))
-            content.update(np.concatenate(factors).data)
         schema = {
             "version": VERSION,
-            "fingerprint": content.hexdigest()[:12],
+            "fingerprint": fingerprint(self.building, names, self.parts, self.source.probability is not None, self.stream),
             "identity": identity,
             "fields": names,
             "cardinalities": [len(v.counts) for v in vocabularies],

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from benchmark import plugins
 from benchmark.config import cache_folder
+from benchmark.data.integrity import fingerprint, is_stamped, stamp
 from benchmark.data.pairs import unseen_pairs
 from benchmark.errors import UserError
 from benchmark.schema import Field, Schema
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 VERSION = 2  # of the encoder: a folder written by another version is not opened
 PARTS = ("train", "valid", "test")
+ROUNDING = 1e-9  # of a positive rate
 AGAIN = "prepare the data set again"
 EXPECTED = "valid and test metrics are expected ones over the labels, whose probabilities are known: there is no label noise in them"
 
@@ -178,6 +180,8 @@ def open_prepared(folder: Path) -> Prepared:
     if not set(pair or ()) <= set(content.fields):
         raise UserError(f"{folder}: the data set's pair of fields, {', '.join(pair or ())}, is not in it; {AGAIN}")
     factors = _array(folder, "factors", np.float32, (sum(content.factors),)) if any(content.factors) else None
+    if not is_stamped(folder):
+        _verify(folder, content, made)
     given = identity["options"]
     under_its_name = identity["name"] == identity["dataset"]
     return Prepared(
@@ -195,6 +199,37 @@ def open_prepared(folder: Path) -> Prepared:
         made_from=(identity["dataset"], given),
         training=made.training,
         pair=pair,
+    )
+
+
+def _verify(folder: Path, content: Content, made: DataSet) -> None:
+    """Reads everything once, and stamps the folder. Raises UserError where it is not what was written: edited, or damaged on the disk."""
+    parts = PARTS[1:] if content.streamed else PARTS
+    sizes = [factors or cardinality for factors, cardinality in zip(content.factors, content.cardinalities, strict=True)]
+    stream = made.stream() if content.streamed else None
+    complaints = []
+    if fingerprint(folder, content.fields, parts, content.probabilities, stream) != content.fingerprint:
+        complaints.append("arrays or names of fields are not those of its fingerprint")
+    for part in parts:
+        ids, labels = _mapped(folder, part, content.rows[part], len(sizes))
+        if (ids.max(0) >= sizes).any() or ids.min() < 0:
+            complaints.append(f"{part} has ids outside a field's cardinality")
+        elif part == "train" and not _counted(folder, ids, content):
+            complaints.append("counts.npy does not count the training part")
+        if abs(float(labels.mean()) - content.positive_rates[part]) > ROUNDING:
+            complaints.append(f"the positive rate of {part} is not that of its labels")
+    if complaints:
+        raise UserError(f"{folder}: edited or damaged ({'; '.join(complaints)}); {AGAIN}")
+    stamp(folder)
+
+
+def _counted(folder: Path, ids: NDArray[np.int32], content: Content) -> bool:
+    """Whether counts.npy is right for the categorical fields; the one row of a scaled field is used where its number is not missing."""
+    ends = np.cumsum(content.cardinalities)
+    counts = np.load(folder / "counts.npy")
+    return all(
+        scaled or np.array_equal(np.bincount(ids[:, field], minlength=size), counts[end - size : end])
+        for field, (size, end, scaled) in enumerate(zip(content.cardinalities, ends, content.factors, strict=True))
     )
 
 
@@ -234,7 +269,7 @@ def _mapped(folder: Path, part: str, rows: int, fields: int) -> tuple[NDArray[np
 def _array(folder: Path, name: str, dtype: type[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.lib.format.open_memmap(folder / f"{name}.npy", mode="r")
-    except (OSError, ValueError) as error:
+    except Exception as error:  # of a damaged header NumPy's parser raises many things, tokenize.TokenError among them
         raise UserError(f"{folder}: damaged ({name}.npy: {' '.join(str(error).split())[:100]}); {AGAIN}") from None
     if array.dtype != dtype or array.shape != shape:
         raise UserError(f"{folder}: damaged ({name}.npy does not fit schema.json); {AGAIN}")

@@ -46,8 +46,8 @@ def _how(found: Estimate) -> list[str]:
         f" by their neighbours) and {methods} of {every} methods (the others count as their mean); spectra are not counted."
         " What else this machine is doing now makes the times longer."
     ]
-    for name, (epochs, records) in found.epochs.items():
-        source = f"the mean of {records:,} records" if records else "the most that training may take; early stopping mostly ends it sooner"
+    for name, (epochs, told) in found.epochs.items():
+        source = told if isinstance(told, str) else f"the mean of {told:,} records"
         lines.append(f"Epochs of {name}: {epochs:.1f}, {source}.")
     if behind:
         lines.append(

@@ -18,6 +18,7 @@ from benchmark.values import canonical, digest
 SEVERITY: tuple[Status, ...] = ("finished", "incompatible", "diverged", "failed")
 FEWEST = 5  # methods under one condition that a rank correlation is taken over; presets of one file are one method
 REPEATED, PLAIN = "_over_repeated_gaussian", "_over_gaussian"  # see batch_ratio
+AGAIN = "`run SUITE --renew` trains those of other code than today's again"
 LAYER = re.compile(r"spectral/layer(\d+)/batch/effective_rank")
 
 
@@ -100,7 +101,8 @@ class Group:
             found[f"{self.cell}: {len(self.finished) - scored} finished record(s) without test/auc do not count as seeds"] = None
         for what, versions in _code_versions(self.records).items():
             if what.startswith("method"):
-                found[f"{self.cell}: its seeds come from {versions} versions of the method's code, and their mean from none of them"] = None
+                mixed = f"{self.cell}: its seeds come from {versions} versions of the method's code, and their mean from none of them"
+                found[f"{mixed}; {AGAIN}"] = None
         return tuple(found)
 
     @cached_property
@@ -167,7 +169,7 @@ def mixed_code(board: Iterable[Group]) -> dict[str, str]:
         parts = {what.partition("_")[0]: n for what, n in _code_versions(records).items() if not what.startswith("method")}
         if parts:
             words = " and ".join(f"{n} versions of the {what} code" for what, n in sorted(parts.items()))
-            found[backbone] = f"the rows with {backbone} come from {words}"
+            found[backbone] = f"the rows with {backbone} come from {words}; {AGAIN}"
     return found
 
 

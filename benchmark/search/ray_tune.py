@@ -1,4 +1,4 @@
-"""The whole plan as one Ray Tune run. Nothing but this file and ray_start.py imports ray, and this one first.
+"""The whole plan as one Ray Tune run. Nothing but this file, ray_start.py and ray_presence.py imports ray, and this one first.
 
 The plan is Tune's searcher. Names and JSON are all that crosses the border of processes; workers find plug-ins by name, report each
 epoch, and last the record. The driver alone writes, since workers may be on nodes that do not see the results folder.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -41,7 +40,9 @@ from benchmark.search import ray_start  # noqa: E402
 from benchmark.search.leftovers import scratch  # noqa: E402
 from benchmark.search.listeners import Listener  # noqa: E402
 from benchmark.search.plan import Pause, Plan  # noqa: E402
+from benchmark.search.ray_presence import Presence, nodes, slots_of  # noqa: E402
 from benchmark.search.time_limit import words  # noqa: E402
+from benchmark.search.watchdog import Silence, watched  # noqa: E402
 from benchmark.search.worker import TRAIN, attempt, failed  # noqa: E402
 from benchmark.signals import catch_sigterm, sigterm_raises  # noqa: E402
 from benchmark.values import canonical, from_dict, to_dict  # noqa: E402
@@ -60,27 +61,30 @@ def run_ray(
     gpus_per_trial: float | None = None,
     train: str = TRAIN,
     minutes: float | None = None,
+    silence: Silence | None = None,
     most_cpus: int | None = None,
     most_gpus: int | None = None,
 ) -> int:
     """Train until the plan is done, on this machine or on the cluster at ``address``. Every record is stored before the plan hears of it.
-    Returns how many trials had room at once (at the end, where nodes came and went). ``minutes``: of a trial at most.
-    ``most_cpus``, ``most_gpus``: of this machine.
+    Returns how many trials had room at once (at the end, where nodes came and went). ``minutes``: of a trial at most. ``silence``: one of
+    the listeners, for a watchdog. ``most_cpus``, ``most_gpus``: of this machine.
 
     gpus_per_trial: None is one where the cluster has any and ``device`` allows it. Raises UserError for a cluster that cannot be
-    reached or has no room for a trial.
+    reached, has no room for a trial, or goes away.
     """
-    with sigterm_raises(), ExitStack() as stack:
+    presence = Presence(minutes)
+    with sigterm_raises(), watched(silence or Silence(), presence.gone, presence.tend), ExitStack() as stack:
         try:
             stack.enter_context(ray_start.connected(address, most_cpus, most_gpus))
             catch_sigterm()  # in the place of Ray's own handler, which ends the driver in the middle of its work
             gpus = _gpus(device, gpus_per_trial)
             share = {name: amount for name, amount in (("CPU", cpus_per_trial), ("GPU", gpus)) if amount}
-            if not _slots(share):  # Tune would wait for ever
+            if not slots_of(share):  # Tune would wait for ever
                 wanted = " and ".join(f"{amount:g} {name}" for name, amount in share.items())
                 raise UserError(f"no node has the {wanted} that a trial asks for; lower --cpus-per-trial or --gpus-per-trial")
-            os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(min(STARTING, _slots(share))))
-            driver = _Driver(plan, store, listener, share, minutes)
+            os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(min(STARTING, slots_of(share))))
+            presence.share = share
+            driver = _Driver(plan, store, listener, share, minutes, presence)
             space = {"train": train, "device": device, "threads": max(1, int(cpus_per_trial)), "minutes": minutes}
             with scratch() as folder, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Ray's own deprecations
@@ -97,8 +101,9 @@ def run_ray(
                     run_config=tune.RunConfig(name="run", storage_path=folder, verbose=0, callbacks=[_Teller(driver)]),
                 )
                 tuner.fit()
-            slots = _slots(share)
+            slots = slots_of(share)
         finally:
+            presence.is_over = True
             ray.shutdown()
     if plan.ask() is not Pause.DONE:
         raise UserError("the Ray run stopped before the last trial; type the same command again to go on")
@@ -119,9 +124,11 @@ def _work(config: dict[str, Any]) -> None:
 class _Driver:
     """The plan and who listens to it, shared by Tune's searcher and callback."""
 
-    def __init__(self, plan: Plan, store: Store, listener: Listener, share: Mapping[str, float], minutes: float | None) -> None:
+    def __init__(
+        self, plan: Plan, store: Store, listener: Listener, share: Mapping[str, float], minutes: float | None, presence: Presence
+    ) -> None:
         self.plan, self.store, self.listener, self.share, self.minutes = plan, store, listener, share, minutes
-        self.since: dict[str, float] = {}  # Ray's id -> when its trial began
+        self.presence = presence
         self.running: dict[str, Trial] = {}  # Ray's id -> trial
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
@@ -133,7 +140,7 @@ class _Driver:
 
     def ask(self, ray_id: str) -> Trial | Pause:
         """One more than there is room for, so that no worker waits; not more, since a draw asked later knows more."""
-        if len(self.running) > _slots(self.share):
+        if len(self.running) > slots_of(self.share):
             return Pause.WAITING
         trial = self.plan.ask()
         if isinstance(trial, Trial):
@@ -142,6 +149,7 @@ class _Driver:
 
     def finish(self, ray_id: str, record: Record) -> None:
         del self.running[ray_id]
+        self.presence.finished(ray_id)
         record = self.plan.stamped(record)
         self.store.write(record)
         self.plan.tell(record)
@@ -189,7 +197,7 @@ class _Teller(TrialProgressCallback):
         self._driver = driver
 
     def on_trial_start(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
-        self._driver.since[trial.trial_id] = time.monotonic()
+        self._driver.presence.started(trial)
         self._driver.listener.started(self._driver.running[trial.trial_id])
 
     def on_trial_result(self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **info: Any) -> None:
@@ -213,8 +221,8 @@ class _Teller(TrialProgressCallback):
 
     def _reason(self, trial: RayTrial) -> str:
         """A worker that ended itself over the time is not lost: its trial is at fault."""
-        limit, since = self._driver.minutes, self._driver.since.get(trial.trial_id)
-        over = limit is not None and since is not None and time.monotonic() - since > 60 * limit
+        limit = self._driver.minutes
+        over = limit is not None and self._driver.presence.is_overdue(trial.trial_id)
         return f"{words(limit)}, and its process had to be ended" if over and limit is not None else _reason(trial)
 
 
@@ -229,7 +237,7 @@ def _name_of(trial: RayTrial) -> str:
 
 
 def _gpus(device: str, gpus_per_trial: float | None) -> float:
-    there = sum(node["Resources"].get("GPU", 0.0) for node in _nodes())
+    there = sum(node["Resources"].get("GPU", 0.0) for node in nodes())
     if device == "cuda" and not there:
         raise UserError("--device cuda: Ray sees no GPU; use --device cpu or auto")
     if device == "cpu":
@@ -237,13 +245,3 @@ def _gpus(device: str, gpus_per_trial: float | None) -> float:
     if gpus_per_trial is None:
         return 1.0 if there else 0.0
     return gpus_per_trial
-
-
-def _slots(share: Mapping[str, float]) -> int:
-    """How many trials have room at once; nodes of a cluster may come and go."""
-    rooms = (node["Resources"] for node in _nodes())
-    return sum(min(int(room.get(name, 0.0) / amount + 1e-9) for name, amount in share.items()) for room in rooms)
-
-
-def _nodes() -> list[dict[str, Any]]:
-    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,9 +18,12 @@ from benchmark.search.local import run_local
 from benchmark.search.lock import only_one
 from benchmark.search.plan import Plan
 from benchmark.search.progress import Progress
+from benchmark.search.renewal import REPLACED, set_aside
 from benchmark.search.time_limit import OutOfTime, time_limit
 from benchmark.search.until_decided import UntilDecided
+from benchmark.search.watchdog import Silence, watched
 from benchmark.search.worker import TRAIN
+from benchmark.training.checkpoint import forget
 from benchmark.training.trial import check, choose_device
 
 
@@ -65,9 +69,10 @@ def run_suite(
     train: str = TRAIN,
     until: UntilDecided | None = None,
     minutes: float | None = None,
+    renew: bool = False,
 ) -> Summary:
     """Train everything of the suite that ``results`` has no record of. ``until`` takes the place of the suite's number of seeds.
-    ``minutes``: a trial that takes longer has failed; None: as long as it takes.
+    ``minutes``: a trial that takes longer has failed; None: as long as it takes. ``renew``: records of other code are set aside first.
 
     Raises UserError before anything is trained: the folder cannot be written or another run has it, a cell is impossible, the
     device is not there. ``train`` names the function that trains ("module:function").
@@ -76,10 +81,13 @@ def run_suite(
     store = Store(results)
     store.create()
     with only_one(results):
-        plan = Plan(suite, expand(suite), store, until)
+        cells = expand(suite)
+        if renew and (count := set_aside(store, cells)):
+            print(f"{count} record(s) of other code are in {results / REPLACED} now, and trained again", file=sys.stderr)
+        plan = Plan(suite, cells, store, until)
         before, _ = plan.progress()
-        counter, progress, slots = _Counter(), Progress(plan), 1
-        together = Listeners([counter, *listeners, progress])
+        counter, progress, silence, slots = _Counter(), Progress(plan), Silence(), 1
+        together = Listeners([counter, silence, *listeners, progress])
         try:
             for record in _incompatible(suite, plan, minutes):
                 store.write(record)
@@ -87,17 +95,21 @@ def run_suite(
                 together.finished(record)
             if plan.open_cells() and executor == "local":
                 choose_device(device)
-                run_local(plan, store, together, device, max(1, int(cpus_per_trial)), train, minutes)
+                with watched(silence):
+                    run_local(plan, store, together, device, max(1, int(cpus_per_trial)), train, minutes)
             elif plan.open_cells():
                 from benchmark.search.ray_tune import run_ray  # Ray is imported by those who use it only
 
-                slots = run_ray(plan, store, together, device, address, cpus_per_trial, gpus_per_trial, train, minutes, cpus, gpus)
+                limits = cpus, gpus
+                slots = run_ray(plan, store, together, device, address, cpus_per_trial, gpus_per_trial, train, minutes, silence, *limits)
         finally:
             progress.close()
     return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, slots, plan.account())
 
 
 class _Counter:
+    """Counts what came of the trials, and lets go of their checkpoints."""
+
     def __init__(self) -> None:
         self._latest: dict[str, str] = {}  # trial id -> status: of one whose worker was lost, and that came again, what came of it
         self.busy = 0.0
@@ -113,6 +125,8 @@ class _Counter:
         pass
 
     def finished(self, record: Record) -> None:
+        if not record.was_lost:  # else it goes on from there
+            forget(record.trial_id)
         self._latest[record.trial_id] = record.status
         self.busy += record.cost.get("wall_seconds", 0.0)
 

@@ -18,7 +18,7 @@ from benchmark.schema import Schema
 from benchmark.speed.contestants import Ours
 from benchmark.speed.workload import Workload
 
-BATCHES = (64, 256)  # rows of the timed steps: two sizes tell what a step costs by itself, and by the row
+BATCHES = (128, 512)  # rows of the timed steps: two sizes tell what a step costs by itself, and by the row
 LARGEST = 2 * 10**7  # numbers of a table that is made for this
 FORWARD = 1 / 3  # of a training step's time by the row, for scoring: a step goes through the model three times
 Place = tuple[str, str, int]  # data set, backbone, scale
@@ -32,16 +32,19 @@ class StepTimes:
     device: torch.device
     threads: int
     steps: dict[Place, Step] = field(default_factory=dict)
+    fields: dict[str, int] = field(default_factory=dict)  # data set -> number of fields
     factors: dict[str, float] = field(default_factory=dict)  # method -> times single embedding's step, at one place
 
     def measure(self, cells: Sequence[Cell], schemas: Mapping[str, Schema], seconds: float) -> None:
         """For about so long: each place once, the largest scales first, on which most time is spent, then the smallest, since the others
         lie between; and for the last third each method, with one backbone at a middle scale.
         """
+        self.fields = {name: len(schema.fields) for name, schema in schemas.items()}
         members: dict[Place, dict[str, Cell]] = {}
         for cell in cells:
             members.setdefault(place(cell), {}).setdefault(cell.method, cell)
-        first = next((cell for cell in cells if cell.backbone != NO_BACKBONE), None)
+        sized = [cell for cell in cells if cell.backbone != NO_BACKBONE]
+        first = next((cell for cell in sized if cell.method == CONTROL), sized[0] if sized else None)
         if first is not None:
             self._timed(first, schemas[first.dataset])  # a process's first steps import for seconds
         start = time.monotonic()
@@ -79,14 +82,21 @@ class StepTimes:
 
     def _step(self, where: Place) -> Step | None:
         """As timed; else between the nearest scales below and above; else in proportion to the width, as tables grow: layers grow with its
-        square, and take the smaller part of a step until they are large. A backbone that was not timed is as the mean of others.
+        square, and take the smaller part of a step until they are large. A backbone that was not timed is as the mean of others; a data
+        set of which nothing was is as another, in proportion to the fields.
         """
         dataset, backbone, scale = where
         known = sorted(other[2] for other in self.steps if other[:2] == (dataset, backbone))
+        if not known and backbone == NO_BACKBONE:
+            return None
         if not known:
-            others = {other[1] for other in self.steps if other[0] == dataset and backbone not in (other[1], NO_BACKBONE)}
+            others = {other[1] for other in self.steps if other[0] == dataset} - {backbone, NO_BACKBONE}
             found = [step for other in others if (step := self._step((dataset, other, scale))) is not None]
-            return (fmean(once for once, _ in found), fmean(by_row for _, by_row in found)) if found and backbone != NO_BACKBONE else None
+            if found:
+                return fmean(once for once, _ in found), fmean(by_row for _, by_row in found)
+            timed = next((other[0] for other in self.steps if other[1] != NO_BACKBONE and other[0] != dataset), None)
+            step = None if timed is None else self._step((timed, backbone, scale))
+            return None if timed is None or step is None else _times(step, self.fields[dataset] / self.fields[timed])
         low = max((one for one in known if one <= scale), default=known[0])
         high = min((one for one in known if one >= scale), default=low)
         once, by_row = self.steps[dataset, backbone, low]
@@ -125,6 +135,10 @@ class StepTimes:
 
 def _at(step: Step) -> float:
     return step[0] + BATCHES[-1] * step[1]
+
+
+def _times(step: Step, factor: float) -> Step:
+    return step[0] * factor, step[1] * factor
 
 
 def place(cell: Cell) -> Place:

@@ -43,6 +43,11 @@ def processor() -> str:
     return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
+def training_code() -> str:
+    """The digest of the training loop and of all that it imports."""
+    return code_digest("benchmark.training.fit", Path(__file__).with_name("fit.py"))
+
+
 def fingerprints(found: Resolved) -> dict[str, str]:
     """Of the encoded data, and of the code of method, backbone and training loop (``provenance``).
 
@@ -51,7 +56,7 @@ def fingerprints(found: Resolved) -> dict[str, str]:
     prints = {
         "data": found.data.fingerprint,
         "method_code": plugins.code_of_class("methods", type(found.method)),
-        "training_code": code_digest("benchmark.training.fit", Path(__file__).with_name("fit.py")),
+        "training_code": training_code(),
     }
     if found.backbone is not None:
         prints["backbone_code"] = plugins.code_of_class("backbones", type(found.backbone))

@@ -17,6 +17,7 @@ from benchmark.config import Training
 from benchmark.contracts import Adam, CTRModel
 from benchmark.data.batches import TrainingRows
 from benchmark.data.store import Fold
+from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.doses import calibrate, doses
 from benchmark.training.evaluate import NotFinite, score
 from benchmark.training.verify import nan_in_penalty, verify_alone, verify_output
@@ -49,6 +50,27 @@ class Fitted:
     logloss_weights: Mapping[str, torch.Tensor] | None = None  # of that epoch; None where it is ``best_epoch``
 
 
+@dataclass
+class _Reached:
+    """Where the loop is after an epoch: plain values and tensors, so that a checkpoint holds it as it is."""
+
+    best_weights: Mapping[str, torch.Tensor]
+    lowest_weights: Mapping[str, torch.Tensor]  # of the lowest validation logloss
+    learning_rate: float
+    epoch: int = 0
+    best: Mapping[str, float] = field(default_factory=lambda: {"auc": -math.inf})
+    best_epoch: int = 0
+    best_by_rule: float | None = None
+    lowest: float = math.inf
+    lowest_epoch: int = 0
+    curve: list[Mapping[str, float]] = field(default_factory=list)
+    speeds: list[float] = field(default_factory=list)
+    evaluation: float = 0.0  # seconds
+    seconds: float = 0.0  # of all, in the process before
+    measured: dict[str, float] = field(default_factory=dict)
+    is_over: bool = False
+
+
 def fit(
     model: CTRModel,
     fold: Fold,
@@ -57,11 +79,14 @@ def fit(
     generator: torch.Generator,
     report: Report,
     progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Fitted:
     """Train on ``fold.train`` with its ``positive_rate``, choose the epoch on ``fold.valid``. Raises Diverged and ContractError.
 
     A model without parameters is not trained. The embedding L2 of docs/mathematics.md §5, (λ/2)‖E‖² over the whole table every step, is
     Adam's ``weight_decay`` of the table's group: the same gradient λE without a pass of its own.
+
+    ``checkpoint``: where a training that was killed goes on from; to the last bit the same on a CPU.
     """
     started = time.perf_counter()
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -73,75 +98,76 @@ def fit(
     if table is not None:
         rule.training_starts(table, optimizers[-1], training.embedding_std)
     limit = DIVERGED * _entropy(positive_rate)
-    curve: list[Mapping[str, float]] = []
-    speeds: list[float] = []
-    evaluation = 0.0
-    best: Mapping[str, float] = {"auc": -math.inf}
-    best_epoch, best_weights, learning_rate = 0, _copy(model), training.learning_rate
-    measured: dict[str, float] = {}
-    best_by_rule: float | None = None
-    lowest, lowest_epoch, lowest_weights = math.inf, 0, best_weights
-    for epoch in range(1, training.epochs + 1):
+    found = None if checkpoint is None else checkpoint.load(model, optimizers, generator, fold.train.device)
+    if found is not None:
+        at = _Reached(**found)
+        started -= at.seconds
+    else:
+        weights = _copy(model)
+        at = _Reached(best_weights=weights, lowest_weights=weights, learning_rate=training.learning_rate)
+    while at.epoch < training.epochs and not at.is_over:
+        at.epoch += 1
         with tqdm(
-            total=len(fold.train), unit="sample", unit_scale=True, desc=f"epoch {epoch}/{training.epochs}", disable=not progress
+            total=len(fold.train), unit="sample", unit_scale=True, desc=f"epoch {at.epoch}/{training.epochs}", disable=not progress
         ) as bar:
-            if curve:
-                bar.set_postfix_str(f"valid AUC {best['auc']:.5f}")
+            if at.curve:
+                bar.set_postfix_str(f"valid AUC {at.best['auc']:.5f}")
             if table is not None:
-                rule.epoch_starts(epoch, table, optimizers[-1])
+                rule.epoch_starts(at.epoch, table, optimizers[-1])
             loss, speed = train_epoch(model, optimizers, fold.train, training, generator, bar)
         if not math.isfinite(loss) or loss > limit:
-            raise Diverged(f"training loss {loss:.4g} in epoch {epoch}", tuple(curve))
+            raise Diverged(f"training loss {loss:.4g} in epoch {at.epoch}", tuple(at.curve))
         scoring = time.perf_counter()
         try:
             valid = score(model, fold.valid)
         except NotFinite:
-            raise Diverged(f"scores are not finite in epoch {epoch}", tuple(curve)) from None
-        evaluation += time.perf_counter() - scoring
-        speeds.append(speed)
-        curve.append(
+            raise Diverged(f"scores are not finite in epoch {at.epoch}", tuple(at.curve)) from None
+        at.evaluation += time.perf_counter() - scoring
+        at.speeds.append(speed)
+        at.curve.append(
             {
-                "epoch": float(epoch),
+                "epoch": float(at.epoch),
                 "train/loss": loss,
                 "valid/auc": valid["auc"],
                 "valid/logloss": valid["logloss"],
-                "learning_rate": learning_rate,
+                "learning_rate": at.learning_rate,
                 "samples_per_second": speed,
                 **{f"model/{name}": value for name, value in model.curve().items()},
             }
         )
-        report(curve[-1])
+        report(at.curve[-1])
         with torch.no_grad():
             by_rule = None if table is None else rule.dose(table, optimizers[-1])
-        if epoch == 1:
-            measured |= _at("first", by_rule, _doses(model, fold.train, training))
-        if valid["auc"] > best["auc"]:
-            best, best_epoch, best_weights, best_by_rule = valid, epoch, _copy(model), by_rule
-        if valid["logloss"] < lowest:
-            lowest, lowest_epoch = valid["logloss"], epoch
-            lowest_weights = best_weights if best_epoch == epoch else _copy(model)
-        if best_epoch == epoch:
-            continue
-        if epoch - best_epoch >= training.patience:
-            break
-        learning_rate *= training.plateau_factor
-        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-            group["lr"] *= training.plateau_factor
-    model.load_state_dict(best_weights)
-    measured |= _at("best", best_by_rule, _doses(model, fold.train, training))
+        if at.epoch == 1:
+            at.measured |= _at("first", by_rule, _doses(model, fold.train, training))
+        if valid["auc"] > at.best["auc"]:
+            at.best, at.best_epoch, at.best_weights, at.best_by_rule = valid, at.epoch, _copy(model), by_rule
+        if valid["logloss"] < at.lowest:
+            at.lowest, at.lowest_epoch = valid["logloss"], at.epoch
+            at.lowest_weights = at.best_weights if at.best_epoch == at.epoch else _copy(model)
+        if at.best_epoch < at.epoch:
+            at.is_over = at.epoch - at.best_epoch >= training.patience
+            at.learning_rate *= training.plateau_factor
+            for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+                group["lr"] *= training.plateau_factor
+        if checkpoint is not None:
+            at.seconds = time.perf_counter() - started
+            checkpoint.save(model, optimizers, generator, vars(at))
+    model.load_state_dict(at.best_weights)
+    at.measured |= _at("best", at.best_by_rule, _doses(model, fold.train, training))
     verify_alone(model, next(iter(fold.valid.batches(64)))[0])
-    speeds.sort()
+    at.speeds.sort()
     return Fitted(
-        best_epoch,
-        best,
-        tuple(curve),
-        speeds[len(speeds) // 2],
+        at.best_epoch,
+        at.best,
+        tuple(at.curve),
+        at.speeds[len(at.speeds) // 2],
         time.perf_counter() - started,
-        evaluation,
-        measured,
-        lowest_epoch,
-        lowest,
-        None if lowest_epoch == best_epoch else lowest_weights,
+        at.evaluation,
+        at.measured,
+        at.lowest_epoch,
+        at.lowest,
+        None if at.lowest_epoch == at.best_epoch else at.lowest_weights,
     )
 
 

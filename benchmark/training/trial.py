@@ -18,6 +18,7 @@ from benchmark.errors import Incompatible, UserError
 from benchmark.faults import frames, in_words
 from benchmark.method import assemble
 from benchmark.records import Record, Status
+from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.cost import parameter_cost, running_cost
 from benchmark.training.doses import knock_outs
 from benchmark.training.environment import environment, fingerprints
@@ -47,8 +48,10 @@ def check(trial: Trial) -> str | None:
 
 
 def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int | None = None, interactive: bool = False) -> Record:
-    """``train`` of what the trial names. Raises UserError also where a name or a setting is wrong, or data is not prepared."""
-    return train(trial, resolved(trial), report, device, threads, interactive)
+    """``train`` of what the trial names, with checkpoints. Raises UserError also where a name or a setting is wrong, or data is not
+    prepared.
+    """
+    return train(trial, resolved(trial), report, device, threads, interactive, checkpointed=True)
 
 
 def train(
@@ -59,17 +62,19 @@ def train(
     threads: int | None = None,
     interactive: bool = False,
     keep: Callable[[CTRModel], None] | None = None,
+    checkpointed: bool = False,
 ) -> Record:
     """Train, and in the stage "final" test, one trial. ``report`` gets the curve's entry after each epoch.
 
     Always returns a record: what goes wrong inside the training is its status. Raises UserError for what the user can mend
     before any training: other data than the trial's, a setting that does not fit the cell, no such device. ``interactive``: show a bar
     where stderr is a terminal, and the traceback of an error. ``keep`` gets the trained model of a record that is finished.
+    ``checkpointed``: one that was killed goes on from its last checkpoint; whoever stores the record forgets it (training/checkpoint.py).
 
     Torch's global state is put back afterwards; what a plug-in has changed of it is a note of the record.
     """
     with standard_state(threads) as changed:
-        return _train(trial, found, report, device, interactive, keep, changed)
+        return _train(trial, found, report, device, interactive, keep, checkpointed, changed)
 
 
 def _train(
@@ -79,6 +84,7 @@ def _train(
     device: str,
     interactive: bool,
     keep: Callable[[CTRModel], None] | None,
+    checkpointed: bool,
     changed: Callable[[], list[str]],
 ) -> Record:
     started = time.perf_counter()
@@ -111,7 +117,11 @@ def _train(
             torch.cuda.reset_peak_memory_stats(on)
         fold = prepared.fold(on)
         generator = torch.Generator(on).manual_seed(trial.seed + 2**31)  # of batches: not the table's numbers again
-        fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, interactive and sys.stderr.isatty())
+        checkpoint = _checkpoint(trial, fixed, on) if checkpointed else None
+        bar = interactive and sys.stderr.isatty()
+        fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, bar, checkpoint)
+        if checkpoint is not None and checkpoint.found is not None:
+            fixed["environment"]["went_on_after_epoch"] = str(checkpoint.found)
         metrics = {"valid/auc": fitted.valid["auc"], "valid/logloss": fitted.valid["logloss"], "best_epoch": float(fitted.best_epoch)}
         metrics |= {f"dose/{name}": value for name, value in fitted.doses.items()}
         metrics |= {"valid/logloss_own_epoch": fitted.logloss_valid, "logloss_epoch": float(fitted.logloss_epoch)}
@@ -136,6 +146,11 @@ def _train(
     if keep is not None:
         keep(model)
     return finished
+
+
+def _checkpoint(trial: Trial, fixed: Mapping[str, Any], device: torch.device) -> Checkpoint:
+    arithmetic = {"torch": torch.__version__, "device": str(device), "threads": str(torch.get_num_threads())}
+    return Checkpoint(trial.trial_id, {**fixed["fingerprints"], **arithmetic})
 
 
 def _of_state(trial: Trial, changed: list[str]) -> list[str]:

@@ -46,7 +46,7 @@ def test_it_says_what_the_run_then_trains(tmp_path: Path, monkeypatch: pytest.Mo
         return estimate(suite, Store(results), "cpu", 1, seconds=0.5)
 
     before = now()
-    assert not results.exists() and before.epochs == {"synthetic": (3.0, 0)} and before.bytes > 0
+    assert not results.exists() and before.epochs["synthetic"][0] == 3 and before.bytes > 0
     assert sum(line.tune for line in before.lines) == 2 * (2 + 2 * 2) and sum(line.final for line in before.lines) == 2 * 2
     assert 0 < before.seconds < 600 and before.places == (2, 2)
     summary = run_suite(suite, results, "local", "cpu")
@@ -76,4 +76,9 @@ def test_times_lie_between_what_was_timed() -> None:
     assert times._step(("d", "b", 4)) == (2.0, 0.4)
     assert times._step(("d", "b", 8)) == pytest.approx((4.0, 0.8))
     assert times._step(("d", "other", 8)) == pytest.approx((4.0, 0.8)), "like the mean of other backbones"
-    assert times._step(("e", "b", 1)) is None and times._step(("d", "none", 1)) is None
+    times.fields = {"d": 10, "e": 20}
+    assert times._step(("e", "b", 1)) == (2.0, 0.2), "like another data set, by the number of fields"
+    times.steps["e", "none", 1] = (0.0, 0.0)
+    assert times._step(("e", "b", 1)) == (2.0, 0.2), "a sanity row says nothing of a backbone"
+    assert times._step(("d", "none", 1)) is None
+    assert StepTimes(torch.device("cpu"), 1)._step(("d", "b", 1)) is None

@@ -1,0 +1,66 @@
+"""Records that other code has made: set aside, so that a run trains them again. Nothing recorded is lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+
+from benchmark import plugins
+from benchmark.config import NO_BACKBONE, Cell
+from benchmark.discovery import Kind
+from benchmark.errors import UserError
+from benchmark.records import Record, Store
+from benchmark.search.former import TodaysWords
+from benchmark.training.environment import training_code
+
+REPLACED = "replaced"  # folder beside that of the records
+
+
+def set_aside(store: Store, cells: Collection[Cell]) -> int:
+    """Move the records of ``cells`` whose method, backbone or training loop has other code today into ``<results>/replaced/``, and say how
+    many they were.
+
+    Code is compared by its digest (benchmark/provenance.py), so a changed comment changes nothing. Records that do not tell theirs, of
+    version 0.1 and before, go, too. Raises UserError where a file cannot be moved.
+    """
+    keys = {cell.key for cell in cells}
+    words = TodaysWords()
+    old = [record for record in of_other_code(store) if words.of(record.trial).cell.key in keys]
+    folder = store.folder.parent / REPLACED
+    try:
+        for record in old:
+            folder.mkdir(exist_ok=True)
+            name = next(name for name in _names(record.trial_id) if not (folder / name).exists())
+            os.rename(store.path(record.trial_id), folder / name)
+    except OSError as error:
+        raise UserError(f"{folder}: records cannot be moved there ({error.strerror})") from None
+    return len(old)
+
+
+def of_other_code(records: Iterable[Record]) -> list[Record]:
+    """Those whose method, backbone or training loop is here with other code than theirs, or that do not tell theirs."""
+    loop = training_code()
+    today: dict[tuple[Kind, str], str | None] = {}
+
+    def code(kind: Kind, name: str) -> str | None:
+        if (kind, name) not in today:
+            try:
+                today[kind, name] = plugins.code_of_class(kind, plugins.plugin(kind, name))
+            except UserError:
+                today[kind, name] = None  # not here: nothing to compare with, and nothing to train it by
+        return today[kind, name]
+
+    found = []
+    for record in records:
+        cell = record.trial.cell
+        wanted = {"training_code": loop, "method_code": code("methods", cell.method)}
+        if cell.backbone != NO_BACKBONE:
+            wanted["backbone_code"] = code("backbones", cell.backbone)
+        if None not in wanted.values() and any(record.fingerprints.get(what) != digest for what, digest in wanted.items()):
+            found.append(record)
+    return found
+
+
+def _names(trial_id: str) -> Iterable[str]:
+    yield f"{trial_id}.json"
+    yield from (f"{trial_id}-{n}.json" for n in range(2, 10**6))

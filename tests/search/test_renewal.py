@@ -1,0 +1,53 @@
+"""Records of other code are set aside and trained again; others are left alone, and nothing is lost."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import standin_search as standin
+
+from benchmark import plugins
+from benchmark.records import Store
+from benchmark.search.renewal import REPLACED, of_other_code
+from benchmark.search.run import run_suite
+from benchmark.training.environment import training_code
+
+RECORD = next((Path(__file__).parents[2] / "results" / "reference" / "flights" / "records").glob("*.json"))
+
+
+def test_records_of_other_code_are_known_by_their_digests() -> None:
+    record = Store.read(Store(RECORD.parent.parent), RECORD)
+    cell = record.trial.cell
+    today = {
+        "method_code": plugins.code_of_class("methods", plugins.plugin("methods", cell.method)),
+        "backbone_code": plugins.code_of_class("backbones", plugins.plugin("backbones", cell.backbone)),
+        "training_code": training_code(),
+    }
+    same = replace(record, fingerprints={**record.fingerprints, **today})
+    assert of_other_code([same]) == []
+    for what in today:
+        assert of_other_code([replace(same, fingerprints={**same.fingerprints, what: "other"})]) != []
+    stranger = replace(same.trial, cell=replace(cell, method="nobody_has_this"))
+    assert of_other_code([replace(same, trial=stranger, fingerprints={})]) == []
+
+
+def test_a_run_trains_them_again_and_keeps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    standin.install(monkeypatch)
+    monkeypatch.setenv("STANDIN_LOG", str(tmp_path / "log"))
+    results = tmp_path / "results"
+    suite = standin.suite(methods=("standin_tuned", "standin_sanity"))
+    run_suite(suite, results, "local", train=standin.TRAIN)
+    before = {path.name: path.read_bytes() for path in Store(results).paths()}
+    other = standin.suite(methods=("standin_sanity",))
+    again = run_suite(other, results, "local", train=standin.TRAIN, renew=True)  # the stand-ins' records tell no code
+    assert again.statuses == {"finished": 1} and "1 record(s) of other code" in capsys.readouterr().err
+    [kept] = (results / REPLACED).iterdir()
+    assert kept.read_bytes() == before[kept.name] and {path.name for path in Store(results).paths()} == before.keys()
+    shutil.rmtree(results / REPLACED)
+    assert run_suite(suite, results, "local", train=standin.TRAIN).statuses == {}
+    assert not (results / REPLACED).exists()
