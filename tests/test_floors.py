@@ -36,7 +36,7 @@ FLOORS = [
     {"benchmark.errors", "benchmark.metrics", "benchmark.signals"},
 ]
 ONLY_HERE = {
-    "ray": [f"benchmark/search/ray_{name}.py" for name in ("tune", "start", "presence")],
+    "ray": ["benchmark/search/ray_tune.py", "benchmark/search/ray_start.py", "benchmark/search/ray_presence.py"],
     "mlflow": ["benchmark/tracking"],
     "matplotlib": ["benchmark/reporting", "benchmark/speed/scaling.py"],
     "tabulate": ["benchmark/reporting", "benchmark/speed"],

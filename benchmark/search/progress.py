@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from statistics import fmean, stdev
 from typing import TextIO
 
 from tqdm import tqdm
@@ -14,14 +16,44 @@ from benchmark.records import Record
 from benchmark.search.plan import Plan
 from benchmark.values import plain
 
+FEWEST = 3  # times between trials until time left is spoken of
+
+
+class Pace:
+    """How long is left, by the times between trials that finished; the first one's is that of starting up."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last: float | None = None
+        self._gaps: list[float] = []
+
+    def finished(self) -> None:
+        now = self._clock()
+        if self._last is not None:
+            self._gaps.append(now - self._last)
+        self._last = now
+
+    def left(self, trials: int) -> str:
+        """For so many to come, with twice the standard error of such a sum; empty until there are a few to go by, and at the end."""
+        n = len(self._gaps)
+        if n < FEWEST or not trials:
+            return ""
+        mean, sd = fmean(self._gaps), stdev(self._gaps)
+        most, spread = trials * mean, 2 * sd * (trials + trials**2 / n) ** 0.5
+        unit, name = (1.0, "s") if most < 100 else (60.0, "min") if most < 6000 else (3600.0, "h")
+        digits = 1 if unit == 3600 else 0
+        low, middle, high = (f"{max(0.0, value) / unit:.{digits}f}" for value in (most - spread, most, most + spread))
+        return f"{middle} {name} left ({low} to {high})"
+
 
 class Progress:
-    """Listener that shows "done/total, running N" and one line for each finished trial, on stderr."""
+    """Listener that shows "done/total, running N, time left" and one line for each finished trial, on stderr."""
 
     def __init__(self, plan: Plan, stream: TextIO | None = None) -> None:
         self._plan = plan
         self._stream = stream or sys.stderr
         self._running: set[str] = set()
+        self._pace = Pace()
         done, total = plan.progress()
         # tqdm draws over its own line, which a log file or a pipe cannot: there the lines of `finished` say it all.
         self._bar = tqdm(
@@ -38,17 +70,19 @@ class Progress:
 
     def finished(self, record: Record) -> None:
         self._running.discard(record.trial_id)
+        self._pace.finished()
         done, total = self._plan.progress()
+        state = ", ".join(filter(None, [f"running {len(self._running)}", self._pace.left(total - done)]))
         text = f"{line(record)}; it is trained again" if self._plan.comes_again(record) else line(record)
         if self._bar.disable:
             try:
-                print(f"[{done}/{total}, running {len(self._running)}] {text}", file=self._stream, flush=True)
+                print(f"[{done}/{total}, {state}] {text}", file=self._stream, flush=True)
             except OSError:  # whoever read the lines is gone (head); the run is not his to end
                 self._stream = io.StringIO()
         else:
             self._bar.write(text, file=self._stream)
             self._bar.total, self._bar.n = total, done
-            self._bar.set_postfix_str(f"running {len(self._running)}")
+            self._bar.set_postfix_str(state)
 
     def close(self) -> None:
         self._bar.close()

@@ -61,13 +61,13 @@ def run_ray(
     gpus_per_trial: float | None = None,
     train: str = TRAIN,
     minutes: float | None = None,
-    silence: Silence | None = None,
     most_cpus: int | None = None,
     most_gpus: int | None = None,
+    silence: Silence | None = None,
 ) -> int:
     """Train until the plan is done, on this machine or on the cluster at ``address``. Every record is stored before the plan hears of it.
-    Returns how many trials had room at once (at the end, where nodes came and went). ``minutes``: of a trial at most. ``silence``: one of
-    the listeners, for a watchdog. ``most_cpus``, ``most_gpus``: of this machine.
+    Returns how many trials had room at once (at the end, where nodes came and went). ``minutes``: of a trial at most.
+    ``most_cpus``, ``most_gpus``: of this machine. ``silence``: one of the listeners, for a watchdog.
 
     gpus_per_trial: None is one where the cluster has any and ``device`` allows it. Raises UserError for a cluster that cannot be
     reached, has no room for a trial, or goes away.

@@ -100,8 +100,8 @@ def run_suite(
             elif plan.open_cells():
                 from benchmark.search.ray_tune import run_ray  # Ray is imported by those who use it only
 
-                limits = cpus, gpus
-                slots = run_ray(plan, store, together, device, address, cpus_per_trial, gpus_per_trial, train, minutes, silence, *limits)
+                room = (device, address, cpus_per_trial, gpus_per_trial)
+                slots = run_ray(plan, store, together, *room, train, minutes, cpus, gpus, silence)
         finally:
             progress.close()
     return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, slots, plan.account())
