@@ -51,11 +51,16 @@ def unpacked_metrics(metrics: Mapping[str, Any], spectra: Sequence[Mapping[str, 
     """What was packed. Raises TypeError, KeyError, AttributeError or ValueError for what is none."""
     found = dict(metrics)
     for table in spectra:
-        rows = table["rows"]
+        rows, columns = table["rows"], tuple(table["columns"])
         for matrix, row in rows.items():
             values = rows[row] if isinstance(row, str) else row
-            found |= zip((f"spectral/{matrix}/{column}" for column in table["columns"]), values, strict=True)
+            found |= zip(_names(matrix, columns), values, strict=True)
     return found
+
+
+@lru_cache(maxsize=1 << 12)  # thousands of records have the same names, which are one object then
+def _names(matrix: str, columns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"spectral/{matrix}/{column}" for column in columns)
 
 
 def packed_curve(curve: Sequence[Mapping[str, float]]) -> Any:

@@ -132,6 +132,9 @@ class _Later(Sequence[Any]):
     def __getitem__(self, place: Any) -> Any:
         return self._read()[place]
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._read())
+
     def __len__(self) -> int:
         return len(self._read())
 

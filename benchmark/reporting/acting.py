@@ -70,6 +70,12 @@ def in_words(dose: float | None) -> str:
     return "-" if dose is None else "inert" if dose < INERT else f"{dose:.2g}"
 
 
+def changed(row: Any, part: str) -> list[str]:
+    """What AUC and logloss of the row change by without the part, as texts."""
+    values = [row.knock_outs.get(f"{part}/{metric}") for metric in ("auc", "logloss")]
+    return ["-" if value is None else f"{value:+.5f}" for value in values]
+
+
 def table_of_knock_outs(rows: Sequence[Any], form: str) -> list[str]:
     """Lines below a board: for each row that has some, and each part, what validation AUC and logloss change by without it."""
     found = [row for row in rows if row.knock_outs]
@@ -77,11 +83,11 @@ def table_of_knock_outs(rows: Sequence[Any], form: str) -> list[str]:
     if not parts:
         return []
 
-    def changed(row: Any, part: str) -> str:
-        values = [row.knock_outs.get(f"{part}/{metric}") for metric in ("auc", "logloss")]
-        return " ".join("-" if value is None else f"{value:+.5f}" for value in values) if any(v is not None for v in values) else "-"
+    def told(row: Any, part: str) -> str:
+        texts = changed(row, part)
+        return " ".join(texts) if any(text != "-" for text in texts) else "-"
 
-    lines = [[r.method, r.backbone, str(r.scale), str(r.depth), *(changed(r, part) for part in parts)] for r in found]
+    lines = [[r.method, r.backbone, str(r.scale), str(r.depth), *(told(r, part) for part in parts)] for r in found]
     headers = ["method", "backbone", "scale", "depth", *(part.replace("_", " ") for part in parts)]
     safe = [[cell(text, form) for text in line] for line in (headers, *lines)]
     table = tabulate(safe[1:], headers=safe[0], tablefmt="github" if form == "markdown" else "simple", disable_numparse=True)

@@ -17,6 +17,7 @@ from ray.tune.experiment import Trial as RayTrial
 
 from benchmark.search.time_limit import GRACE
 
+NEEDED = ("gcs_server", "raylet")
 EMPTY = 120.0  # seconds without room for any trial until a cluster counts as gone
 SLACK = 30.0  # seconds beyond the time limit's own grace, until a worker is ended from here
 GO_ON = "what is recorded stays: type the same command again to go on"
@@ -76,7 +77,7 @@ def _dead_processes() -> list[str]:
     """The names of Ray's own processes on this machine that this driver started and that are gone."""
     node = ray._private.worker._global_node
     try:
-        return sorted({f"its {name}" for name, _ in node.dead_processes()}) if node is not None else []
+        return sorted({f"its {name}" for name, _ in node.dead_processes() if name in NEEDED}) if node is not None else []
     except RuntimeError:  # they are being started or ended just now
         return []
 

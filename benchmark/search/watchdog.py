@@ -77,8 +77,11 @@ def watched(
         while not stop.wait(every):
             for line in silence.said():
                 print(line, file=sys.stderr, flush=True)
-            tend()
-            words = gone()
+            try:
+                tend()
+                words = gone()
+            except Exception:  # of a library that is just being started or ended: the next look will tell
+                continue
             if words:
                 lost.append(words)
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_Ended))

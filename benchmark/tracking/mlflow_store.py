@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from mlflow.store.db import utils as database
@@ -19,8 +20,10 @@ from benchmark.config import Trial
 from benchmark.errors import UserError
 from benchmark.records import Entry, Record, Store
 from benchmark.search.lock import at_work
+from benchmark.tracking import view
+from benchmark.tracking.figures import BOARD
 from benchmark.tracking.place import Stamp, is_embedded, tracking_uri, without_password
-from benchmark.tracking.rows import Row, cell_key, curve_of, open_cell, running_row, trial_key, trial_row, view_of
+from benchmark.tracking.rows import Row, board_key, cell_key, curve_of, open_cell, running_row, trial_key, trial_row, view_of
 from benchmark.tracking.stores import Runs, opened
 
 REBUILD = "`python -m benchmark track` makes MLflow's store again from the records"
@@ -101,7 +104,7 @@ class Tracker:
         self._points.clear()
         when, took = self._made
         if at_once or now - when > took / SHARE + 10 * GAP:
-            folder.synchronise(self._store.scan()[0], self._store.folder, self._live.keys())
+            folder.synchronise(self._store.scan()[0], self._store.folder, self._live.keys(), boards=at_once)
             self._made = (time.monotonic(), time.monotonic() - now)
         self._written = time.monotonic()
 
@@ -155,26 +158,39 @@ class _Folder:
         if rows:
             self.ids |= self.runs.write(rows, self.ids, self._experiments)
 
-    def synchronise(self, entries: Sequence[Entry], folder: Path, live: Collection[str] = ()) -> int:
-        """Make MLflow what the records say; runs of ``live`` are left alone. Returns how many records' runs were written."""
+    def synchronise(self, entries: Sequence[Entry], folder: Path, live: Collection[str] = (), boards: bool = True) -> int:
+        """Make MLflow what the records say; runs of ``live`` are left alone, and without ``boards`` the boards' pages, each of all records.
+        Returns how many records' runs were written.
+        """
         made = view_of(entries, folder, is_embedded(folder.parent, tracking_uri(folder.parent)))
         names = dict.fromkeys((row.experiment for row in made.rows), "")
-        self._experiments |= self.runs.experiments({**names, **made.notes})
+        self._experiments |= self.runs.experiments(names)
         wanted = {row.key: row for row in made.rows}
-        parents = {row.parent for row in made.rows}
         stale: list[str] = []
         there: dict[str, str] = {}
+        figures: dict[str, str] = {}
         self.ids = {}
-        for run_id, key, state in self.runs.known():
+        for run_id, key, state, made_of in self.runs.known():
             if (key not in wanted and key not in live and not (live and key.startswith("cell "))) or key in self.ids:
                 stale.append(run_id)
             else:
-                self.ids[key], there[key] = run_id, state
+                self.ids[key], there[key], figures[key] = run_id, state, made_of
         self.runs.remove(stale)
         changed = [row for key, row in wanted.items() if key not in live and there.get(key) != row.state]
-        changed.sort(key=lambda row: row.key not in parents)  # a cell's run before those under it
+        changed = [row for row in changed if boards or not row.key.startswith("board ")]
+        # A row that has only moved on the board keeps its page.
+        changed = [replace(row, artifacts={}) if row.made_of and row.made_of == figures.get(row.key) else row for row in changed]
+        # A cell's run before those under it, which are read for it, too; at the end the boards.
+        changed.sort(key=lambda row: (row.key.startswith("board "), row.parent or row.key, bool(row.parent)))
         self.write(changed)
+        self.runs.experiments({name: self._with_link(name, note) for name, note in made.notes.items()})
         return sum(row.record is not None for row in changed)
+
+    def _with_link(self, dataset: str, note: str) -> str:
+        if board_key(dataset) not in self.ids:  # not before the end of a run
+            return note
+        board = view.artifact_address(self._experiments[dataset], self.ids[board_key(dataset)], BOARD)
+        return f"[The board with figures]({board}), as of the records.\n\n{note}"
 
     def experiments(self) -> Mapping[str, str]:
         return self._experiments

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +17,7 @@ from benchmark.records import Store
 from benchmark.values import digest
 
 EMBEDDED = "this folder"  # owner of the runs that the folder's own database was given by the folder itself
-VERSION = 2  # of what rows hold; another one makes them again
+VERSION = 3  # of what rows hold; another one makes them again
 PASSWORD = re.compile(r"(://[^/@\s:]*):[^/@\s]*@")
 
 
@@ -106,13 +106,22 @@ class Stamp:
         if not uri.startswith("sqlite:///"):
             return None
         database = unquote(uri.removeprefix("sqlite:///"))
-        files = [database, f"{database}-wal", f"{database}-journal", *sorted(map(str, (self._results / "artifacts").glob("*")))]
+        files = [database, f"{database}-wal", f"{database}-journal", *sorted(_artifact_folders(self._results / "artifacts"))]
         looks = [(file, found.st_mtime_ns, found.st_size, found.st_ino) for file in files if (found := _stat(file)) is not None]
         return (
             digest([VERSION, metadata.version("mlflow"), uri, looks, self._store.fingerprint()])
             if looks and looks[0][0] == database
             else None
         )
+
+
+def _artifact_folders(folder: Path) -> Iterator[str]:
+    """Of every run: what is taken out of one, or put in, changes its time."""
+    with suppress(OSError):
+        for experiment in os.scandir(folder):
+            yield experiment.path
+            with suppress(OSError):
+                yield from (f"{run.path}/artifacts" for run in os.scandir(experiment))
 
 
 def _stat(path: str) -> os.stat_result | None:

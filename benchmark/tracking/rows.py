@@ -11,24 +11,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from statistics import fmean
 
-from benchmark.config import NO_BACKBONE, Cell, Trial
+from benchmark.config import Cell, Trial
 from benchmark.records import Entry, Store
 from benchmark.reporting import acting
-from benchmark.reporting.board import View as BoardView
 from benchmark.reporting.columns import COLUMNS
-from benchmark.reporting.groups import Group
 from benchmark.reporting.leaderboard import Row as BoardRow
-from benchmark.reporting.leaderboard import render, rows_and_groups
+from benchmark.reporting.leaderboard import rows_and_groups
+from benchmark.reporting.page.cell import page
+from benchmark.reporting.page.content import Line, lines_of
 from benchmark.reporting.verdicts import in_words
+from benchmark.tracking import figures
+from benchmark.tracking.notes import LONGEST_VALUE, cell_note, experiment_note, shape
 from benchmark.tracking.place import VERSION
-from benchmark.tracking.view import BOARD, PLACE
+from benchmark.tracking.view import NOTE, PLACE
 from benchmark.values import canonical, digest, to_dict
 
 LONGEST = 250  # characters of a name
-LONGEST_VALUE = 5000  # of a tag, a parameter or a description
-SHOWN = 25  # rows of the board in an experiment's description
 FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)  # in the names of metrics, parameters and tags
 # Name -> value, digits. The board's own values; the digit in front is the order on MLflow's page.
 BOARD_METRICS: Mapping[str, tuple[Callable[[BoardRow], float | None], int]] = {
@@ -59,6 +58,7 @@ BOARD_TAGS: Mapping[str, Callable[[BoardRow], str]] = {
 }
 EPOCHS = {"epoch valid AUC": "valid/auc", "epoch train loss": "train/loss"}
 OPEN = "running"
+Times = Mapping[str, tuple[float, float]]  # trial id -> start and end of its training, in seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +77,14 @@ class Row:
     curve: Callable[[], Sequence[tuple[str, int, float]]] = list  # name, step, value; of a record, whose digest is among the tags
     parent: str = ""  # key of the cell's row
     record: Path | None = None  # its artifact
+    artifacts: Mapping[str, Callable[[], str]] = field(default_factory=dict)  # further ones: name -> text, made when it is written
+    made_of: str = ""  # digest of what those are made of
 
     @cached_property
     def state(self) -> str:
         """Differs where anything of the row does."""
         content = [self.name, self.status, self.start, self.end, dict(self.tags), dict(self.params), dict(self.metrics)]
-        return digest([VERSION, *content, self.parent])
+        return digest([VERSION, *content, self.parent, self.made_of])
 
 
 @dataclass(frozen=True)
@@ -96,32 +98,36 @@ class View:
 def view_of(entries: Sequence[Entry], folder: Path, beside: bool = False) -> View:
     """``folder`` has the records' files. ``beside``: the project's own page is served at the same address (tracking/served.py)."""
     board = rows_and_groups((entry.record for entry in entries), audit=acting.audited(Store(folder.parent)))
-    order: dict[str, list[tuple[BoardRow, Group]]] = {}
-    for row, group in board:
-        order.setdefault(group.cell.dataset, []).append((row, group))
+    order: dict[str, list[Line]] = {}
+    for line in lines_of(board):
+        order.setdefault(line.group.cell.dataset, []).append(line)
     times = {entry.record.trial_id: span(entry) for entry in entries}
+    digests = {entry.record.trial_id: entry.digest for entry in entries}
     cells: dict[str, Row] = {}
     for members in order.values():
         largest: dict[str, int] = {}
-        for _, group in members:
-            largest[group.cell.key] = max(group.budget, largest.get(group.cell.key, 0))
-        shown = [(row, group) for row, group in members if group.budget == largest[group.cell.key]]
+        for line in members:
+            largest[line.group.cell.key] = max(line.group.budget, largest.get(line.group.cell.key, 0))
+        shown = [line for line in members if line.group.budget == largest[line.group.cell.key]]
         digits = len(str(len(shown)))
-        for position, (row, group) in enumerate(shown, start=1):
-            cells[group.cell.key] = cell_row(row, group, position, digits, times, beside)
+        for position, line in enumerate(shown, start=1):
+            cells[line.group.cell.key] = cell_row(line, position, digits, times, digests, beside)
     found = []
+    by_dataset: dict[str, list[Entry]] = {}
     for entry in entries:
         cell = entry.record.trial.cell
+        by_dataset.setdefault(cell.dataset, []).append(entry)
         if cell.key not in cells:  # tuned, and not tested yet
             cells[cell.key] = open_cell(cell)
         found.append(trial_row(entry, folder))
-    notes = {dataset: experiment_note([row for row, _ in members], beside) for dataset, members in order.items()}
-    return View([*cells.values(), *found], notes)
+    boards = [board_row(dataset, members, by_dataset[dataset], times) for dataset, members in order.items()]
+    notes = {dataset: experiment_note([line.row for line in members], beside) for dataset, members in order.items()}
+    return View([*cells.values(), *found, *boards], notes)
 
 
-def cell_row(row: BoardRow, group: Group, position: int, digits: int, times: Mapping[str, tuple[float, float]], beside: bool) -> Row:
+def cell_row(line: Line, position: int, digits: int, times: Times, digests: Mapping[str, str], beside: bool) -> Row:
     """``position``: on the board, from 1 on. With so many ``digits`` it begins the name; as the metric ``PLACE`` the page sorts by it."""
-    cell = group.cell
+    row, group, cell = line.row, line.group, line.group.cell
     own = [times[record.trial_id] for record in group.records]
     start, end = min(begun for begun, _ in own), max(ended for _, ended in own)
     words = {name: text for name, value in BOARD_TAGS.items() if (text := value(row))}
@@ -129,20 +135,42 @@ def cell_row(row: BoardRow, group: Group, position: int, digits: int, times: Map
     return Row(
         key=cell_key(cell),
         experiment=cell.dataset,
-        name=f"{position:0{digits}} {_shape(cell)}",
+        name=f"{position:0{digits}} {shape(cell)}",
         status="FINISHED" if group.status == "finished" else "FAILED",
         start=round(1000 * start),
         end=round(1000 * end),
         tags={**_tags(cell), **words, "stage": "cell", "status": group.status, "mlflow.note.content": cell_note(row, group, beside)},
         params={"budget": str(group.budget), **_settings(group.records[0].trial)},
         metrics={PLACE: float(position), **told},
+        artifacts={figures.CELL: lambda: page(line)},
+        made_of=figures.of_cell(line, digests),
+    )
+
+
+def board_row(dataset: str, members: Sequence[Line], entries: Sequence[Entry], times: Times) -> Row:
+    """The run that has the board's page, for whoever sees MLflow alone. ``entries``: all of the data set."""
+    spans = [times[entry.record.trial_id] for entry in entries]
+    return Row(
+        key=board_key(dataset),
+        experiment=dataset,
+        name="board",
+        status="FINISHED",
+        start=round(1000 * min(begun for begun, _ in spans)),
+        end=round(1000 * max(ended for _, ended in spans)),
+        tags={
+            "dataset": dataset[:LONGEST_VALUE],
+            "stage": "board",
+            NOTE: f"The board with its figures is {figures.BOARD}, under Artifacts.",
+        },
+        artifacts={figures.BOARD: lambda: figures.board(members)},
+        made_of=figures.of_board(members, [entry.digest for entry in entries]),
     )
 
 
 def open_cell(cell: Cell) -> Row:
     """Of a cell that the board does not have yet."""
     tags = {**_tags(cell), "stage": "cell", "status": OPEN}
-    return Row(key=cell_key(cell), experiment=cell.dataset, name=f"- {_shape(cell)}", status="RUNNING", start=0, end=None, tags=tags)
+    return Row(key=cell_key(cell), experiment=cell.dataset, name=f"- {shape(cell)}", status="RUNNING", start=0, end=None, tags=tags)
 
 
 def span(entry: Entry) -> tuple[float, float]:
@@ -210,6 +238,10 @@ def cell_key(cell: Cell) -> str:
     return f"cell {cell.key}"
 
 
+def board_key(dataset: str) -> str:
+    return f"board {dataset}"
+
+
 def trial_key(trial_id: str) -> str:
     return f"trial {trial_id}"
 
@@ -217,61 +249,11 @@ def trial_key(trial_id: str) -> str:
 def trial_name(trial: Trial) -> str:
     """The first twenty characters tell trials apart: the page shows no more."""
     turn = f"tuning {trial.draw}" if trial.stage == "tune" else f"seed {trial.seed}"
-    return f"{turn} {trial.trial_id[:6]} {_shape(trial.cell)}"[:LONGEST]
+    return f"{turn} {trial.trial_id[:6]} {shape(trial.cell)}"[:LONGEST]
 
 
 def trial_tags(trial: Trial) -> dict[str, str]:
     return {**_tags(trial.cell), "trial_id": trial.trial_id, "stage": trial.stage, "budget": str(trial.budget)}
-
-
-def cell_note(row: BoardRow, group: Group, beside: bool) -> str:
-    """Markdown: what the board says of the cell, and how to repeat it."""
-    finished = [auc for auc in group.metric("test/auc").values()]
-    lines = [f"**{_shape(group.cell)}** on {group.label}, {len(finished)} seed(s), {group.budget} tuning trial(s)", ""]
-    lines += [f"[its figures and records]({BOARD}#{group.cell.key}), where `ui` serves this page", ""] if beside else []
-    if finished:
-        sd = "" if row.test_auc_sd is None else f" ± {row.test_auc_sd:.5f}"
-        lines.append(f"- test AUC {fmean(finished):.5f}{sd}")
-    if row.delta_auc is not None:
-        interval = "" if row.delta_auc_low is None else f", 95 % interval {row.delta_auc_low:+.5f} to {row.delta_auc_high:+.5f}"
-        lines.append(f"- Δ to single embedding {row.delta_auc:+.5f}{interval}")
-    lines += [f"- {group.status}: {row.reason}"] if row.reason else []
-    lines += [f"- note: {note}" for note in row.notes]
-    lines += [f"- settings away from the defaults: {row.overrides}"] if row.overrides else []
-    if group.cell.dataset_options:
-        lines += ["", "To repeat it, the suite file that has the settings above; the trials are in record.json of the runs below."]
-    else:
-        lines += ["", "To repeat it:", "", f"    {repeat(group)}"]
-    return "\n".join(lines)[:LONGEST_VALUE]
-
-
-def repeat(group: Group) -> str:
-    """The command that trains the first seed of the cell again."""
-    cell, trial = group.cell, group.records[0].trial
-    shape = [] if cell.backbone == NO_BACKBONE else [f"--backbone {cell.backbone} --depth {cell.depth} --scale {cell.scale}"]
-    parts = {"": to_dict(trial.training), "method.": trial.method, "backbone.": trial.backbone if shape else {}}
-    flags = [
-        f"--{prefix}{key if prefix else key.replace('_', '-')} {_flag(value)}"
-        for prefix, settings in parts.items()
-        for key, value in settings.items()
-        if value is not None and (prefix, key) != ("backbone.", "depth")
-    ]
-    named = [f"--dataset {cell.dataset} --method {cell.method}", *shape, f"--dimension {cell.dimension} --seed {trial.seed}"]
-    return " ".join(["python -m benchmark train", *named, *flags])
-
-
-def experiment_note(rows: Sequence[BoardRow], beside: bool) -> str:
-    """Markdown: the head of the board, and what must be said about it."""
-    head = f"[The board with figures]({BOARD}), where `ui` serves this page.\n\n" if beside else ""
-    return (head + render(rows, "markdown", BoardView(first=SHOWN)))[: 3 * LONGEST_VALUE]
-
-
-def _flag(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _shape(cell: Cell) -> str:
-    return cell.method if cell.backbone == NO_BACKBONE else f"{cell.method} {cell.backbone} {cell.scale}x depth {cell.depth}"
 
 
 def _tags(cell: Cell) -> dict[str, str]:

@@ -50,7 +50,7 @@ class Board:
     def _links(self, store: Store) -> dict[str, str]:
         """Key of a cell -> where its run is, on this server."""
         numbers = Stamp(store, self._results).experiments()
-        runs = {key.removeprefix("cell "): run for run, key, _ in opened(self._results).known() if key.startswith("cell ")}
+        runs = {run.key.removeprefix("cell "): run.run_id for run in opened(self._results).known() if run.key.startswith("cell ")}
         cells = {entry.record.trial.cell.key: entry.record.trial.cell.dataset for entry in store.scan()[0]}
         return {key: view.run_address(numbers[dataset], runs[key]) for key, dataset in cells.items() if key in runs and dataset in numbers}
 

@@ -25,9 +25,12 @@ from sqlalchemy import delete, insert, select, update
 
 from benchmark.errors import UserError
 from benchmark.tracking import view
+from benchmark.tracking.figures import BOARD, CELL
 from benchmark.tracking.place import Owner, embedded, is_embedded, tracking_uri, without_password
 from benchmark.tracking.rows import Row
 
+RECORD, MADE_OF = "record.json", "figures"  # an artifact; a tag: the digest of what the others are made of
+FILES = {"trial": RECORD, "cell": CELL, "board": BOARD}  # kind of a run -> its artifact
 NAME_MAX = 255  # bytes of a file's name
 TOGETHER = 400  # runs in one transaction
 BATCH = 500  # metrics per request; a server takes at most 1,000
@@ -41,6 +44,7 @@ class Known(NamedTuple):
     run_id: str
     key: str  # empty: of a version up to 0.1
     state: str
+    made_of: str  # see Row
 
 
 class Runs(Protocol):
@@ -142,24 +146,25 @@ class _Database:
     def known(self) -> list[Known]:
         with self._store.ManagedSessionMaker() as session:
             owners = session.execute(select(SqlTag.run_uuid, SqlTag.value).where(SqlTag.key == "owner")).all()
-            told = session.execute(select(SqlTag.run_uuid, SqlTag.key, SqlTag.value).where(SqlTag.key.in_(("key", "state")))).all()
-            places = select(SqlRun.run_uuid, SqlRun.artifact_uri).where(SqlRun.lifecycle_stage == "active")
-            active: dict[str, str] = {run_id: place for run_id, place in session.execute(places).all()}
+            told = session.execute(select(SqlTag.run_uuid, SqlTag.key, SqlTag.value).where(SqlTag.key.in_(("key", "state", MADE_OF)))).all()
+            places = select(SqlRun.run_uuid, SqlRun.artifact_uri, SqlRun.status).where(SqlRun.lifecycle_stage == "active")
+            active: dict[str, tuple[str, str]] = {run_id: (place, status) for run_id, place, status in session.execute(places).all()}
         tags: dict[str, dict[str, str]] = {}
         for run_id, key, value in told:
             tags.setdefault(run_id, {})[key] = value
         found = []
         for run_id, owner in owners:
             if self._owner.has(owner):
-                key, state = tags.get(run_id, {}).get("key", ""), tags.get(run_id, {}).get("state", "")
-                whole = run_id in active and self._is_here(active[run_id], key)
-                found.append(Known(run_id, key if run_id == self._id(key) else "", state if whole else ""))
+                key, state, made_of = (tags.get(run_id, {}).get(name, "") for name in ("key", "state", MADE_OF))
+                whole = run_id in active and self._is_here(*active[run_id], key)
+                found.append(Known(run_id, key if run_id == self._id(key) else "", *((state, made_of) if whole else ("", ""))))
         return found
 
-    def _is_here(self, place: str, key: str) -> bool:
-        """Whether a run's artifacts are in this folder, which may have moved, and the record is among them."""
-        path = Path(unquote(place.removeprefix("file://")))
-        return path.is_relative_to(self._artifacts) and (key.startswith("cell ") or (path / "record.json").exists())
+    def _is_here(self, place: str, status: str, key: str) -> bool:
+        """Whether a run's artifacts are in this folder, which may have moved, and its file is among them; a cell that is open has none."""
+        path, kind = Path(unquote(place.removeprefix("file://"))), key.partition(" ")[0]
+        is_open = kind == "cell" and status == "RUNNING"
+        return path.is_relative_to(self._artifacts) and (is_open or (path / FILES.get(kind, RECORD)).exists())
 
     def write(self, rows: Sequence[Row], known: Mapping[str, str], experiments: Mapping[str, str]) -> dict[str, str]:
         for some in _parts(rows, TOGETHER):
@@ -203,7 +208,12 @@ class _Database:
     def _add(self, tables: Mapping[Any, list[dict[str, Any]]], run_id: str, row: Row, experiment: int) -> None:
         folder = self._artifacts / folder_name(row.experiment) / run_id / "artifacts"
         if row.record is not None:
-            _place(row.record, folder / "record.json")
+            _place(row.record, folder / RECORD)
+        for name, made in row.artifacts.items():
+            _write(made(), folder / name)
+        if row.status == "RUNNING":  # again, a cell whose records went
+            for name in FILES.values():
+                (folder / name).unlink(missing_ok=True)
         tables[SqlRun].append(
             {
                 "run_uuid": run_id,
@@ -256,6 +266,14 @@ def _place(source: Path, target: Path) -> None:
             shutil.copyfile(source, target)
 
 
+def _write(text: str, target: Path) -> None:
+    """Whole, or not at all: what is there is taken for good."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    half = target.with_name(f".{target.name}.tmp")
+    half.write_text(text, encoding="utf-8")
+    os.replace(half, target)
+
+
 class _Server:
     """Through the client: a run is made with its tags, its numbers come in batches; a row that changes keeps its run."""
 
@@ -286,7 +304,7 @@ class _Server:
             page = self._client.search_runs(numbers, "tags.owner LIKE '%'", max_results=1000, page_token=token)
             mine = [run.info.run_id for run in page if self._owner.has(run.data.tags["owner"])]
             tags = {run.info.run_id: run.data.tags for run in page}
-            found += [Known(run_id, tags[run_id].get("key", ""), tags[run_id].get("state", "")) for run_id in mine]
+            found += [Known(run_id, *(tags[run_id].get(name, "") for name in ("key", "state", MADE_OF))) for run_id in mine]
             token = page.token
             if not token:
                 break
@@ -315,6 +333,8 @@ class _Server:
                 self._client.log_batch(run_id, metrics=some)
             if row.record is not None and row.record.exists():
                 self._client.log_artifact(run_id, str(row.record))
+            for name, made in row.artifacts.items():
+                self._client.log_text(run_id, made(), name)
             if row.end is not None:
                 self._client.set_terminated(run_id, row.status, row.end)
         return ids
@@ -331,7 +351,7 @@ class _Server:
 
 def _tags(row: Row, owner: Owner, parent: str) -> dict[str, str]:
     own = {**row.tags, MLFLOW_RUN_NAME: row.name, "owner": owner.tag, "key": row.key, "state": row.state}
-    return {**own, MLFLOW_PARENT_RUN_ID: parent} if parent else own
+    return own | ({MADE_OF: row.made_of} if row.made_of else {}) | ({MLFLOW_PARENT_RUN_ID: parent} if parent else {})
 
 
 def _parts(values: Sequence[T], size: int) -> Iterator[list[T]]:

@@ -56,6 +56,11 @@ def run_address(experiment_id: str, run_id: str) -> str:
     return f"/#/experiments/{experiment_id}/runs/{run_id}"
 
 
+def artifact_address(experiment_id: str, run_id: str, name: str) -> str:
+    """The same of a file of a run, relative to MLflow's page, wherever that is."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{name}?workflowType=machine_learning"
+
+
 def address(server: str, experiment_id: str) -> str:
     """Where a browser finds the view of an experiment."""
     return f"{server}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={KEY}"

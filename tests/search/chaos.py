@@ -24,6 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import standin_search as standin
 from tabulate import tabulate
@@ -33,6 +34,7 @@ from benchmark.records import Record, Store
 SEEDS, DRAWS = 2, 2
 HANGS = 150.0  # seconds after the fault until a run that neither ends nor goes on counts as hanging
 AT_ONCE = 5.0  # seconds for a run to end after SIGINT or SIGTERM
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex * 2}  # of the cluster
 MARK = "BENCHMARK_CHAOS"  # in the environment of every process of a run
 
 
@@ -43,6 +45,11 @@ class Outcome:
     doubled: int = 0
     changed: int = 0
     said: list[str] = field(default_factory=list)
+
+
+def standins(log: Path) -> dict[str, str]:
+    """The environment of their trainings."""
+    return {"STANDIN_LOG": str(log), "STANDIN_EPOCH_SECONDS": "0.12"}
 
 
 @dataclass
@@ -56,7 +63,8 @@ class Run:
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
-        environment = {**os.environ, MARK: self.mark, "STANDIN_LOG": str(self.log), "STANDIN_EPOCH_SECONDS": "0.12"}
+        token = TOKEN if "--address" in self.arguments else {}
+        environment = {**os.environ, **token, **standins(self.log), MARK: self.mark}
         self.process = subprocess.Popen(
             [sys.executable, __file__, "--drive", str(self.results), *self.arguments],
             cwd=standin.ROOT,
@@ -134,6 +142,7 @@ class Fault:
     act: Act
     ends_at_once: bool = False  # as asked: within AT_ONCE, in one line, and leaves no process
     minutes: float | None = None
+    on_a_cluster: bool = False  # of three nodes
 
 
 def at(count: int, act: Callable[[Run], None]) -> Act:
@@ -172,6 +181,40 @@ def kill_worker(stage: str, number: int = signal.SIGKILL) -> Act:
     return acted
 
 
+CLUSTER = """
+import os, signal, sys
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+print(cluster.address, nodes[1].all_processes["raylet"][0].process.pid, flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+
+
+class ThreeNodes:
+    """A Ray cluster on this machine, in a process of its own: a head and two more nodes with a CPU each."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        command = [sys.executable, "-c", CLUSTER]
+        self._process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert self._process.stdout is not None
+        self.address, pid = self._process.stdout.readline().split()
+        self.raylet = int(pid)  # of the last node
+
+    def end(self) -> None:
+        self._process.communicate()
+
+
+def kill_node(run: Run) -> bool:
+    if not run.wait_for(lambda: run.records() >= 3):
+        return False
+    kill(int(run.arguments[-1]))
+    return True
+
+
 def faults() -> list[Fault]:
     dice = random.Random(0)
     driver = [Fault("driver, SIGKILL", "local", at(dice.randint(1, 12), lambda run: kill(run.process.pid))) for _ in range(4)]
@@ -185,6 +228,7 @@ def faults() -> list[Fault]:
         Fault("raylet, SIGKILL", "ray", kill_named("/raylet/raylet ")),
         Fault("GCS, SIGKILL", "ray", kill_named("gcs_server")),
         Fault("raylet's agents, SIGKILL", "ray", kill_named("runtime_env/agent", "dashboard/agent")),
+        Fault("a node of three, SIGKILL", "ray", kill_node, on_a_cluster=True),
         *(
             Fault(number.name, executor, at(2, partial(signalled, number=number)), ends_at_once=True)
             for executor in ("local", "ray")
@@ -206,8 +250,19 @@ def undisturbed(folder: Path) -> dict[str, Record]:
 
 def suffer(fault: Fault, wanted: dict[str, Record], folder: Path) -> Outcome:
     """The fault, and the same command until everything is recorded."""
-    results, log = folder / "results", folder / "log"
     arguments = [fault.executor, *([] if fault.minutes is None else ["--minutes", str(fault.minutes)])]
+    cluster = ThreeNodes(os.environ | TOKEN | standins(folder / "log")) if fault.on_a_cluster else None
+    if cluster is not None:
+        arguments += ["--address", cluster.address, "--node", str(cluster.raylet)]
+    try:
+        return _suffered(fault, wanted, folder, arguments)
+    finally:
+        if cluster is not None:
+            cluster.end()
+
+
+def _suffered(fault: Fault, wanted: dict[str, Record], folder: Path, arguments: Sequence[str]) -> Outcome:
+    results, log = folder / "results", folder / "log"
     stages = {trial_id: record.trial.stage for trial_id, record in wanted.items()}
     run = Run(results, log, arguments, stages)
     said: list[str] = []
@@ -258,8 +313,8 @@ def flipped(wanted: dict[str, Record], folder: Path, times: int) -> Outcome:
     return Outcome(True, changed=changed)
 
 
-def drive(results: Path, executor: str, minutes: float | None) -> int:
-    """What is killed: a run of the stand-ins, one trial at a time, so that tuning asks in the order of the undisturbed run."""
+def drive(results: Path, executor: str, minutes: float | None, address: str | None) -> int:
+    """What is killed: a run of the stand-ins, on this machine one trial at a time. What is drawn does not depend on the order."""
     import pytest
 
     from benchmark.__main__ import main as command
@@ -269,8 +324,9 @@ def drive(results: Path, executor: str, minutes: float | None) -> int:
 
     def work(*_: object) -> int:
         toys = standin.suite(methods=("standin_tuned", "standin_sanity"), trials=DRAWS, seeds=SEEDS)
-        cpus = float(os.cpu_count() or 1)
-        run_suite(toys, results, "ray" if executor == "ray" else "local", train=standin.TRAIN, cpus_per_trial=cpus, minutes=minutes)
+        cpus = float(os.cpu_count() or 1) if address is None else 1.0
+        which: Literal["ray", "local"] = "ray" if executor == "ray" else "local"
+        run_suite(toys, results, which, address=address, train=standin.TRAIN, cpus_per_trial=cpus, minutes=minutes)
         return 0
 
     with pytest.MonkeyPatch.context() as patch:
@@ -286,11 +342,13 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--drive", nargs=2, metavar=("RESULTS", "EXECUTOR"))
     parser.add_argument("--minutes", type=float)
+    parser.add_argument("--address")
+    parser.add_argument("--node", help="process id of the raylet that is to be killed; the driver has no use for it")
     parser.add_argument("--only", default="", help="faults whose name has this in it")
     parser.add_argument("--executor", choices=["local", "ray"])
     given = parser.parse_args()
     if given.drive:
-        return drive(Path(given.drive[0]), given.drive[1], given.minutes)
+        return drive(Path(given.drive[0]), given.drive[1], given.minutes, given.address)
     begun = time.monotonic()
     counts: dict[tuple[str, str], list[int]] = {}
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from mlflow import MlflowClient
@@ -104,16 +105,22 @@ def live(results: Path, which: Sequence[Record], close: bool = True) -> Tracker:
     return tracker
 
 
-def runs_of(results: Path) -> tuple[MlflowClient, list[Run]]:
+def runs_of(results: Path, boards: bool = False) -> tuple[MlflowClient, list[Run]]:
     client = MlflowClient(tracking_uri=tracking_uri(results))
     experiment = client.get_experiment_by_name("toy data")
     assert experiment is not None and experiment.lifecycle_stage == "active"
-    return client, list(client.search_runs([experiment.experiment_id]))
+    found = client.search_runs([experiment.experiment_id])
+    return client, [run for run in found if boards or run.data.tags["stage"] != "board"]
+
+
+def folder_of(run: Run) -> Path:
+    """Of its artifacts."""
+    return Path(unquote(run.info.artifact_uri.removeprefix("file://")))
 
 
 def picture(results: Path) -> dict[str, object]:
-    """What a reader of MLflow sees, without ids and times; every artifact is the record's file."""
-    client, runs = runs_of(results)
+    """What a reader of MLflow sees, without ids and times; of a training the artifact is the record's file."""
+    client, runs = runs_of(results, boards=True)
     names = {run.info.run_id: run.info.run_name for run in runs}
     seen = {}
     for run in runs:
@@ -121,11 +128,12 @@ def picture(results: Path) -> dict[str, object]:
         parent = names.get(run.data.tags.get(MLFLOW_PARENT_RUN_ID, ""))
         curve = [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "epoch valid AUC")]
         assert run.info.run_name not in seen
-        seen[run.info.run_name] = (parent, run.info.status, tags, run.data.params, run.data.metrics, curve)
+        [artifact] = client.list_artifacts(run.info.run_id)
+        text = (folder_of(run) / artifact.path).read_text()
         if "trial_id" in tags:
-            [artifact] = client.list_artifacts(run.info.run_id)
-            text = Path(client.download_artifacts(run.info.run_id, artifact.path)).read_text()
-            assert text == Store(results).path(tags["trial_id"]).read_text()
+            assert artifact.path == "record.json" and text == Store(results).path(tags["trial_id"]).read_text()
+            text = ""
+        seen[run.info.run_name] = (parent, run.info.status, tags, run.data.params, run.data.metrics, curve, artifact.path, text)
     return {str(k): seen[k] for k in sorted(seen, key=str)}
 
 
@@ -198,7 +206,7 @@ def test_a_running_trial_shows_its_curve(tmp_path: Path) -> None:
 
 def _rows_deleted(client: MlflowClient, experiment: str) -> None:
     for run in client.search_runs([experiment]):
-        if run.data.tags["stage"] == "cell" or run.data.tags["method"] == "me":
+        if run.data.tags["stage"] in ("cell", "board") or run.data.tags["method"] == "me":
             client.delete_run(run.info.run_id)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmark.config import NO_BACKBONE
 from benchmark.records import Record
@@ -23,6 +23,13 @@ FIELD = re.compile(r"spectral/table/(.+)/effective_rank_over_gaussian")  # a fie
 MACHINE = ("device", "cpu", "cores", "threads")
 COUNTS = ("cores", "threads")
 VERSIONS = ("python", "torch", "numpy")
+
+
+class Filed(NamedTuple):
+    fields: dict[str, float]  # field -> effective rank of its table over that of a Gaussian one of its shape, mean over seeds
+    curves: dict[int, list[tuple[float, float]]]  # seed -> (epoch, validation AUC) of each epoch
+    machines: Counter[str]  # a machine, in words -> how many trainings it did
+    versions: Counter[str]  # of Python and libraries, likewise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +62,31 @@ class Line:
         return fmean(values.values()) if values else None
 
     @cached_property
+    def filed(self) -> Filed:
+        """What is in the records' files alone: each of them is read once, and a board has thousands."""
+        fields: dict[str, list[float]] = defaultdict(list)
+        found = Filed({}, {}, Counter(), Counter())
+        for record in self.group.records:
+            if record.status == "finished":
+                for name, field in _fields(tuple(record.metrics)):
+                    fields[field].append(record.metrics[name])
+            curve = [(entry["epoch"], entry["valid/auc"]) for entry in record.curve if {"epoch", "valid/auc"} <= entry.keys()]
+            found.curves[record.trial.seed] = curve
+            environment = dict(record.environment)
+            found.machines[_told(environment, MACHINE)] += 1
+            found.versions[_told(environment, VERSIONS)] += 1
+        found.fields.update((field, fmean(values)) for field, values in fields.items())
+        return found
+
+    @property
     def fields(self) -> dict[str, float]:
         """Field -> effective rank of its table over that of a Gaussian one of its shape, mean over seeds."""
-        names = dict.fromkeys(m[1] for record in self.group.finished for name in record.metrics if (m := FIELD.fullmatch(name)))
-        return {name: fmean(self.group.metric(f"spectral/table/{name}/effective_rank_over_gaussian").values()) for name in names}
+        return self.filed.fields
+
+    @property
+    def curves(self) -> dict[int, list[tuple[float, float]]]:
+        """Seed -> (epoch, validation AUC) of each epoch."""
+        return self.filed.curves
 
     @cached_property
     def layers(self) -> dict[int, list[float]]:
@@ -66,21 +94,24 @@ class Line:
         found = {n: self.group.metric(f"spectral/layer{n}/batch/effective_rank{PLAIN}") for n in self.group.layers}
         return {layer: list(values.values()) for layer, values in found.items() if values}
 
-    def curves(self) -> dict[int, list[tuple[float, float]]]:
-        """Seed -> (epoch, validation AUC) of each epoch."""
-        return {
-            record.trial.seed: [(entry["epoch"], entry["valid/auc"]) for entry in record.curve if {"epoch", "valid/auc"} <= entry.keys()]
-            for record in self.group.records
-        }
-
     def cost(self, name: str) -> float | None:
         values = self.group.cost(name)
         return fmean(values.values()) if values else None
 
 
+@lru_cache(maxsize=1 << 10)  # thousands of records have the same names
+def _fields(metrics: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Name of the metric and of the field."""
+    return tuple((name, match[1]) for name in metrics if (match := FIELD.fullmatch(name)))
+
+
 def lines(records: Iterable[Record]) -> list[Line]:
     """Every row of the boards, in their order, with the trainings behind it."""
-    found = rows_and_groups(records)
+    return lines_of(rows_and_groups(records))
+
+
+def lines_of(found: Sequence[tuple[Row, Group]]) -> list[Line]:
+    """The same of boards that are made already."""
     ratios = {label: batch_ratio(group for _, group in members) for label, members in groupby(found, key=lambda entry: entry[0].dataset)}
     return [Line(row=row, group=group, ratio=ratios[row.dataset]) for row, group in found]
 
@@ -108,16 +139,11 @@ def command(line: Line) -> str:
 
 def machines(found: Iterable[Line]) -> dict[str, int]:
     """A machine, in words -> how many trainings it did."""
-    return _counted(found, MACHINE)
+    return dict(sum((line.filed.machines for line in found), Counter[str]()).most_common())
 
 
 def versions(found: Iterable[Line]) -> dict[str, int]:
-    return _counted(found, VERSIONS)
-
-
-def _counted(found: Iterable[Line], keys: Sequence[str]) -> dict[str, int]:
-    counts = Counter(_told(record.environment, keys) for line in found for record in line.group.records)
-    return dict(counts.most_common())
+    return dict(sum((line.filed.versions for line in found), Counter[str]()).most_common())
 
 
 def _told(environment: Mapping[str, str], keys: Sequence[str]) -> str:

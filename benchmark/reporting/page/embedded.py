@@ -85,7 +85,7 @@ def _cell(
         },
         "layers": [[layer, _rounded(mean), _rounded(sd) or 0] for layer, mean, sd in layers],
         "fields": [_rounded(fields.get(name)) for name in names],
-        "curves": [[seed, *_packed(points)] for seed, points in line.curves().items() if points],
+        "curves": [[seed, *_packed(points)] for seed, points in line.curves.items() if points],
         "values": {column.key: _sortable(column, row) for column in columns},
         "about": [[name, texts.setdefault(text, len(texts))] for name, text in content.about(line)],
         "command": content.command(line),

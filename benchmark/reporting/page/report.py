@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
 
 from benchmark.config import CONTROL
@@ -23,9 +21,9 @@ from benchmark.reporting.page.charts import charts
 from benchmark.reporting.page.content import Line
 from benchmark.reporting.page.embedded import embedded
 from benchmark.reporting.page.library import script
+from benchmark.reporting.page.template import part, template
 
 REMARKED = ("note: ", "protocol ", "Bayes optimum")
-HERE = Path(__file__).parent
 CONTROL_COLOUR = "var(--ink)"  # black, and white on a dark page
 
 
@@ -39,16 +37,20 @@ def page(records: Iterable[Record], where: str, made_by: str, links: Mapping[str
     found = content.lines(records)
     if not found:
         raise UserError(f"nothing to report of {where}: no cell has a final training yet")
+    return page_of(found, made_by, links or {})
+
+
+def page_of(found: Sequence[Line], made_by: str, links: Mapping[str, str]) -> str:
+    """The same of lines that are made already; there is at least one."""
     palette = {m: CONTROL_COLOUR if c == OWN[CONTROL] else c for m, c in content.palette(found).items()}
     boards = {label: list(members) for label, members in groupby(found, key=lambda line: line.row.dataset)}
     reaches = {label: forest.reach([line.row for line in members]) for label, members in boards.items()}
     rows = [line.row for line in found]
     columns = [c for c in COLUMNS if c.when(rows)]
-    template = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template("page.html")
-    return template.render(
+    return template("page.html").render(
         title=f"Embedding collapse: {', '.join(boards)}",
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
+        style=part("theme.css", "page.css"),
+        script=part("page.js"),
         library=Markup(script()),
         columns=[{"key": c.key, "name": c.name, "help": c.help, "numeric": c.numeric, "shown": c.where == "both"} for c in columns],
         boards=[_board(label, members) for label, members in boards.items()],
@@ -65,7 +67,7 @@ def page(records: Iterable[Record], where: str, made_by: str, links: Mapping[str
         figures=charts(),
         legend=legend(rows),
         csv=render(rows, "csv"),
-        data=Markup(embedded(boards, columns, palette, links or {})),
+        data=Markup(embedded(boards, columns, palette, links)),
         records=sum(len(line.group.records) for line in found),
         made_by=made_by,
     )
