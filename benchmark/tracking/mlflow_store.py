@@ -18,7 +18,7 @@ from mlflow.store.db import utils as database
 
 from benchmark.config import Trial
 from benchmark.errors import UserError
-from benchmark.records import Entry, Record, Store
+from benchmark.records import Entry, Record, Store, no_collection
 from benchmark.search.lock import at_work
 from benchmark.tracking import view
 from benchmark.tracking.figures import BOARD
@@ -156,7 +156,8 @@ class _Folder:
         if missing:
             self._experiments |= self.runs.experiments(dict.fromkeys(missing, ""))
         if rows:
-            self.ids |= self.runs.write(rows, self.ids, self._experiments)
+            with no_collection():  # pages and curves read the records again
+                self.ids |= self.runs.write(rows, self.ids, self._experiments)
 
     def synchronise(self, entries: Sequence[Entry], folder: Path, live: Collection[str] = (), boards: bool = True) -> int:
         """Make MLflow what the records say; runs of ``live`` are left alone, and without ``boards`` the boards' pages, each of all records.

@@ -17,6 +17,7 @@ from urllib.request import Request, urlopen
 import pytest
 from browser import chromium, needs_chromium, show
 from selenium import webdriver
+from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 pytestmark = needs_chromium
@@ -108,6 +109,24 @@ def test_the_page_beside_it_leads_to_mlflow_and_back(
     WebDriverWait(driver, 90).until(lambda d: script(d, back))
     show(driver, script(driver, back)[0], width, height, scheme)
     assert script(driver, "return document.querySelectorAll('.detail').length") == 1
+
+
+def test_a_cell_s_run_shows_its_figures(driver: webdriver.Chrome, addresses: dict[str, str]) -> None:
+    """In MLflow's own frame, which runs in a sandbox."""
+    show(driver, addresses["with figures"], 1440, 900)
+    told, run = script(driver, "const cell = data.cells.find(c => c.method === 'ensemble'); return [cell.told, cell.link]")
+    show(driver, f"{addresses['with figures'].removesuffix('/board')}{run}/artifacts/cell.html", 1440, 900)
+    frame = WebDriverWait(driver, 90).until(lambda d: d.find_element(By.TAG_NAME, "iframe"))
+    driver.switch_to.frame(frame)
+    try:
+        drawn = (
+            "return [...document.querySelectorAll('svg rect, svg.curves path')].filter(e => e.getBoundingClientRect().width > 20).length"
+        )
+        WebDriverWait(driver, 30).until(lambda d: script(d, drawn) > 10)
+        assert told in script(driver, "return document.body.innerText")
+        assert script(driver, "return document.documentElement.scrollWidth <= innerWidth")
+    finally:
+        driver.switch_to.default_content()
 
 
 def test_another_name_is_refused(addresses: dict[str, str]) -> None:
