@@ -460,11 +460,11 @@ def test_a_damaged_cache_is_named_or_made_again(tiny: Path, tmp_path: Path, monk
     monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
     assert main(local(tiny, tmp_path / "one")) == 0
     [folder] = (tmp_path / "cache" / "datasets").glob("synthetic-*")
-    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    whole = {path.name: path.read_bytes() for path in folder.glob("[!.]*")}
     for name, content in (("counts.npy", b""), ("train.ids.npy", b""), ("schema.json", b'{"version": 1}'), ("schema.json", b"[[[")):
         (folder / name).write_bytes(content)
         assert main(["list"]) == 0 and main(local(tiny, tmp_path / "one")) == 0
-        assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole, name
+        assert {path.name: path.read_bytes() for path in folder.glob("[!.]*")} == whole, name
 
 
 def test_a_data_set_plugin_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

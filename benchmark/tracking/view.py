@@ -19,6 +19,7 @@ NOTE = "mlflow.note.content"
 # project's own page. Depth is in a run's name.
 METRICS = ("1 AUC", "1 AUC sd", "2 delta")
 TAGS = ("method", "backbone", "scale", "verdict")
+PLAIN = "workflowType=machine_learning"  # of an address: the side bar of model training, not that of GenAI
 BOARD = "/board"  # where `ui` serves the project's own page
 PLACE = "0 row"  # metric of a cell: its place on the board; no two cells share one, as they may a rank, or an AUC as it is rounded
 
@@ -53,14 +54,14 @@ def state() -> str:
 
 def run_address(experiment_id: str, run_id: str) -> str:
     """Where a browser that is on the server finds a run."""
-    return f"/#/experiments/{experiment_id}/runs/{run_id}"
+    return f"/#/experiments/{experiment_id}/runs/{run_id}?{PLAIN}"
 
 
 def artifact_address(experiment_id: str, run_id: str, name: str) -> str:
     """The same of a file of a run, relative to MLflow's page, wherever that is."""
-    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{name}?workflowType=machine_learning"
+    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{name}?{PLAIN}"
 
 
 def address(server: str, experiment_id: str) -> str:
     """Where a browser finds the view of an experiment."""
-    return f"{server}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={KEY}"
+    return f"{server}/#/experiments/{experiment_id}/runs?{PLAIN}&viewStateShareKey={KEY}"

@@ -185,3 +185,23 @@ def test_status_and_errors_are_words(tmp_path: Path, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr()
     assert "it says" in shown.out and "not a record" in shown.err
     assert all(part.isprintable() for part in (shown.out + shown.err).split("\n"))
+
+
+def test_a_record_that_names_a_file_runs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever a record calls its method, backbone and data set: only plug-ins that were found are imported."""
+    (tmp_path / "evil.py").write_text("open('ran', 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    store = Store(tmp_path / "results")
+    store.create()
+    names = ("evil", "evil:evil", "../evil", "./evil", str(tmp_path / "evil.py"), "benchmark.evil")
+    made = [record(name, cell={"backbone": name, "dataset": name}) for name in names]
+    for entry in made:
+        store.write(entry)
+    for words in (["leaderboard"], ["compare"], ["status"], ["export", "--format", "csv"]):
+        main([*words, "--results", "results"])
+    for entry in made:
+        assert main(["reproduce", entry.trial_id, "--results", "results"]) == 2
+    assert "unknown" in capsys.readouterr().err and not (tmp_path / "ran").exists()

@@ -15,6 +15,7 @@ import standin_search as standin
 from benchmark.errors import UserError
 from benchmark.search.leftovers import PREFIX, scratch
 from benchmark.search.lock import at_work, only_one
+from benchmark.search.run import run_suite
 
 OLD = time.time() - 25 * 3600
 
@@ -75,3 +76,13 @@ def test_folders_of_killed_runs_go_and_no_others(tmp_path: Path, monkeypatch: py
         with scratch():
             assert Path(first).is_dir(), "a run has it, however long ago it began"
     assert not Path(first).exists()
+
+
+def test_a_results_folder_that_was_moved_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    standin.install(monkeypatch)
+    monkeypatch.setenv("STANDIN_LOG", str(tmp_path / "log"))
+    first = run_suite(standin.suite(), tmp_path / "first", "local", train=standin.TRAIN)
+    (tmp_path / "first").rename(tmp_path / "second")
+    again = run_suite(standin.suite(seeds=2), tmp_path / "second", "local", train=standin.TRAIN)
+    assert first.statuses == {"finished": 5} and again.recorded_before == 5 and again.statuses == {"finished": 5}
+    assert not (tmp_path / "first").exists()
