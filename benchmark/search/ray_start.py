@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import ray
 import torch
@@ -77,8 +76,7 @@ def _environment() -> dict[str, str]:
 def _local(stack: ExitStack, cpus: int | None, gpus: int | None) -> dict[str, Any]:
     """What Ray is started with here; ``stack`` takes it back."""
     stack.enter_context(_own_token())
-    # Ray takes the loopback address for this machine's other one unless it believes that there are no clusters here, as on macOS.
-    stack.enter_context(patch.object(ray_constants, "ENABLE_RAY_CLUSTER", False))
+    stack.enter_context(_loopback())
     folder = _folder(stack)
     return {
         # An instance of its own, also where one that a killed driver left behind is still around. Next to nothing goes through the object
@@ -91,6 +89,17 @@ def _local(stack: ExitStack, cpus: int | None, gpus: int | None) -> dict[str, An
         **({} if folder is None else {"_temp_dir": folder}),
         **({} if gpus is None else {"num_gpus": min(gpus, torch.cuda.device_count())}),
     }
+
+
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """Ray takes the loopback address for this machine's other one unless it believes that there are no clusters here, as on macOS."""
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextmanager
