@@ -222,7 +222,7 @@ def test_a_ray_run_is_recorded_tracked_and_resumed(tiny: Path, tmp_path: Path) -
     client = MlflowClient(tracking_uri=f"sqlite:///{results / 'mlflow.db'}")
     [experiment] = [e for e in client.search_experiments() if e.name == "synthetic"]
     runs = client.search_runs([experiment.experiment_id])
-    assert sorted(run.data.tags["stage"] for run in runs) == ["cell", "cell", "final", "final"]
+    assert sorted(run.data.tags["stage"] for run in runs) == ["board", "cell", "cell", "final", "final"]
     records = [json.loads(path.read_text()) for path in (results / "records").glob("*.json")]
     assert {run.data.tags["trial_id"]: run.data.metrics["1 AUC"] for run in runs if run.data.tags["stage"] == "final"} == {
         record["trial_id"]: round(record["metrics"]["test/auc"], 5) for record in records

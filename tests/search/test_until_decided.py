@@ -135,7 +135,7 @@ def test_max_seeds_has_a_least() -> None:
         UntilDecided(3, 0)
 
 
-@pytest.mark.parametrize("executor", ["local", "ray"])
+@pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=pytest.mark.long)])
 def test_whole_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executor: str) -> None:
     """Both executors train what the plan by itself would, and the same command then has nothing left to train."""
     monkeypatch.setenv("STANDIN_LOG", str(tmp_path / "log"))

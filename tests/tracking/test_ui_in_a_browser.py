@@ -115,7 +115,8 @@ def test_a_cell_s_run_shows_its_figures(driver: webdriver.Chrome, addresses: dic
     """In MLflow's own frame, which runs in a sandbox."""
     show(driver, addresses["with figures"], 1440, 900)
     told, run = script(driver, "const cell = data.cells.find(c => c.method === 'ensemble'); return [cell.told, cell.link]")
-    show(driver, f"{addresses['with figures'].removesuffix('/board')}{run}/artifacts/cell.html", 1440, 900)
+    place, _, query = run.partition("?")
+    show(driver, f"{addresses['with figures'].removesuffix('/board')}{place}/artifacts/cell.html?{query}", 1440, 900)
     frame = WebDriverWait(driver, 90).until(lambda d: d.find_element(By.TAG_NAME, "iframe"))
     driver.switch_to.frame(frame)
     try:

@@ -84,7 +84,10 @@ def test_every_method_and_every_backbone_gives_a_whole_record(method: str, backb
     assert record_from_json(record.to_json(), "here") == record and json.loads(record.to_json())["trial_id"] == record.trial_id
 
 
-@pytest.mark.parametrize(("method", "backbone"), [(m, b) for m, b in PAIRS if m != "single_embedding" or b == "dcnv2"])
+@pytest.mark.parametrize(
+    ("method", "backbone"),
+    [pytest.param(m, b, marks=pytest.mark.long if ":" in m else ()) for m, b in PAIRS if m != "single_embedding" or b == "dcnv2"],
+)
 def test_training_in_bfloat16(method: str, backbone: str) -> None:
     """It learns as in float32, to within what rounding may do, and is another trial."""
     wanted = trial(method, backbone)
