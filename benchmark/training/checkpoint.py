@@ -83,6 +83,12 @@ class Checkpoint:
         """Put everything back as it was, and return what ``save`` was given as ``reached``; None: there is nothing to go on from."""
         try:
             content = torch.load(path_of(self.trial_id), map_location=device, weights_only=True)
+        except FileNotFoundError:
+            return None
+        except Exception:  # cut off: the training starts anew
+            forget(self.trial_id)
+            return None
+        try:
             if content["made_by"] != digest(dict(self.made_by)):
                 return None
             holders = list(_holders(model, optimizers))
@@ -95,9 +101,7 @@ class Checkpoint:
             for one, values in zip(holders, attributes, strict=True):
                 _put_back(one, values)
             _set_random_states(generator, content["random"])
-        except FileNotFoundError:
-            return None
-        except Exception:  # cut off, or of other code after all
+        except Exception:  # of other code after all, and half of it is put back already
             forget(self.trial_id)
             raise
         reached: dict[str, Any] = content["reached"]
