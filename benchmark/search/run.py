@@ -87,7 +87,7 @@ def run_suite(
         plan = Plan(suite, cells, store, until)
         before, _ = plan.progress()
         counter, progress, silence, slots = _Counter(), Progress(plan), Silence(), 1
-        together = Listeners([counter, silence, *listeners, progress])
+        together = Listeners([counter, _Checkpoints(), silence, *listeners, progress])
         try:
             for record in _incompatible(suite, plan, minutes):
                 store.write(record)
@@ -107,9 +107,21 @@ def run_suite(
     return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, slots, plan.account())
 
 
-class _Counter:
-    """Counts what came of the trials, and lets go of their checkpoints."""
+class _Checkpoints:
+    """Lets go of a trial's checkpoint when its record is stored."""
 
+    def started(self, trial: Trial) -> None:
+        pass
+
+    def epoch(self, trial: Trial, metrics: Mapping[str, float]) -> None:
+        pass
+
+    def finished(self, record: Record) -> None:
+        if not record.was_lost:  # else it goes on from there
+            forget(record.trial_id)
+
+
+class _Counter:
     def __init__(self) -> None:
         self._latest: dict[str, str] = {}  # trial id -> status: of one whose worker was lost, and that came again, what came of it
         self.busy = 0.0
@@ -125,8 +137,6 @@ class _Counter:
         pass
 
     def finished(self, record: Record) -> None:
-        if not record.was_lost:  # else it goes on from there
-            forget(record.trial_id)
         self._latest[record.trial_id] = record.status
         self.busy += record.cost.get("wall_seconds", 0.0)
 
