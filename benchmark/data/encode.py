@@ -33,7 +33,7 @@ import polars as pl
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark.data.integrity import fingerprint, stamp
+from benchmark.data.integrity import fingerprint, stamp, states_of
 from benchmark.data.prefetch import in_threads
 from benchmark.data.store import PARTS, VERSION
 from benchmark.data.vocabulary import MISSING, UNSEEN, Buckets, Categories, Scaled, Vocabulary
@@ -64,7 +64,7 @@ def encode(source: Source, folder: Path, identity: Mapping[str, Any], stream: St
             _sync(path)
         _sync(building)
         _replace(folder, building)
-        stamp(folder)
+        stamp(folder, states_of(folder))
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from benchmark.sources import Stream
 
 STAMP = ".verified.json"
-_SEEN: dict[Path, Any] = {}  # of folders whose stamp cannot be written
+States = dict[str, list[int]]
+_SEEN: dict[Path, States] = {}  # of folders whose stamp cannot be written
 
 
 def fingerprint(folder: Path, fields: Sequence[str], parts: Sequence[str], probabilities: bool, stream: Stream | None) -> str:
@@ -50,15 +51,15 @@ def fingerprint(folder: Path, fields: Sequence[str], parts: Sequence[str], proba
     return content.hexdigest()[:12]
 
 
-def stamp(folder: Path) -> None:
-    """Say that the files are as they should be."""
-    _SEEN[folder] = _states(folder)
+def stamp(folder: Path, states: States) -> None:
+    """Say that the files were as they should be in these ``states``, taken before they were read."""
+    _SEEN[folder] = states
     with suppress(OSError):  # a cache that others may only read
-        (folder / STAMP).write_text(json.dumps(_SEEN[folder]), encoding="utf-8")
+        (folder / STAMP).write_text(json.dumps(states), encoding="utf-8")
 
 
 def is_stamped(folder: Path) -> bool:
-    states = _states(folder)
+    states = states_of(folder)
     if _SEEN.get(folder) == states:
         return True
     try:
@@ -67,7 +68,7 @@ def is_stamped(folder: Path) -> bool:
         return False
 
 
-def _states(folder: Path) -> dict[str, list[int]]:
+def states_of(folder: Path) -> States:
     """Of each file that is data: time of change in ns, size, inode."""
     with os.scandir(folder) as found:
         files = {entry.name: entry.stat() for entry in found if entry.name.endswith((".npy", ".json")) and entry.name != STAMP}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmark import plugins
 from benchmark.config import cache_folder
-from benchmark.data.integrity import fingerprint, is_stamped, stamp
+from benchmark.data.integrity import fingerprint, is_stamped, stamp, states_of
 from benchmark.data.pairs import unseen_pairs
 from benchmark.errors import UserError
 from benchmark.schema import Field, Schema
@@ -204,7 +204,7 @@ def open_prepared(folder: Path) -> Prepared:
 
 def _verify(folder: Path, content: Content, made: DataSet) -> None:
     """Reads everything once, and stamps the folder. Raises UserError where it is not what was written: edited, or damaged on the disk."""
-    parts = PARTS[1:] if content.streamed else PARTS
+    states, parts = states_of(folder), PARTS[1:] if content.streamed else PARTS
     sizes = [factors or cardinality for factors, cardinality in zip(content.factors, content.cardinalities, strict=True)]
     stream = made.stream() if content.streamed else None
     complaints = []
@@ -220,7 +220,7 @@ def _verify(folder: Path, content: Content, made: DataSet) -> None:
             complaints.append(f"the positive rate of {part} is not that of its labels")
     if complaints:
         raise UserError(f"{folder}: edited or damaged ({'; '.join(complaints)}); {AGAIN}")
-    stamp(folder)
+    stamp(folder, states)
 
 
 def _counted(folder: Path, ids: NDArray[np.int32], content: Content) -> bool:
