@@ -64,7 +64,6 @@ class Checkpoint:
                 {
                     "made_by": digest(dict(self.made_by)),
                     "model": model.state_dict(),
-                    "optimizers": [optimizer.state_dict() for optimizer in optimizers],
                     "attributes": [_plain(one) for one in _holders(model, optimizers)],
                     "random": _random_states(generator),
                     "reached": dict(reached),
@@ -93,11 +92,9 @@ class Checkpoint:
                 return None
             holders = list(_holders(model, optimizers))
             attributes = content["attributes"]
-            if len(holders) != len(attributes) or len(optimizers) != len(content["optimizers"]):
+            if len(holders) != len(attributes):
                 return None
             model.load_state_dict(content["model"])
-            for optimizer, state in zip(optimizers, content["optimizers"], strict=True):
-                optimizer.load_state_dict(state)
             for one, values in zip(holders, attributes, strict=True):
                 _put_back(one, values)
             _set_random_states(generator, content["random"])
@@ -119,7 +116,7 @@ def _holders(model: CTRModel, optimizers: Sequence[torch.optim.Optimizer]) -> It
 
 
 def _plain(one: object) -> dict[str, Any]:
-    """Attributes that are tensors or plain values; of a module its buffers that state_dict leaves out, too."""
+    """Attributes that are tensors or plain values; of a module its buffers that state_dict leaves out, of an optimiser its state, too."""
     found: dict[str, Any] = {name: value for name, value in vars(one).items() if isinstance(value, PLAIN)}
     if isinstance(one, nn.Module):
         found |= {name: one._buffers[name] for name in one._non_persistent_buffers_set}
