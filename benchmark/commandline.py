@@ -271,7 +271,8 @@ def parser() -> Parser:
     prepare = command(
         "prepare",
         "encode a data set into the cache (BENCHMARK_CACHE, default .cache)",
-        "\nDATASET is a name of `list`, or the path of a .csv, .tsv or .parquet file or folder of your own."
+        "\nDATASET is a name of `list`, or the path of a table of your own: a file (CSV, TSV, JSON lines, libsvm, libffm, Parquet, Arrow; text"
+        "\nalso as .gz, .zst, .xz, .bz2), a folder with train, valid and test, a folder of part files, or a pattern in quotation marks."
         "\nSettings of the data set are flags too: `python -m benchmark prepare DATASET --help` shows them.",
     )
     prepare.add_argument("dataset", type=_home, metavar="DATASET")
@@ -281,6 +282,9 @@ def parser() -> Parser:
         "--allow-checksum-mismatch", action="store_true", help="take files that are not the official ones; every board says so"
     )
     prepare.add_argument("--force", action="store_true", help="encode again even if it is there")
+    prepare.add_argument(
+        "--dry-run", action="store_true", help="look at the first rows, say what each column would become, and write nothing"
+    )
 
     described = command(
         "describe", "print what is in a prepared data set: rows, fields, how often values occur, what validation has not seen"

@@ -290,8 +290,11 @@ def list_plugins(parsed: argparse.Namespace, settings: dict[str, Settings]) -> i
 
 def prepare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.data.files import plain_name
+    from benchmark.data.look import Look
+    from benchmark.data.prepare import look_at
     from benchmark.data.prepare import prepare as encode
     from benchmark.data.store import folder_of, identity_of
+    from benchmark.reporting import data_look
 
     name = dataset_plugin(parsed.dataset)
     source_path, alias = parsed.source_path, parsed.name
@@ -300,8 +303,15 @@ def prepare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
             raise UserError("prepare csv: name your file, as in `python -m benchmark prepare FILE --label COLUMN`")
         source_path = source_path or Path(parsed.dataset)
         alias = alias or plain_name(source_path)
+    if parsed.dry_run:
+        say(data_look.table(look_at(name, settings["dataset"], source_path, parsed.allow_checksum_mismatch)))
+        return 0
     before = None if alias is None or parsed.force else identity_of(folder_of(alias, {}))
-    prepared = encode(name, settings["dataset"], source_path, parsed.allow_checksum_mismatch, alias, parsed.force)
+
+    def looked(look: Look) -> None:
+        say(data_look.table(dataclasses.replace(look, notes=()), data_look.FEW))  # its notes stand in what was prepared
+
+    prepared = encode(name, settings["dataset"], source_path, parsed.allow_checksum_mismatch, alias, parsed.force, looked)
     parts = ", ".join(f"{part} {rows:,}" for part, rows in prepared.rows.items())
     schema = prepared.schema
     gone = []

@@ -18,6 +18,8 @@ from benchmark.settings import setting as setting
 if TYPE_CHECKING:
     import polars
 
+BETWEEN = "|"  # the values of a cell that holds several
+
 
 class Column(NamedTuple):
     """An input column. categorical: a row of the table for each value. numeric: put into equally frequent buckets, a row for each.
@@ -33,13 +35,15 @@ class Division(NamedTuple):
 
     part_of: Callable[[int, polars.Series | None], NDArray[np.uint8]]  # number of rows, ``column`` as text -> 0 train, 1 valid, 2 test
     column: str | None = None  # that the division goes by
+    notes: list[str] | None = None  # filled by part_of: said by every record and every board
 
 
 @dataclass(frozen=True)
 class Source:
     """What a data set plug-in hands to the encoder."""
 
-    parts: Mapping[str, polars.LazyFrame]  # "train", "valid", "test", in this order; with a division one frame under any name
+    # "train", "valid", "test", in this order; with a division one frame under any name, or "rows" and "test": rows are train and valid then
+    parts: Mapping[str, polars.LazyFrame]
     label: str  # column with 0 and 1
     columns: tuple[Column, ...]
     min_count: int = 1  # rarer training values become out-of-vocabulary
@@ -48,6 +52,7 @@ class Source:
     division: Division | None = None
     shown_as: Mapping[str, str] = field(default_factory=dict)  # what messages call a part; its name if it is not there
     notes: tuple[str, ...] = ()  # said by every record and every board, e.g. a checksum that differs
+    examined: bool = False  # whether what looks wrong in the encoded parts becomes a note, too: nobody has vouched for them
     known: Mapping[str, float] = field(default_factory=dict)  # metrics known in advance, e.g. {"test/bayes_auc": 0.8}
     probability: str | None = None  # column with P(label = 1), where it is known: valid and test metrics are expected ones then
 

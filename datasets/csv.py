@@ -1,62 +1,79 @@
-"""Any table of a user: one file to split, or a folder that holds train, valid and test files.
+"""Any table of a user: one file to split, a folder that holds train, valid and test, a folder of part files, a pattern.
 
-.csv, .tsv (also .gz; UTF-8, one header line) and .parquet. Every cell is one value; sequences are refused.
+.csv, .tsv, .txt, JSON lines and libsvm's family, also compressed (UTF-8); .parquet, .arrow. See docs/data.md.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from benchmark.data.division import at_random, parsed_shares, shared_out
-from benchmark.data.files import PACKED, find_part, packed
+from benchmark.data.division import at_random, by_age, parsed_shares
+from benchmark.data.files import DELIMITED, SPARSE
+from benchmark.data.layout import ROWS, SPELLINGS, tables_of
 from benchmark.data.store import PARTS
-from benchmark.data.tables import Table, read_table
+from benchmark.data.tables import Reading, Table
+from benchmark.data.times import moments
+from benchmark.data.transforms import without
 from benchmark.sources import Column, DataSet, Division, Source, UserError, setting
 from benchmark.values import one_of
 
-DEFAULT = "8:1:1"
+DEFAULT, OF_TWO = "8:1:1", "9:1"
 MOST = 1 << 20  # buckets
-SPELLINGS = {"train": ("train",), "valid": ("valid", "val", "validation", "dev"), "test": ("test",)}  # of files and split-column cells
+HEADERS = {"criteo": ("label", *(f"I{n}" for n in range(1, 14)), *(f"C{n}" for n in range(1, 27)))}  # of files without one, by name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Csv(DataSet):
     """Columns and split of the user's table. Without ``categorical`` every column that has no other use is categorical.
 
-    Of one file, ``split`` (train:valid:test) is drawn at random with ``seed``; with ``by_time`` the parts follow each other in the order
-    of that column instead (as numbers if all its cells are, else as text: ISO dates sort rightly; ties keep the file's order). Or
-    ``split_column`` says train, valid (val, validation, dev) or test in each row.
+    Of one table, ``split`` (train:valid:test) is drawn at random with ``seed``; with ``by_time`` the parts follow each other in the order
+    of that column instead (numbers, ISO dates and times, or ``date_format``; rows of one time stay together). Or ``split_column`` says
+    train, valid (val, validation, dev) or test in each row. Of train and test without valid, valid is cut from train in the same ways.
     """
 
-    summary = "your own table: CSV, TSV or Parquet with a 0/1 label column"
-    source = "a file, or a folder with train, valid and test files, named by --from"
+    summary = "your own table: CSV, TSV, JSON lines, libsvm, Parquet or Arrow with a 0/1 label column"
+    source = "a file, a folder with train, valid and test, a folder of part files, or a pattern, named by --from"
 
-    label: str = setting(help="column with 0 and 1", metavar="COLUMN")
+    label: str = setting("label", help="column with 0 and 1", metavar="COLUMN")
     categorical: tuple[str, ...] = setting((), help="a,b,c; none given: every column that has no other use")
     numeric: tuple[str, ...] = setting((), help="columns of numbers a,b,c, which are put into buckets")
+    multi: tuple[str, ...] = setting((), help="columns whose cells hold several values, like x|y|z, or lists")
+    exclude: tuple[str, ...] = setting((), help="columns a,b,c that are no fields")
     min_count: int = setting(1, at_least=1, help="rarer training values become out-of-vocabulary")
     buckets: int = setting(32, at_least=2, at_most=MOST, help="of equal training frequency, for each numeric column")
-    separator: str = setting("", help="none given: tab for .tsv, comma for .csv")
-    split: str = setting("", help="train:valid:test of one file; none given: 8:1:1")
+    pooling: Literal["mean", "sum"] = setting("mean", help="of the values in a cell of a multi column")
+    most_values: int = setting(16, at_least=1, at_most=1 << 10, help="that are taken from a cell of a multi column, from its start")
+    null_values: tuple[str, ...] = setting((), help="texts a,b,c that stand for a missing cell, e.g. NA,null; an empty cell always does")
+    separator: str = setting("", help="none given: tab for .tsv, comma for others")
+    columns: tuple[str, ...] = setting((), help="names a,b,c of the columns of files without a header line; criteo stands for its 40")
+    split: str = setting("", help="train:valid:test of one table; none given: 8:1:1. train:valid where test is there: 9:1")
     seed: int = setting(0, at_least=0, help="of the random split")
     split_column: str = setting("", help="says train, valid or test in each row", metavar="COLUMN")
     by_time: str = setting("", help="the youngest rows by this column are the test part", metavar="COLUMN")
+    date_format: str = setting("", help="of by_time where it is neither a number nor ISO, e.g. %d.%m.%Y %H:%M", metavar="FORMAT")
     pair: tuple[str, ...] = setting((), help="user,item: test AUC also over the rows whose pair of these no training row has")
 
     def validate(self) -> None:
-        named = [self.label, *self.categorical, *self.numeric, *filter(None, (self.split_column, self.by_time))]
-        for name, times in Counter(named).items():
+        special = filter(None, (self.split_column, self.by_time))
+        for name, times in Counter([self.label, *self.categorical, *self.numeric, *self.multi, *self.exclude, *special]).items():
             if times > 1:
                 raise UserError(f"dataset csv: the column {name!r} is named {times} times; each column has one use")
+        for name, times in Counter(self.columns).items():
+            if times > 1:
+                raise UserError(f"dataset csv: columns names {name!r} {times} times")
         if self.split_column and (self.split or self.by_time):
             raise UserError("dataset csv: split_column already says the part of each row; drop split and by_time")
+        if self.date_format and not self.by_time:
+            raise UserError("dataset csv: date_format is that of the column by_time, which is not given")
         parsed_shares(self.split or DEFAULT)
         if self.pair and len(set(self.pair)) != 2:
             raise UserError(f"dataset csv: pair = {','.join(self.pair)}; name two columns, as in user,item")
@@ -67,51 +84,75 @@ class Csv(DataSet):
     def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:
         if source_path is None:
             raise UserError("data set csv: name the file, or the folder with train, valid and test files, by --from PATH")
-        tables = self._tables(source_path)
-        columns = self._columns(next(iter(tables.values())))
+        header = HEADERS.get(self.columns[0], self.columns) if len(self.columns) == 1 else self.columns
+        tables = tables_of(source_path, Reading(self.separator, header, self.multi))
+        table = next(iter(tables.values()))
+        columns = self._columns(table)
+        fields = [column.name for column in columns]
+        index = [name for name in table.index if name not in (*fields, *self.exclude)]
         return Source(
-            parts={part: table.frame for part, table in tables.items()},
-            shown_as={part: str(table.file) for part, table in tables.items()},
+            parts={part: self._blanked(one.frame, fields) for part, one in tables.items()},
+            shown_as={part: str(one.file) for part, one in tables.items()},
             label=self.label,
             columns=columns,
             min_count=self.min_count,
             buckets=self.buckets,
-            division=self._division(tables["rows"]) if "rows" in tables else None,
+            division=self._division(str(source_path), tables),
+            notes=tuple(f"the column {name!r} is the index of a pandas frame, and no field" for name in index),
+            examined=True,
         )
 
-    def _tables(self, source_path: Path) -> dict[str, Table]:
-        """train, valid and test; or one called rows, to be divided."""
-        archived = packed(source_path) if source_path.is_file() and source_path.suffix == ".zip" else []
-        if not source_path.is_dir() and len(archived) < 2:
-            if source_path.suffix == ".zip" and not archived:
-                raise UserError(f"{source_path}: there is no table in it; looked for files that end in {', '.join(PACKED)}")
-            return {"rows": read_table(archived[0] if archived else source_path, self.separator)}
-        if self.split or self.split_column or self.by_time:
-            raise UserError(f"{source_path}: it already holds the three parts; drop split, split_column and by_time")
-        return {part: read_table(find_part(source_path, names), self.separator) for part, names in SPELLINGS.items()}
+    def _blanked(self, frame: pl.LazyFrame, fields: list[str]) -> pl.LazyFrame:
+        return frame.with_columns(without(name, *self.null_values) for name in fields) if self.null_values else frame
 
     def _columns(self, table: Table) -> tuple[Column, ...]:
         """The fields, in the order of the file."""
-        if len(table.columns) == 1 and table.columns != (self.label,) and table.file.name.endswith(PACKED):
+        if len(table.columns) == 1 and table.columns != (self.label,) and table.file.kind in ("", *DELIMITED):
             raise UserError(f"{table.file}: it has one column, {table.columns[0][:80]!r}; name what separates its columns by --separator")
         special = (self.label, self.split_column, self.by_time)
-        for name in (*filter(None, special), *self.categorical, *self.numeric):
+        if self.label == "label" and self.label not in table.columns:
+            some = ", ".join(table.columns[:20])
+            raise UserError(f"{table.file}: there is no column 'label'; name the one with 0 and 1 by --label (columns: {some})")
+        for name in (*filter(None, special), *self.categorical, *self.numeric, *self.multi, *self.exclude):
             one_of("column", name, table.columns, str(table.file))
-        categorical = self.categorical or tuple(c for c in table.columns if c not in (*special, *self.numeric))
-        chosen = (*categorical, *self.numeric)
+        if table.file.kind in SPARSE and self.label != table.columns[0]:
+            raise UserError(f"{table.file}: the label is its first column, {table.columns[0]}; drop --label")
+        numeric = (*self.numeric, *(name for name in table.numeric if name not in (*self.categorical, *self.exclude, *special)))
+        used = (*special, *numeric, *self.multi, *self.exclude, *table.index)
+        categorical = self.categorical or tuple(c for c in table.columns if c not in used)
+        chosen = (*categorical, *numeric, *self.multi)
         if not chosen:
             raise UserError(f"{table.file}: there is no column besides the label; a data set needs fields")
         for name in self.pair:
             if name not in categorical:
                 raise UserError(f"{table.file}: pair names {name!r}, which is no categorical column; they are {', '.join(categorical)}")
-        return tuple(Column(c, "numeric" if c in self.numeric else "categorical") for c in table.columns if c in chosen)
+        return tuple(self._column(name, numeric) for name in table.columns if name in chosen)
 
-    def _division(self, table: Table) -> Division:
+    def _column(self, name: str, numeric: tuple[str, ...]) -> Column:
+        return Column(name, "numeric" if name in numeric else "categorical")
+
+    def _division(self, where: str, tables: Mapping[str, Table]) -> Division | None:
+        asked = "split_column" if self.split_column else "by_time" if self.by_time else "split" if self.split else ""
+        if ROWS not in tables:
+            if asked:
+                raise UserError(f"{where}: it already holds the three parts; drop split, split_column and by_time")
+            return None
         if self.split_column:
-            return Division(partial(self._by_column, str(table.file)), self.split_column)
+            if "test" in tables:
+                raise UserError(f"{where}: it already holds the test part; drop split_column, and cut valid from train by split or by_time")
+            return Division(partial(self._by_column, where), self.split_column)
+        shares = self.split or (OF_TWO if "test" in tables else DEFAULT)
+        if (len(parsed_shares(shares)) == 2) != ("test" in tables):
+            there = (
+                "train and test are there: cut train in two, like 9:1"
+                if "test" in tables
+                else "it is one table: cut it in three, like 8:1:1"
+            )
+            raise UserError(f"{where}: split = {shares}; {there}")
         if self.by_time:
-            return Division(partial(self._by_age, str(table.file)), self.by_time)
-        return at_random(str(table.file), self.split or DEFAULT, self.seed)
+            notes: list[str] = []
+            return Division(partial(self._by_age, where, shares, notes), self.by_time, notes)
+        return at_random(where, shares, self.seed)
 
     def _by_column(self, where: str, rows: int, cells: pl.Series | None) -> NDArray[np.uint8]:
         assert cells is not None
@@ -128,13 +169,14 @@ class Csv(DataSet):
                 raise UserError(f"{where}: no row has {part!r} in the column {self.split_column!r}; every part needs rows")
         return part_of
 
-    def _by_age(self, where: str, rows: int, times: pl.Series | None) -> NDArray[np.uint8]:
-        assert times is not None
-        missing = (times == "").arg_true()
-        if len(missing):
-            raise UserError(
-                f"{where}: row {missing[0] + 1}, column {self.by_time!r}: an empty cell; every row needs a time to split by time"
-            )
-        numbers = times.cast(pl.Float64, strict=False)
-        aged = pl.DataFrame({"time": times if numbers.null_count() else numbers, "row": np.arange(rows)}).sort("time", "row")
-        return shared_out(where, self.split or DEFAULT, aged["row"].to_numpy())
+    def _by_age(self, where: str, shares: str, notes: list[str], rows: int, cells: pl.Series | None) -> NDArray[np.uint8]:
+        assert cells is not None
+        ages, shown = moments(where, self.by_time, cells, self.date_format)
+        parts = by_age(where, shares, ages.to_numpy())
+        of_part = [ages.filter(pl.Series(parts == number)) for number in range(parts.max() + 1)]
+        spans = ", ".join(
+            f"{PARTS[number]} {shown(ages.min())} … {shown(ages.max())}"  # type: ignore[arg-type]  # numbers, and no part is empty
+            for number, ages in enumerate(of_part)
+        )
+        notes[:] = [f"divided by {self.by_time}: {spans}"]
+        return parts

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -30,30 +33,46 @@ def at_random(where: str, shares: str, seed: int, train_fraction: float = 1.0) -
     return Division(part_of)
 
 
-def shared_out(where: str, shares: str, order: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """The part of each row when train, valid and test take their shares of ``order`` one after another.
+def by_age(where: str, shares: str, ages: NDArray[Any]) -> NDArray[np.uint8]:
+    """The part of each row when the oldest are for training, the youngest for test. Rows of one age are in one part: the border is moved
+    to the nearer end of theirs. ``ages`` (n,): numbers that grow with time.
+    """
+    order = np.argsort(ages, kind="stable")
+    sorted_ages = ages[order]
 
-    Raises UserError where a part would be empty.
+    def moved(border: int) -> int:
+        if not 0 < border < len(ages):
+            return border
+        first, last = (int(np.searchsorted(sorted_ages, sorted_ages[border], side)) for side in ("left", "right"))
+        return first if border - first <= last - border else last
+
+    return shared_out(where, shares, order, moved)
+
+
+def shared_out(where: str, shares: str, order: NDArray[np.int64], moved: Callable[[int], int] = int) -> NDArray[np.uint8]:
+    """The part of each row when train, valid and test (or train and valid) take their shares of ``order`` one after another.
+
+    ``moved``: where a part ends instead of there. Raises UserError where a part would be empty.
     """
     rows = len(order)
-    train, valid, _ = parsed_shares(shares)
     part_of = np.empty(rows, np.uint8)
+    ends = [moved(round(share * rows)) for share in np.cumsum(parsed_shares(shares))[:-1].tolist()]
     start = 0
-    for number, end in enumerate((round(train * rows), round((train + valid) * rows), rows)):
-        if end == start:
+    for number, end in enumerate((*ends, rows)):
+        if end <= start:
             raise UserError(f"{where}: {rows} rows, split {shares}: {PARTS[number]} would be empty")
         part_of[order[start:end]] = number
         start = end
     return part_of
 
 
-def parsed_shares(text: str) -> tuple[float, float, float]:
-    """train, valid, test of "8:1:1"; they sum to 1. Raises UserError."""
+def parsed_shares(text: str) -> tuple[float, ...]:
+    """train, valid, test of "8:1:1", or train and valid of "9:1"; they sum to 1. Raises UserError."""
     try:
         numbers = [float(number) for number in text.split(":")]
     except ValueError:
         numbers = []
-    if len(numbers) != 3 or not all(0 < number < float("inf") for number in numbers):
-        raise UserError(f"split = {text!r}; it must be three numbers greater than 0 like 8:1:1 (train:valid:test)")
-    train, valid, test = (number / sum(numbers) for number in numbers)
-    return train, valid, test
+    if len(numbers) not in (2, 3) or not all(0 < number < float("inf") for number in numbers):
+        wanted = "three numbers greater than 0 like 8:1:1 (train:valid:test), or two like 9:1 (train:valid) where test is a file of its own"
+        raise UserError(f"split = {text!r}; it must be {wanted}")
+    return tuple(number / sum(numbers) for number in numbers)

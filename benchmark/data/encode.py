@@ -36,6 +36,7 @@ from tqdm import tqdm
 from benchmark.data.integrity import fingerprint, stamp, states_of
 from benchmark.data.prefetch import in_threads
 from benchmark.data.store import PARTS, VERSION
+from benchmark.data.suspicions import suspicions
 from benchmark.data.vocabulary import MISSING, UNSEEN, Buckets, Categories, Scaled, Vocabulary
 from benchmark.errors import UserError
 from benchmark.sources import Column, Source, Stream
@@ -157,7 +158,8 @@ class _Encoder:
 
     def _stage(self, part: str, frame: pl.LazyFrame, stem: Path) -> _Staged:
         """Run the frame once: its cells to codes and numbers, checked. Raises UserError at the first bad cell."""
-        source, division = self.source, self.source.division
+        source = self.source
+        division = source.division if part == next(iter(source.parts)) else None
         where = source.shown_as.get(part, part)
         wanted = (source.label, *(column.name for column in source.columns), *((source.probability,) if source.probability else ()))
         by = division.column if division else None
@@ -204,9 +206,9 @@ class _Encoder:
             stem.with_suffix(".numbers"),
             (len(self.texts), len(self.numbers)),
             np.fromfile(stem.with_suffix(".labels"), np.uint8),
-            PARTS.index(part)
-            if division is None
-            else division.part_of(rows, self.by.distinct().gather(np.concatenate(division_codes)) if by else None),
+            division.part_of(rows, self.by.distinct().gather(np.concatenate(division_codes)) if by else None)
+            if division is not None
+            else PARTS.index(part),
         )
 
     def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None) -> _Block:
@@ -224,7 +226,9 @@ class _Encoder:
             column = cells.cast(pl.Float64, strict=False)
             kept = column.cast(pl.Float32, strict=False) if name in self.scaled else column
             bad = (cells != "").fill_null(False) & ~kept.is_finite().fill_null(False)
-            _refuse(bad, cells, where, start, "is not a number, but the field is numeric (leave the cell empty if it is missing)")
+            _refuse(
+                bad, cells, where, start, "is not a number, but the field is numeric (where it stands for a missing one: --null-values)"
+            )
             numbers[position] = column.fill_null(float("nan")).to_numpy()
             if name == self.source.probability:
                 outside = ~column.is_between(0, 1).fill_null(False)
@@ -236,7 +240,9 @@ class _Encoder:
         """Raises UserError for a part that is empty or of one class."""
         for part in self.parts:
             number = PARTS.index(part)
-            where = ": ".join((*self.source.shown_as.values(), part)) if self.source.division else self.source.shown_as.get(part, part)
+            shown = self.source.shown_as
+            divided = self.source.division is not None and (part not in shown or len(self.source.parts) == 1)
+            where = f"{next(iter(shown.values()))}: {part}" if divided and shown else shown.get(part, part)
             labels = np.zeros(2, np.int64)
             for s in staged:
                 for block in s.blocks():
@@ -347,7 +353,11 @@ class _Encoder:
             "factors": [len(v.factors) if isinstance(v, Scaled) else 0 for v in vocabularies],
             "rows": rows,
             "positive_rates": rates,
-            "notes": self.source.notes,
+            "notes": (
+                *self.source.notes,
+                *((self.source.division.notes or ()) if self.source.division else ()),
+                *(suspicions(self.building, names, rates, rows) if self.source.examined and self.stream is None else ()),
+            ),
             "known": self.source.known,
             **({"probabilities": True} if self.source.probability is not None else {}),  # named only where they are: older folders do not
             **({"streamed": True} if self.stream is not None else {}),

@@ -1,7 +1,8 @@
-"""Files of rows as they come: plain, gzip, or inside a zip archive that is read where it lies."""
+"""Files of rows as they come: plain, compressed, or inside a zip archive that is read where it lies."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import lzma
@@ -9,18 +10,28 @@ import sys
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Never, cast
+from typing import IO, TYPE_CHECKING, Any, Never, cast
 
 from tqdm import tqdm
 
 from benchmark.errors import UserError
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".gz", ".parquet")
-PACKED = tuple(suffix for suffix in SUFFIXES if suffix != ".parquet")  # what an archive may hold
+if TYPE_CHECKING:
+    import polars
+
+COMPRESSED = (".gz", ".zst", ".xz", ".bz2")
+DELIMITED = (".csv", ".tsv", ".txt")
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+SPARSE = (".libsvm", ".svm", ".libfm", ".libffm", ".ffm")  # label index:value …, or label field:index:value …
+TYPED = (".parquet", ".arrow", ".feather")
+_TEXT = (*DELIMITED, *JSON_LINES, *SPARSE)
+PACKED = (*_TEXT, *(suffix + ending for suffix in _TEXT for ending in COMPRESSED), *COMPRESSED)  # what an archive may hold
+SUFFIXES = (*PACKED, *TYPED)
+READ = f"{', '.join((*_TEXT, *TYPED))}, the texts also with {', '.join(COMPRESSED)}"  # in messages
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,15 @@ class File:
         """Its own name, without folders: train.csv"""
         return PurePosixPath(self.member).name if self.member else self.path.name
 
+    @property
+    def kind(self) -> str:
+        """What its name says of its rows, without compression: .csv; "" where it says nothing."""
+        return PurePosixPath(self.name.removesuffix(self._compression)).suffix
+
+    @property
+    def _compression(self) -> str:
+        return next((ending for ending in COMPRESSED if self.name.endswith(ending)), "")
+
     @contextmanager
     def opened(self, bar: bool = False) -> Iterator[IO[bytes]]:
         """Its uncompressed bytes; ``bar`` shows how far they are read, on a terminal.
@@ -52,11 +72,7 @@ class File:
             self._raw() as (raw, size),
         ):
             counted = _counted(raw, shown, size)
-            if self.name.endswith(".gz"):
-                with gzip.GzipFile(fileobj=counted) as unpacked:
-                    yield cast(IO[bytes], unpacked)
-            else:
-                yield counted
+            yield _UNPACKED[self._compression](counted) if self._compression else counted
 
     @contextmanager
     def _raw(self) -> Iterator[tuple[IO[bytes], int]]:
@@ -69,6 +85,20 @@ class File:
                 yield file, self.path.stat().st_size
 
 
+def _zstandard(file: IO[bytes]) -> IO[bytes]:
+    import pyarrow  # takes a third of a second, and Python 3.11 has nothing of its own
+
+    return cast(IO[bytes], pyarrow.CompressedInputStream(pyarrow.PythonFile(file, "r"), "zstd"))
+
+
+_UNPACKED: Mapping[str, Callable[[IO[bytes]], IO[bytes]]] = {
+    ".gz": lambda file: cast(IO[bytes], gzip.GzipFile(fileobj=file)),
+    ".zst": _zstandard,
+    ".xz": lambda file: cast(IO[bytes], lzma.LZMAFile(file)),  # noqa: SIM115  # it only passes on what another has opened
+    ".bz2": lambda file: cast(IO[bytes], bz2.BZ2File(file)),
+}
+
+
 def _counted(file: IO[bytes], bar: tqdm[Never], size: int) -> IO[bytes]:
     """``file``, moving the bar as it is read; itself where there is no bar."""
     if bar.disable:
@@ -78,7 +108,7 @@ def _counted(file: IO[bytes], bar: tqdm[Never], size: int) -> IO[bytes]:
 
 
 class _Reader:
-    """Passes reads on and counts them."""
+    """Passes reads on and counts them. What unpackers ask of a file beside reading it is the file's own answer."""
 
     def __init__(self, file: IO[bytes], bar: tqdm[Never]) -> None:
         self._file, self._bar = file, bar
@@ -87,6 +117,24 @@ class _Reader:
         data = self._file.read(size)
         self._bar.update(len(data))
         return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a file of rows turned out to hold."""
+
+    columns: tuple[str, ...]
+    batches: Callable[[list[str] | None], Iterator[polars.DataFrame]]  # of some columns, or of all: the rows as text, in the file's order
+    index: tuple[str, ...] = ()  # columns that are pandas' index
+    numeric: tuple[str, ...] = ()  # columns that the file itself says are numbers
+
+
+def in_a_line(error: Exception) -> str:
+    """What another library says of its error, cut to what a message has room for."""
+    return " ".join(str(error).split())[:200]
 
 
 def find_part(location: Path, names: tuple[str, ...], suffixes: tuple[str, ...] = SUFFIXES) -> File:
@@ -107,7 +155,8 @@ def find_part(location: Path, names: tuple[str, ...], suffixes: tuple[str, ...] 
         held = ", ".join(file.member for file in packed(location)[:9]) or "none"
         raise UserError(f"{location}: there is no {names[0]} file among its tables ({held}); pack one table, or train, valid and test")
     if not found:
-        wanted = ", ".join(names[0] + suffix for suffix in suffixes)
+        endings = f"{names[0]}.csv, or {names[0]} and another of {READ}"
+        wanted = endings if suffixes == SUFFIXES else ", ".join(names[0] + suffix for suffix in suffixes)
         raise UserError(f"{location}: there is no {names[0]} file; looked for {wanted}, and in zip archives")
     if len(found) > 1:
         raise UserError(f"{location}: {' and '.join(file.member or file.name for file in found)} are both there; keep one of them")
@@ -155,8 +204,10 @@ def damage_named(file: File | Path | str) -> Iterator[None]:
     try:
         yield
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError) as error:
-        raise UserError(f"{file}: damaged or truncated: {' '.join(str(error).split())[:200]}") from None
+        raise UserError(f"{file}: damaged or truncated: {in_a_line(error)}") from None
     except (NotImplementedError, RuntimeError) as error:  # of zipfile: a compression that is not built in; a password
-        raise UserError(f"{file}: cannot be unpacked ({' '.join(str(error).split())[:200]}); unpack it yourself") from None
+        raise UserError(f"{file}: cannot be unpacked ({in_a_line(error)}); unpack it yourself") from None
     except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror or error}") from None
+        # Only the system's own errors have a number; PyArrow and bz2 say with an OSError that the bytes are not what they should be.
+        complaint = "damaged or truncated" if error.errno is None else "cannot be read"
+        raise UserError(f"{file}: {complaint}: {error.strerror or in_a_line(error)}") from None

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -15,6 +16,8 @@ from polars import LazyFrame
 
 from benchmark import plugins
 from benchmark.data.encode import encode
+from benchmark.data.layout import files_of
+from benchmark.data.look import Look, look
 from benchmark.data.store import PARTS, VERSION, Prepared, folder_of, identity_of, open_prepared
 from benchmark.errors import UserError
 from benchmark.faults import in_words
@@ -32,13 +35,14 @@ def prepare(
     allow_checksum_mismatch: bool = False,
     alias: str | None = None,
     force: bool = False,
+    looked: Callable[[Look], None] = lambda look: None,
 ) -> Prepared:
     """Encode what plug-in ``name`` loads from ``source_path``, unless the cache already has it from the same options and files.
 
     ``alias`` is the name under which a user's own file is resolved later. ``force`` encodes in any case. Without ``source_path``, whatever
     files the cache's copy was made from are taken for the same. A second process waits and finds it done. A damaged copy is made again,
-    and so is one that was made with ``allow_checksum_mismatch`` when that is not given now.
-    Raises UserError.
+    and so is one that was made with ``allow_checksum_mismatch`` when that is not given now. ``looked`` is given what a user's own table
+    looks like before it is encoded. Raises UserError.
     """
     dataset: DataSet = plugins.make("datasets", name, dict(options))
     if alias is not None:
@@ -67,7 +71,12 @@ def prepare(
             there = None if force else _whole(folder, identity, loose)
             if there is None:
                 stream = _stream(name, dataset)
-                encode(_loaded(name, dataset, source_path, allow_checksum_mismatch, stream), folder, identity, stream)
+                source = _loaded(name, dataset, source_path, allow_checksum_mismatch, stream)
+                if source.examined:
+                    found = look(source)
+                    looked(found)
+                    source = replace(source, notes=(*source.notes, *found.notes))
+                encode(source, folder, identity, stream)
             return there or open_prepared(folder)
     except OSError as error:
         where = f"cannot be prepared in {folder.parent} ({error})"
@@ -76,6 +85,14 @@ def prepare(
         raise UserError(
             f"data set {alias or name}: there is not enough memory to prepare it ({error}); end other programs, or use another machine"
         ) from None
+
+
+def look_at(name: str, options: Mapping[str, Any], source_path: Path | None, allow_checksum_mismatch: bool = False) -> Look:
+    """What ``prepare`` would encode, by its first rows; nothing is written. Raises UserError."""
+    dataset: DataSet = plugins.make("datasets", name, dict(options))
+    source = _loaded(name, dataset, source_path, allow_checksum_mismatch, _stream(name, dataset))
+    found = look(source)
+    return replace(found, notes=(*source.notes, *found.notes))
 
 
 def _asked(name: str, what: str, made: Callable[[], Made]) -> Made:
@@ -132,7 +149,8 @@ def _divided(source: Source, parts: tuple[str, ...]) -> bool:
         return False
     if source.division is None:
         return tuple(source.parts) == parts
-    return isinstance(source.division, Division) and len(source.parts) == 1 and parts == PARTS
+    names = tuple(source.parts)
+    return isinstance(source.division, Division) and (len(names) == 1 or names == ("rows", "test")) and parts == PARTS
 
 
 def _whole(folder: Path, identity: Mapping[str, Any], loose: bool) -> Prepared | None:
@@ -149,24 +167,16 @@ def _whole(folder: Path, identity: Mapping[str, Any], loose: bool) -> Prepared |
 
 
 def _checksums(source_path: Path) -> dict[str, str]:
-    """File name -> SHA-256, of the file or of the folder's visible files."""
+    """Name -> SHA-256, of the file, of the folder's visible files or of those that fit a pattern."""
     try:
-        if not source_path.exists():
-            raise UserError(f"{source_path}: no such file or folder")
-        if not source_path.is_file() and not source_path.is_dir():
-            raise UserError(f"{source_path}: neither a file nor a folder")
-        files = (
-            [source_path]
-            if source_path.is_file()
-            else sorted(p for p in source_path.iterdir() if p.is_file() and not p.name.startswith("."))
-        )
+        files = files_of(source_path)
     except OSError as error:
         raise UserError(f"{source_path}: cannot be read ({error.strerror})") from None
     checksums = {}
-    for path in files:
+    for name, path in files.items():
         try:
             with path.open("rb") as file:
-                checksums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+                checksums[name] = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     return checksums

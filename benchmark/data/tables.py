@@ -1,30 +1,21 @@
-"""A table file as a Polars LazyFrame in which every column is text, checked as it is read: the first bad line is named.
-
-One pass, in blocks of whole rows: a thread reads and counts separators, Polars parses. Polars fills short lines with nulls and does not
-say which line is too long; so a block whose separators do not fit its rows, that has odd quotation marks or that it cannot parse, is gone
-through line by line. Text, because ids may look like numbers ("1e5", "01") and must not become them.
-"""
+"""A table, of one file or of many, as a Polars LazyFrame of text, checked as it is read: the first bad line is named."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from benchmark.data.files import SUFFIXES, File
-from benchmark.data.prefetch import prefetched
+from benchmark.data.delimited import delimited
+from benchmark.data.files import JSON_LINES, READ, SPARSE, SUFFIXES, TYPED, File, Opened
+from benchmark.data.json_lines import json_lines
+from benchmark.data.sparse import sparse
+from benchmark.data.typed import arrow, parquet
 from benchmark.errors import UserError
-
-BLOCK = 1 << 23  # bytes parsed at once; no row may be longer
-MARK = b"\xef\xbb\xbf"  # that some editors put before UTF-8
-csv.field_size_limit(max(BLOCK, csv.field_size_limit()))  # a cell may be as long as a row
 
 
 @dataclass(frozen=True)
@@ -34,261 +25,106 @@ class Table:
     file: File
     columns: tuple[str, ...]
     frame: pl.LazyFrame
+    index: tuple[str, ...] = ()  # columns that are pandas' index
+    numeric: tuple[str, ...] = ()  # columns that the file itself says are numbers
 
 
-def read_table(file: File | Path, separator: str = "", columns: tuple[str, ...] = ()) -> Table:
-    """Open a file (see SUFFIXES) lazily. ``separator`` "" is the tab for .tsv and the comma for .csv.
+class Piece(NamedTuple):
+    """A file of a table of many, and what its folders' names (Hive's key=value) say of its rows."""
 
-    ``columns`` names those of a CSV file that has no header line. Raises UserError for a file that is missing, not read, damaged at
-    its start, empty, or has a bad header; the rows are checked when they are read.
+    file: File
+    keys: tuple[tuple[str, str | None], ...] = ()
+
+
+class Reading(NamedTuple):
+    """How text is read where a file does not say it."""
+
+    separator: str = ""  # of .csv and its like; "" is the tab for .tsv and the comma for others
+    columns: tuple[str, ...] = ()  # the names, of files without a header line
+    multi: tuple[str, ...] = ()  # columns that may hold lists
+
+
+def read_table(file: File | Path, separator: str = "", columns: tuple[str, ...] = (), multi: tuple[str, ...] = ()) -> Table:
+    """Open a file (see files.SUFFIXES) lazily; ``Reading`` says what the others are.
+
+    Raises UserError for a file that is missing, not read, damaged at its start, empty, or has a bad header; the rows are checked when they
+    are read.
     """
     file = file if isinstance(file, File) else File(file)
+    opened = _opened(file, Reading(separator, columns, multi))
+    return _table(file, opened)
+
+
+def read_tables(folder: Path, pieces: Sequence[Piece], reading: Reading) -> Table:
+    """Many files, one after the other, as one table; ``folder`` is what messages call them. They must have the same columns, in any order.
+
+    A file without rows adds none. Raises UserError as ``read_table``, and for other columns than the first file's.
+    """
+    first, known = pieces[0], {}
+    for first in pieces:
+        known = {first: _opened(first.file, reading)} if not _is_void(first.file) else {}
+        if known:
+            break
+    else:
+        raise UserError(f"{folder}: none of its {len(pieces)} files has rows")
+    opened = known[first]
+    keys = tuple(key for key, _ in first.keys if key not in opened.columns)
+    columns = (*opened.columns, *keys)
+
+    def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
+        wanted = list(columns) if chosen is None else chosen
+        own = [name for name in wanted if name not in keys]
+        for piece in pieces:
+            if _is_void(piece.file):
+                continue
+            one = known[piece] if piece in known else _opened(piece.file, reading)
+            found = dict(piece.keys)
+            if set(one.columns) != set(opened.columns) or not set(keys) <= found.keys():
+                raise UserError(
+                    f"{piece.file}: {_difference((*one.columns, *found), columns)} {first.file}; all files of a table need the same"
+                )
+            for frame in one.batches(own or [one.columns[0]]):
+                yield frame.with_columns(pl.lit(found[key], pl.String).alias(key) for key in keys).select(wanted)
+
+    return _table(File(folder), Opened(columns, batches, opened.index, opened.numeric))
+
+
+def _opened(file: File, reading: Reading) -> Opened:
     if not file.path.is_file():
         raise UserError(f"{file}: no such file")
     if not file.name.endswith(SUFFIXES):
-        raise UserError(f"{file}: this type of file is not read; it must end in {', '.join(SUFFIXES)}")
-    if file.name.endswith(".parquet"):
-        return _parquet(file)
-    separator = separator or ("\t" if file.name.removesuffix(".gz").endswith(".tsv") else ",")
-    if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
-        raise UserError(
-            f"separator {separator!r}: it must be one ASCII character (a tab: $'\\t') other than a quotation mark or a line end"
-        )
-    header = _header(file, separator) if not columns else _Header(columns, 0, 0)
+        raise UserError(f"{file}: this type of file is not read; it must end in {READ}")
+    if file.kind in TYPED:
+        return (parquet if file.kind == ".parquet" else arrow)(file, reading.multi)
+    if file.kind in JSON_LINES:
+        return json_lines(file, reading.multi)
+    return sparse(file, reading.multi) if file.kind in SPARSE else delimited(file, reading.separator, reading.columns)
 
+
+def _is_void(file: File) -> bool:
+    """Whether it is no more than what an engine writes where a task had no rows: nothing."""
+    return not file.member and file.kind not in TYPED and file.path.is_file() and file.path.stat().st_size == 0
+
+
+def _table(file: File, opened: Opened) -> Table:
     def read(chosen: list[str] | None, predicate: pl.Expr | None, limit: int | None, hint: int | None) -> Iterator[pl.DataFrame]:
-        for frame in _frames(file, separator, header):
-            if chosen is not None:
-                frame = frame.select(chosen)
+        empty = True
+        for frame in opened.batches(chosen):
+            empty = empty and not len(frame)
             if limit is not None:
                 frame = frame.head(limit)
                 limit -= len(frame)
             yield frame if predicate is None else frame.filter(predicate)
             if limit == 0:
                 return
+        if empty:
+            raise UserError(f"{file}: there are no data rows")
 
-    return Table(file, header.columns, register_io_source(read, schema=dict.fromkeys(header.columns, pl.String())))
-
-
-class _Header(NamedTuple):
-    columns: tuple[str, ...]
-    lines: int
-    size: int  # in bytes
+    frame = register_io_source(read, schema=dict.fromkeys(opened.columns, pl.String()))
+    return Table(file, opened.columns, frame, opened.index, opened.numeric)
 
 
-class _Piece(NamedTuple):
-    """Whole rows of a file."""
-
-    line: int  # number of its first line, from 1
-    data: bytes
-    separators: int  # outside quotation marks; -1 where one of these stands oddly, or a NUL byte is in the data
-    quoted: bool  # whether there is a quotation mark
-
-
-def _frames(file: File, separator: str, header: _Header) -> Iterator[pl.DataFrame]:
-    schema = dict.fromkeys(header.columns, pl.String())
-    width, rows = len(header.columns), 0
-    for piece in prefetched(_pieces(file, separator, header)):
-        data = MARK + piece.data if piece.line > 1 and piece.data.startswith(MARK) else piece.data  # Polars drops the first
-        try:
-            frame = pl.read_csv(data, has_header=False, schema=schema, separator=separator, quote_char='"' if piece.quoted else None)
-            sound = width > 1 and piece.separators == len(frame) * (width - 1)  # Polars refuses longer rows, so none is shorter
-        except pl.exceptions.PolarsError as error:
-            _check_rows(file, separator, width, piece)
-            raise UserError(f"{file}: from line {piece.line} on: cannot be parsed: {_line(error)}") from None
-        if not sound:
-            _check_rows(file, separator, width, piece)
-        rows += len(frame)
-        yield frame
-    if not rows:
-        raise UserError(f"{file}: there are no data rows{' below the header' if header.lines else ''}")
-
-
-def _pieces(file: File, separator: str, header: _Header) -> Iterator[_Piece]:
-    """The rows below the header, in blocks. Raises UserError for a row longer than BLOCK."""
-    line, rest, skipped = header.lines + 1, b"", header.size
-    with file.opened(bar=True) as stream:
-        while block := stream.read(BLOCK):
-            data = rest + block[skipped:]
-            skipped = 0
-            quoted = b'"' in data
-            first, last = _ends(data, quoted)
-            if first > BLOCK:
-                raise _too_long(file, line, data[:first], separator, header.columns)
-            if len(data) - last > BLOCK:
-                raise _too_long(file, line + data.count(b"\n", 0, last), data[last:], separator, header.columns)
-            if last:
-                rows = data[:last]
-                yield _Piece(line, rows, _separators(rows, separator), quoted)
-                line += _occurrences(data, b"\n", last)
-            rest = data[last:]
-    if rest:
-        yield _Piece(line, rest, _separators(rest, separator), b'"' in rest)
-
-
-def _occurrences(data: bytes, mark: bytes, end: int) -> int:
-    """``data.count(mark, 0, end)`` of one byte; where it is frequent, this takes half the time."""
-    return int(np.count_nonzero(np.frombuffer(data, np.uint8, end) == ord(mark)))
-
-
-def _separators(rows: bytes, separator: str) -> int:
-    """How many stand outside quotation marks. -1 unless these open and close whole cells and are doubled within; and for a NUL byte."""
-    if b"\0" in rows:
-        return -1
-    if b'"' not in rows:
-        return _occurrences(rows, separator.encode(), len(rows))
-    around = np.frombuffer(b"\n" + rows + b"\n\n", np.uint8)
-    is_mark = around == ord('"')
-    marks = np.flatnonzero(is_mark)
-    ends = np.array([ord(separator), ord("\n"), ord('"')], np.uint8)  # what stands before an opening mark and behind a closing one
-    behind, next_but_one = around[marks[1::2] + 1], around[marks[1::2] + 2]
-    closed = np.isin(behind, ends) | ((behind == ord("\r")) & (next_but_one == ord("\n")))
-    if len(marks) % 2 or not np.isin(around[marks[::2] - 1], ends).all() or not closed.all():
-        return -1
-    return int(np.count_nonzero((around == ord(separator)) & ~np.logical_xor.accumulate(is_mark)))
-
-
-def _ends(data: bytes, quoted: bool) -> tuple[int, int]:
-    """Where the first row ends and where the last whole one does; 0, 0 without a whole row. One between quotation marks is none."""
-    if not quoted:
-        return data.find(b"\n") + 1, data.rfind(b"\n") + 1
-    array = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(array == ord("\n"))
-    ends = ends[np.searchsorted(np.flatnonzero(array == ord('"')), ends) % 2 == 0]
-    return (int(ends[0]) + 1, int(ends[-1]) + 1) if len(ends) else (0, 0)
-
-
-def _too_long(file: File, line: int, row: bytes, separator: str, columns: tuple[str, ...]) -> UserError:
-    array = np.frombuffer(row, np.uint8)
-    separators = np.flatnonzero((array == ord(separator)) & ~np.logical_xor.accumulate(array == ord('"')))
-    longest = int(np.diff(separators, prepend=-1, append=len(row)).argmax())
-    where = f", column {columns[longest]!r}" if longest < len(columns) else ""
-    return UserError(
-        f"{file}: line {line}{where}: a row of more than {BLOCK >> 20} MiB; is a quotation mark never closed, or a line end missing?"
-    )
-
-
-def _parquet(file: File) -> Table:
-    try:
-        frame = pl.scan_parquet(file.path)
-        schema = frame.collect_schema()
-        rows = frame.select(pl.len()).collect().item()
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise UserError(f"{file}: not a readable Parquet file: {_line(error)}") from None
-    if not rows:
-        raise UserError(f"{file}: there are no data rows")
-    texts = []
-    for name, dtype in schema.items():
-        if dtype.is_nested():
-            raise UserError(f"{file}: column {name!r} holds {dtype}; sequences are not supported, only one value a cell")
-        column = pl.col(name)
-        if dtype == pl.Boolean:
-            column = column.cast(pl.UInt8)
-        elif dtype.is_float():
-            column = column.fill_nan(None)
-        elif dtype == pl.Binary:
-            raise UserError(f"{file}: column {name!r} holds raw bytes; make it text first")
-        texts.append(column.cast(pl.String))
-
-    def read(chosen: list[str] | None, predicate: pl.Expr | None, limit: int | None, hint: int | None) -> Iterator[pl.DataFrame]:
-        found, wanted = 0, rows if limit is None else min(limit, rows)
-        cells = frame.select(texts) if chosen is None else frame.select(texts).select(chosen)
-        try:
-            for some in cells.head(wanted).collect_batches(maintain_order=True):
-                found += len(some)
-                yield some if predicate is None else some.filter(predicate)
-        except pl.exceptions.PolarsError as error:
-            raise UserError(f"{file}: not a readable Parquet file: {_line(error)}") from None
-        if found < wanted:  # where damage makes a thread of Polars panic, the batches just end
-            raise UserError(f"{file}: damaged: {found} of its {rows} rows can be read")
-
-    return Table(file, tuple(schema.names()), register_io_source(read, schema=dict.fromkeys(schema.names(), pl.String())))
-
-
-def _header(file: File, separator: str) -> _Header:
-    with file.opened() as stream:
-        start = stream.read(BLOCK)
-    if not start:
-        raise UserError(f"{file}: the file is empty; the first line must name the columns")
-    end, _ = _ends(start, b'"' in start)
-    if not end and len(start) == BLOCK:
-        raise _too_long(file, 1, start, separator, ())
-    record = start[: end or len(start)]
-    names = _cells(record.removeprefix(MARK), separator, file, 1)
-    if not any(names):
-        raise UserError(f"{file}: line 1 is blank; it must name the columns")
-    seen = set()
-    for number, name in enumerate(names, start=1):
-        if not name:
-            raise UserError(f"{file}: line 1: column {number} has no name")
-        if name in seen:
-            raise UserError(f"{file}: line 1: the column {name!r} is named twice")
-        seen.add(name)
-    return _Header(tuple(names), record.count(b"\n"), len(record))
-
-
-def _check_rows(file: File, separator: str, width: int, piece: _Piece) -> None:
-    """Raises UserError at the first row of the piece that has not ``width`` cells, is no UTF-8, or is quoted wrongly."""
-    delimiter = separator.encode()
-    for line, record in _records(file, piece):
-        if not record.isascii():
-            try:
-                record.decode()
-            except UnicodeDecodeError as error:
-                raise _not_utf8(file, line, record, error) from None
-        cells = len(_cells(record, separator, file, line)) if b'"' in record or b"\0" in record else record.count(delimiter) + 1
-        if cells != width:
-            blank = " (the line is blank)" if not record.strip() else ""
-            raise UserError(f"{file}: line {line}: {cells} cells{blank}, but the header has {width} columns")
-
-
-def _records(file: File, piece: _Piece) -> Iterator[tuple[int, bytes]]:
-    """(number of its first line, bytes) of each row: a line, or several where a quoted cell holds line ends."""
-    lines: list[bytes] = []
-    quotes = 0
-    for number, line in enumerate(io.BytesIO(piece.data), start=piece.line):
-        lines.append(line)
-        quotes += line.count(b'"')
-        if quotes % 2 == 0:
-            yield number - len(lines) + 1, b"".join(lines)
-            lines, quotes = [], 0
-    if lines:
-        raise _unclosed(file, number - len(lines) + 1)
-
-
-def _cells(record: bytes, separator: str, file: File, line: int) -> list[str]:
-    if b"\0" in record:
-        raise UserError(f"{file}: line {line}: a NUL byte; is the file damaged, or UTF-16? Convert it to UTF-8")
-    if record.count(b'"') % 2:
-        raise _unclosed(file, line)
-    if record.endswith(b"\r\r\n"):  # Python's csv takes it, Polars does not
-        raise _alone(file, line)
-    try:
-        rows = list(csv.reader(io.StringIO(record.decode(), newline="\n"), delimiter=separator, strict=True))
-    except UnicodeDecodeError as error:
-        raise _not_utf8(file, line, record, error) from None
-    except csv.Error as error:
-        raise (_alone if "new-line" in str(error) else _inside)(file, line) from None
-    if len(rows) > 1:
-        raise _inside(file, line)
-    return rows[0] if rows else []
-
-
-def _unclosed(file: File, line: int) -> UserError:
-    return UserError(f"{file}: line {line}: a quotation mark is opened and never closed")
-
-
-def _alone(file: File, line: int) -> UserError:
-    return UserError(f"{file}: line {line}: a carriage return stands alone; end lines with LF or CR LF")
-
-
-def _inside(file: File, line: int) -> UserError:
-    return UserError(f"{file}: line {line}: a quotation mark stands inside a cell; quote the whole cell and double the mark")
-
-
-def _not_utf8(file: File, line: int, record: bytes, error: UnicodeDecodeError) -> UserError:
-    return UserError(f"{file}: line {line}: not UTF-8 (byte 0x{record[error.start]:02x}); convert the file first")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+def _difference(columns: tuple[str, ...], others: tuple[str, ...]) -> str:
+    more, fewer = sorted(set(columns) - set(others)), sorted(set(others) - set(columns))
+    said = [f"{'has' if some is more else 'lacks'} the column {', '.join(map(repr, some))}" for some in (more, fewer) if some]
+    return f"it {' and '.join(said)}, unlike"

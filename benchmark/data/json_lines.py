@@ -1,0 +1,115 @@
+"""JSON lines, one object a line, as frames of text. A number is the text that the file has, but for a whole one with a point: 12.0 is 12.
+
+Polars would have to guess types, and an id that is a number in one line and a text in another would be lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import polars as pl
+
+from benchmark.data.files import File, Opened
+from benchmark.data.prefetch import prefetched
+from benchmark.errors import UserError
+from benchmark.sources import BETWEEN
+
+LINES = 1 << 15  # made a frame at once
+LOOKED_AT = 1000  # lines, whose keys are the columns
+LONGEST = 1 << 23  # bytes of a line
+
+
+def json_lines(file: File, multi: tuple[str, ...] = ()) -> Opened:
+    """The columns are the keys of the first LOOKED_AT lines; a key that is missing in a line is a missing cell, a new one is refused.
+
+    ``multi``: keys that may hold lists; their values come as one text, with BETWEEN between them. Raises UserError at the first bad line.
+    """
+    columns: dict[str, None] = {}
+    for number, line in _lines(file):
+        columns.update(dict.fromkeys(_row(file, number, line, multi)))
+        if number == LOOKED_AT:
+            break
+    if not columns:
+        raise UserError(f'{file}: the file is empty; every line must be an object like {{"click": 1, "ad": "a7"}}')
+    names = tuple(columns)
+
+    def frames() -> Iterator[pl.DataFrame]:
+        rows: list[tuple[str | None, ...]] = []
+        for number, line in _lines(file):
+            row = _row(file, number, line, multi)
+            if not row.keys() <= columns.keys():
+                new = next(key for key in row if key not in columns)
+                raise UserError(f"{file}: line {number}: key {new!r} is in none of the first {LOOKED_AT} lines; give every line all keys")
+            rows.append(tuple(map(row.get, names)))
+            if len(rows) == LINES:
+                yield _frame(names, rows)
+                rows = []
+        if rows:
+            yield _frame(names, rows)
+
+    def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
+        for frame in prefetched(frames()):
+            yield frame if chosen is None else frame.select(chosen)
+
+    return Opened(names, batches)
+
+
+def _frame(names: tuple[str, ...], rows: list[tuple[str | None, ...]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String()), orient="row")
+
+
+def _lines(file: File) -> Iterator[tuple[int, bytes]]:
+    """(number from 1, line) of every line that is not blank."""
+    with file.opened(bar=True) as stream:
+        number, rest = 0, b""
+        while block := stream.read(LONGEST):
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                number += 1
+                if line.strip():
+                    yield number, line
+            if len(rest) > LONGEST:
+                raise UserError(f"{file}: line {number + 1}: more than {LONGEST >> 20} MiB; is it one JSON array? Write an object a line")
+        if rest.strip():
+            yield number + 1, rest
+
+
+def _row(file: File, number: int, line: bytes, multi: tuple[str, ...]) -> dict[str, str | None]:
+    try:
+        row = json.loads(line, parse_int=str, parse_float=_number, parse_constant=_number, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file}: line {number}: not JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise UserError(f'{file}: line {number}: no object; every line must be one like {{"click": 1, "ad": "a7"}}')
+    return {key: _text(file, number, key, value, multi) for key, value in row.items()}
+
+
+def _text(file: File, number: int, key: str, value: Any, multi: tuple[str, ...]) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, list) and key in multi and not any(isinstance(one, list | dict) for one in value):
+        return BETWEEN.join(_text(file, number, key, one, ()) or "" for one in value if one is not None)
+    hint = "name it in --multi to take all its values" if isinstance(value, list) else "make it keys of the line first"
+    raise UserError(f"{file}: line {number}, key {key!r}: holds {'a list' if isinstance(value, list) else 'an object'}; {hint}")
+
+
+def _number(text: str) -> str | None:
+    if text in ("NaN", "Infinity", "-Infinity"):
+        return None if text == "NaN" else text
+    return text.removesuffix(".0")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        _twice(pairs)
+    return row
+
+
+def _twice(pairs: list[tuple[str, Any]]) -> NoReturn:
+    keys = [key for key, _ in pairs]
+    raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")

@@ -1,0 +1,128 @@
+"""Where the rows of a user's table lie: a file, a folder with a part in each file or subfolder, a folder of part files, a pattern."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+from benchmark.data.files import PACKED, READ, SUFFIXES, File, find_part, packed
+from benchmark.data.store import PARTS
+from benchmark.data.tables import Piece, Reading, Table, read_table, read_tables
+from benchmark.errors import UserError
+
+SPELLINGS = {"train": ("train",), "valid": ("valid", "val", "validation", "dev"), "test": ("test",)}  # of files and split-column cells
+ROWS = "rows"  # a table that is to be divided
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # Hive's missing cell
+
+
+def tables_of(source: Path, reading: Reading) -> Mapping[str, Table]:
+    """train, valid and test; or ROWS, which are to be divided; or ROWS and test, of which the first are to be divided in two.
+
+    Raises UserError where there is no table, a part is missing, or a name stands for several files.
+    """
+    if _is_pattern(source):
+        return {ROWS: _joined(source, _pieces(source, _matches(source)), reading)}
+    if not source.is_dir():
+        archived = packed(source) if source.is_file() and source.suffix == ".zip" else []
+        if source.suffix == ".zip" and source.is_file() and not archived:
+            raise UserError(f"{source}: there is no table in it; looked for files that end in {', '.join(PACKED)}")
+        if len(archived) < 2:
+            return {ROWS: read_table(archived[0] if archived else source, *reading)}
+        return {part: read_table(find_part(source, names), *reading) for part, names in SPELLINGS.items()}
+    found = {part: _part(source, names, reading) for part, names in SPELLINGS.items()}
+    named = {part: table for part, table in found.items() if table is not None}
+    if not named and (files := _files_in(source)):
+        return {ROWS: _joined(source, _pieces(source, files), reading)}
+    if set(named) == {"train", "test"}:
+        return {ROWS: named["train"], "test": named["test"]}
+    for part in PARTS:
+        if part not in named:  # says what is missing
+            find_part(source, SPELLINGS[part])
+    return named
+
+
+def files_of(source: Path) -> Mapping[str, Path]:
+    """The visible files that a table is read from, by the name that says where they lie; of a single file that one."""
+    if _is_pattern(source):
+        return {os.path.relpath(path, _root(source)): path for path in _matches(source)}
+    if not source.exists():
+        raise UserError(f"{source}: no such file or folder")
+    if source.is_file():
+        return {source.name: source}
+    if not source.is_dir():
+        raise UserError(f"{source}: neither a file nor a folder")
+    return {os.path.relpath(path, source): path for path in sorted(_visible(source))}
+
+
+def _is_pattern(source: Path) -> bool:
+    return glob.has_magic(str(source)) and not source.exists()
+
+
+def _root(source: Path) -> Path:
+    """The deepest folder that a pattern names outright."""
+    return next(parent for parent in source.parents if not glob.has_magic(str(parent)))
+
+
+def _matches(source: Path) -> list[Path]:
+    found = sorted(map(Path, glob.glob(str(source), recursive=True)))
+    files = [file for path in found for file in ([path] if path.is_file() else _files_in(path)) if not path.name.startswith((".", "_"))]
+    if not files:
+        raise UserError(f"{source}: no file has such a name")
+    return list(dict.fromkeys(files))
+
+
+def _part(folder: Path, names: tuple[str, ...], reading: Reading) -> Table | None:
+    """One part: a file (see find_part), or a folder of part files called train or, as Spark does, train.parquet."""
+    folders = [path for name in names for suffix in ("", *SUFFIXES) if (path := folder / f"{name}{suffix}").is_dir()]
+    files = [folder / f"{name}{suffix}" for name in names for suffix in SUFFIXES if (folder / f"{name}{suffix}").is_file()]
+    if folders and (files or len(folders) > 1):
+        raise UserError(f"{folder}: {' and '.join(path.name for path in (*folders, *files))} are both there; keep one of them")
+    if folders:
+        return _joined(folders[0], _pieces(folders[0], _files_in(folders[0])), reading)
+    return read_table(find_part(folder, names), *reading) if files or any(folder.glob("*.zip")) else None
+
+
+def _joined(where: Path, pieces: Sequence[Piece], reading: Reading) -> Table:
+    if not pieces:
+        raise UserError(f"{where}: there is no table in it; looked for {READ}")
+    kinds = {piece.file.kind for piece in pieces}
+    if len(kinds) > 1:
+        raise UserError(
+            f"{where}: it holds {' and '.join(sorted(kinds))} files; name those of one kind by a pattern, as in '{where}/*.csv'"
+        )
+    return read_tables(where, pieces, reading)
+
+
+def _pieces(where: Path, files: Iterable[Path]) -> list[Piece]:
+    root = _root(where) if _is_pattern(where) else where
+    return [Piece(File(path), tuple(_keys(path.relative_to(root).parts[:-1]))) for path in files]
+
+
+def _keys(folders: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+    for name in folders:
+        key, equals, value = name.partition("=")
+        if equals:
+            yield unquote(key), None if value == NO_VALUE else unquote(value)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """All tables in it, however deep, in the order of their names. Raises UserError for a file that is no table."""
+    files = sorted(_visible(folder))
+    for path in files:
+        if not path.name.endswith(SUFFIXES):
+            raise UserError(f"{path}: this type of file is not read; it must end in {READ}, or lie elsewhere")
+    return files
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    """Every file that is not hidden, nor a mark such as Spark's _SUCCESS."""
+    for path in folder.iterdir():
+        if path.name.startswith((".", "_")):
+            continue
+        if path.is_dir():
+            yield from _visible(path)
+        elif path.is_file():
+            yield path

@@ -1,0 +1,180 @@
+"""A look at a table's first rows before it is encoded: what each column will be, and what in it a person would want to know of.
+
+Nothing is decided here. What looks wrong is said, with the setting that changes it, and the note stays with the data set and its records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from benchmark.data.times import is_iso
+from benchmark.errors import UserError
+from benchmark.sources import BETWEEN, Source
+
+ROWS, OTHERS = 20_000, 5_000  # looked at: of the first part, of each other part
+FEW = 100  # rows, below which little can be said of a column
+ALMOST = 0.95  # of the rows
+LEAK = 0.99  # AUC of a column alone
+AT_LEAST = 5  # rows of each class, or its AUC says nothing
+SHOWN = 3  # examples
+BUCKETS = 32  # a column of numbers with no more values is as well a category
+EPOCHS = ((1e9, 2.2e9), (1e12, 2.2e12), (1.9e7, 2.1e7))  # seconds, milliseconds, days written as 20240131
+
+
+@dataclass(frozen=True)
+class ColumnLook:
+    """One column, over the rows that were looked at."""
+
+    name: str
+    use: str  # label, divides the rows, no field, or its Column.kind
+    distinct: int
+    missing: float  # share
+    examples: tuple[str, ...]  # the most frequent values
+    remarks: tuple[str, ...]
+
+
+FIELDS = ("categorical", "numeric", "scaled", "multi")  # uses that make a field
+
+
+@dataclass(frozen=True)
+class Look:
+    """``notes``: one line for each thing that is remarkable, with the columns that it is true of."""
+
+    rows: int
+    columns: tuple[ColumnLook, ...]
+    notes: tuple[str, ...] = field(default=())
+
+
+def look(source: Source) -> Look:
+    """At the first ROWS rows of the first part, and at OTHERS of each other. Raises UserError where they cannot be read."""
+    parts = {part: _head(source, part, OTHERS if number else ROWS) for number, part in enumerate(source.parts)}
+    first = next(iter(parts.values()))
+    others = list(parts.values())[1:]
+    uses = _uses(source, first.columns)
+    labels = first[source.label].cast(pl.Float64, strict=False).to_numpy() if source.label in first.columns else np.empty(0)
+    partitions: dict[bytes, str] = {}
+    columns, notes = [], dict[str, list[str]]()
+    for name in first.columns:
+        cells = first[name].set(first[name] == "", None)
+        if uses[name] == "label":
+            remarks: list[str] = []
+        else:
+            remarks = list(
+                _remarks(name, uses[name], cells, labels, partitions, [other[name] for other in others if name in other.columns])
+            )
+        columns.append(_column(name, uses[name], cells, remarks))
+        if uses[name] in FIELDS:
+            for remark in remarks:
+                notes.setdefault(remark, []).append(name)
+    return Look(len(first), tuple(columns), tuple(f"{', '.join(names)}: {remark}" for remark, names in notes.items()))
+
+
+def _head(source: Source, part: str, rows: int) -> pl.DataFrame:
+    try:
+        return source.parts[part].select(pl.all().cast(pl.String)).head(rows).collect()
+    except (UserError, OSError, MemoryError):
+        raise
+    except Exception as error:  # a plug-in's frame may call its functions, which raise what they like
+        where = source.shown_as.get(part, part)
+        raise UserError(f"{where}: the rows cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
+
+
+def _uses(source: Source, columns: Sequence[str]) -> Mapping[str, str]:
+    kinds = {column.name: column.kind for column in source.columns}
+    by = source.division.column if source.division else None
+    return {name: "label" if name == source.label else "divides" if name == by else kinds.get(name, "no field") for name in columns}
+
+
+def _column(name: str, use: str, cells: pl.Series, remarks: Sequence[str]) -> ColumnLook:
+    counts = cells.drop_nulls().value_counts(sort=True)
+    examples = tuple(counts[name].head(SHOWN).to_list())
+    return ColumnLook(name, use, len(counts), cells.null_count() / max(len(cells), 1), examples, tuple(remarks))
+
+
+def _remarks(
+    name: str, use: str, cells: pl.Series, labels: NDArray[np.float64], partitions: dict[bytes, str], others: Sequence[pl.Series]
+) -> Iterator[str]:
+    """What is remarkable in a column, in words that fit after its name; ``partitions`` collects which columns divide the rows alike."""
+    there = cells.drop_nulls()
+    distinct = there.n_unique()
+    if distinct + (len(there) < len(cells)) < 2:
+        yield "constant, as far as was looked"
+        return
+    codes = cells.fill_null("").rank("dense").to_numpy()
+    _, first_rows, codes = np.unique(codes, return_index=True, return_inverse=True)
+    by_appearance = np.argsort(np.argsort(first_rows))[codes].astype(np.int32)
+    twin = partitions.setdefault(by_appearance.tobytes(), name)
+    if twin != name:
+        yield f"says the same as {twin}, row by row"
+    numbers = there.cast(pl.Float64, strict=False)
+    numeric = numbers.is_finite().fill_null(False)
+    if use == "categorical" and len(there) >= FEW:
+        yield from _of_a_category(there, distinct, numbers, numeric)
+    if len(labels):
+        alone = _auc_alone(codes.astype(np.int64), cells.cast(pl.Float64, strict=False), labels)
+        if alone is not None and alone >= LEAK:
+            yield f"tells the label nearly alone (AUC {alone:.3f}): does it know what comes after? If so, --exclude it"
+    ways = [_written_with_point(one) for one in (cells, *others)]
+    known = [way for way in ways if way is not None]
+    if use == "categorical" and known and max(known) > 0.5 > min(known):
+        yield "whole numbers are written with a point in one part (12.0) and without in another (12): to a category they are two values"
+
+
+def _of_a_category(there: pl.Series, distinct: int, numbers: pl.Series, numeric: pl.Series) -> Iterator[str]:
+    if distinct >= ALMOST * len(there):
+        yield "almost every row has a value of its own: an id? If so, --exclude it"
+    share = numeric.mean()
+    assert isinstance(share, float)
+    if _is_time(there, numbers):
+        yield "looks like a time: name it in --by-time, or --exclude it"
+    elif share >= ALMOST and distinct > BUCKETS and there.filter(numeric).str.contains(r"\d\.\d*[1-9]").any():
+        yield "looks like numbers: name it in --numeric to put them into buckets"
+    if ALMOST <= share < 1 and distinct > BUCKETS:
+        texts = there.filter(~numeric).unique(maintain_order=True).head(SHOWN).to_list()
+        yield f"has {', '.join(map(repr, texts))} among numbers: name what stands for a missing one in --null-values"
+    several = there.str.contains(BETWEEN, literal=True).mean()
+    assert isinstance(several, float)
+    if several >= 1 - ALMOST:
+        yield f"cells hold several values, with {BETWEEN} between them: name it in --multi to take each"
+
+
+def _is_time(there: pl.Series, numbers: pl.Series) -> bool:
+    if numbers.null_count() < len(there):
+        found = numbers.drop_nulls()
+        return len(found) >= ALMOST * len(there) and found.n_unique() > BUCKETS and any(found.is_between(*span).all() for span in EPOCHS)
+    return bool(is_iso(there).sum() >= ALMOST * len(there))
+
+
+def _written_with_point(cells: pl.Series) -> float | None:
+    """Share of 12.0 among whole numbers; None where most cells are none."""
+    there = cells.drop_nulls()
+    pointed, plain = (int(there.str.contains(form).sum()) for form in (r"^-?\d+\.0+$", r"^-?\d+$"))
+    return pointed / (pointed + plain) if pointed + plain >= max(1, ALMOST * len(there)) else None
+
+
+def _auc_alone(codes: NDArray[np.int64], numbers: pl.Series, labels: NDArray[np.float64]) -> float | None:
+    """AUC on every other row: of the labels' means by value, learned on the others, or of the number itself. None where one cannot say."""
+    held_out = np.arange(len(labels)) % 2 == 1
+    truth = labels[held_out]
+    if not np.isfinite(labels).all() or min(np.count_nonzero(truth == 1), np.count_nonzero(truth == 0)) < AT_LEAST:
+        return None
+    rows, ones = (np.bincount(codes[~held_out], weights, codes.max() + 1) for weights in (None, labels[~held_out]))
+    base = labels[~held_out].mean()
+    scores = (ones + base) / (rows + 1)  # a value that is not in the other half says nothing
+    found = [_auc(pl.Series(scores[codes[held_out]]), truth)]
+    if not numbers.null_count():
+        alone = _auc(numbers.gather(np.flatnonzero(held_out)), truth)
+        found += [alone, 1 - alone]
+    return max(found)
+
+
+def _auc(scores: pl.Series, truth: NDArray[np.float64]) -> float:
+    """By Mann and Whitney's sum of ranks, as metrics.ctr has it; that one imports torch, which takes seconds."""
+    positives = np.count_nonzero(truth)
+    ranks = float(scores.rank("average").to_numpy() @ truth)
+    return (ranks - positives * (positives + 1) / 2) / (positives * (len(truth) - positives))

@@ -1,0 +1,163 @@
+"""libsvm, libfm and libffm files as frames of text, as users of factorisation machines have Frappe, MovieLens and Criteo.
+
+    label index:value index:value …                 libsvm, libfm: the n-th entry of a line is the field f<n>, so every line has as many
+    label field:index:value field:index:value …     libffm: the field is f<field>; one that a line does not have is a missing cell
+
+A field's value is its index, whether indices are counted within the field or over all. A field that always has the same index and values
+other than 1 is a number. The label is 0 or 1, or −1 or 1, and becomes 0 or 1; what stands behind a # is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import polars as pl
+
+from benchmark.data.files import File, Opened
+from benchmark.data.prefetch import prefetched
+from benchmark.errors import UserError
+from benchmark.sources import BETWEEN
+
+BLOCK = 1 << 22  # bytes parsed at once; no line may be longer
+LABEL = "label"
+_LABELS = {"-1": "0", "-1.0": "0", "+1": "1", "+1.0": "1", "0": "0", "0.0": "0", "1": "1", "1.0": "1", "-1.000000": "0", "1.000000": "1"}
+
+
+class _Form(NamedTuple):
+    """What the first block of lines says of the file."""
+
+    fields: tuple[str, ...]
+    named: bool  # whether each entry names its field (libffm)
+    numeric: dict[str, str]  # field -> its one index
+
+
+def sparse(file: File, multi: tuple[str, ...] = ()) -> Opened:
+    """``multi``: fields of which a line may have several entries; their values come as one text, with BETWEEN between them.
+
+    Raises UserError at the first bad line.
+    """
+    first = next(_blocks(file), None)
+    if first is None:
+        raise UserError(f"{file}: the file is empty; every line must be a label and index:value entries")
+    form = _form(file, *first, multi)
+
+    def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
+        for number, lines in prefetched(_blocks(file)):
+            entries = _entries(file, number, lines, form.named)
+            frame = _wide(file, number, lines, entries, form, multi)
+            yield frame if chosen is None else frame.select(chosen)
+
+    return Opened((LABEL, *form.fields), batches, numeric=tuple(form.numeric))
+
+
+def _blocks(file: File) -> Iterator[tuple[int, pl.DataFrame]]:
+    """(number of the first line, frame of ``line``, a number from 0, and ``text``), blank lines left out."""
+    with file.opened(bar=True) as stream:
+        number, rest = 1, b""
+        while True:
+            block = stream.read(BLOCK)
+            data = rest + block
+            end = data.rfind(b"\n") + 1 if block else len(data)
+            rest = data[end:]
+            if len(rest) > BLOCK:
+                raise UserError(f"{file}: line {number + data.count(10, 0, end)}: more than {BLOCK >> 20} MiB; is a line end missing?")
+            if end:
+                try:
+                    texts = data[:end].decode().removesuffix("\n").split("\n")
+                except UnicodeDecodeError as error:
+                    raise UserError(f"{file}: line {number + data.count(10, 0, error.start)}: not UTF-8; convert the file first") from None
+                text = pl.col("text").str.replace(r"#.*", "").str.replace_all(r"\s+", " ").str.strip_chars(" ")
+                lines = pl.DataFrame({"text": texts}).with_row_index("line").with_columns(text).filter(pl.col("text") != "")
+                if len(lines):
+                    yield number, lines
+                number += len(texts)
+            if not block:
+                return
+
+
+def _entries(file: File, number: int, lines: pl.DataFrame, named: bool) -> pl.DataFrame:
+    """A row for each entry: line, place (from 0), field (where named), index, value; all but line and place as text."""
+    # One list of texts a line, without the label; then one entry a row.
+    entries = lines.select("line", pl.col("text").str.split(" ").list.slice(1)).with_columns(place=pl.int_ranges(pl.col("text").list.len()))
+    entries = entries.explode("text", "place").filter(pl.col("text").is_not_null())
+    pattern = r"^(\d+):(\d+):([^:\s]+)$" if named else r"^()(\d+):([^:\s]+)$"
+    found = entries.with_columns(
+        pl.col("text").str.extract_groups(pattern).struct.rename_fields(["field", "index", "value"]).alias("parts")
+    )
+    found = found.unnest("parts")
+    bad = found.filter(pl.col("index").is_null())
+    if len(bad):
+        wanted = "field:index:value, as in its first line" if named else "index:value, whole numbers before the colon"
+        raise UserError(f"{file}: line {number + bad['line'][0]}: {bad['text'][0][:40]!r} is not {wanted}")
+    return found.drop("text")
+
+
+def _form(file: File, number: int, lines: pl.DataFrame, multi: tuple[str, ...]) -> _Form:
+    tokens = lines["text"][0].split(" ")
+    if len(tokens) < 2:
+        raise UserError(f"{file}: line {number + lines['line'][0]}: a label alone; a line is a label and index:value entries")
+    named = tokens[1].count(":") == 2
+    entries = _with_names(_entries(file, number, lines, named), named)
+    fields = entries.select("name", order=pl.col("field").cast(pl.Int64, strict=False) if named else pl.col("place")).unique().sort("order")
+    of_field = entries.group_by("name").agg(
+        pl.col("index").n_unique().alias("indices"),
+        pl.col("index").first(),
+        ones=_is_one().all(),
+    )
+    numbers = of_field.filter((pl.col("indices") == 1) & ~pl.col("ones"))
+    numeric = dict(numbers.select("name", "index").iter_rows())
+    return _Form(tuple(fields["name"]), named, {name: numeric[name] for name in fields["name"] if name in numeric and name not in multi})
+
+
+def _is_one() -> pl.Expr:
+    return (pl.col("value").cast(pl.Float64, strict=False) == 1).fill_null(False)
+
+
+def _with_names(entries: pl.DataFrame, named: bool) -> pl.DataFrame:
+    number = pl.col("field") if named else (pl.col("place") + 1).cast(pl.String)
+    return entries.with_columns(("f" + number).alias("name"))
+
+
+def _wide(file: File, number: int, lines: pl.DataFrame, entries: pl.DataFrame, form: _Form, multi: tuple[str, ...]) -> pl.DataFrame:
+    """A row for each line, a column for each field. Raises UserError at the first bad label, line or entry."""
+
+    def refuse(bad: pl.DataFrame, said: str) -> None:
+        if len(bad):
+            row = bad.sort("line").row(0, named=True)
+            raise UserError(f"{file}: line {number + row['line']}: {said.format(**row)}")
+
+    lines = lines.with_columns(pl.col("text").str.split(" ").list.first().alias("given"))
+    labels = lines["given"].replace_strict(_LABELS, default=None, return_dtype=pl.String)
+    refuse(lines.filter(labels.is_null()), "{given!r} is no label; a label is 0 or 1, or -1 or 1")
+    if not form.named:
+        width = len(form.fields)
+        lengths = lines.join(entries.group_by("line").agg(pl.len().alias("entries")), on="line", how="left").fill_null(0)
+        refuse(
+            lengths.filter(pl.col("entries") != width),
+            f"{{entries}} entries, but the first lines have {width}; a value's place in its line is its field, so every line must have as "
+            "many (libffm, field:index:value, names the field)",
+        )
+    entries = _with_names(entries, form.named)
+    refuse(entries.filter(~pl.col("name").is_in(form.fields)), f"field {{field}} is in none of the first lines ({', '.join(form.fields)})")
+    numeric = pl.col("name").is_in(list(form.numeric))
+    one = pl.col("name").replace_strict(form.numeric, default=None, return_dtype=pl.String)
+    refuse(
+        entries.filter(numeric & (pl.col("index") != one)),
+        "{name} has the index {index}, but is a number under one index in the first lines",
+    )
+    refuse(
+        entries.filter(~numeric & ~_is_one()),
+        "{name} has the value {value}; of a field with several indices only 1 is read (a category); make numbers a field of their own",
+    )
+    cells = entries.with_columns(pl.when(numeric).then(pl.col("value")).otherwise(pl.col("index")).alias("cell"))
+    if form.named:
+        times = cells.group_by("line", "name", maintain_order=True).agg(pl.col("cell").str.join(BETWEEN), pl.len().alias("times"))
+        refuse(
+            times.filter((pl.col("times") > 1) & ~pl.col("name").is_in(multi)), "{name} has {times} entries; name it in --multi to take all"
+        )
+        cells = times
+    frame = lines.select("line", labels.alias(LABEL))
+    for name in form.fields:
+        frame = frame.join(cells.filter(pl.col("name") == name).select("line", pl.col("cell").alias(name)), on="line", how="left")
+    return frame.drop("line")

@@ -1,0 +1,91 @@
+"""Texts that say when a row was made -> numbers that sort as the times do. One form for all rows, and nothing is guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import polars as pl
+
+from benchmark.errors import UserError
+
+NUMBER, LOCAL, ZONED = "a number", "an ISO date or time", "an ISO time with a zone"
+EXAMPLES = "2024-01-31, 2024-01-31 23:59, 2024-01-31T23:59:59.5Z or 2024-01-31 23:59:59+01:00"
+
+
+def moments(where: str, column: str, texts: pl.Series, date_format: str = "") -> tuple[pl.Series, Callable[[float], str]]:
+    """(n,) texts -> (n,) numbers, and how one of them is shown. All cells have the form of the first: a number, an ISO date or time, or
+    with a ``date_format`` (chrono's, as in %d.%m.%Y %H:%M) that. Times become microseconds, those with a zone in UTC.
+
+    Raises UserError at the first cell that is empty or not of the form.
+    """
+
+    def refuse(found: pl.Series, said: str) -> None:
+        bad = found.is_null().arg_true()
+        if len(bad):
+            row = int(bad[0])
+            shown = repr(texts[row][:40]) if texts[row] else "an empty cell"
+            raise UserError(f"{where}: row {row + 1}, column {column!r}: {shown} {said}")
+
+    if date_format:
+        return _by_format(texts, date_format, refuse), _moment
+    first = texts.head(1)
+    for form, parse in ((NUMBER, _numbers), (LOCAL, _local), (ZONED, _zoned)):
+        if parse(first).null_count():
+            continue
+        found = parse(texts)
+        refuse(found, f"is no time like that of row 1, {first[0]!r}, which is {form}; every row needs one to split by time")
+        return found, _number if form == NUMBER else _moment
+    refuse(
+        _numbers(first), f"is no time that is read without being told how: a number, or ISO ({EXAMPLES}); name its form by --date-format"
+    )
+    raise AssertionError
+
+
+def is_iso(texts: pl.Series) -> pl.Series:
+    """(n,) which are ISO dates or times, with a zone or without."""
+    return _local(texts).is_not_null() | _zoned(texts).is_not_null()
+
+
+def _numbers(texts: pl.Series) -> pl.Series:
+    numbers = texts.cast(pl.Float64, strict=False)
+    return numbers.set(~numbers.is_finite().fill_null(False), None)
+
+
+def _local(texts: pl.Series) -> pl.Series:
+    return _completed(texts).str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us").dt.epoch("us")
+
+
+def _zoned(texts: pl.Series) -> pl.Series:
+    zoned = _completed(texts.str.replace(r"[Zz]$", "+00:00"))
+    return zoned.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", strict=False, time_unit="us", time_zone="UTC").dt.epoch("us")
+
+
+def _completed(texts: pl.Series) -> pl.Series:
+    """With a day, a blank and seconds where ISO leaves them out: 2024-01 -> 2024-01-01 00:00:00"""
+    spaced = texts.str.replace(r"^(\d{4}-\d{2}-\d{2})[Tt]", "${1} ").str.replace(r"^(\d{4}-\d{2})$", "${1}-01")
+    spaced = spaced.str.replace(r"^(\d{4}-\d{2}-\d{2})$", "${1} 00:00:00")
+    return spaced.str.replace(r"^(\d{4}-\d{2}-\d{2} \d{2}:\d{2})($|[+-])", "${1}:00${2}")
+
+
+def _by_format(texts: pl.Series, date_format: str, refuse: Callable[[pl.Series, str], None]) -> pl.Series:
+    zone = "UTC" if "%z" in date_format or "%:z" in date_format or "%#z" in date_format else None
+    has_time = any(mark in date_format for mark in ("%H", "%I", "%T", "%R", "%s", "%X", "%c", "%+"))
+    try:
+        if has_time:
+            found = texts.str.to_datetime(date_format, strict=False, time_unit="us", time_zone=zone).dt.epoch("us")
+        else:
+            found = texts.str.to_date(date_format, strict=False).cast(pl.Datetime("us")).dt.epoch("us")
+    except pl.exceptions.PolarsError as error:
+        raise UserError(f"date_format = {date_format!r}: {' '.join(str(error).split())[:150]}; write it as in %d.%m.%Y %H:%M") from None
+    refuse(found, f"is no time of the form {date_format}")
+    return found
+
+
+def _number(moment: float) -> str:
+    return f"{moment:.15g}"
+
+
+def _moment(moment: float) -> str:
+    shown = datetime.fromtimestamp(moment / 1e6, UTC).replace(tzinfo=None)
+    return shown.isoformat(" ").removesuffix(" 00:00:00")

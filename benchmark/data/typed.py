@@ -1,0 +1,121 @@
+"""Parquet and Arrow files as frames of text. The same value gives the same text whatever type a file has it in.
+
+One file may hold an id as whole numbers and the next, with one missing cell, as floats: a whole number is written without a point.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+import polars as pl
+
+from benchmark.data.files import File, Opened, in_a_line
+from benchmark.errors import UserError
+from benchmark.sources import BETWEEN
+
+EXACT = 2**53  # whole numbers below it are themselves as floats
+_INDEX = re.compile(r"__index_level_\d+__")  # pandas' name for an index that has none
+_BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+
+
+def parquet(file: File, multi: tuple[str, ...] = ()) -> Opened:
+    """``multi``: columns that may hold lists; their values come as one text, with BETWEEN between them.
+
+    Raises UserError for a file that is no Parquet or damaged, and for a column that holds what is no value.
+    """
+    try:
+        frame = pl.scan_parquet(file.path, hive_partitioning=False)
+        schema = frame.collect_schema()
+        rows = frame.select(pl.len()).collect().item()
+    except _BROKEN as error:
+        raise UserError(f"{file}: not a readable Parquet file: {in_a_line(error)}") from None
+    return _opened(file, "Parquet", frame, schema, rows, multi)
+
+
+def arrow(file: File, multi: tuple[str, ...] = ()) -> Opened:
+    """Arrow's file format (Feather too) and its stream format, which Hugging Face's ``datasets`` writes. As ``parquet``."""
+    import pyarrow as pa  # takes a third of a second
+
+    try:
+        if file.path.open("rb").read(6) == b"ARROW1":
+            frame = pl.scan_ipc(file.path, hive_partitioning=False)
+            return _opened(file, "Arrow", frame, frame.collect_schema(), frame.select(pl.len()).collect().item(), multi)
+        with pa.memory_map(str(file.path)) as source:
+            empty = pa.ipc.open_stream(source).schema.empty_table()
+    except (*_BROKEN, pa.ArrowException) as error:
+        raise UserError(f"{file}: not a readable Arrow file: {in_a_line(error)}") from None
+    schema = pl.DataFrame(empty).schema
+    texts = _texts(file, schema, multi)
+
+    def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
+        try:
+            with pa.memory_map(str(file.path)) as source:
+                for batch in pa.ipc.open_stream(source):
+                    cells = pl.DataFrame(pa.Table.from_batches([batch])).select(texts)
+                    yield cells if chosen is None else cells.select(chosen)
+        except (*_BROKEN, pa.ArrowException) as error:
+            raise UserError(f"{file}: damaged: {in_a_line(error)}") from None
+
+    return Opened(tuple(schema), batches, _index(schema))
+
+
+def _opened(file: File, kind: str, frame: pl.LazyFrame, schema: Mapping[str, pl.DataType], rows: int, multi: tuple[str, ...]) -> Opened:
+    texts = _texts(file, schema, multi)
+
+    def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
+        found = 0
+        cells = frame.select(texts) if chosen is None else frame.select(texts).select(chosen)
+        try:
+            for some in cells.collect_batches(maintain_order=True):
+                found += len(some)
+                yield some
+        except pl.exceptions.PolarsError as error:
+            raise UserError(f"{file}: not a readable {kind} file: {in_a_line(error)}") from None
+        if found < rows:  # where damage makes a thread of Polars panic, the batches just end
+            raise UserError(f"{file}: damaged: {found} of its {rows} rows can be read")
+
+    return Opened(tuple(schema), batches, _index(schema))
+
+
+def _index(schema: Mapping[str, pl.DataType]) -> tuple[str, ...]:
+    return tuple(name for name in schema if _INDEX.fullmatch(name))
+
+
+def _texts(file: File, schema: Mapping[str, pl.DataType], multi: tuple[str, ...]) -> list[pl.Expr]:
+    """Each column as text. Raises UserError for a column that holds no values, or lists that are not named in ``multi``."""
+    texts = []
+    for name, dtype in schema.items():
+        if isinstance(dtype, pl.List | pl.Array) and name in multi and not dtype.inner.is_nested():
+            column = pl.col(name)
+            values = column.arr.to_list() if isinstance(dtype, pl.Array) else column
+            cell = _text(file, name, pl.element(), cast(pl.DataType, dtype.inner))
+            texts.append(values.list.eval(cell).list.join(BETWEEN, ignore_nulls=True))
+        elif dtype.is_nested():
+            flat = isinstance(dtype, pl.List | pl.Array) and not dtype.inner.is_nested()
+            hint = "; name it in --multi to take all its values" if flat else "; make it columns with one value a cell first"
+            raise UserError(f"{file}: column {name!r} holds {dtype}: sequences are not supported as one value{hint}, or in --exclude")
+        else:
+            texts.append(_text(file, name, pl.col(name), dtype))
+    return texts
+
+
+def _text(file: File, name: str, column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if dtype == pl.Boolean:
+        column = column.cast(pl.UInt8)
+    elif dtype.is_float():
+        whole = (column == column.floor()) & (column.abs() < EXACT)
+        return pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.fill_nan(None).cast(pl.String))
+    elif isinstance(dtype, pl.Decimal):
+        text = column.cast(pl.String)
+        return pl.when(text.str.contains(".", literal=True)).then(text.str.strip_chars_end("0").str.strip_chars_end(".")).otherwise(text)
+    elif isinstance(dtype, pl.Datetime):
+        # As ISO with microseconds, in UTC where there is a zone: so texts sort as times do.
+        moment = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if dtype.time_zone else column
+        return moment.cast(pl.Datetime("us")).dt.to_string("%Y-%m-%d %H:%M:%S%.6f" + ("+00:00" if dtype.time_zone else ""))
+    elif isinstance(dtype, pl.Duration):
+        column = column.dt.total_microseconds()
+    elif dtype in (pl.Binary, pl.Object):
+        raise UserError(f"{file}: column {name!r} holds raw bytes; make it text first")
+    return column.cast(pl.String)
