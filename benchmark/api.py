@@ -41,7 +41,13 @@ def dataset(
     seed: int = 0,
     split_column: str = "",
     by_time: str = "",
+    date_format: str = "",
     pair: Sequence[str] = (),
+    multi: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    null_values: Sequence[str] = (),
+    pooling: Literal["mean", "sum"] = "mean",
+    most_values: int = 16,
 ) -> Prepared:
     """A table of yours as a data set, encoded into the cache under ``name``, by which commands and suites find it too.
 
@@ -54,7 +60,11 @@ def dataset(
     split:        "train:valid:test" as shares of the rows, drawn at random with ``seed``; none given: "8:1:1"
     split_column: column that says train, valid or test in each row, instead
     by_time:      column by which the youngest rows are the test part, instead of a random draw
+    date_format:  of ``by_time`` where it is text and not ISO, e.g. "%d.%m.%Y"
     pair:         two categorical columns: records then have test AUC also over the rows whose pair of values no training row has
+    multi:        columns whose cells are lists, or texts like "x|y|z"; the embedding is the ``pooling`` of the first ``most_values`` values' rows
+    exclude:      columns that are no fields
+    null_values:  texts that stand for a missing cell, e.g. ("NA",)
 
     Raises UserError.
     """
@@ -62,7 +72,10 @@ def dataset(
 
     columns = {"label": label, "categorical": categorical, "numeric": numeric, "split_column": split_column, "by_time": by_time}
     numbers = {"min_count": min_count, "buckets": buckets, "seed": seed}
-    return prepare_frame(frame, name, {**columns, **numbers, "split": split, **({"pair": pair} if pair else {})})
+    given = {"pair": pair, "multi": multi, "exclude": exclude, "null_values": null_values, "date_format": date_format}
+    if multi:
+        given |= {"pooling": pooling, "most_values": most_values}
+    return prepare_frame(frame, name, {**columns, **numbers, "split": split, **{key: value for key, value in given.items() if value}})
 
 
 def prepared(name: str, options: Mapping[str, Any] | None = None) -> Prepared:

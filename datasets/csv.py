@@ -90,19 +90,26 @@ class Csv(DataSet):
         columns = self._columns(table)
         fields = [column.name for column in columns]
         index = [name for name in table.index if name not in (*fields, *self.exclude)]
+        notes = [f"the column {name!r} is the index of a pandas frame, and no field" for name in index]
+        for part, one in tables.items():
+            if more := set(one.columns) - set(table.columns):
+                notes.append(f"{part} has columns that {next(iter(tables))} has not, which are left out: {', '.join(sorted(more))}")
         return Source(
-            parts={part: self._blanked(one.frame, fields) for part, one in tables.items()},
+            parts={part: self._cells(one, fields) for part, one in tables.items()},
             shown_as={part: str(one.file) for part, one in tables.items()},
             label=self.label,
             columns=columns,
             min_count=self.min_count,
             buckets=self.buckets,
             division=self._division(str(source_path), tables),
-            notes=tuple(f"the column {name!r} is the index of a pandas frame, and no field" for name in index),
+            notes=tuple(notes),
             examined=True,
         )
 
-    def _blanked(self, frame: pl.LazyFrame, fields: list[str]) -> pl.LazyFrame:
+    def _cells(self, table: Table, fields: list[str]) -> pl.LazyFrame:
+        """A libffm file has what its lines have: a field that none of them has is missing in all."""
+        lacking = [name for name in fields if name not in table.columns] if table.file.kind in SPARSE else []
+        frame = table.frame.with_columns(pl.lit(None, pl.String).alias(name) for name in lacking)
         return frame.with_columns(without(name, *self.null_values) for name in fields) if self.null_values else frame
 
     def _columns(self, table: Table) -> tuple[Column, ...]:

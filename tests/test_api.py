@@ -127,7 +127,7 @@ def test_a_data_frame_is_the_same_data_as_its_csv_by_the_command(by_time: str, t
 
 def test_a_frame_s_settings_are_those_of_the_plugin_csv() -> None:
     parameters = inspect.signature(benchmark.dataset).parameters
-    fields = {f.name: f.default for f in dataclasses.fields(plugins.plugin("datasets", "csv")) if f.name != "separator"}
+    fields = {f.name: f.default for f in dataclasses.fields(plugins.plugin("datasets", "csv")) if f.name not in ("separator", "columns")}
     assert {"frame", "name", *fields} == parameters.keys()
     required = {"frame", "name", "label"}
     assert {n: p.default for n, p in parameters.items() if n not in required} == {n: d for n, d in fields.items() if n not in required}

@@ -39,7 +39,9 @@ def arrow(file: File, multi: tuple[str, ...] = ()) -> Opened:
     import pyarrow as pa  # takes a third of a second
 
     try:
-        if file.path.open("rb").read(6) == b"ARROW1":
+        with file.path.open("rb") as start:
+            of_the_file_format = start.read(6) == b"ARROW1"
+        if of_the_file_format:
             frame = pl.scan_ipc(file.path, hive_partitioning=False)
             return _opened(file, "Arrow", frame, frame.collect_schema(), frame.select(pl.len()).collect().item(), multi)
         with pa.memory_map(str(file.path)) as source:

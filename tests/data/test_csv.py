@@ -4,10 +4,12 @@ import csv as standard_csv
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from benchmark import plugins
+from benchmark.data.division import by_age
 from benchmark.data.prepare import prepare
 from benchmark.errors import UserError
 from benchmark.sources import Source
@@ -65,10 +67,25 @@ def test_a_chronological_split_has_the_youngest_rows_in_test(file: Path) -> None
     assert max(map(int, column(source, "train", "t"))) == 80
 
 
-def test_dates_are_sorted_as_text_and_ties_keep_the_order(tmp_path: Path) -> None:
-    days = ["2024-01-02", "2024-01-01", "2023-12-31", "2024-01-02"]
+def test_rows_of_one_time_are_in_one_part(tmp_path: Path) -> None:
+    """Half of the rows would end within the first of January: its rows stay together, at the nearer end of theirs."""
+    days = ["2024-01-02", "2024-01-01", "2023-12-31", "2024-01-02", "2024-01-01", "2024-01-01", "2024-01-03", "2024-01-02"]
     source = load(write(tmp_path / "rows.csv", [f"{n % 2},r{n},0,{day}" for n, day in enumerate(days)]), by_time="t", split="2:1:1")
-    assert [column(source, part, "a") for part in ("train", "valid", "test")] == [["r1", "r2"], ["r0"], ["r3"]]
+    parts = [column(source, part, "a") for part in ("train", "valid", "test")]
+    assert parts == [["r1", "r2", "r4", "r5"], ["r0", "r3", "r7"], ["r6"]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_time_is_in_two_parts_whatever_the_times(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    ages = draw.integers(0, draw.integers(4, 40), 200)
+    try:
+        parts = by_age("rows.csv", "8:1:1", ages)
+    except UserError as error:
+        assert "would be empty" in str(error)
+        return
+    spans = [ages[parts == part] for part in range(3)]
+    assert spans[0].max() < spans[1].min() and spans[1].max() < spans[2].min()
 
 
 def test_a_split_column_says_the_part(tmp_path: Path) -> None:
@@ -132,7 +149,7 @@ def test_bad_input_is_one_line_with_its_place(cache: Path, tmp_path: Path, rows:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"split": "8:2"}, "split = '8:2'"),
+        ({"split": "8:2"}, "split = 8:2; it is one table"),
         ({"split": "8:1:x"}, "split = '8:1:x'"),
         ({"split": "8:1:0"}, "split = '8:1:0'"),
         ({"split": "8:1:nan"}, "split = '8:1:nan'"),
@@ -150,8 +167,8 @@ def test_bad_options(file: Path, options: dict[str, Any], said: str) -> None:
 
 
 def test_the_label_must_be_given(file: Path) -> None:
-    with pytest.raises(UserError, match="label missing"):
-        plugins.make("datasets", "csv", {})
+    with pytest.raises(UserError, match="there is no column 'label'; name the one with 0 and 1 by --label"):
+        load(file, label="label")
     with pytest.raises(UserError, match="--from PATH"):
         load(None)
     with pytest.raises(UserError, match="separator"):

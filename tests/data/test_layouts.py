@@ -1,0 +1,499 @@
+"""Tables as people have them, layout by oddity: each is encoded as a slow reference in pandas says, noted, or refused in one line."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pyarrow
+import pyarrow.feather
+import pytest
+
+from benchmark.data.prepare import prepare
+from benchmark.data.store import PARTS
+from benchmark.errors import UserError
+
+Parts = Mapping[str, pandas.DataFrame]
+Make = Callable[[Path, Parts], Path]
+SIZES = {"train": 60, "valid": 20, "test": 20}
+FIELDS = ["user", "ad"]
+
+
+def people(seed: int = 0) -> Parts:
+    """click, user (whole numbers) and ad (texts), of which valid and test have some that training has not."""
+    draw = np.random.default_rng(seed)
+    return {
+        part: pandas.DataFrame(
+            {
+                "click": np.arange(rows) % 3 == 0,
+                "user": draw.integers(0, 12 if part == "train" else 16, rows),
+                "ad": [f"a{n:02}" for n in draw.integers(0, 9 if part == "train" else 12, rows)],
+            }
+        ).astype({"click": int})
+        for part, rows in SIZES.items()
+    }
+
+
+def reference(parts: Parts, fields: list[str]) -> Mapping[str, tuple[list[list[int]], list[int]]]:
+    """Ids and labels of each part, cell by cell: 0 missing, 1 unseen in training, 2… in the order of the texts."""
+
+    def text(value: Any) -> str:
+        return "" if value is None or value != value else str(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+    known = {field: sorted({text(value) for value in parts["train"][field]} - {""}, key=str.encode) for field in fields}
+    ids = {field: {"": 0, **{value: number + 2 for number, value in enumerate(values)}} for field, values in known.items()}
+    return {
+        part: ([[ids[f].get(text(row[f]), 1) for f in fields] for _, row in frame.iterrows()], [int(label) for label in frame["click"]])
+        for part, frame in parts.items()
+    }
+
+
+def packed(text: str, ending: str) -> bytes:
+    data = text.encode()
+    if ending == ".zst":
+        return pyarrow.compress(data, "zstd", asbytes=True)
+    return {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress}[ending](data)
+
+
+def as_csv(separator: str = ",", header: bool = True) -> Callable[[pandas.DataFrame], str]:
+    return lambda frame: frame.to_csv(index=False, sep=separator, header=header)
+
+
+def as_json(frame: pandas.DataFrame) -> str:
+    return "\n".join(json.dumps({key: None if value != value else value for key, value in row.items()}) for row in frame.to_dict("records"))
+
+
+def as_libfm(low: str) -> Callable[[pandas.DataFrame], str]:
+    """Users and ads as numbers of one space, as in He and Chua's Frappe."""
+    return lambda frame: "".join(
+        f"{click if click else low} {user}:1 {100 + int(ad[1:])}:1\n" for click, user, ad in frame.itertuples(index=False)
+    )
+
+
+def as_libffm(frame: pandas.DataFrame) -> str:
+    return "".join(f"{click} 2:{100 + int(ad[1:])}:1 1:{user}:1.0 # row\n" for click, user, ad in frame.itertuples(index=False))
+
+
+def texts(write: Callable[[pandas.DataFrame], str], kind: str, ending: str = "", names: Mapping[str, str] = {}) -> Make:
+    def make(folder: Path, parts: Parts) -> Path:
+        for part, frame in parts.items():
+            (folder / f"{names.get(part, part)}{kind}{ending}").write_bytes(packed(write(frame), ending))
+        return folder
+
+    return make
+
+
+def zipped(folder: Path, parts: Parts) -> Path:
+    with zipfile.ZipFile(folder / "clicks.zip", "w") as archive:
+        for part, frame in parts.items():
+            archive.writestr(f"data/{part}.csv", frame.to_csv(index=False))
+    return folder / "clicks.zip"
+
+
+def typed(kind: str) -> Make:
+    def make(folder: Path, parts: Parts) -> Path:
+        for part, frame in parts.items():
+            path = folder / f"{part}.{'parquet' if kind == 'parquet' else 'feather' if kind == 'feather' else 'arrow'}"
+            table = pyarrow.Table.from_pandas(frame)
+            if kind == "parquet":
+                frame.to_parquet(path)
+            elif kind == "feather":
+                pyarrow.feather.write_feather(table, path)
+            else:
+                writer = pyarrow.ipc.new_stream if kind == "stream" else pyarrow.ipc.new_file
+                with writer(path, table.schema) as sink:
+                    sink.write_table(table, max_chunksize=7)
+        return folder
+
+    return make
+
+
+def in_parts(kind: str, folder_name: str = "{}", void: bool = False) -> Make:
+    """Each part a folder of files, as Spark writes it."""
+
+    def make(folder: Path, parts: Parts) -> Path:
+        for part, frame in parts.items():
+            inside = folder / folder_name.format(part)
+            inside.mkdir()
+            (inside / "_SUCCESS").touch()
+            (inside / f".part-00000{kind}.crc").write_bytes(b"x")
+            for number, start in enumerate(range(0, len(frame), 17)):
+                some, path = frame[start : start + 17], inside / f"part-{number:05}-c000{kind}"
+                if kind == ".parquet":
+                    some.to_parquet(path, index=False)
+                else:
+                    path.write_text(as_json(some) if kind == ".json" else some.to_csv(index=False))
+            if void:
+                (inside / f"part-00001-c001{kind}").touch()
+                (inside / f"part-00001-c002{kind}").write_text("click,user,ad\n")
+        return folder
+
+    return make
+
+
+def hive(folder: Path, parts: Parts) -> Path:
+    for part, frame in parts.items():
+        inside = folder / f"split={part}" / "country=x%20y"
+        inside.mkdir(parents=True)
+        frame.to_parquet(inside / "0.parquet", index=False)
+    return folder
+
+
+def pattern(folder: Path, parts: Parts) -> Path:
+    for number, (part, frame) in enumerate(parts.items()):
+        (folder / f"day{number}").mkdir()
+        frame.assign(part=part).to_csv(folder / f"day{number}" / "clicks.csv", index=False)
+    (folder / "day0" / "other.txt").write_text("no table\n")
+    return folder / "day*" / "*.csv"
+
+
+def one_file(change: Callable[[pandas.DataFrame], pandas.DataFrame], kind: str = ".csv") -> Make:
+    """train, valid and test one after the other in one file, with their part's name in a column."""
+
+    def make(folder: Path, parts: Parts) -> Path:
+        whole = change(pandas.concat([frame.assign(part=part) for part, frame in parts.items()], ignore_index=True))
+        path = folder / f"clicks{kind}"
+        whole.to_csv(path, index=False) if kind == ".csv" else whole.to_parquet(path, index=False)
+        return path
+
+    return make
+
+
+def dated(form: str, zone: str | None = None) -> Callable[[pandas.DataFrame], pandas.DataFrame]:
+    def change(frame: pandas.DataFrame) -> pandas.DataFrame:
+        days = pandas.Timestamp("2023-11-20", tz=zone) + pandas.to_timedelta(np.arange(len(frame)), unit="D")
+        return frame.drop(columns="part").assign(when=days.strftime(form) if form else days)
+
+    return change
+
+
+def without_valid(folder: Path, parts: Parts) -> Path:
+    pandas.concat([parts["train"], parts["valid"]]).assign(when=range(80)).to_csv(folder / "train.csv", index=False)
+    parts["test"].assign(when=range(80, 100)).to_csv(folder / "test.csv", index=False)
+    return folder
+
+
+def floats(parts: Parts) -> Parts:
+    """A missing cell in valid and test turns pandas' whole numbers into floats."""
+    changed = dict(parts)
+    for part in ("valid", "test"):
+        changed[part] = parts[part].astype({"user": float})
+        changed[part].loc[3, "user"] = np.nan
+    return changed
+
+
+CSV = {"label": "click"}
+BY_PART = {**CSV, "split_column": "part"}
+BY_DAY = {**CSV, "by_time": "when", "split": "60:20:20"}
+LIBFM: dict[str, Any] = {}
+
+ENCODED: dict[str, tuple[Make, dict[str, Any]]] = {
+    "csv": (texts(as_csv(), ".csv"), CSV),
+    "tsv": (texts(as_csv("\t"), ".tsv"), CSV),
+    "txt, semicolons": (texts(as_csv(";"), ".txt"), {**CSV, "separator": ";"}),
+    "txt, tabs as a shell passes them": (texts(as_csv("\t"), ".txt"), {**CSV, "separator": "\\t"}),
+    "csv.gz": (texts(as_csv(), ".csv", ".gz"), CSV),
+    "csv.zst": (texts(as_csv(), ".csv", ".zst"), CSV),
+    "csv.xz": (texts(as_csv(), ".csv", ".xz"), CSV),
+    "csv.bz2": (texts(as_csv(), ".csv", ".bz2"), CSV),
+    "other spellings": (texts(as_csv(), ".csv", "", {"valid": "dev"}), CSV),
+    "zip": (zipped, CSV),
+    "no header": (texts(as_csv(header=False), ".csv"), {**CSV, "columns": ("click", "user", "ad")}),
+    "JSON lines": (texts(as_json, ".jsonl"), CSV),
+    "JSON lines, compressed": (texts(as_json, ".ndjson", ".zst"), CSV),
+    "libfm, labels 0 and 1": (texts(as_libfm("0"), ".libfm"), LIBFM),
+    "libsvm, labels -1 and 1": (texts(as_libfm("-1"), ".libsvm"), LIBFM),
+    "libffm": (texts(as_libffm, ".ffm", ".gz"), LIBFM),
+    "Parquet": (typed("parquet"), CSV),
+    "Arrow file": (typed("file"), CSV),
+    "Arrow stream": (typed("stream"), CSV),
+    "Feather": (typed("feather"), CSV),
+    "folders of part files": (in_parts(".parquet"), CSV),
+    "folders called train.parquet": (in_parts(".parquet", "{}.parquet"), CSV),
+    "part files of CSV, two without rows": (in_parts(".csv", void=True), CSV),
+    "part files of JSON": (in_parts(".json", "{}.json"), CSV),
+    "Hive's folders": (hive, {**CSV, "split_column": "split", "exclude": ("country",)}),
+    "a pattern": (pattern, BY_PART),
+    "one file with a column of parts": (one_file(lambda frame: frame), BY_PART),
+    "by ISO dates": (one_file(dated("%Y-%m-%d")), BY_DAY),
+    "by days in their usual form": (one_file(dated("%d.%m.%Y")), {**BY_DAY, "date_format": "%d.%m.%Y"}),
+    "by times with a zone": (one_file(dated("%Y-%m-%dT%H:%M:%S%z", "Europe/Berlin")), BY_DAY),
+    "by a column of datetimes": (one_file(dated(""), ".parquet"), BY_DAY),
+    "by a column of datetimes with a zone": (one_file(dated("", "Europe/Berlin"), ".parquet"), BY_DAY),
+    "train and test, valid by time": (without_valid, {**CSV, "by_time": "when", "split": "60:20"}),
+}
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_it_is_encoded_as_the_reference_says(name: str, cache: Path, tmp_path: Path) -> None:
+    make, options = ENCODED[name]
+    parts = people()
+    prepared = prepare("csv", options, make(tmp_path, parts), alias="mine")
+    fields = FIELDS
+    if not options:  # users and ads are numbers there, in the order of the fields
+        parts = {part: frame.assign(ad=[str(100 + int(ad[1:])) for ad in frame["ad"]]) for part, frame in parts.items()}
+    expected = reference(parts, fields)
+    for part in PARTS:
+        ids, labels = prepared.arrays(part)
+        assert (ids.tolist(), labels.tolist()) == expected[part]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "file", "stream"])
+def test_whole_floats_of_typed_files_meet_whole_numbers(kind: str, cache: Path, tmp_path: Path) -> None:
+    parts = floats(people())
+    prepared = prepare("csv", CSV, typed(kind)(tmp_path, parts), alias="mine")
+    assert {part: prepared.arrays(part)[0].tolist() for part in PARTS} == {part: ids for part, (ids, _) in reference(parts, FIELDS).items()}
+
+
+def test_a_random_valid_is_cut_from_train_and_test_stays(cache: Path, tmp_path: Path) -> None:
+    prepared = prepare("csv", {**CSV, "exclude": ("when",)}, without_valid(tmp_path, people()), alias="mine")
+    assert prepared.rows == {"train": 72, "valid": 8, "test": 20}
+    assert prepared.arrays("test")[1].tolist() == people()["test"]["click"].tolist()
+
+
+def odd(**columns: Callable[[pandas.DataFrame, np.random.Generator], Any]) -> Make:
+    """500 rows in each part, with some columns more."""
+
+    def make(folder: Path, parts: Parts) -> Path:
+        draw = np.random.default_rng(1)
+        for part in parts:
+            frame = pandas.DataFrame(
+                {"click": draw.integers(0, 2, 500), "user": draw.integers(0, 40, 500), "ad": draw.integers(0, 40, 500)}
+            )
+            for name, made in columns.items():
+                frame[name] = made(frame, draw)
+            frame.to_csv(folder / f"{part}.csv", index=False)
+        return folder
+
+    return make
+
+
+def rare_in(part: str, change: Callable[[pandas.DataFrame], pandas.DataFrame]) -> Make:
+    def make(folder: Path, parts: Parts) -> Path:
+        odd()(folder, parts)
+        change(pandas.read_csv(folder / f"{part}.csv")).to_csv(folder / f"{part}.csv", index=False)
+        return folder
+
+    return make
+
+
+def spoilt(make: Make, change: Callable[[Path], Any]) -> Make:
+    def made(folder: Path, parts: Parts) -> Path:
+        path = make(folder, parts)
+        change(folder)
+        return path
+
+    return made
+
+
+def cut(name: str) -> Callable[[Path], Any]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-9])
+
+
+def appended(name: str, line: str) -> Callable[[Path], Any]:
+    return lambda folder: (folder / name).write_text((folder / name).read_text().rstrip("\n") + f"\n{line}\n")
+
+
+NOTED: dict[str, tuple[Make, dict[str, Any], str]] = {
+    "ids with a point in one part": (texts(as_csv(), ".csv"), CSV, "user: whole numbers are written with a point in one part"),
+    "values that training has not": (
+        rare_in("test", lambda f: f.assign(ad=f["ad"] + 1000)),
+        CSV,
+        "test has values that training has not seen in most rows: ad 100.0%",
+    ),
+    "other positive rates": (
+        rare_in("valid", lambda f: f.assign(click=f.index % 10 == 0).astype(int)),
+        CSV,
+        "the positive rate of valid is 0.1",
+    ),
+    "rows of test in train": (
+        lambda folder, parts: (odd()(folder, parts), (folder / "test.csv").write_bytes((folder / "train.csv").read_bytes()))[0],
+        CSV,
+        "100.0% of test's rows stand in train as well",
+    ),
+    "index of pandas in CSV": (texts(lambda f: f.to_csv(), ".csv"), CSV, "'Unnamed: 0' is the index of a pandas frame"),
+    "index of pandas in Parquet": (
+        lambda folder, parts: typed("parquet")(folder, {part: f.sample(frac=1, random_state=0) for part, f in parts.items()}),
+        CSV,
+        "'__index_level_0__' is the index of a pandas frame",
+    ),
+    "a row's own number": (odd(row=lambda f, draw: [f"r{n}" for n in range(len(f))]), CSV, "row: almost every row has a value of its own"),
+    "seconds": (odd(ts=lambda f, draw: 1_700_000_000 + 60 * draw.integers(0, 300, len(f))), CSV, "ts: looks like a time"),
+    "dates": (odd(day=lambda f, draw: [f"2024-01-{1 + n % 28:02}" for n in range(len(f))]), CSV, "day: looks like a time"),
+    "prices": (odd(price=lambda f, draw: draw.integers(0, 9000, len(f)) / 100), CSV, "price: looks like numbers"),
+    "NA among numbers": (
+        odd(age=lambda f, draw: [n % 77 if n % 50 else "NA" for n in range(len(f))]),
+        CSV,
+        "age: has 'NA' among numbers",
+    ),
+    "a constant": (odd(country=lambda f, draw: "x"), CSV, "country: constant"),
+    "a column twice": (odd(ad_name=lambda f, draw: "n" + f["ad"].astype(str)), CSV, "ad_name: says the same as ad"),
+    "the label": (odd(bought=lambda f, draw: f["click"].map({0: "no", 1: "yes"})), CSV, "bought: tells the label nearly alone (AUC 1.000)"),
+    "nearly the label, as a number": (
+        odd(seconds=lambda f, draw: f["click"] * 1000 + draw.integers(0, 1001, len(f))),
+        {**CSV, "numeric": ("seconds",)},
+        "seconds: tells the label nearly alone",
+    ),
+    "several values in a cell": (
+        odd(tags=lambda f, draw: ["a|b" if n % 3 else "c" for n in range(len(f))]),
+        CSV,
+        "tags: cells hold several values",
+    ),
+    "columns that training has not": (
+        spoilt(texts(as_libffm, ".ffm"), appended("test.ffm", "1 1:3:1 7:1:1")),
+        LIBFM,
+        "test has columns that train has not, which are left out: f7",
+    ),
+    "the span of times": (
+        one_file(dated("%Y-%m-%d")),
+        BY_DAY,
+        "divided by when: train 2023-11-20 … 2024-01-18, valid 2024-01-19 … 2024-02-07",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOTED)
+def test_what_is_suspicious_is_noted_and_stays_with_the_data(name: str, cache: Path, tmp_path: Path) -> None:
+    make, options, said = NOTED[name]
+    parts = floats(people()) if name == "ids with a point in one part" else people()
+    prepared = prepare("csv", options, make(tmp_path, parts), alias="mine")
+    assert any(said in note for note in prepared.notes), prepared.notes
+
+
+def test_nothing_is_noted_where_nothing_is_odd(cache: Path, tmp_path: Path) -> None:
+    plain = odd(site=lambda f, draw: draw.integers(0, 90, len(f)))
+    assert prepare("csv", CSV, plain(tmp_path, people()), alias="mine").notes == ()
+
+
+def lists(folder: Path, parts: Parts) -> Path:
+    return typed("parquet")(folder, {part: frame.assign(tags=[["a", "b"]] * len(frame)) for part, frame in parts.items()})
+
+
+REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
+    "a table of dates in another form": (one_file(dated("%m/%d/%Y")), BY_DAY, "row 1, column 'when': '11/20/2023' is no time"),
+    "a time that cannot be read": (
+        one_file(lambda f: dated("%Y-%m-%d")(f).replace({"when": {"2024-01-09": "unknown"}})),
+        BY_DAY,
+        "row 51, column 'when': 'unknown' is no time like that of row 1",
+    ),
+    "no time in a row": (
+        one_file(lambda f: f.drop(columns="part").assign(when=[n if n != 50 else None for n in range(len(f))]), ".parquet"),
+        BY_DAY,
+        "row 51, column 'when': an empty cell is no time",
+    ),
+    "a format that does not fit": (one_file(dated("%d.%m.%Y")), {**BY_DAY, "date_format": "%Y/%m/%d"}, "is no time of the form %Y/%m/%d"),
+    "files of two kinds": (
+        spoilt(in_parts(".csv"), lambda f: (f / "train" / "p.parquet").write_bytes(b"PAR1")),
+        CSV,
+        "it holds .csv and .parquet files",
+    ),
+    "a pattern of nothing": (lambda folder, parts: folder / "day*" / "*.csv", CSV, "no file has such a name"),
+    "part files with other columns": (
+        spoilt(in_parts(".csv"), lambda f: (f / "train" / "zz.csv").write_text("click,user\n1,2\n")),
+        CSV,
+        "zz.csv: it lacks the column 'ad', unlike ",
+    ),
+    "something else among part files": (
+        spoilt(in_parts(".csv"), lambda f: (f / "train" / "readme.md").touch()),
+        CSV,
+        "readme.md: this type of file is not read",
+    ),
+    "a part twice": (spoilt(in_parts(".csv"), lambda f: (f / "train.csv").touch()), CSV, "train and train.csv are both there"),
+    "train without test": (spoilt(texts(as_csv(), ".csv"), lambda f: (f / "test.csv").unlink()), CSV, "there is no test file"),
+    "three shares of two parts": (without_valid, {**CSV, "split": "8:1:1"}, "train and test are there: cut train in two, like 9:1"),
+    "two shares of one table": (one_file(lambda f: f), {**CSV, "split": "9:1"}, "it is one table: cut it in three, like 8:1:1"),
+    "no label of that name": (texts(as_csv(), ".csv"), {}, "there is no column 'label'; name the one with 0 and 1 by --label"),
+    "NA in a numeric column": (
+        odd(age=lambda f, draw: [n % 77 if n % 50 else "NA" for n in range(len(f))]),
+        {**CSV, "numeric": ("age",)},
+        "row 1, column 'age': 'NA' is not a number",
+    ),
+    "a zst file cut off": (spoilt(texts(as_csv(), ".csv", ".zst"), cut("train.csv.zst")), CSV, "train.csv.zst: damaged or truncated"),
+    "an xz file cut off": (spoilt(texts(as_csv(), ".csv", ".xz"), cut("train.csv.xz")), CSV, "train.csv.xz: damaged or truncated"),
+    "a bz2 file cut off": (spoilt(texts(as_csv(), ".csv", ".bz2"), cut("train.csv.bz2")), CSV, "train.csv.bz2: damaged or truncated"),
+    "an Arrow stream cut off": (spoilt(typed("stream"), cut("train.arrow")), CSV, "train.arrow: "),
+    "lists in Parquet": (lists, CSV, "column 'tags' holds List(String): sequences are not supported as one value; name it in --multi"),
+    "JSON that is none": (spoilt(texts(as_json, ".jsonl"), appended("test.jsonl", "{click: 1}")), CSV, "test.jsonl: line 21: not JSON"),
+    "a JSON array": (texts(lambda f: f.to_json(orient="records"), ".json"), CSV, "line 1: no object; every line must be one"),
+    "a key that only a late line has": (
+        lambda folder, parts: spoilt(texts(as_json, ".jsonl"), appended("train.jsonl", '{"click": 1, "user": 3, "ad": "a01", "new": 2}'))(
+            folder, {**parts, "train": pandas.concat([parts["train"]] * 20)}
+        ),
+        CSV,
+        "train.jsonl: line 1201: key 'new' is in none of the first 1000 lines",
+    ),
+    "a list in JSON": (
+        spoilt(texts(as_json, ".jsonl"), appended("test.jsonl", '{"click": 1, "user": [3], "ad": "a01"}')),
+        CSV,
+        "test.jsonl: line 21, key 'user': holds a list",
+    ),
+    "libfm without a value": (
+        spoilt(texts(as_libfm("0"), ".libfm"), appended("train.libfm", "1 3:1")),
+        LIBFM,
+        "line 61: 1 entries, but the first",
+    ),
+    "libfm with a wrong label": (
+        spoilt(texts(as_libfm("0"), ".libfm"), appended("train.libfm", "2 3:1 101:1")),
+        LIBFM,
+        "line 61: '2' is no label",
+    ),
+    "libfm with a number among categories": (
+        spoilt(texts(as_libfm("0"), ".libfm"), appended("test.libfm", "1 3:0.5 101:1")),
+        LIBFM,
+        "line 21: f1 has the value 0.5; of a field with several indices only 1 is read",
+    ),
+    "libfm with a word": (
+        spoilt(texts(as_libfm("0"), ".libfm"), appended("test.libfm", "1 3:1 qid")),
+        LIBFM,
+        "line 21: 'qid' is not index:value",
+    ),
+    "libffm with a field twice": (
+        spoilt(texts(as_libffm, ".ffm"), appended("test.ffm", "1 1:3:1 1:4:1 2:100:1")),
+        LIBFM,
+        "line 21: f1 has 2 entries; name it in --multi",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_it_is_refused_in_one_line_and_leaves_nothing(name: str, cache: Path, tmp_path: Path) -> None:
+    make, options, said = REFUSED[name]
+    path = make(tmp_path, people())
+    with pytest.raises(UserError) as caught:
+        prepare("csv", options, path, alias="mine")
+    assert said in str(caught.value)
+    assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
+    left = [entry.name for entry in (cache / "datasets").iterdir()] if (cache / "datasets").exists() else []
+    assert left in ([], [".mine.lock"])
+
+
+def test_the_published_layout_of_criteo_needs_no_header(cache: Path, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for part, rows in SIZES.items():
+        lines = ("\t".join(map(str, [n % 2, *draw.integers(0, 9, 39)])) for n in range(rows))
+        (tmp_path / f"{part}.tsv").write_text("\n".join(lines) + "\n")
+    prepared = prepare("csv", {"columns": ("criteo",), "numeric": ("I1",)}, tmp_path, alias="mine")
+    assert [field.name for field in prepared.schema.fields] == [*(f"I{n}" for n in range(1, 14)), *(f"C{n}" for n in range(1, 27))]
+
+
+def test_frappe_in_libfm_s_form_is_frappe_id_by_id(cache: Path, tmp_path: Path, shared: Path) -> None:
+    for form in ("csv", "libfm"):
+        (tmp_path / form).mkdir()
+    for part in PARTS:
+        rows = pandas.read_csv(shared / "frappe" / f"{part}.csv.gz", dtype=str)[:: 100 if part == "train" else 20]
+        rows.to_csv(tmp_path / "csv" / f"{part}.csv", index=False)
+        lines = (
+            " ".join(["-1" if label == "0" else "1", *(f"{one}:1" for one in values)]) for label, *values in rows.itertuples(index=False)
+        )
+        (tmp_path / "libfm" / f"{part}.libfm").write_text("\n".join(lines))
+    found, expected = (prepare("csv", {}, tmp_path / form, alias=f"of_{form}") for form in ("libfm", "csv"))
+    for part in PARTS:
+        assert all(map(np.array_equal, found.arrays(part), expected.arrays(part)))
