@@ -62,7 +62,8 @@ def dataset(
     by_time:      column by which the youngest rows are the test part, instead of a random draw
     date_format:  of ``by_time`` where it is text and not ISO, e.g. "%d.%m.%Y"
     pair:         two categorical columns: records then have test AUC also over the rows whose pair of values no training row has
-    multi:        columns whose cells are lists, or texts like "x|y|z"; the embedding is the ``pooling`` of the first ``most_values`` values' rows
+    multi:        columns whose cells are lists, or texts like "x|y|z"; their embedding is the ``pooling`` of the rows of the first
+                  ``most_values`` values
     exclude:      columns that are no fields
     null_values:  texts that stand for a missing cell, e.g. ("NA",)
 
@@ -72,7 +73,7 @@ def dataset(
 
     columns = {"label": label, "categorical": categorical, "numeric": numeric, "split_column": split_column, "by_time": by_time}
     numbers = {"min_count": min_count, "buckets": buckets, "seed": seed}
-    given = {"pair": pair, "multi": multi, "exclude": exclude, "null_values": null_values, "date_format": date_format}
+    given: dict[str, Any] = {"pair": pair, "multi": multi, "exclude": exclude, "null_values": null_values, "date_format": date_format}
     if multi:
         given |= {"pooling": pooling, "most_values": most_values}
     return prepare_frame(frame, name, {**columns, **numbers, "split": split, **{key: value for key, value in given.items() if value}})

@@ -271,8 +271,8 @@ def parser() -> Parser:
     prepare = command(
         "prepare",
         "encode a data set into the cache (BENCHMARK_CACHE, default .cache)",
-        "\nDATASET is a name of `list`, or the path of a table of your own: a file (CSV, TSV, JSON lines, libsvm, libffm, Parquet, Arrow; text"
-        "\nalso as .gz, .zst, .xz, .bz2), a folder with train, valid and test, a folder of part files, or a pattern in quotation marks."
+        "\nDATASET is a name of `list`, or the path of a table of your own: a file (CSV, TSV, JSON lines, libsvm, libffm, Parquet, Arrow;"
+        "\ntext also as .gz, .zst, .xz, .bz2), a folder with train, valid and test, one of part files, or a pattern in quotation marks."
         "\nSettings of the data set are flags too: `python -m benchmark prepare DATASET --help` shows them.",
     )
     prepare.add_argument("dataset", type=_home, metavar="DATASET")

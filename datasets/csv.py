@@ -144,6 +144,7 @@ class Csv(DataSet):
             if asked:
                 raise UserError(f"{where}: it already holds the three parts; drop split, split_column and by_time")
             return None
+        where = str(tables[ROWS].file)
         if self.split_column:
             if "test" in tables:
                 raise UserError(f"{where}: it already holds the test part; drop split_column, and cut valid from train by split or by_time")

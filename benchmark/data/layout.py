@@ -31,17 +31,24 @@ def tables_of(source: Path, reading: Reading) -> Mapping[str, Table]:
             raise UserError(f"{source}: there is no table in it; looked for files that end in {', '.join(PACKED)}")
         if len(archived) < 2:
             return {ROWS: read_table(archived[0] if archived else source, *reading)}
-        return {part: read_table(find_part(source, names), *reading) for part, names in SPELLINGS.items()}
+        held = {file.name.split(".")[0] for file in archived}
+        wanted = {part: names for part, names in SPELLINGS.items() if part != "valid" or held & set(names) or not {"train", "test"} <= held}
+        return _named({part: read_table(find_part(source, names), *reading) for part, names in wanted.items()})
     found = {part: _part(source, names, reading) for part, names in SPELLINGS.items()}
     named = {part: table for part, table in found.items() if table is not None}
     if not named and (files := _files_in(source)):
         return {ROWS: _joined(source, _pieces(source, files), reading)}
     if set(named) == {"train", "test"}:
-        return {ROWS: named["train"], "test": named["test"]}
+        return _named(named)
     for part in PARTS:
         if part not in named:  # says what is missing
             find_part(source, SPELLINGS[part])
     return named
+
+
+def _named(tables: Mapping[str, Table]) -> Mapping[str, Table]:
+    """Of train and test alone, train is to be divided."""
+    return tables if "valid" in tables else {ROWS: tables["train"], "test": tables["test"]}
 
 
 def files_of(source: Path) -> Mapping[str, Path]:
@@ -119,10 +126,10 @@ def _files_in(folder: Path) -> list[Path]:
 
 def _visible(folder: Path) -> Iterator[Path]:
     """Every file that is not hidden, nor a mark such as Spark's _SUCCESS."""
-    for path in folder.iterdir():
-        if path.name.startswith((".", "_")):
-            continue
-        if path.is_dir():
-            yield from _visible(path)
-        elif path.is_file():
-            yield path
+    for inside, folders, files in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+        yield from (path for name in files if not name.startswith((".", "_")) and (path := Path(inside) / name).is_file())
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -57,10 +57,9 @@ def reference(parts: Parts, fields: list[str]) -> Mapping[str, tuple[list[list[i
 
 
 def packed(text: str, ending: str) -> bytes:
-    data = text.encode()
-    if ending == ".zst":
-        return pyarrow.compress(data, "zstd", asbytes=True)
-    return {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress}[ending](data)
+    pack: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress}
+    pack[".zst"] = lambda data: bytes(pyarrow.compress(data, "zstd", asbytes=True))
+    return pack[ending](text.encode())
 
 
 def as_csv(separator: str = ",", header: bool = True) -> Callable[[pandas.DataFrame], str]:
@@ -374,7 +373,7 @@ def test_nothing_is_noted_where_nothing_is_odd(cache: Path, tmp_path: Path) -> N
 
 
 def lists(folder: Path, parts: Parts) -> Path:
-    return typed("parquet")(folder, {part: frame.assign(tags=[["a", "b"]] * len(frame)) for part, frame in parts.items()})
+    return typed("parquet")(folder, {part: frame.assign(tags=pandas.Series([["a", "b"]] * len(frame))) for part, frame in parts.items()})
 
 
 REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
@@ -385,7 +384,10 @@ REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
         "row 51, column 'when': 'unknown' is no time like that of row 1",
     ),
     "no time in a row": (
-        one_file(lambda f: f.drop(columns="part").assign(when=[n if n != 50 else None for n in range(len(f))]), ".parquet"),
+        one_file(
+            lambda f: f.drop(columns="part").assign(when=pandas.Series(range(len(f)), dtype="Int64").where(lambda days: days != 50)),
+            ".parquet",
+        ),
         BY_DAY,
         "row 51, column 'when': an empty cell is no time",
     ),
@@ -496,4 +498,5 @@ def test_frappe_in_libfm_s_form_is_frappe_id_by_id(cache: Path, tmp_path: Path, 
         (tmp_path / "libfm" / f"{part}.libfm").write_text("\n".join(lines))
     found, expected = (prepare("csv", {}, tmp_path / form, alias=f"of_{form}") for form in ("libfm", "csv"))
     for part in PARTS:
-        assert all(map(np.array_equal, found.arrays(part), expected.arrays(part)))
+        for mine, others in zip(found.arrays(part), expected.arrays(part), strict=True):
+            assert np.array_equal(mine, others)  # type: ignore[arg-type]
