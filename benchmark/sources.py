@@ -38,6 +38,15 @@ class Division(NamedTuple):
     notes: list[str] | None = None  # filled by part_of: said by every record and every board
 
 
+class Build(NamedTuple):
+    """What others' build of the same data came to. Where this one's differs, every record and board says so."""
+
+    by: str
+    rows: Mapping[str, int]  # of each part
+    positives: Mapping[str, int]
+    values: int | None = None  # of all categorical fields: that have a row of their own, neither missing nor too rare
+
+
 @dataclass(frozen=True)
 class Source:
     """What a data set plug-in hands to the encoder."""
@@ -52,6 +61,7 @@ class Source:
     division: Division | None = None
     shown_as: Mapping[str, str] = field(default_factory=dict)  # what messages call a part; its name if it is not there
     notes: tuple[str, ...] = ()  # said by every record and every board, e.g. a checksum that differs
+    published: Build | None = None
     examined: bool = False  # whether what looks wrong in the encoded parts becomes a note, too: nobody has vouched for them
     known: Mapping[str, float] = field(default_factory=dict)  # metrics known in advance, e.g. {"test/bayes_auc": 0.8}
     probability: str | None = None  # column with P(label = 1), where it is known: valid and test metrics are expected ones then

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from benchmark.data.published import Published
-from benchmark.sources import Column
+from benchmark.sources import Build, Column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,4 +26,10 @@ class AvazuX1(Published):
         "valid": "d9568f246357d156c4b8030fadb8b623",
         "test": "9e2fe9c48705c9315ae7a0953eb57acf",
     }
+    build: ClassVar[Build] = Build(
+        "BARS",
+        {"train": 28_300_276, "valid": 4_042_897, "test": 8_085_794},
+        {"train": 4_953_382, "valid": 678_699, "test": 1_232_985},
+        1_298_577,
+    )
     columns: ClassVar[tuple[Column, ...]] = tuple(Column(f"feat_{n}") for n in range(1, 23))

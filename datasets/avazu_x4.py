@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from benchmark.data.published import Published
-from benchmark.sources import Column
+from benchmark.sources import Build, Column
 
 FIELDS = (
     *("hour", "C1", "banner_pos", "site_id", "site_domain", "site_category", "app_id", "app_domain", "app_category", "device_id"),
@@ -34,6 +34,12 @@ class AvazuX4(Published):
         "valid": "33232931d84d6452d3f956e936cab2c9",
         "test": "3ebb774a9ca74d05919b84a3d402986d",
     }
+    build: ClassVar[Build] = Build(
+        "BARS",
+        {"train": 32_343_172, "valid": 4_042_897, "test": 4_042_898},
+        {"train": 5_492_052, "valid": 686_507, "test": 686_507},
+        3_750_951,
+    )
     label: ClassVar[str] = "click"
     columns: ClassVar[tuple[Column, ...]] = tuple(Column(name) for name in (*FIELDS, "weekday", "weekend"))
     min_count: ClassVar[int] = 2

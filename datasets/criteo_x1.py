@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from benchmark.data.published import Published
-from benchmark.sources import Column
+from benchmark.sources import Build, Column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,12 @@ class CriteoX1(Published):
         "valid": "f73c71fb3c4f66b6ebdfa032646bea72",
         "test": "2c48b26e84c04a69b948082edae46f8c",
     }
+    build: ClassVar[Build] = Build(
+        "BARS",
+        {"train": 33_003_326, "valid": 8_250_124, "test": 4_587_167},
+        {"train": 8_456_369, "valid": 2_114_300, "test": 1_174_769},
+        2_086_277,
+    )
     columns: ClassVar[tuple[Column, ...]] = (
         *(Column(f"I{n}", "scaled") for n in range(1, 14)),
         *(Column(f"C{n}") for n in range(1, 27)),

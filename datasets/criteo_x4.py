@@ -18,7 +18,7 @@ import polars as pl
 
 from benchmark.data.published import Published
 from benchmark.data.transforms import log_square, without
-from benchmark.sources import Column, Source, setting
+from benchmark.sources import Build, Column, Source, setting
 
 INTEGERS = tuple(f"I{n}" for n in range(1, 14))
 
@@ -36,6 +36,12 @@ class CriteoX4(Published):
         "valid": "fba5428b22895016e790e2dec623cb56",
         "test": "cfc37da0d75c4d2d8778e76997df2976",
     }
+    build: ClassVar[Build] = Build(
+        "BARS",
+        {"train": 36_672_493, "valid": 4_584_062, "test": 4_584_062},
+        {"train": 9_396_350, "valid": 1_174_544, "test": 1_174_544},
+        910_669,
+    )
     label: ClassVar[str] = "Label"
     columns: ClassVar[tuple[Column, ...]] = tuple(Column(name) for name in (*INTEGERS, *(f"C{n}" for n in range(1, 27))))
     min_count: ClassVar[int] = 10

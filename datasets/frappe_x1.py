@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from benchmark.data.published import Published
-from benchmark.sources import Column
+from benchmark.sources import Build, Column
 
 FIELDS = ("user", "item", "daytime", "weekday", "isweekend", "homework", "cost", "weather", "country", "city")
 
@@ -31,6 +31,12 @@ class Frappe(Published):
         "valid": "88d51bf2173505436d3a8f78f2a59da8",
         "test": "3470f6d32713dc5f7715f198ca7c612a",
     }
+    build: ClassVar[Build] = Build(
+        "BARS",
+        {"train": 202_027, "valid": 57_722, "test": 28_860},
+        {"train": 67_604, "valid": 19_063, "test": 9_536},
+        5_379,
+    )
     columns: ClassVar[tuple[Column, ...]] = tuple(Column(name) for name in FIELDS)
 
     def paired(self) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from benchmark.data.published import Published
-from benchmark.sources import Column
+from benchmark.sources import Build, Column
 
 FIELDS = (
     *("msno", "song_id", "source_system_tab", "source_screen_name", "source_type", "city", "gender", "registered_via", "language"),
@@ -35,6 +35,11 @@ class KKBoxX1(Published):
         "valid": "398e97ac139611a09bd61a58e4240a3e",
         "test": "8c5f7add05a6f5258b6b3bcc00ba640b",
     }
+    build: ClassVar[Build] = Build(
+        "BARS",
+        {"train": 5_901_932, "valid": 737_743, "test": 737_743},
+        {"train": 2_971_724, "valid": 371_466, "test": 371_466},
+    )
     columns: ClassVar[tuple[Column, ...]] = tuple(Column(name) for name in FIELDS)
     min_count: ClassVar[int] = 10
     remarks: ClassVar[tuple[str, ...]] = ("of the sequences genre_ids and artist_name only the first value is used",)

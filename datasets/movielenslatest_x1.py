@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from benchmark.data.published import Published
-from benchmark.sources import Column
+from benchmark.sources import Build, Column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,12 @@ class MovielensLatestX1(Published):
         "valid": "e1930223a5026e910ed5a48687de8af1",
         "test": "54e8c6baff2e059fe067fb9b69e692d0",
     }
+    build: ClassVar[Build] = Build(
+        "BARS",
+        {"train": 1_404_801, "valid": 401_372, "test": 200_686},
+        {"train": 467_878, "valid": 134_225, "test": 66_850},
+        90_236,
+    )
     columns: ClassVar[tuple[Column, ...]] = (Column("user_id"), Column("item_id"), Column("tag_id"))
 
     def paired(self) -> tuple[str, str]:

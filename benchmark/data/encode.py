@@ -36,8 +36,8 @@ from tqdm import tqdm
 from benchmark.data.integrity import fingerprint, stamp, states_of
 from benchmark.data.prefetch import in_threads
 from benchmark.data.store import PARTS, VERSION
-from benchmark.data.suspicions import suspicions
-from benchmark.data.vocabulary import MISSING, UNSEEN, Buckets, Categories, Scaled, Vocabulary
+from benchmark.data.suspicions import mismatches, suspicions
+from benchmark.data.vocabulary import FIRST, MISSING, UNSEEN, Buckets, Categories, Scaled, Vocabulary
 from benchmark.errors import UserError
 from benchmark.sources import Column, Source, Stream
 from benchmark.values import one_of
@@ -353,16 +353,23 @@ class _Encoder:
             "factors": [len(v.factors) if isinstance(v, Scaled) else 0 for v in vocabularies],
             "rows": rows,
             "positive_rates": rates,
-            "notes": (
-                *self.source.notes,
-                *((self.source.division.notes or ()) if self.source.division else ()),
-                *(suspicions(self.building, names, rates, rows) if self.source.examined and self.stream is None else ()),
-            ),
+            "notes": (*self.source.notes, *self._found(names, rows, rates, vocabularies)),
             "known": self.source.known,
             **({"probabilities": True} if self.source.probability is not None else {}),  # named only where they are: older folders do not
             **({"streamed": True} if self.stream is not None else {}),
         }
         (self.building / "schema.json").write_text(json.dumps(schema, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+    def _found(self, names: list[str], rows: dict[str, int], rates: dict[str, float], vocabularies: list[Vocabulary]) -> Iterator[str]:
+        """What only the encoded rows could tell, in words."""
+        source = self.source
+        if source.division is not None and source.division.notes is not None:
+            yield from source.division.notes
+        if source.published is not None:
+            values = sum(len(v.counts) - FIRST for v in vocabularies if isinstance(v, Categories))
+            yield from mismatches(source.published, rows, rates, values)
+        if source.examined and self.stream is None:
+            yield from suspicions(self.building, names, rates, rows)
 
 
 def _count(staged: _Staged, part: int) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.vocabulary import UNSEEN
+from benchmark.sources import Build
 
 BLOCK = 1 << 17  # rows looked at once
 UNSEEN_SHARE = 0.5  # of a part's rows, from which on it is said
@@ -43,6 +44,20 @@ def suspicions(folder: Path, fields: Sequence[str], rates: Mapping[str, float], 
             own = 1 - np.count_nonzero(_alone(known)) / len(known)
             twice = f"{share:.1%} of {part}'s rows stand in train as well, all fields and the label alike"
             yield f"{twice} (of train's own {own:.1%} stand there twice)"
+
+
+def mismatches(build: Build, rows: Mapping[str, int], rates: Mapping[str, float], values: int) -> Iterator[str]:
+    """Where the encoded parts are not what ``build`` came to, one line for all; ``values``: see there."""
+    differ = []
+    for part in build.rows:
+        positives = round(rates[part] * rows[part])
+        for what, found, theirs in (("rows", rows[part], build.rows[part]), ("positives", positives, build.positives[part])):
+            if found != theirs:
+                differ.append(f"{part} has {found:,} {what} (there {theirs:,})")
+    if build.values not in (None, values):
+        differ.append(f"the fields have {values:,} values (there {build.values:,})")
+    if differ:
+        yield f"differs from the build of {build.by}: {', '.join(differ)}"
 
 
 def _alone(ordered: NDArray[np.uint64]) -> NDArray[np.bool_]:

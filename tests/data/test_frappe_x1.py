@@ -22,7 +22,7 @@ def test_the_vocabulary_has_the_sizes_that_fuxictr_finds(cache: Path, shared: Pa
     assert prepared.rows == {"train": 202_027, "valid": 57_722, "test": 28_860}
     assert prepared.schema.positive_rate == pytest.approx(67_604 / 202_027)
     assert float(prepared.test(torch.device("cpu")).labels.sum()) == 9_536
-    [note] = prepared.notes
+    [note] = prepared.notes  # none says that rows, positives or values were not those of BARS's own build
     assert "train differs from the official file" in note
     assert "fbd8de4619f105047887dffba1012b9d instead of ba7306e6c4fc19dd2cd84f2f0596d158" in note
     assert ensure_prepared("frappe_x1", {}) == prepared == prepare("frappe_x1", {}, None, allow_checksum_mismatch=True)
@@ -52,4 +52,6 @@ def test_every_part_that_differs_is_noted(cache: Path, tmp_path: Path) -> None:
     for part in ("train", "valid", "test"):
         (tmp_path / f"{part}.csv").write_bytes(HEADER + b"1,1,1,1,1,1,1,1,1,1,1\r\n0,2,2,2,2,2,2,2,2,2,2\r\n")
     prepared = prepare("frappe_x1", {}, tmp_path, allow_checksum_mismatch=True)
-    assert [note.split()[1] for note in prepared.notes] == ["train", "valid", "test"]
+    *notes, mismatch = prepared.notes
+    assert [note.split()[1] for note in notes] == ["train", "valid", "test"]
+    assert mismatch.endswith("the fields have 20 values (there 5,379)")

@@ -74,7 +74,11 @@ def test_each_is_prepared_from_its_archive_and_trains(cache: Path, tmp_path: Pat
     prepared = prepare(name, {}, path, allow_checksum_mismatch=True)
     assert prepared.rows == ROWS
     assert [field.name for field in prepared.schema.fields] == [column.name for column in made.columns]
-    assert len(prepared.notes) == 3 + len(made.remarks) and all(note.startswith(f"{name}: ") for note in prepared.notes)
+    *notes, mismatch = prepared.notes
+    assert len(notes) == 3 + len(made.remarks) and all(note.startswith(f"{name}: ") for note in notes)
+    assert mismatch.startswith(
+        f"differs from the build of BARS: train has 40 rows (there {made.build.rows['train']:,}), train has 20 positives"
+    )
     [scaled] = {(field.cardinality, field.factors > 0) for field in prepared.schema.fields if field.factors} or [None]
     assert scaled == ((1, True) if name == "criteo_x1" else None)
 
