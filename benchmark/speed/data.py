@@ -30,14 +30,14 @@ from benchmark.data.store import open_prepared
 from benchmark.errors import UserError
 from benchmark.sources import Source, Stream
 from benchmark.speed.processes import BEAT, Contestant, Measured, Workspace, measure_process, status
-from benchmark.speed.table import CATEGORIES, COUNTS, FIELDS, cut, write_table
+from benchmark.speed.table import CATEGORIES, COUNTS, FIELDS, PART_FILES, cut, other_forms, write_table
 
 LEAST = 1000  # rows; of fewer a part may lack one of the labels
 BATCH = 8192
 OPENED = 5  # times
 PASSED = 1.0  # seconds that a turn of batches takes at least: a pass over a small set is too short to time
 # Bytes on disk for each row, at most: the table and what the encoder writes; what FuxiCTR and Ray write besides.
-ROOM, ROOM_PEER = 800, 2000
+ROOM, ROOM_PEER = 1200, 2000
 CHILD = (sys.executable, "-m", "benchmark.speed.data")
 
 
@@ -50,8 +50,8 @@ def measure(sizes: Sequence[int], threads: int, rounds: int, peer: Path | None) 
         if rows < LEAST:
             raise UserError(f"speed data: --rows {rows}; it must be at least {LEAST:,}")
     _check_room(max(sizes), peer is not None)
-    encoded, raced, opened, handed = [], [], [], []
-    turns = len(sizes) * (rounds * (3 if peer is None else 5) + OPENED)
+    encoded, formed, raced, opened, handed = [], [], [], [], []
+    turns = len(sizes) * (rounds * (7 if peer is None else 9) + OPENED)
     with (
         _interrupted_when_terminated(),
         tempfile.TemporaryDirectory(prefix="benchmark-speed-") as folder,
@@ -62,13 +62,14 @@ def measure(sizes: Sequence[int], threads: int, rounds: int, peer: Path | None) 
             table = workspace.folder / "table.csv"
             ends = write_table(table, rows)
             encoded.append(_encoding(workspace, table, rows, rounds, bar))
+            formed += _forms(workspace, table, rows, rounds, bar)
             if peer is not None:
                 raced += _race(workspace, cut(table, ends), rows, rounds, peer, bar)
             opened.append(_opening(workspace, rows, bar))
             handed += _handing_out(workspace, rows, rounds, bar)
             for path in workspace.folder.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return _report(encoded, raced, opened, handed, len(workspace.cores))
+    return _report(encoded, formed, raced, opened, handed, len(workspace.cores))
 
 
 def _check_room(rows: int, peer: bool) -> None:
@@ -117,6 +118,17 @@ def _encoding(workspace: Workspace, table: Path, rows: int, rounds: int, bar: tq
         *_memory(turns),
         _size(_on_disk(workspace.prepared)),
     ]
+
+
+def _forms(workspace: Workspace, table: Path, rows: int, rounds: int, bar: tqdm[Any]) -> list[list[str]]:
+    """The same rows as CSV, compressed, and as part files of Parquet, in turns."""
+    forms = {"CSV": table, **other_forms(table, rows)}
+    turns: dict[str, list[float]] = {name: [] for name in forms}
+    for _ in range(rounds):
+        for name, source in forms.items():
+            turns[name].append(measure_process(workspace, _ours(workspace, source), bar).told["alone"])
+    sizes = {name: _on_disk(source) if source.is_dir() else source.stat().st_size for name, source in forms.items()}
+    return [[f"{rows:,}", name, _size(sizes[name]), *_times(turns[name], rows), _ratio(turns["CSV"], turns[name])] for name in forms]
 
 
 def _race(workspace: Workspace, parts: Path, rows: int, rounds: int, peer: Path, bar: tqdm[Any]) -> list[list[str]]:
@@ -207,7 +219,12 @@ def _on_disk(folder: Path) -> int:
 
 
 def _report(
-    encoded: Sequence[list[str]], raced: Sequence[list[str]], opened: Sequence[list[str]], handed: Sequence[list[str]], cores: int
+    encoded: Sequence[list[str]],
+    formed: Sequence[list[str]],
+    raced: Sequence[list[str]],
+    opened: Sequence[list[str]],
+    handed: Sequence[list[str]],
+    cores: int,
 ) -> str:
     """The tables, each with what was measured and with what."""
     time, over = "median\n(least … most)", "time over\nthis suite's"
@@ -222,6 +239,10 @@ with skewed values; some cells are empty. Values: rows of the embedding table, t
 The file was just written: where memory allows, no disk is read. Peak memory: the most of any turn. Resident counts mapped files
 too, which the system can take back; without them it was looked at every {BEAT:g} s."""
     ]
+    figures = [["rows", "as", "on disk", f"encode() alone, {time}", "rows/s", "CSV's time /\nthis one's"], *formed]
+    tables.append(f"""The same rows in other forms, in turns.
+{_tabulated(figures, 2)}
+gzip's and zstd's usual levels; Parquet: {PART_FILES} part files in one folder. Ratios are taken round by round.""")
     if raced:
         tasks = max(1, (os.cpu_count() or 1) // 2)
         figures = [["rows", "contestant", f"seconds, {time}", over, f"work alone, {time}", over, *memory, "on disk", "values"], *raced]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -21,6 +23,7 @@ FIELDS = (*(f"I{n + 1}" for n in range(len(COUNTS))), *(f"C{n + 1}" for n in ran
 MISSING = np.resize([0.0, 0.45, 0.03, 0.0, 0.2], len(SIZES))  # share of empty cells of each column
 POSITIVE = 0.26
 BLOCK = 1 << 17  # rows drawn at once
+PART_FILES = 8
 
 
 def write_table(path: Path, rows: int, seed: int = 0) -> tuple[int, int]:
@@ -58,6 +61,20 @@ def _hashed(column: int, size: int) -> NDArray[np.uint32]:
     for factor in (0x85EBCA6B, 0xC2B2AE35):
         mixed = (mixed ^ (mixed >> np.uint32(15))) * np.uint32(factor)
     return mixed ^ (mixed >> np.uint32(16))
+
+
+def other_forms(table: Path, rows: int) -> dict[str, Path]:
+    """The rows of a CSV file compressed, and as PART_FILES files of Parquet in a folder; all beside it."""
+    forms = {"gzip": table.with_name("rows.csv.gz"), "zstd": table.with_name("rows.csv.zst"), "Parquet": table.with_name("rows")}
+    with table.open("rb") as source, gzip.open(forms["gzip"], "wb", 6) as packed:
+        shutil.copyfileobj(source, packed, 1 << 20)
+    with table.open("rb") as source, pyarrow.CompressedOutputStream(str(forms["zstd"]), "zstd") as packed:
+        shutil.copyfileobj(source, packed, 1 << 20)
+    forms["Parquet"].mkdir()
+    frame, size = pl.scan_csv(table, infer_schema=False), -(-rows // PART_FILES)
+    for part in range(PART_FILES):
+        frame.slice(part * size, size).sink_parquet(forms["Parquet"] / f"part-{part:05}.parquet")
+    return forms
 
 
 def cut(table: Path, ends: tuple[int, int]) -> Path:
