@@ -17,6 +17,7 @@ from benchmark.errors import UserError
 from benchmark.sources import BETWEEN, Source
 
 ROWS, OTHERS = 20_000, 5_000  # looked at: of the first part, of each other part
+CELLS, LEAST = 4_000_000, 1_000  # of many columns fewer rows, for no more than so many cells; but so many rows
 FEW = 100  # rows, below which little can be said of a column
 ALMOST = 0.95  # of the rows
 LEAK = 0.99  # AUC of a column alone
@@ -51,7 +52,10 @@ class Look:
 
 
 def look(source: Source) -> Look:
-    """At the first ROWS rows of the first part, and at OTHERS of each other. Raises UserError where they cannot be read."""
+    """At the first ROWS rows of the first part, and at OTHERS of each other; fewer of very wide tables.
+
+    Raises UserError where they cannot be read.
+    """
     parts = {part: _head(source, part, OTHERS if number else ROWS) for number, part in enumerate(source.parts)}
     first = next(iter(parts.values()))
     others = list(parts.values())[1:]
@@ -76,7 +80,9 @@ def look(source: Source) -> Look:
 
 def _head(source: Source, part: str, rows: int) -> pl.DataFrame:
     try:
-        return source.parts[part].select(pl.all().cast(pl.String)).head(rows).collect()
+        frame = source.parts[part]
+        few = max(LEAST, CELLS // len(frame.collect_schema()))
+        return frame.select(pl.all().cast(pl.String)).head(min(rows, few)).collect()
     except (UserError, OSError, MemoryError):
         raise
     except Exception as error:  # a plug-in's frame may call its functions, which raise what they like
@@ -111,43 +117,46 @@ def _remarks(
     twin = partitions.setdefault(by_appearance.tobytes(), name)
     if twin != name:
         yield f"says the same as {twin}, row by row"
-    numbers = there.cast(pl.Float64, strict=False)
-    numeric = numbers.is_finite().fill_null(False)
+    numbers = cells.cast(pl.Float64, strict=False).to_numpy()
     if use == "categorical" and len(there) >= FEW:
-        yield from _of_a_category(there, distinct, numbers, numeric)
+        yield from _of_a_category(there, distinct, numbers[cells.is_not_null().to_numpy()] if len(there) < len(cells) else numbers)
     if len(labels):
-        alone = _auc_alone(codes.astype(np.int64), cells.cast(pl.Float64, strict=False), labels)
+        alone = _auc_alone(codes.astype(np.int64), numbers, labels)
         if alone is not None and alone >= LEAK:
             yield f"tells the label nearly alone (AUC {alone:.3f}): does it know what comes after? If so, --exclude it"
-    ways = [_written_with_point(one) for one in (cells, *others)]
+    pointed = use == "categorical" and any((text or "").endswith(".0") for one in (cells, *others) for text in one.head(FEW).to_list())
+    ways = [_written_with_point(one) for one in (cells, *others)] if pointed else []
     known = [way for way in ways if way is not None]
-    if use == "categorical" and known and max(known) > 0.5 > min(known):
+    if known and max(known) > 0.5 > min(known):
         yield "whole numbers are written with a point in one part (12.0) and without in another (12): to a category they are two values"
 
 
-def _of_a_category(there: pl.Series, distinct: int, numbers: pl.Series, numeric: pl.Series) -> Iterator[str]:
+def _of_a_category(there: pl.Series, distinct: int, numbers: NDArray[np.float64]) -> Iterator[str]:
+    """there, numbers: (n,) cells that are not missing, as texts and as numbers, NaN where they are none. What is asked of all cells is
+    asked of a few first: there may be thousands of columns.
+    """
+    some = there.head(FEW).to_list()
+    numeric = np.isfinite(numbers)
     if distinct >= ALMOST * len(there):
         yield "almost every row has a value of its own: an id? If so, --exclude it"
-    share = numeric.mean()
-    assert isinstance(share, float)
-    if _is_time(there, numbers):
+    share = float(numeric.mean())
+    if _is_time(there, some, numbers, numeric):
         yield "looks like a time: name it in --by-time, or --exclude it"
-    elif share >= ALMOST and distinct > BUCKETS and there.filter(numeric).str.contains(r"\d\.\d*[1-9]").any():
+    elif share >= ALMOST and distinct > BUCKETS and (numbers[numeric] % 1 != 0).any():
         yield "looks like numbers: name it in --numeric to put them into buckets"
     if ALMOST <= share < 1 and distinct > BUCKETS:
-        texts = there.filter(~numeric).unique(maintain_order=True).head(SHOWN).to_list()
+        texts = there.filter(pl.Series(~numeric)).unique(maintain_order=True).head(SHOWN).to_list()
         yield f"has {', '.join(map(repr, texts))} among numbers: name what stands for a missing one in --null-values"
-    several = there.str.contains(BETWEEN, literal=True).mean()
-    assert isinstance(several, float)
-    if several >= 1 - ALMOST:
+    if any(BETWEEN in text for text in some) and int(there.str.contains(BETWEEN, literal=True).sum()) >= (1 - ALMOST) * len(there):
         yield f"cells hold several values, with {BETWEEN} between them: name it in --multi to take each"
 
 
-def _is_time(there: pl.Series, numbers: pl.Series) -> bool:
-    if numbers.null_count() < len(there):
-        found = numbers.drop_nulls()
-        return len(found) >= ALMOST * len(there) and found.n_unique() > BUCKETS and any(found.is_between(*span).all() for span in EPOCHS)
-    return bool(is_iso(there).sum() >= ALMOST * len(there))
+def _is_time(there: pl.Series, some: Sequence[str], numbers: NDArray[np.float64], numeric: NDArray[np.bool_]) -> bool:
+    if numeric.any():
+        low, high = numbers[numeric].min(), numbers[numeric].max()
+        within = any(first <= low and high <= last for first, last in EPOCHS)
+        return within and numeric.mean() >= ALMOST and len(np.unique(numbers[numeric])) > BUCKETS
+    return any(text[4:5] == "-" for text in some) and int(is_iso(there).sum()) >= ALMOST * len(there)
 
 
 def _written_with_point(cells: pl.Series) -> float | None:
@@ -157,7 +166,7 @@ def _written_with_point(cells: pl.Series) -> float | None:
     return pointed / (pointed + plain) if pointed + plain >= max(1, ALMOST * len(there)) else None
 
 
-def _auc_alone(codes: NDArray[np.int64], numbers: pl.Series, labels: NDArray[np.float64]) -> float | None:
+def _auc_alone(codes: NDArray[np.int64], numbers: NDArray[np.float64], labels: NDArray[np.float64]) -> float | None:
     """AUC on every other row: of the labels' means by value, learned on the others, or of the number itself. None where one cannot say."""
     held_out = np.arange(len(labels)) % 2 == 1
     truth = labels[held_out]
@@ -166,15 +175,16 @@ def _auc_alone(codes: NDArray[np.int64], numbers: pl.Series, labels: NDArray[np.
     rows, ones = (np.bincount(codes[~held_out], weights, codes.max() + 1) for weights in (None, labels[~held_out]))
     base = labels[~held_out].mean()
     scores = (ones + base) / (rows + 1)  # a value that is not in the other half says nothing
-    found = [_auc(pl.Series(scores[codes[held_out]]), truth)]
-    if not numbers.null_count():
-        alone = _auc(numbers.gather(np.flatnonzero(held_out)), truth)
+    found = [_auc(scores[codes[held_out]], truth)]
+    if np.isfinite(numbers).all():
+        alone = _auc(numbers[held_out], truth)
         found += [alone, 1 - alone]
     return max(found)
 
 
-def _auc(scores: pl.Series, truth: NDArray[np.float64]) -> float:
+def _auc(scores: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
     """By Mann and Whitney's sum of ranks, as metrics.ctr has it; that one imports torch, which takes seconds."""
     positives = np.count_nonzero(truth)
-    ranks = float(scores.rank("average").to_numpy() @ truth)
+    _, run, sizes = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = float((np.cumsum(sizes) - (sizes - 1) / 2)[run] @ truth)  # equal scores share their average rank
     return (ranks - positives * (positives + 1) / 2) / (positives * (len(truth) - positives))
