@@ -403,6 +403,8 @@ def _all_known(first: Parser, arguments: Sequence[str]) -> argparse.Namespace:
     parsed, unknown = first.parse_known_args(arguments)
     if unknown:
         prog = f"{first.prog} {parsed.command}"
+        if parsed.command == "prepare" and all(map(os.path.exists, unknown)):  # the shell has put them in place of a pattern
+            raise UserError(f"{prog}: {1 + len(unknown)} files; name their folder, or put a pattern in quotation marks, as in 'logs/*.csv'")
         raise UserError(f"{prog}: unrecognized arguments: {' '.join(unknown)} (see {prog} --help)")
     return parsed
 

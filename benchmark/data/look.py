@@ -137,13 +137,13 @@ def _of_a_category(there: pl.Series, distinct: int, numbers: NDArray[np.float64]
     """
     some = there.head(FEW).to_list()
     numeric = np.isfinite(numbers)
-    if distinct >= ALMOST * len(there):
-        yield "almost every row has a value of its own: an id? If so, --exclude it"
     share = float(numeric.mean())
     if _is_time(there, some, numbers, numeric):
         yield "looks like a time: name it in --by-time, or --exclude it"
     elif share >= ALMOST and distinct > BUCKETS and (numbers[numeric] % 1 != 0).any():
         yield "looks like numbers: name it in --numeric to put them into buckets"
+    elif distinct >= ALMOST * len(there):
+        yield "almost every row has a value of its own: an id? If so, --exclude it"
     if ALMOST <= share < 1 and distinct > BUCKETS:
         texts = there.filter(pl.Series(~numeric)).unique(maintain_order=True).head(SHOWN).to_list()
         yield f"has {', '.join(map(repr, texts))} among numbers: name what stands for a missing one in --null-values"

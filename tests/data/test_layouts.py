@@ -17,6 +17,7 @@ import pyarrow
 import pyarrow.feather
 import pytest
 
+from benchmark.__main__ import main
 from benchmark.data.prepare import prepare
 from benchmark.data.store import PARTS
 from benchmark.errors import UserError
@@ -475,6 +476,26 @@ def test_it_is_refused_in_one_line_and_leaves_nothing(name: str, cache: Path, tm
     assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
     left = [entry.name for entry in (cache / "datasets").iterdir()] if (cache / "datasets").exists() else []
     assert left in ([], [".mine.lock"])
+
+
+def test_a_pattern_that_the_shell_took_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts(as_csv(), ".csv")(tmp_path, people())
+    assert main(["prepare", *(str(tmp_path / f"{part}.csv") for part in PARTS), "--label", "click"]) == 2
+    assert "3 files; name their folder, or put a pattern in quotation marks" in capsys.readouterr().err
+
+
+def test_a_dry_run_shows_every_column_and_writes_nothing(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = odd(price=lambda f, draw: draw.integers(0, 9000, len(f)) / 100)(tmp_path, people())
+    assert main(["prepare", str(path), "--label", "click", "--exclude", "ad", "--dry-run", "--name", "mine"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[2:6]] == [
+        ["click", "label"],
+        ["user", "categorical"],
+        ["ad", "no"],
+        ["price", "categorical"],
+    ]
+    assert lines[6:] == ["seen in the first 500 rows", "note: price: looks like numbers: name it in --numeric to put them into buckets"]
+    assert not cache.exists()
 
 
 def test_the_published_layout_of_criteo_needs_no_header(cache: Path, tmp_path: Path) -> None:
