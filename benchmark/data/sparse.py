@@ -20,6 +20,7 @@ from benchmark.errors import UserError
 from benchmark.sources import BETWEEN
 
 BLOCK = 1 << 22  # bytes parsed at once; no line may be longer
+ENOUGH = 10_000  # lines of a file without names of fields, to tell numbers from categories
 LABEL = "label"
 _LABELS = {"-1": "0", "-1.0": "0", "+1": "1", "+1.0": "1", "0": "0", "0.0": "0", "1": "1", "1.0": "1", "-1.000000": "0", "1.000000": "1"}
 
@@ -44,8 +45,9 @@ def sparse(file: File, multi: tuple[str, ...] = ()) -> Opened:
 
     def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
         for number, lines in prefetched(_blocks(file)):
-            entries = _entries(file, number, lines, form.named)
-            frame = _wide(file, number, lines, entries, form, multi)
+            frame = None if form.named else _in_places(lines, form)
+            if frame is None:
+                frame = _wide(file, number, lines, _entries(file, number, lines, form.named), form, multi)
             yield frame if chosen is None else frame.select(chosen)
 
     return Opened((LABEL, *form.fields), batches, numeric=tuple(form.numeric))
@@ -98,7 +100,7 @@ def _form(file: File, number: int, lines: pl.DataFrame, multi: tuple[str, ...]) 
     if len(tokens) < 2:
         raise UserError(f"{file}: line {number + lines['line'][0]}: a label alone; a line is a label and index:value entries")
     named = tokens[1].count(":") == 2
-    entries = _with_names(_entries(file, number, lines, named), named)
+    entries = _with_names(_entries(file, number, lines if named else lines.head(ENOUGH), named), named)
     fields = entries.select("name", order=pl.col("field").cast(pl.Int64, strict=False) if named else pl.col("place")).unique().sort("order")
     of_field = entries.group_by("name").agg(
         pl.col("index").n_unique().alias("indices"),
@@ -117,6 +119,28 @@ def _is_one() -> pl.Expr:
 def _with_names(entries: pl.DataFrame, named: bool) -> pl.DataFrame:
     number = pl.col("field") if named else (pl.col("place") + 1).cast(pl.String)
     return entries.with_columns(("f" + number).alias("name"))
+
+
+def _in_places(lines: pl.DataFrame, form: _Form) -> pl.DataFrame | None:
+    """As ``_wide``, of lines whose n-th entry is the n-th field, without taking them apart entry by entry; None where a line is wrong."""
+    tokens = lines.select(pl.col("text").str.split(" "))
+    if (tokens["text"].list.len() != 1 + len(form.fields)).any():
+        return None
+    places = enumerate((LABEL, *form.fields))
+    parts = tokens.select(pl.col("text").list.get(place).str.split_exact(":", 2).alias(name) for place, name in places)
+
+    def part(name: str, number: int) -> pl.Expr:
+        return pl.col(name).struct.field(f"field_{number}")
+
+    label = part(LABEL, 0).replace_strict(_LABELS, default=None, return_dtype=pl.String)
+    sound = [label.is_not_null() & part(LABEL, 1).is_null()]
+    for name in form.fields:
+        index, value = part(name, 0), part(name, 1)
+        right = index == form.numeric[name] if name in form.numeric else value.cast(pl.Float64, strict=False) == 1
+        sound += [index.cast(pl.UInt64, strict=False).is_not_null() & right & (value != "") & part(name, 2).is_null()]
+    cells = [part(name, 1 if name in form.numeric else 0).alias(name) for name in form.fields]
+    found = parts.select(label.alias(LABEL), *cells, sound=pl.all_horizontal(*sound).fill_null(False))
+    return found.drop("sound") if found["sound"].all() else None
 
 
 def _wide(file: File, number: int, lines: pl.DataFrame, entries: pl.DataFrame, form: _Form, multi: tuple[str, ...]) -> pl.DataFrame:
