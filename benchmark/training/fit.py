@@ -23,7 +23,13 @@ from benchmark.training.evaluate import NotFinite, score
 from benchmark.training.verify import nan_in_penalty, verify_alone, verify_output
 
 Report = Callable[[Mapping[str, float]], None]
-DIVERGED = 1000.0  # times the logloss of the constant predictor; FinalMLP may start at 20 times and still learn
+# An epoch's mean loss above both has diverged. The first is in multiples of the constant predictor's logloss, the entropy of the base rate:
+# FinalMLP may start at 20 times and still learn. Where positives are rare, that entropy says nothing of the first steps: an untrained
+# model's logits are near 0 and its loss is near ln 2 whatever the base rate, 3,000 times the entropy at one positive in 50,000. So the
+# second is in multiples of ln 2: 69 nats, logits on the wrong side by as much over a whole epoch. Above a base rate of 1.3 % the first is
+# the larger.
+DIVERGED = 1000.0
+DIVERGED_RARE = 100.0
 
 
 class Diverged(Exception):
@@ -97,7 +103,7 @@ def fit(
     rule, table = model.table_rule(), model.table()
     if table is not None:
         rule.training_starts(table, optimizers[-1], training.embedding_std)
-    limit = DIVERGED * _entropy(positive_rate)
+    limit = divergence_limit(positive_rate)
     found = None if checkpoint is None else checkpoint.load(model, optimizers, generator, fold.train.device)
     if found is not None:
         at = _Reached(**found)
@@ -263,8 +269,10 @@ def _at(epoch: str, by_rule: float | None, found: Mapping[str, float]) -> dict[s
     return rule | {f"{epoch}/{name}": value for name, value in found.items()}
 
 
-def _entropy(rate: float) -> float:
-    return -(rate * math.log(rate) + (1 - rate) * math.log(1 - rate))
+def divergence_limit(positive_rate: float) -> float:
+    """The mean logloss of an epoch, in nats, above which a training has diverged. positive_rate: of the training part, in (0, 1)."""
+    entropy = -(positive_rate * math.log(positive_rate) + (1 - positive_rate) * math.log(1 - positive_rate))
+    return max(DIVERGED * entropy, DIVERGED_RARE * math.log(2))
 
 
 def _copy(model: CTRModel) -> dict[str, torch.Tensor]:
