@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any, Never
 
 import torch
+from torch import nn
 from torch.nn import functional
 from tqdm import tqdm
 
 from benchmark.config import Training
 from benchmark.contracts import Adam, CTRModel
-from benchmark.data.batches import TrainingRows
+from benchmark.data.batches import TrainingRows, batch_sizes
 from benchmark.data.store import Fold
+from benchmark.errors import UserError
 from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.doses import calibrate, doses
 from benchmark.training.evaluate import NotFinite, score
@@ -87,7 +89,8 @@ def fit(
     progress: bool = False,
     checkpoint: Checkpoint | None = None,
 ) -> Fitted:
-    """Train on ``fold.train`` with its ``positive_rate``, choose the epoch on ``fold.valid``. Raises Diverged and ContractError.
+    """Train on ``fold.train`` with its ``positive_rate``, choose the epoch on ``fold.valid``. Raises Diverged, ContractError and,
+    for batches that the model cannot be trained on, UserError.
 
     A model without parameters is not trained. The embedding L2 of docs/mathematics.md §5, (λ/2)‖E‖² over the whole table every step, is
     Adam's ``weight_decay`` of the table's group: the same gradient λE without a pass of its own.
@@ -99,6 +102,7 @@ def fit(
     if not parameters:
         constant = score(model, fold.valid)
         return Fitted(0, constant, (), math.nan, time.perf_counter() - started, logloss_valid=constant["logloss"])
+    _require_rows(model, len(fold.train), training.batch_size)
     optimizers = make_optimizers(model, training)
     rule, table = model.table_rule(), model.table()
     if table is not None:
@@ -267,6 +271,15 @@ def _doses(model: CTRModel, train: TrainingRows, training: Training) -> dict[str
 def _at(epoch: str, by_rule: float | None, found: Mapping[str, float]) -> dict[str, float]:
     rule = {} if by_rule is None else {f"{epoch}/table_rule": by_rule}
     return rule | {f"{epoch}/{name}": value for name, value in found.items()}
+
+
+def _require_rows(model: CTRModel, rows: int, size: int) -> None:
+    """Raises UserError where batch normalisation would get a batch of one row, whose variance is 0 by 0."""
+    if 1 in batch_sizes(rows, size) and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+        raise UserError(
+            f"training: batch_size = {size} with {rows:,} training rows makes batches of one row, on which batch normalisation cannot be "
+            "trained; take at least 2, or a backbone without it (batch_norm = false)"
+        )
 
 
 def divergence_limit(positive_rate: float) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from benchmark import plugins
@@ -18,7 +19,7 @@ from benchmark.data.store import Fold
 from benchmark.errors import UserError
 from benchmark.method import assemble
 from benchmark.schema import Field, Schema
-from benchmark.training import memory
+from benchmark.training import evaluate, memory
 from benchmark.training.fit import Fitted, divergence_limit, fit, make_optimizers
 from benchmark.training.trial import draw_table
 
@@ -26,11 +27,16 @@ CPU = torch.device("cpu")
 SCHEMA = Schema((Field("a", 12), Field("b", 40)), 0.4)
 
 
-def fitted(fold: Fold, schema: Schema, positive_rate: float, training: Training) -> Fitted:
+def fitted(
+    fold: Fold, schema: Schema, positive_rate: float, training: Training, batch_norm: bool = True, kept: list[CTRModel] | None = None
+) -> Fitted:
+    """``kept`` gets the model."""
     torch.manual_seed(0)
-    recipe = plugins.make("backbones", "dcnv2", {"depth": 1, "hidden": [16]})
+    recipe = plugins.make("backbones", "dcnv2", {"depth": 1, "hidden": [16], "batch_norm": batch_norm})
     model = assemble(plugins.make("methods", "single_embedding", {}), recipe, schema, 1, 4)
     draw_table(model, training.embedding_std, 0)
+    if kept is not None:
+        kept.append(model)
     return fit(model, fold, positive_rate, training, torch.Generator().manual_seed(0), lambda entry: None)
 
 
@@ -59,6 +65,45 @@ def test_the_limit_of_divergence_is_out_of_a_sound_trainings_reach(rate: float) 
 
     constant = loss(math.log(rate / (1 - rate)))
     assert 50 * max(constant, loss(0.0)) < divergence_limit(rate) < max(loss(3000.0), loss(-3000.0))
+
+
+def part(local: NDArray[np.int32], seed: int = 0) -> Rows:
+    """With labels drawn at .4, both classes among them."""
+    labels = (np.random.default_rng(seed).random(len(local)) < 0.4).astype(np.uint8)
+    labels[:2] = 0, 1
+    return Rows(local, labels, np.array([0, 12]), CPU)
+
+
+@pytest.mark.parametrize("rows", [64, 65, 66])
+def test_a_rest_of_a_few_rows_is_trained_on_like_any_batch(rows: int) -> None:
+    """One row joins the batch before it; with batch normalisation, whose variance of one row would be none."""
+    random = np.random.default_rng(0)
+    whole = part(random.integers(0, [12, 40], (rows, 2), dtype=np.int32))
+    assert math.isfinite(fitted(Fold(whole, whole), SCHEMA, 0.4, Training(epochs=1, batch_size=32)).valid["logloss"])
+
+
+@pytest.mark.parametrize(("rows", "size"), [(40, 1), (1, 32)])
+def test_batches_of_one_row_are_refused_where_they_cannot_be_trained_on(rows: int, size: int) -> None:
+    random = np.random.default_rng(0)
+    valid = part(random.integers(0, [12, 40], (40, 2), dtype=np.int32))
+    train = Rows(np.zeros((rows, 2), np.int32), np.zeros(rows, np.uint8), np.array([0, 12]), CPU)
+    training = Training(epochs=1, batch_size=size)
+    with pytest.raises(UserError, match=rf"batch_size = {size} with {rows} training rows .* batch normalisation .*; take at least 2"):
+        fitted(Fold(train, valid), SCHEMA, 0.4, training)
+    assert math.isfinite(fitted(Fold(train, valid), SCHEMA, 0.4, training, batch_norm=False).valid["logloss"])
+
+
+def test_fields_of_one_value_are_trained_and_measured() -> None:
+    """They tell nothing, have one learned row, and cannot collapse: they stay out of the means over fields."""
+    schema = Schema((Field("one", 3), Field("b", 40)), 0.4)
+    local = np.stack([np.full(300, 2), np.random.default_rng(0).integers(2, 40, 300)], 1).astype(np.int32)
+    train, valid = (Rows(local, part(local, seed).labels.numpy().astype(np.uint8), np.array([0, 3]), CPU) for seed in (0, 1))
+    kept: list[CTRModel] = []
+    assert math.isfinite(fitted(Fold(train, valid), schema, 0.4, Training(epochs=2, batch_size=64), kept=kept).valid["auc"])
+    counts = [np.array([0, 0, 300]), np.bincount(local[:, 1], minlength=40)]
+    found = evaluate.spectra(kept[0], valid, schema, counts, None)
+    assert found["spectral/table/fields_averaged"] == 1 and all(map(math.isfinite, found.values()))
+    assert found["spectral/table/one/information_abundance"] == pytest.approx(1)
 
 
 MANY = Schema((Field("user", 10_000_002), Field("b", 40)), 0.4)
