@@ -10,20 +10,28 @@ from dataclasses import dataclass, field
 from typing import Any, Never
 
 import torch
+from torch import nn
 from torch.nn import functional
 from tqdm import tqdm
 
 from benchmark.config import Training
 from benchmark.contracts import Adam, CTRModel
-from benchmark.data.batches import TrainingRows
+from benchmark.data.batches import TrainingRows, batch_sizes
 from benchmark.data.store import Fold
+from benchmark.errors import UserError
 from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.doses import calibrate, doses
 from benchmark.training.evaluate import NotFinite, score
 from benchmark.training.verify import nan_in_penalty, verify_alone, verify_output
 
 Report = Callable[[Mapping[str, float]], None]
-DIVERGED = 1000.0  # times the logloss of the constant predictor; FinalMLP may start at 20 times and still learn
+# An epoch's mean loss above both has diverged. The first is in multiples of the constant predictor's logloss, the entropy of the base rate:
+# FinalMLP may start at 20 times and still learn. Where positives are rare, that entropy says nothing of the first steps: an untrained
+# model's logits are near 0 and its loss is near ln 2 whatever the base rate, 3,000 times the entropy at one positive in 50,000. So the
+# second is in multiples of ln 2: 69 nats, logits on the wrong side by as much over a whole epoch. Above a base rate of 1.3 % the first is
+# the larger.
+DIVERGED = 1000.0
+DIVERGED_RARE = 100.0
 
 
 class Diverged(Exception):
@@ -81,7 +89,8 @@ def fit(
     progress: bool = False,
     checkpoint: Checkpoint | None = None,
 ) -> Fitted:
-    """Train on ``fold.train`` with its ``positive_rate``, choose the epoch on ``fold.valid``. Raises Diverged and ContractError.
+    """Train on ``fold.train`` with its ``positive_rate``, choose the epoch on ``fold.valid``. Raises Diverged, ContractError and,
+    for batches that the model cannot be trained on, UserError.
 
     A model without parameters is not trained. The embedding L2 of docs/mathematics.md §5, (λ/2)‖E‖² over the whole table every step, is
     Adam's ``weight_decay`` of the table's group: the same gradient λE without a pass of its own.
@@ -93,11 +102,12 @@ def fit(
     if not parameters:
         constant = score(model, fold.valid)
         return Fitted(0, constant, (), math.nan, time.perf_counter() - started, logloss_valid=constant["logloss"])
+    _require_rows(model, len(fold.train), training.batch_size)
     optimizers = make_optimizers(model, training)
     rule, table = model.table_rule(), model.table()
     if table is not None:
         rule.training_starts(table, optimizers[-1], training.embedding_std)
-    limit = DIVERGED * _entropy(positive_rate)
+    limit = divergence_limit(positive_rate)
     found = None if checkpoint is None else checkpoint.load(model, optimizers, generator, fold.train.device)
     if found is not None:
         at = _Reached(**found)
@@ -263,8 +273,19 @@ def _at(epoch: str, by_rule: float | None, found: Mapping[str, float]) -> dict[s
     return rule | {f"{epoch}/{name}": value for name, value in found.items()}
 
 
-def _entropy(rate: float) -> float:
-    return -(rate * math.log(rate) + (1 - rate) * math.log(1 - rate))
+def _require_rows(model: CTRModel, rows: int, size: int) -> None:
+    """Raises UserError where batch normalisation would get a batch of one row, whose variance is 0 by 0."""
+    if 1 in batch_sizes(rows, size) and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+        raise UserError(
+            f"training: batch_size = {size} with {rows:,} training rows makes batches of one row, on which batch normalisation cannot be "
+            "trained; take at least 2, or a backbone without it (batch_norm = false)"
+        )
+
+
+def divergence_limit(positive_rate: float) -> float:
+    """The mean logloss of an epoch, in nats, above which a training has diverged. positive_rate: of the training part, in (0, 1)."""
+    entropy = -(positive_rate * math.log(positive_rate) + (1 - positive_rate) * math.log(1 - positive_rate))
+    return max(DIVERGED * entropy, DIVERGED_RARE * math.log(2))
 
 
 def _copy(model: CTRModel) -> dict[str, torch.Tensor]:

@@ -1,10 +1,22 @@
-"""The C library's allocator, set for a process that asks for the same large tensors at every step."""
+"""How much memory a training takes at least and how much is free; and the C library's allocator, set for a process that asks for the same
+large tensors at every step.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
+import torch
+
+from benchmark.contracts import CTRModel, TableRule
+from benchmark.errors import UserError
+from benchmark.training.control_groups import GROUPS, TREE, control_groups, words_of
+
+STATED = 1e9  # bytes of need from which on it is said
+MEMINFO = Path("/proc/meminfo")
 # Parameter numbers of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
@@ -19,3 +31,66 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
     return mallopt is not None and mallopt(M_MMAP_MAX, 0) == 1 and mallopt(M_TRIM_THRESHOLD, 2**31 - 1) == 1
+
+
+def needed(model: CTRModel) -> int:
+    """Bytes that training ``model`` holds at once, at least: parameters, their gradients, Adam's two moments, and the weights of the best
+    epoch. Where a method has an optimiser of its own for the table its moments do not count.
+
+    What comes on top depends on the batch: activations, and the weights of the best logloss while they are another epoch's. The model may
+    be one without memory, built on torch's device "meta".
+    """
+    table = model.table()
+    own_optimizer = table is not None and type(model.table_rule()).optimizer is not TableRule.optimizer
+    total = 0
+    for parameter in model.parameters():
+        copies = 2 if not parameter.requires_grad else 3 if parameter is table and own_optimizer else 5
+        total += copies * parameter.numel() * parameter.element_size()
+    return total + sum(2 * buffer.numel() * buffer.element_size() for buffer in model.buffers())
+
+
+def free(device: torch.device, meminfo: Path = MEMINFO, groups: Path = GROUPS, tree: Path = TREE) -> int | None:
+    """Bytes that this process can still get on the device; on the CPU the least of what the kernel and the process's control groups leave,
+    files that are only cached counted as free. None where that cannot be read.
+    """
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, for what comes next
+        return kept + int(torch.cuda.mem_get_info(device)[0])
+    words = words_of(meminfo)
+    of_kernel = [1024 * int(words[words.index("MemAvailable:") + 1])] if "MemAvailable:" in words else []
+    return min([*of_kernel, *_left_by_groups(groups, tree)], default=None)
+
+
+def _left_by_groups(groups: Path, tree: Path) -> Iterator[int]:
+    for folder, version in control_groups("memory", groups, tree):
+        limit, used = ("memory.max", "memory.current") if version == 2 else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        numbers = [*words_of(folder / limit)[:1], *words_of(folder / used)[:1]]
+        if len(numbers) == 2 and all(number.isdecimal() for number in numbers):  # not "max"
+            words = words_of(folder / "memory.stat")
+            cached = words[words.index("inactive_file") + 1] if "inactive_file" in words else "0"
+            yield max(0, int(numbers[0]) - int(numbers[1]) + int(cached))
+
+
+def in_words(model: CTRModel, bytes_needed: int) -> str:
+    """What takes the memory: the table, and the rest where that is more than it."""
+    table = model.table()
+    dense = sum(p.numel() for p in model.parameters()) - (0 if table is None else table.numel())
+    parts = [] if table is None else [f"a table of {table.shape[0]:,} x {table.shape[1]:,} numbers"]
+    parts += [f"{dense:,} other parameters"] if table is None or dense > table.numel() else []
+    return (
+        f"training takes at least {bytes_needed / 1e9:.2f} GB of memory ({' and '.join(parts)}, with gradients, Adam's moments and a copy)"
+    )
+
+
+def require(model: CTRModel, device: torch.device) -> str:
+    """What training will take of the device's memory, in words, where it is much, else "". ``model``: as in ``needed``.
+
+    Raises UserError where it cannot fit, before anything is taken.
+    """
+    wanted, left = needed(model), free(device)
+    if left is not None and wanted > left:
+        raise UserError(
+            f"{in_words(model, wanted)}, and {left / 1e9:.2f} GB are free; take a lower scale or dimension, a higher min_count when the "
+            "data are prepared, a smaller backbone, or a machine with more memory"
+        )
+    return in_words(model, wanted) if wanted >= STATED else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from benchmark.errors import UserError
+from benchmark.training.control_groups import GROUPS, TREE, control_groups, words_of
 from benchmark.training.trial import choose_device
 
 SLURM = "SLURM_CPUS_PER_TASK"
@@ -19,7 +20,7 @@ def usable_cpus(most: int | None = None) -> int:
 
     Raises UserError for a SLURM_CPUS_PER_TASK that is no number.
     """
-    found = [float(len(os.sched_getaffinity(0))), *_quotas(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))]
+    found = [float(len(os.sched_getaffinity(0))), *_quotas(GROUPS, TREE)]
     told = os.environ.get(SLURM)
     if told:
         if not told.isascii() or not told.isdecimal() or int(told) < 1:
@@ -38,44 +39,21 @@ def places(device: str, cpus: float, gpus: float | None, most_cpus: int | None =
 
 
 def _quotas(groups: Path, tree: Path) -> Iterator[float]:
-    """CPUs that the control groups of this process, and those above them, may use (cgroups(7)). ``groups``: /proc/self/cgroup.
-
-    In a container the tree begins at its own group, whatever path the process is said to have.
-    """
-    try:
-        lines = groups.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if not controllers:  # version 2
-            roots, read = [tree, tree / "unified"], _version_2
-        elif "cpu" in controllers.split(","):
-            roots, read = [tree / controllers, tree / "cpu"], _version_1
-        else:
-            continue
-        for root in roots:
-            own = root / path.lstrip("/")
-            for folder in (own, *own.parents):
-                if folder.is_relative_to(root) and (quota := read(folder)) is not None:
-                    yield quota
+    """CPUs that the control groups of this process, and those above them, may use."""
+    for folder, version in control_groups("cpu", groups, tree):
+        quota = _version_2(folder) if version == 2 else _version_1(folder)
+        if quota is not None:
+            yield quota
 
 
 def _version_2(folder: Path) -> float | None:
-    words = _words(folder / "cpu.max")
+    words = words_of(folder / "cpu.max")
     return None if len(words) != 2 or words[0] == "max" else _ratio(*words)
 
 
 def _version_1(folder: Path) -> float | None:
-    quota, period = (_words(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
+    quota, period = (words_of(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
     return None if len(quota) != 1 or len(period) != 1 or quota[0] == "-1" else _ratio(quota[0], period[0])
-
-
-def _words(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").split()
-    except OSError:
-        return []
 
 
 def _ratio(quota: str, period: str) -> float | None:

@@ -24,7 +24,7 @@ from benchmark.training.doses import knock_outs
 from benchmark.training.environment import environment, fingerprints
 from benchmark.training.evaluate import NotFinite, score, score_test, spectra
 from benchmark.training.fit import Diverged, Report, fit
-from benchmark.training.memory import keep_freed_memory
+from benchmark.training.memory import keep_freed_memory, require
 from benchmark.training.resolved import Resolved, resolved
 from benchmark.training.torch_state import standard_state
 
@@ -36,8 +36,7 @@ def check(trial: Trial) -> str | None:
     """
     found = resolved(trial)
     try:
-        with standard_state(None), torch.device("meta"):
-            assemble(found.method, found.backbone, found.data.schema, trial.cell.scale, trial.cell.dimension)
+        _without_memory(trial, found)
     except Incompatible as error:
         return str(error)
     except UserError:
@@ -45,6 +44,25 @@ def check(trial: Trial) -> str | None:
     except (Exception, SystemExit):
         return None
     return None
+
+
+def _without_memory(trial: Trial, found: Resolved) -> CTRModel:
+    """The trial's model, its shapes only. Raises what building it raises."""
+    with standard_state(None):
+        # Not the device as a context: where a plug-in sets a default device of its own inside, torch does not find back from there.
+        torch.set_default_device("meta")
+        return assemble(found.method, found.backbone, found.data.schema, trial.cell.scale, trial.cell.dimension)
+
+
+def _require_memory(trial: Trial, found: Resolved, device: torch.device, interactive: bool) -> None:
+    """Raises UserError where the training cannot fit."""
+    try:
+        model = _without_memory(trial, found)
+    except (Exception, SystemExit):  # building it in earnest says what is wrong; or foreign code that wants numbers in its tensors
+        return
+    said = require(model, device)
+    if said and interactive:
+        print(f"{trial.cell}: {said}", file=sys.stderr, flush=True)
 
 
 def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int | None = None, interactive: bool = False) -> Record:
@@ -67,9 +85,10 @@ def train(
     """Train, and in the stage "final" test, one trial. ``report`` gets the curve's entry after each epoch.
 
     Always returns a record: what goes wrong inside the training is its status. Raises UserError for what the user can mend
-    before any training: other data than the trial's, a setting that does not fit the cell, no such device. ``interactive``: show a bar
-    where stderr is a terminal, and the traceback of an error. ``keep`` gets the trained model of a record that is finished.
-    ``checkpointed``: one that was killed goes on from its last checkpoint; whoever stores the record forgets it (training/checkpoint.py).
+    before any training: other data than the trial's, a setting that does not fit the cell, no such device, less memory than the model
+    takes. ``interactive``: show a bar where stderr is a terminal, and the traceback of an error. ``keep`` gets the trained model of a
+    record that is finished. ``checkpointed``: one that was killed goes on from its last checkpoint; whoever stores the record forgets it
+    (training/checkpoint.py).
 
     Torch's global state is put back afterwards; what a plug-in has changed of it is a note of the record.
     """
@@ -109,6 +128,7 @@ def _train(
         return Record(status=status, reason=reason, cost=_finite(cost), notes=said, **fixed, **parts)
 
     try:
+        _require_memory(trial, found, on, interactive)
         torch.manual_seed(trial.seed)
         model = assemble(found.method, found.backbone, prepared.schema, trial.cell.scale, trial.cell.dimension).to(on)
         draw_table(model, trial.training.embedding_std, trial.seed)
