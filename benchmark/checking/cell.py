@@ -39,7 +39,7 @@ def rows(count: int) -> Rows:
 def _drawn(count: int) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]:
     """Local ids, labels and the fields' offsets."""
     random = np.random.default_rng(SEED)
-    sizes = [field.factors or field.cardinality for field in SCHEMA.fields]
+    sizes = [field.ids for field in SCHEMA.fields]
     local = np.stack([random.integers(0, size, count) for size in sizes], 1).astype(np.int32)
     labels = (random.random(count) < SCHEMA.positive_rate).astype(np.uint8)
     return local, labels, np.cumsum([0, *sizes[:-1]])
