@@ -50,7 +50,7 @@ class EmbeddingTable(nn.Module):
             self.register_buffer(name, value, persistent=False)
         self.direct = not buffers  # an id is a row
         self.pooled = "more" in buffers
-        # The row MISSING is in no bag beside another: that of any multi-valued field fills up the smaller bags.
+        # The row MISSING is no other row of a bag: that of any multi-valued field fills up the smaller bags.
         self.padding = 0 if not self.pooled else sum(field.cardinality for field in schema.fields[: int(self.columns[0])]) + MISSING
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ def _rows_and_factors(schema: Schema) -> dict[str, Tensor]:
             others[of_field] = sizes - 1
             more.append(row + np.delete(members, first))
             if (more[-1] == row + MISSING).any():
-                raise ValueError(f"{field.name}: the row of missing cells is in a bag with others")
+                raise ValueError(f"{field.name}: a bag has the row of missing cells twice")
             factor[of_field] = 1 / sizes if field.pooling == "mean" else 1
         elif field.factors:
             assert schema.factors is not None
