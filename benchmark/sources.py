@@ -12,22 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import UserError as UserError
+from benchmark.schema import Pooling
 from benchmark.settings import Configured
 from benchmark.settings import setting as setting
 
 if TYPE_CHECKING:
     import polars
 
-BETWEEN = "|"  # the values of a cell that holds several
+BETWEEN = "|"  # the values of a cell of a multi-valued column
 
 
 class Column(NamedTuple):
     """An input column. categorical: a row of the table for each value. numeric: put into equally frequent buckets, a row for each.
-    scaled: one row, times the number (0 where it is missing).
+    scaled: one row, times the number (0 where it is missing). multi: several values in a cell, with BETWEEN between them; a row for each
+    value, and the ``pooling`` of the rows of a cell's values. Of a cell the first ``most`` values are taken; empty ones are none.
     """
 
     name: str
-    kind: Literal["categorical", "numeric", "scaled"] = "categorical"
+    kind: Literal["categorical", "numeric", "scaled", "multi"] = "categorical"
+    pooling: Pooling = "mean"
+    most: int = 16
 
 
 class Division(NamedTuple):

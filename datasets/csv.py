@@ -136,6 +136,8 @@ class Csv(DataSet):
         return tuple(self._column(name, numeric) for name in table.columns if name in chosen)
 
     def _column(self, name: str, numeric: tuple[str, ...]) -> Column:
+        if name in self.multi:
+            return Column(name, "multi", self.pooling, self.most_values)
         return Column(name, "numeric" if name in numeric else "categorical")
 
     def _division(self, where: str, tables: Mapping[str, Table]) -> Division | None:

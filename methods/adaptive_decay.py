@@ -40,7 +40,7 @@ class AdaptiveDecay(Method):
 
 
 class DecayByInterval(TableRule):
-    """rows_of: global ids -> rows of the table"""
+    """rows_of: global ids (B, F) -> their rows of the table (n,)"""
 
     def __init__(self, alpha: float, rows_of: Callable[[Tensor], Tensor]) -> None:
         self.alpha, self.rows_of = alpha, rows_of
@@ -50,7 +50,7 @@ class DecayByInterval(TableRule):
 
     def batch_starts(self, ids: Tensor, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
         assert isinstance(optimizer, AdamAR)
-        optimizer.rows = self.rows_of(ids).flatten().long()
+        optimizer.rows = self.rows_of(ids).long()
 
     def dose(self, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> float | None:
         """Of the last step, over the entries of its batch: the norm of the decay over that of Adam's own part."""

@@ -1,4 +1,6 @@
-"""The small cell in which models are checked: four fields, one of them scaled, a few hundred rows, one CPU thread's work."""
+"""The small cell in which models are checked: four fields, one of them multi-valued and one scaled, a few hundred rows, one CPU thread's
+work.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,20 @@ from benchmark.config import Training
 from benchmark.contracts import Backbone, CTRModel
 from benchmark.data.batches import Rows
 from benchmark.method import Method, assemble
-from benchmark.schema import Field, Schema
+from benchmark.schema import MISSING, UNSEEN, Bags, Field, Schema
 from benchmark.training.fit import make_optimizers, train_epoch
 from benchmark.training.trial import draw_table
 
 CPU = torch.device("cpu")
-# Field d is scaled: its one row of the table has six ids, so that ids are not rows of the table.
-SCHEMA = Schema((Field("a", 7), Field("b", 12), Field("c", 30), Field("d", 1, 6)), 0.3, np.linspace(-1, 1.5, 6, dtype=np.float32))
+# Ids are not rows of the table: b has 20 bags of its 12 rows, two of a special one alone and then one to three others in each, and the one
+# row of d, which is scaled, has six ids.
+BAGS = [[MISSING], [UNSEEN], *(sorted(1 + (5 * bag + 3 * n) % 11 for n in range(1 + bag % 3)) for bag in range(18))]
+SCHEMA = Schema(
+    (Field("a", 7), Field("b", 12, bags=len(BAGS)), Field("c", 30), Field("d", 1, 6)),
+    0.3,
+    np.linspace(-1, 1.5, 6, dtype=np.float32),
+    Bags(np.array([len(rows) for rows in BAGS], np.int32), np.concatenate(BAGS).astype(np.int32)),
+)
 SCALE, DIMENSION = 2, 4
 BATCH = 32
 SEED = 0
@@ -39,7 +48,7 @@ def rows(count: int) -> Rows:
 def _drawn(count: int) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]:
     """Local ids, labels and the fields' offsets."""
     random = np.random.default_rng(SEED)
-    sizes = [field.factors or field.cardinality for field in SCHEMA.fields]
+    sizes = [field.ids for field in SCHEMA.fields]
     local = np.stack([random.integers(0, size, count) for size in sizes], 1).astype(np.int32)
     labels = (random.random(count) < SCHEMA.positive_rate).astype(np.uint8)
     return local, labels, np.cumsum([0, *sizes[:-1]])

@@ -79,11 +79,16 @@ def _said(prepared: Prepared) -> str:
 
 
 def unseen(prepared: Prepared) -> Said:
-    shares = []
+    """Of the values of all fields; a cell of a multi-valued one has several, and that of a scaled one is no value."""
+    shares, bags = [], prepared.schema.bags_of()
     for part in PARTS[1:]:
         ids = prepared.arrays(part)[0][:ROWS]
-        plain = [index for index, field in enumerate(prepared.schema.fields) if not field.factors]
-        shares.append(f"{part} {(ids[:, plain] == UNSEEN).mean() if plain else 0:.1%}")
+        plain = [index for index, field in enumerate(prepared.schema.fields) if not field.factors and not field.bags]
+        count, values = int((ids[:, plain] == UNSEEN).sum()), ids[:, plain].size
+        for place, of_field in bags.items():
+            rows = of_field.counts(np.bincount(ids[:, place], minlength=len(of_field.sizes)), prepared.schema.fields[place].cardinality)
+            count, values = count + int(rows[UNSEEN]), values + int(rows.sum())
+        shares.append(f"{part} {count / max(1, values):.1%}")
     return Said(", ".join(shares))
 
 
@@ -92,7 +97,7 @@ def leaks(prepared: Prepared) -> Said:
     (train, labels), (valid, truth) = prepared.arrays("train"), prepared.arrays("valid")
     scores: dict[str, float] = {}
     for index, field in enumerate(prepared.schema.fields):
-        rates = _rates(train[:ROWS, index], labels[:ROWS], field.factors or field.cardinality)
+        rates = _rates(train[:ROWS, index], labels[:ROWS], field.ids)
         scores[field.name] = auc(torch.from_numpy(rates[valid[:ROWS, index]]), torch.tensor(truth[:ROWS]))
     leaking = [f"{name} ({score:.3f})" for name, score in scores.items() if score >= LEAK]
     if leaking:

@@ -5,6 +5,7 @@
     {valid,test}.probabilities.npy float64 (n,), only where they are known: of label 1
     counts.npy                     int64 (V,), training occurrences of every row of the table, field after field
     factors.npy                    float32, only with scaled fields: what each local id of each of them multiplies its row by
+    bag_{sizes,members}.npy        int32, only with multi-valued fields: see schema.Bags, field after field
     schema.json                    fields, rows, positive rates, notes, known metrics, identity, encoder version, fingerprint
 
 A training part that is drawn while a model trains (``sources.Stream``) has no files.
@@ -33,11 +34,11 @@ import polars as pl
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark.data.integrity import fingerprint, stamp, states_of
+from benchmark.data.integrity import BAGS, fingerprint, stamp, states_of
 from benchmark.data.prefetch import in_threads
 from benchmark.data.store import PARTS, VERSION
 from benchmark.data.suspicions import mismatches, suspicions
-from benchmark.data.vocabulary import FIRST, MISSING, UNSEEN, Buckets, Categories, Scaled, Vocabulary
+from benchmark.data.vocabulary import FIRST, MISSING, UNSEEN, Bagged, Buckets, Categories, Scaled, Vocabulary
 from benchmark.errors import UserError
 from benchmark.sources import Column, Source, Stream
 from benchmark.values import one_of
@@ -45,6 +46,7 @@ from benchmark.values import one_of
 BLOCK = 1 << 17  # rows handled at once
 TURNED = 1 << 13  # rows turned from columns at once
 LABELS = ("0", "1", "0.0", "1.0")
+TEXT = ("categorical", "multi")  # kinds of columns whose cells are texts
 
 
 def encode(source: Source, folder: Path, identity: Mapping[str, Any], stream: Stream | None = None) -> None:
@@ -135,8 +137,8 @@ class _Encoder:
     def __init__(self, source: Source, building: Path, pool: ThreadPoolExecutor, stream: Stream | None) -> None:
         self.source, self.building, self.pool, self.stream = source, building, pool, stream
         self.parts = PARTS if stream is None else PARTS[1:]  # that have files
-        self.texts = {column.name: Texts() for column in source.columns if column.kind == "categorical"}
-        self.numbers = [column.name for column in source.columns if column.kind != "categorical"]
+        self.texts = {column.name: Texts() for column in source.columns if column.kind in TEXT}
+        self.numbers = [column.name for column in source.columns if column.kind not in TEXT]
         if source.probability is not None:
             self.numbers.append(source.probability)
         self.scaled = {column.name for column in source.columns if column.kind == "scaled"}  # their numbers are kept in float32
@@ -266,13 +268,16 @@ class _Encoder:
         def learn(column: Column) -> Vocabulary:
             if self.stream is not None:
                 return Categories.numbered(self.texts[column.name].distinct(), self.stream.counts[self.source.columns.index(column)])
-            if column.kind == "categorical":
+            if column.kind in TEXT:
                 texts = self.texts[column.name].distinct()
                 counts = np.zeros(len(texts), np.int64)
                 for codes in cells(True, self.positions[column.name], 0):
                     found = np.bincount(codes)
                     counts[: len(found)] += found
-                return Categories.learn(texts, counts, self.source.min_count, UNSEEN if self.source.missing_is_unseen else MISSING)
+                missing = UNSEEN if self.source.missing_is_unseen else MISSING
+                if column.kind == "multi":
+                    return Bagged.learn(texts, counts, column, self.source.min_count, missing)
+                return Categories.learn(texts, counts, self.source.min_count, missing)
             with one_at_a_time:
                 training = np.concatenate(list(cells(False, self.positions[column.name], 0)))
                 if column.kind == "scaled":
@@ -329,7 +334,7 @@ class _Encoder:
     def _ids(self, staged: _Staged, block: int, vocabularies: list[Vocabulary]) -> NDArray[np.int32]:
         """(n, F): so few rows at a time that turning columns into rows stays in the cache"""
         rows = staged.rows(block)
-        cells = [staged.column(block, column.kind == "categorical", self.positions[column.name]) for column in self.source.columns]
+        cells = [staged.column(block, column.kind in TEXT, self.positions[column.name]) for column in self.source.columns]
         ids = np.empty((rows.stop - rows.start, len(vocabularies)), np.int32)
         for start in range(0, len(ids), TURNED):
             some = slice(start, start + TURNED)
@@ -338,15 +343,20 @@ class _Encoder:
         return ids
 
     def _describe(self, rows: dict[str, int], rates: dict[str, float], vocabularies: list[Vocabulary], identity: Mapping[str, Any]) -> None:
-        """counts.npy, factors.npy and schema.json."""
+        """counts.npy, factors.npy, bags and schema.json."""
         names = [column.name for column in self.source.columns]
         np.save(self.building / "counts.npy", np.concatenate([v.counts for v in vocabularies]))
         factors = [v.factors for v in vocabularies if isinstance(v, Scaled)]
         if factors:
             np.save(self.building / "factors.npy", np.concatenate(factors))
+        bags = [(len(v.bags.sizes), v.pooling) if isinstance(v, Bagged) else (0, "") for v in vocabularies]
+        if any(count for count, _ in bags):
+            both = zip(*(v.bags for v in vocabularies if isinstance(v, Bagged)), strict=True)
+            for name, arrays in zip(BAGS, both, strict=True):
+                np.save(self.building / f"{name}.npy", np.concatenate(arrays))
         schema = {
             "version": VERSION,
-            "fingerprint": fingerprint(self.building, names, self.parts, self.source.probability is not None, self.stream),
+            "fingerprint": fingerprint(self.building, names, self.parts, self.source.probability is not None, self.stream, bags),
             "identity": identity,
             "fields": names,
             "cardinalities": [len(v.counts) for v in vocabularies],
@@ -357,6 +367,7 @@ class _Encoder:
             "known": self.source.known,
             **({"probabilities": True} if self.source.probability is not None else {}),  # named only where they are: older folders do not
             **({"streamed": True} if self.stream is not None else {}),
+            **({"bags": [count for count, _ in bags], "pooling": [pooling for _, pooling in bags]} if any(c for c, _ in bags) else {}),
         }
         (self.building / "schema.json").write_text(json.dumps(schema, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 

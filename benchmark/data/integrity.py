@@ -15,21 +15,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from benchmark.schema import Schema
 from benchmark.values import canonical
 
 if TYPE_CHECKING:
     from benchmark.sources import Stream
 
 STAMP = ".verified.json"
+BAGS = ("bag_sizes", "bag_members")  # names of their arrays
 States = dict[str, list[int]]
 _SEEN: dict[Path, States] = {}  # of folders whose stamp cannot be written
 
 
-def fingerprint(folder: Path, fields: Sequence[str], parts: Sequence[str], probabilities: bool, stream: Stream | None) -> str:
-    """12 hexadecimal digits over names of fields, ids, labels, known probabilities, and factors where the folder has some.
+def fingerprint(
+    folder: Path,
+    fields: Sequence[str],
+    parts: Sequence[str],
+    probabilities: bool,
+    stream: Stream | None,
+    bags: Sequence[tuple[int, str]] = (),
+) -> str:
+    """12 hexadecimal digits over names of fields, ids, labels, known probabilities, and factors and bags where the folder has some.
 
-    parts: those that have files. Of a streamed training part its first batch counts.
+    parts: those that have files. Of a streamed training part its first batch counts. bags: of each field how many, and their pooling.
     """
     content = hashlib.sha256(canonical(list(fields)).encode())
     for part in parts:
@@ -48,7 +58,25 @@ def fingerprint(folder: Path, fields: Sequence[str], parts: Sequence[str], proba
         content.update(stream.draw(0, 0)[0].data)
     if (folder / "factors.npy").exists():
         content.update(np.load(folder / "factors.npy").data)
+    if any(count for count, _ in bags):
+        content.update(canonical(list(map(list, bags))).encode())
+        for name in BAGS:
+            content.update(np.load(folder / f"{name}.npy").data)
     return content.hexdigest()[:12]
+
+
+def counted(folder: Path, ids: NDArray[np.int32], schema: Schema) -> bool:
+    """Whether counts.npy is right for all fields but the scaled ones, whose one row is used where the number is not missing."""
+    bags, end = schema.bags_of(), 0
+    counts = np.load(folder / "counts.npy")
+    for place, field in enumerate(schema.fields):
+        end += field.cardinality
+        if not field.factors:
+            found = np.bincount(ids[:, place], minlength=field.ids)
+            found = bags[place].counts(found, field.cardinality) if place in bags else found
+            if not np.array_equal(found, counts[end - field.cardinality : end]):
+                return False
+    return True
 
 
 def stamp(folder: Path, states: States) -> None:

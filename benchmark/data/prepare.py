@@ -21,6 +21,7 @@ from benchmark.data.look import Look, look
 from benchmark.data.store import PARTS, VERSION, Prepared, folder_of, identity_of, open_prepared
 from benchmark.errors import UserError
 from benchmark.faults import in_words
+from benchmark.schema import Pooling
 from benchmark.sources import Column, DataSet, Division, Source, Stream
 from benchmark.values import canonical, typed
 
@@ -125,6 +126,11 @@ def _loaded(name: str, dataset: DataSet, source_path: Path | None, allow_checksu
     kinds = get_args(get_type_hints(Column)["kind"])
     if not source.columns or not all(isinstance(column, Column) and column.kind in kinds for column in source.columns):
         raise UserError(f"data set {name}: the columns of its Source must be one or more Column, {', '.join(kinds)}")
+    for column in source.columns:
+        if column.pooling not in get_args(Pooling) or column.most < 1:
+            raise UserError(f"data set {name}: column {column.name}: pooling is {' or '.join(get_args(Pooling))}, most at least 1")
+        if stream is not None and column.kind != "categorical":
+            raise UserError(f"data set {name}: column {column.name}: columns of a data set with a stream must be categorical")
     if stream is not None and (len(stream.counts) != len(source.columns) or any(c.kind != "categorical" for c in source.columns)):
         raise UserError(f"data set {name}: with a stream every column of its Source must be categorical, and have its counts in the stream")
     named = [source.label, *(column.name for column in source.columns), *((source.probability,) if source.probability else ())]

@@ -6,17 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import plugins
 from benchmark.config import cache_folder
-from benchmark.data.integrity import fingerprint, is_stamped, stamp, states_of
+from benchmark.data.integrity import BAGS, counted, fingerprint, is_stamped, stamp, states_of
 from benchmark.data.pairs import unseen_pairs
 from benchmark.errors import UserError
-from benchmark.schema import Field, Schema
+from benchmark.schema import FIRST, Bags, Field, Schema
 from benchmark.settings import recorded
 from benchmark.sources import DataSet
 from benchmark.values import digest, from_dict
@@ -50,6 +50,8 @@ class Content:
     known: Mapping[str, float]
     probabilities: bool = False  # whether those of the valid and test labels are there
     streamed: bool = False  # whether the training part is drawn, not there
+    bags: tuple[int, ...] = ()  # of each field; none where no field is multi-valued
+    pooling: tuple[Literal["", "mean", "sum"], ...] = ()  # of each field, in the same way; "" for one that is not multi-valued
 
     def __post_init__(self) -> None:
         texts = all(isinstance(self.identity.get(key), str) for key in ("name", "dataset"))
@@ -59,8 +61,22 @@ class Content:
             raise UserError("fields, cardinalities and factors do not fit")
         if any(factors < 0 or (factors and size != 1) for factors, size in zip(self.factors, self.cardinalities, strict=True)):
             raise UserError("a scaled field has one row")
+        if self.bags or self.pooling:
+            multi = [bool(bags) for bags in self.bags]
+            special = [size >= FIRST and bags >= FIRST for size, bags in zip(self.cardinalities, self.bags, strict=False) if bags]
+            if len(multi) != len(self.fields) or multi != [bool(pooling) for pooling in self.pooling] or not special or not all(special):
+                raise UserError("bags and pooling do not fit the fields")
+            if any(factors and bags for factors, bags in zip(self.factors, self.bags, strict=True)):
+                raise UserError("a multi-valued field has no factors")
         if not set(PARTS) <= self.rows.keys() or not 0 < self.positive_rates.get("train", 0) < 1:
             raise UserError("rows or positive_rates is incomplete")
+
+    @property
+    def inputs(self) -> tuple[Field, ...]:
+        plain = map(Field, self.fields, self.cardinalities, self.factors, self.bags or (0,) * len(self.fields))
+        if not self.pooling:
+            return tuple(plain)
+        return tuple(one._replace(pooling=kind) if kind else one for one, kind in zip(plain, self.pooling, strict=True))
 
 
 class Fold(NamedTuple):
@@ -150,7 +166,7 @@ class Prepared:
 
     def _offsets(self) -> NDArray[np.int64]:
         """(F,): what is added to a field's local ids."""
-        return np.cumsum([0, *(field.factors or field.cardinality for field in self.schema.fields[:-1])])
+        return np.cumsum([0, *(field.ids for field in self.schema.fields[:-1])])
 
     def _stream(self) -> Stream:
         name, options = self.made_from
@@ -169,7 +185,7 @@ def open_prepared(folder: Path) -> Prepared:
     """Reads schema.json and maps the arrays; no row is copied. Raises UserError for another encoder's or a damaged folder."""
     content = _schema(folder)
     identity = content.identity
-    fields = tuple(map(Field, content.fields, content.cardinalities, content.factors))
+    fields = content.inputs
     for part in PARTS[1:] if content.streamed else PARTS:
         _mapped(folder, part, content.rows[part], len(fields))
     for part in PARTS[1:] if content.probabilities else ():
@@ -180,14 +196,15 @@ def open_prepared(folder: Path) -> Prepared:
     if not set(pair or ()) <= set(content.fields):
         raise UserError(f"{folder}: the data set's pair of fields, {', '.join(pair or ())}, is not in it; {AGAIN}")
     factors = _array(folder, "factors", np.float32, (sum(content.factors),)) if any(content.factors) else None
+    schema = Schema(fields, content.positive_rates["train"], factors, _bags(folder, sum(content.bags)) if content.bags else None)
     if not is_stamped(folder):
-        _verify(folder, content, made)
+        _verify(folder, content, schema, made)
     given = identity["options"]
     under_its_name = identity["name"] == identity["dataset"]
     return Prepared(
         name=identity["name"],
         folder=folder,
-        schema=Schema(fields, content.positive_rates["train"], factors),
+        schema=schema,
         fingerprint=content.fingerprint,
         notes=(*content.notes, EXPECTED) if content.probabilities else content.notes,
         known=content.known,
@@ -202,19 +219,27 @@ def open_prepared(folder: Path) -> Prepared:
     )
 
 
-def _verify(folder: Path, content: Content, made: DataSet) -> None:
+def _verify(folder: Path, content: Content, schema: Schema, made: DataSet) -> None:
     """Reads everything once, and stamps the folder. Raises UserError where it is not what was written: edited, or damaged on the disk."""
     states, parts = states_of(folder), PARTS[1:] if content.streamed else PARTS
-    sizes = [factors or cardinality for factors, cardinality in zip(content.factors, content.cardinalities, strict=True)]
+    sizes = [field.ids for field in schema.fields]
     stream = made.stream() if content.streamed else None
     complaints = []
-    if fingerprint(folder, content.fields, parts, content.probabilities, stream) != content.fingerprint:
+    kinds = list(zip(content.bags, content.pooling, strict=True))
+    if fingerprint(folder, content.fields, parts, content.probabilities, stream, kinds) != content.fingerprint:
         complaints.append("arrays or names of fields are not those of its fingerprint")
+    outside = [
+        schema.fields[place].name
+        for place, bags in schema.bags_of().items()
+        if bags.members.min() < 0 or bags.members.max() >= schema.fields[place].cardinality
+    ]
+    if outside:
+        complaints.append(f"{', '.join(outside)} has bags of rows outside its cardinality")
     for part in parts:
         ids, labels = _mapped(folder, part, content.rows[part], len(sizes))
         if (ids.max(0) >= sizes).any() or ids.min() < 0:
             complaints.append(f"{part} has ids outside a field's cardinality")
-        elif part == "train" and not _counted(folder, ids, content):
+        elif part == "train" and not outside and not counted(folder, ids, schema):
             complaints.append("counts.npy does not count the training part")
         if abs(float(labels.mean()) - content.positive_rates[part]) > ROUNDING:
             complaints.append(f"the positive rate of {part} is not that of its labels")
@@ -223,14 +248,12 @@ def _verify(folder: Path, content: Content, made: DataSet) -> None:
     stamp(folder, states)
 
 
-def _counted(folder: Path, ids: NDArray[np.int32], content: Content) -> bool:
-    """Whether counts.npy is right for the categorical fields; the one row of a scaled field is used where its number is not missing."""
-    ends = np.cumsum(content.cardinalities)
-    counts = np.load(folder / "counts.npy")
-    return all(
-        scaled or np.array_equal(np.bincount(ids[:, field], minlength=size), counts[end - size : end])
-        for field, (size, end, scaled) in enumerate(zip(content.cardinalities, ends, content.factors, strict=True))
-    )
+def _bags(folder: Path, count: int) -> Bags:
+    """Raises UserError where sizes and members do not fit."""
+    sizes = _array(folder, BAGS[0], np.int32, (count,))
+    if sizes.min() < 1:
+        raise UserError(f"{folder}: damaged ({BAGS[0]}.npy: a bag without a row); {AGAIN}")
+    return Bags(sizes, _array(folder, BAGS[1], np.int32, (int(sizes.sum(dtype=np.int64)),)))
 
 
 def identity_of(folder: Path) -> Mapping[str, Any] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from benchmark.sources import BETWEEN
+
 
 def log_square(column: str, otherwise: int = 0) -> pl.Expr:
     """⌊ln(v)²⌋ for v > 2, else v − ``otherwise``, of an integer v: the Criteo winner's buckets (3 idiots, 2014)."""
@@ -12,6 +14,12 @@ def log_square(column: str, otherwise: int = 0) -> pl.Expr:
     text = bucket.cast(pl.Int64).cast(pl.String)
     # A cell that is no number stays as it is: it is a value of its own, not a missing one.
     return pl.coalesce(text, pl.col(column)).alias(column)
+
+
+def several(column: str, separator: str, most: int) -> pl.Expr:
+    """The first ``most`` values of each cell, as a multi-valued column has them; a value's own BETWEEN becomes a broken bar."""
+    values = pl.col(column).str.replace_all(BETWEEN, "¦", literal=True).str.split(separator)
+    return values.list.head(most).list.join(BETWEEN).alias(column)
 
 
 def without(column: str, *values: str) -> pl.Expr:

@@ -1,4 +1,4 @@
-"""What the training values of a field become. Local ids: 0 = missing, 1 = unseen or too rare, 2… = values; but see Scaled."""
+"""What the training values of a field become. Local ids: 0 = missing, 1 = unseen or too rare, 2… = values; but see Scaled and Bagged."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from benchmark.schema import FIRST as FIRST
 from benchmark.schema import MISSING as MISSING
 from benchmark.schema import UNSEEN as UNSEEN
+from benchmark.schema import Bags, Pooling
+from benchmark.sources import BETWEEN, Column
 
 
 @dataclass(frozen=True)
@@ -97,4 +99,47 @@ class Scaled:
         return np.where(np.isnan(numbers), MISSING, positions).astype(np.int32)
 
 
-Vocabulary = Categories | Buckets | Scaled
+@dataclass(frozen=True)
+class Bagged:
+    """The values of a cell, as a bag of rows of the table. Local id k stands for bag k: 0 is (MISSING), 1 is (UNSEEN).
+
+    The values are learned as Categories are, from the training part. The bags are those of the cells of all parts: nothing is learned from
+    them, they only say what an id stands for.
+    """
+
+    ids_of: NDArray[np.int32]  # the bag of each code (see encode.Texts)
+    counts: NDArray[np.int64]  # (cardinality,) training occurrences of each row
+    bags: Bags
+    pooling: Pooling
+
+    @classmethod
+    def learn(cls, texts: pl.Series, counts: NDArray[np.int64], column: Column, min_count: int, missing_id: int = MISSING) -> Bagged:
+        """texts, counts, missing_id: as for Categories, of whole cells. Values beyond the bound are as if they were not there."""
+        lists = texts.str.split(BETWEEN).list.eval(pl.element().filter(pl.element() != "")).list.head(column.most)
+        sizes = lists.list.len().to_numpy().astype(np.int64)
+        cell = np.repeat(np.arange(len(texts)), sizes)  # of each value
+        values = lists.filter(lists.list.len() > 0).explode()
+        distinct = values.unique()
+        codes = values.cast(pl.Enum(distinct)).to_physical().to_numpy()
+        occurrences = np.bincount(codes, weights=counts[cell], minlength=len(distinct)).astype(np.int64)
+        categories = Categories.learn(distinct, occurrences, min_count)
+        rows = categories.ids(codes)
+        categories.counts[missing_id] += counts[sizes == 0].sum()
+        rows = rows[np.lexsort((rows, cell))]
+        # A line for each cell, and one for either special row alone: its rows + 1, then zeros. As numbers of fixed length with the first
+        # byte first, lines are in the order of their bytes: those of the special rows are the first two.
+        lines = np.zeros((len(texts) + FIRST, max(sizes.max(initial=1), 1)), ">u4")
+        lines[cell, np.arange(len(cell)) - np.repeat(np.cumsum(sizes) - sizes, sizes)] = rows + 1
+        lines[: len(texts)][sizes == 0, 0] = missing_id + 1
+        lines[len(texts) :, 0] = MISSING + 1, UNSEEN + 1
+        bags, ids_of = np.unique(lines.view(f"S{lines.itemsize * lines.shape[1]}").ravel(), return_inverse=True)
+        members = bags.view(">u4").reshape(-1, lines.shape[1]).astype(np.int64) - 1
+        found = Bags((members >= 0).sum(1, dtype=np.int32), members[members >= 0].astype(np.int32))
+        return cls(ids_of[: len(texts)].astype(np.int32), categories.counts, found, column.pooling)
+
+    def ids(self, codes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """(n,) codes -> (n,) local ids"""
+        return self.ids_of.take(codes)
+
+
+Vocabulary = Categories | Buckets | Scaled | Bagged

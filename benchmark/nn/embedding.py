@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from benchmark.nn.precision import narrowed
 from benchmark.ops.embedding import embedding
-from benchmark.schema import Schema
+from benchmark.schema import MISSING, Schema
 
 
 def split(x: Tensor, sets: int) -> Tensor:
@@ -30,39 +31,90 @@ class EmbeddingTable(nn.Module):
     """One table (V, D) for all fields: one gather a batch. Training draws the initial values (``Training.embedding_std``).
 
     The embedding of a scaled field is its one row times the number, as FuxiCTR has it for numeric features (a linear layer of one input
-    without bias); missing is 0.
+    without bias); missing is 0. That of a multi-valued field is the sum of the rows of its bag, as FuxiCTR's MaskedSumPooling has it, or
+    that over their number.
     """
 
-    row_of: Tensor
-    factor: Tensor
+    row_of: Tensor  # (ids,) int32: of each global id its row, of a bag the first one
+    factor: Tensor  # (ids,): what an id's row, or the sum of its rows, is multiplied by
+    columns: Tensor  # (M,): the multi-valued fields
+    start: Tensor  # (ids + 1,) int32: where in ``more`` an id's other rows start, and so where those of the one before end
+    more: Tensor  # int32: the other rows of all bags
+    steps: Tensor  # (L - 1,): 0, 1, …; L rows has the largest bag
 
     def __init__(self, schema: Schema, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(schema.values, width))
-        self.scaled = schema.factors is not None
-        if self.scaled:
-            row_of, factor = _rows_and_factors(schema)
-            self.register_buffer("row_of", row_of, persistent=False)
-            self.register_buffer("factor", factor, persistent=False)
+        buffers = {} if schema.factors is None and schema.bags is None else _rows_and_factors(schema)
+        for name, value in buffers.items():
+            self.register_buffer(name, value, persistent=False)
+        self.direct = not buffers  # an id is a row
+        self.pooled = "more" in buffers
+        # The row MISSING is no other row of a bag: that of any multi-valued field fills up the smaller bags.
+        self.padding = 0 if not self.pooled else sum(field.cardinality for field in schema.fields[: int(self.columns[0])]) + MISSING
 
     def forward(self, ids: Tensor) -> Tensor:
         """(B, F) global ids -> (B, F, D); of autocast's type where it is on, so that all activations after it are"""
-        rows = embedding(self.rows(ids), self.weight)
-        return narrowed(rows * self.factor[ids].unsqueeze(2) if self.scaled else rows)
+        if self.direct:
+            return narrowed(embedding(ids, self.weight))
+        rows = embedding(self.row_of[ids], self.weight)
+        if self.pooled:
+            rows = rows.index_add(1, self.columns, self._others(ids))
+        return narrowed(rows * self.factor[ids].unsqueeze(2))
 
     def rows(self, ids: Tensor) -> Tensor:
-        """Global ids -> the rows of the table that they stand for, of the same shape."""
-        return self.row_of[ids] if self.scaled else ids
+        """(B, F) global ids -> (n,) the rows of the table that they stand for; one may be there several times, and n is the same for any
+        B ids.
+        """
+        first = ids if self.direct else self.row_of[ids]
+        if not self.pooled:
+            return first.flatten()
+        others, there = self._members(ids)
+        return torch.cat([first.flatten(), torch.where(there, others, first[:, self.columns].unsqueeze(2)).flatten()])
+
+    def _others(self, ids: Tensor) -> Tensor:
+        """(B, F) -> (B, M, D): of each bag the sum of its rows but the first."""
+        others, there = self._members(ids)
+        rows = torch.where(there, others, self.padding).flatten(0, 1)
+        summed = functional.embedding_bag(rows, self.weight, mode="sum", padding_idx=self.padding)
+        return summed.view(*others.shape[:2], -1)
+
+    def _members(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, F) -> the rows of each bag but the first (B, M, L - 1), and which of these are there. No number of them is asked for: a
+        GPU would have to be waited for.
+        """
+        bags = ids[:, self.columns]
+        at = self.start[bags].unsqueeze(2) + self.steps
+        return self.more[at.clamp_max(len(self.more) - 1)], at < self.start[bags + 1].unsqueeze(2)
 
 
-def _rows_and_factors(schema: Schema) -> tuple[Tensor, Tensor]:
-    """For each global id its row of the table, int32, and what that row is multiplied by, float32."""
-    assert schema.factors is not None
-    row_of, factor = np.empty(schema.ids, np.int32), np.ones(schema.ids, np.float32)
+def _rows_and_factors(schema: Schema) -> dict[str, Tensor]:
+    """Buffers of ``EmbeddingTable``; those from ``columns`` on only where a bag has more than one row."""
+    row_of, factor, others = np.empty(schema.ids, np.int32), np.ones(schema.ids, np.float32), np.zeros(schema.ids, np.int64)
+    more = []
+    bags = schema.bags_of()
     row = start = taken = 0
-    for field in schema.fields:
-        size = field.factors or field.cardinality
-        row_of[start : start + size] = row if field.factors else np.arange(row, row + size)
-        factor[start : start + field.factors] = schema.factors[taken : taken + field.factors]
-        row, start, taken = row + field.cardinality, start + size, taken + field.factors
-    return torch.tensor(row_of), torch.tensor(factor)
+    for place, field in enumerate(schema.fields):
+        of_field = slice(start, start + field.ids)
+        if place in bags:
+            sizes, members = bags[place]
+            first = np.cumsum(sizes) - sizes
+            row_of[of_field] = row + members[first]
+            others[of_field] = sizes - 1
+            more.append(row + np.delete(members, first))
+            if (more[-1] == row + MISSING).any():
+                raise ValueError(f"{field.name}: a bag has the row of missing cells twice")
+            factor[of_field] = 1 / sizes if field.pooling == "mean" else 1
+        elif field.factors:
+            assert schema.factors is not None
+            row_of[of_field] = row
+            factor[of_field] = schema.factors[taken : taken + field.factors]
+        else:
+            row_of[of_field] = np.arange(row, row + field.cardinality)
+        row, start, taken = row + field.cardinality, start + field.ids, taken + field.factors
+    buffers = {"row_of": row_of, "factor": factor}
+    if others.any():
+        places = np.array(list(bags))
+        starts = np.concatenate([[0], np.cumsum(others)]).astype(np.int32)
+        buffers |= {"columns": places, "start": starts, "more": np.concatenate(more).astype(np.int32), "steps": np.arange(others.max())}
+    return {name: torch.from_numpy(value) for name, value in buffers.items()}

@@ -31,7 +31,8 @@ IA = "information_abundance"
 @dataclass(frozen=True, kw_only=True)
 class FieldRow:
     """One field. Counts are training rows, shares lie in [0, 1]. None where there is no such thing: a scaled field has one row of the table
-    and neither values nor an unseen id; another field may have no value. The JSON keys are the fields, in this order.
+    and neither values nor an unseen id; another field may have no value. Of a multi-valued field counts, ``top_share`` and ``unseen_…`` are
+    of the values in its cells, not of rows. The JSON keys are the fields, in this order.
     """
 
     field: str
@@ -48,6 +49,7 @@ class FieldRow:
     unseen_valid: float | None
     unseen_test: float | None
     learned: int  # rows of the table that training has seen, those of special ids included
+    values_per_row: float | None  # of a multi-valued field: mean over the training rows
     information_abundance_gaussian: Mapping[int, float]  # width -> mean over Gaussian tables (learned × width)
 
 
@@ -66,10 +68,10 @@ class Description:
 
 
 class _Special(NamedTuple):
-    """Shares of one part's rows, in one field."""
+    """Shares of one part, in one field."""
 
-    missing: float  # id 0
-    unseen: float  # id 1, which in a scaled field is a number like any other
+    missing: float  # of the rows: id 0
+    unseen: float  # of the rows: id 1, which in a scaled field is a number like any other; of a multi-valued field's values: row 1
 
 
 def describe(prepared: Prepared, output: Format = "table", widths: Sequence[int] = WIDTHS) -> str:
@@ -141,14 +143,22 @@ def _counted(prepared: Prepared, part: str, bar: tqdm[Never]) -> tuple[list[_Spe
     ids, labels = prepared.arrays(part)
     rows, size = ids.shape
     missing, unseen = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    bags = prepared.schema.bags_of()
+    occurrences = {place: np.zeros(len(of_field.sizes), np.int64) for place, of_field in bags.items()}
     positives = 0
     for start in range(0, rows, BLOCK):
         block = ids[start : start + BLOCK]
         missing += np.count_nonzero(block == MISSING, axis=0)
         unseen += np.count_nonzero(block == UNSEEN, axis=0)
+        for place, found in occurrences.items():
+            found += np.bincount(block[:, place], minlength=len(found))
         positives += int(np.count_nonzero(labels[start : start + BLOCK]))
         bar.update(len(block))
-    return list(map(_Special, (missing / rows).tolist(), (unseen / rows).tolist())), positives / rows
+    shares = (unseen / rows).tolist()
+    for place, found in occurrences.items():
+        counts = bags[place].counts(found, prepared.schema.fields[place].cardinality)
+        shares[place] = float(counts[UNSEEN] / max(1, counts[UNSEEN:].sum()))
+    return list(map(_Special, (missing / rows).tolist(), shares)), positives / rows
 
 
 def _field_row(
@@ -165,6 +175,7 @@ def _field_row(
     # The counts that at least half and nine tenths of the values do not exceed, as data/vocabulary takes its quantiles: counts that occur.
     quantiles = np.quantile(values, (0, 0.5, 0.9, 1), method="inverted_cdf").tolist() if len(values) else None
     low, median, high, top = quantiles or (None,) * 4
+    places = int(counts[UNSEEN:].sum()) if field.bags else rows  # where a value can stand
     learned = int(np.count_nonzero(counts))
     return FieldRow(
         field=field.name,
@@ -173,14 +184,15 @@ def _field_row(
         count_median=median,
         count_90=high,
         count_max=top,
-        top_share=None if top is None else top / rows,
+        top_share=None if top is None else top / places,
         missing_train=float(missing / rows),
         missing_valid=valid.missing,
         missing_test=test.missing,
-        unseen_train=None if scaled else float(counts[UNSEEN] / rows),
+        unseen_train=None if scaled else float(counts[UNSEEN] / max(1, places)),
         unseen_valid=None if scaled else valid.unseen,
         unseen_test=None if scaled else test.unseen,
         learned=learned,
+        values_per_row=places / rows if field.bags else None,
         information_abundance_gaussian={width: gaussian_reference(learned, width)[IA] for width in widths},
     )
 
@@ -212,6 +224,8 @@ def _columns(found: Sequence[FieldRow], output: Format) -> dict[str, Callable[[F
     }
     if not any(row.unseen_train for row in found):
         del columns["unseen\ntrain\n%"]  # no training value is rarer than the minimum count
+    if any(row.values_per_row is not None for row in found):
+        columns["values\nper row"] = lambda r: "-" if r.values_per_row is None else f"{r.values_per_row:.2f}"
 
     def abundance(width: int) -> Callable[[FieldRow], str]:
         return lambda row: f"{row.information_abundance_gaussian[width]:.2f}"
@@ -230,6 +244,8 @@ def _legend(found: Sequence[FieldRow]) -> list[str]:
     ]
     if any(row.unseen_valid is None for row in found):
         lines.insert(1, "A field with - for unseen is scaled: it has one row alone, which is multiplied by the number in the cell.")
+    if any(row.values_per_row is not None for row in found):
+        lines.insert(3, "values per row: of a multi-valued field; its count, top and unseen are of values, not of rows.")
     return lines
 
 

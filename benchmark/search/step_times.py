@@ -110,7 +110,7 @@ class StepTimes:
         """None where the model cannot be built or run, or would be too large to be built for this."""
         if schema.values * cell.scale * cell.dimension > LARGEST:
             return None
-        sizes = tuple(one.cardinality for one in schema.fields)
+        sizes = tuple(one.ids for one in schema.fields)
         method: Method = plugins.make("methods", cell.method, dict(cell.method_options))
         recipe: Backbone | None = None
         if cell.backbone != NO_BACKBONE:

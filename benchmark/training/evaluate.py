@@ -110,7 +110,8 @@ def spectra(
     sets = layers[0].shape[1] if layers else 1
     names = [f.name for f in schema.fields]
     found = {f"spectral/{name}": value for name, value in table_metrics(table.detach().cpu(), sets, names, value_counts).items()}
-    learned = [int((counts > 0).sum()) for counts in value_counts]
+    # A field's embeddings span no more than its rows do, and no more than it has different ones.
+    learned = [min(int((counts > 0).sum()), field.ids) for field, counts in zip(schema.fields, value_counts, strict=True)]
     instances = torch.cat(sampled).numpy()
     by_field = [np.unique(column, return_counts=True)[1] for column in instances.T]
     whole = np.unique(instances, axis=0, return_counts=True)[1]

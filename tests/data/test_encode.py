@@ -14,6 +14,7 @@ from benchmark.data import encode as encoding
 from benchmark.data.encode import encode
 from benchmark.data.store import open_prepared
 from benchmark.errors import UserError
+from benchmark.schema import Field
 from benchmark.sources import Column, Source
 
 IDENTITY = {"name": "toy", "dataset": "synthetic", "options": {}}
@@ -41,7 +42,7 @@ def test_ids_are_missing_unseen_then_values_in_text_order(tmp_path: Path) -> Non
     assert [i for [i] in local(tmp_path / "toy")] == [3, 2, 0, 0, 4, 5]  # "01" < "1" < "1e1" < "9"
     assert [i for [i] in local(tmp_path / "toy", "valid")] == [1, 5, 0, 3]
     prepared = open_prepared(tmp_path / "toy")
-    assert prepared.schema.fields == (("a", 6, 0),)
+    assert prepared.schema.fields == (Field("a", 6),)
     assert prepared.rows == {"train": 6, "valid": 4, "test": 6}
     assert prepared.schema.positive_rate == 0.5
     [counts] = prepared.value_counts()

@@ -253,6 +253,53 @@ def test_whole_floats_of_typed_files_meet_whole_numbers(kind: str, cache: Path, 
     assert {part: prepared.arrays(part)[0].tolist() for part in PARTS} == {part: ids for part, (ids, _) in reference(parts, FIELDS).items()}
 
 
+def tagged(write: Callable[[pandas.DataFrame], str], kind: str) -> Make:
+    """One to four of six tags in each row, as text with bars between them or as a list."""
+
+    def make(folder: Path, parts: Parts) -> Path:
+        draw = np.random.default_rng(2)
+        for part, frame in parts.items():
+            lists = [draw.permutation(6)[: draw.integers(1, 5)].tolist() for _ in range(len(frame))]
+            whole = frame.drop(columns="ad").assign(
+                tags=pandas.Series(["|".join(map(str, one)) if kind == ".csv" else one for one in lists])
+            )
+            if kind == ".parquet":
+                whole.to_parquet(folder / f"{part}.parquet", index=False)
+            else:
+                (folder / f"{part}{kind}").write_text(write(whole))
+        return folder
+
+    return make
+
+
+def tags_as_libffm(frame: pandas.DataFrame) -> str:
+    return "".join(f"{click} 1:{user}:1 {' '.join(f'2:{tag}:1' for tag in tags)}\n" for click, user, tags in frame.itertuples(index=False))
+
+
+TAGGED: dict[str, tuple[Make, dict[str, Any]]] = {
+    "text": (tagged(lambda frame: frame.to_csv(index=False), ".csv"), {**CSV, "multi": ("tags",)}),
+    "lists in Parquet": (tagged(str, ".parquet"), {**CSV, "multi": ("tags",)}),
+    "lists in JSON": (tagged(as_json, ".jsonl"), {**CSV, "multi": ("tags",)}),
+    "libffm": (tagged(tags_as_libffm, ".ffm"), {"multi": ("f2",)}),
+}
+
+
+@pytest.mark.parametrize("name", TAGGED)
+def test_several_values_in_a_cell_are_its_rows(name: str, cache: Path, tmp_path: Path) -> None:
+    """The bag that a cell's id stands for has the rows of its values, as plain sets have them; the bound cuts from the end."""
+    make, options = TAGGED[name]
+    parts = people()
+    prepared = prepare("csv", {**options, "most_values": 3}, make(tmp_path, parts), alias="mine")
+    draw = np.random.default_rng(2)
+    [bags] = prepared.schema.bags_of().values()
+    starts = np.concatenate([[0], np.cumsum(bags.sizes)])
+    for part, frame in parts.items():
+        ids = prepared.arrays(part)[0][:, 1]
+        for bag in ids[: len(frame)].tolist():
+            tags = draw.permutation(6)[: draw.integers(1, 5)].tolist()[:3]
+            assert sorted(bags.members[starts[bag] : starts[bag + 1]].tolist()) == sorted(2 + tag for tag in tags)
+
+
 def test_a_random_valid_is_cut_from_train_and_test_stays(cache: Path, tmp_path: Path) -> None:
     prepared = prepare("csv", {**CSV, "exclude": ("when",)}, without_valid(tmp_path, people()), alias="mine")
     assert prepared.rows == {"train": 72, "valid": 8, "test": 20}

@@ -81,6 +81,8 @@ def test_each_is_prepared_from_its_archive_and_trains(cache: Path, tmp_path: Pat
     )
     [scaled] = {(field.cardinality, field.factors > 0) for field in prepared.schema.fields if field.factors} or [None]
     assert scaled == ((1, True) if name == "criteo_x1" else None)
+    sums = ["genre_ids", "artist_name"] if name == "kkbox_x1" else []
+    assert [(field.name, field.pooling) for field in prepared.schema.fields if field.bags] == [(one, "sum") for one in sums]
 
 
 def test_a_name_is_enough(tmp_path: Path) -> None:
@@ -175,12 +177,12 @@ def test_avazu_x4_hours() -> None:
 def test_kkbox_cells() -> None:
     frame = pl.LazyFrame({name: ["0", "1", "10", "11", "60", "61", "95", "96", None] for name in dataset("kkbox_x1").needed()})
     frame = frame.with_columns(
-        genre_ids=pl.Series(["465 458", "465", None, "", "1 2 3", "a", "b", "c", "d"]),
+        genre_ids=pl.Series(["465 458", "465", None, "", "1 2 3 4", "x|y z", "b", "c", "d"]),
         isrc=pl.Series(["TWUM71200043", "US", None, "", "J", "a", "b", "c", "d"]),
     )
     found = dataset("kkbox_x1").rows(frame).collect()
     assert found["bd"].to_list() == [None, "1", "1", "2", "6", "7", "7", None, None]
-    assert found["genre_ids"].to_list()[:5] == ["465", "465", None, "", "1"]
+    assert found["genre_ids"].to_list()[:6] == ["465|458", "465", None, "", "1|2|3", "x¦y|z"]
     assert found["isrc"].to_list()[:5] == ["TW", "US", None, "", "J"]
 
 

@@ -44,6 +44,7 @@ class Template(DataSet):
             },
             label="label",  # 0 and 1
             # categorical: a row of the table for each value. numeric: in equally frequent buckets. scaled: one row, times the number.
+            # multi: several values in a cell, "a|b"; Column("tags", "multi", pooling="mean", most=16).
             columns=(Column("user"), Column("item"), Column("price", "numeric")),
             buckets=8,  # of each numeric column
             min_count=1,  # rarer training values become out-of-vocabulary
