@@ -64,7 +64,7 @@ def bags(prepared: Prepared, part: str, place: int = 0) -> list[list[int]]:
     return [of_bag[k].tolist() for k in prepared.arrays(part)[0][:, place]]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("merged", [False, True])
 def test_bags_are_those_of_plain_python(tmp_path: Path, seed: int, merged: bool) -> None:
     cells, most, least = drawn(seed), 1 + seed % 5, 1 + seed % 3

@@ -23,7 +23,6 @@ from benchmark.nn.embedding import EmbeddingTable
 from benchmark.ops.dispatch import switched_off
 from benchmark.schema import Bags, Field, Pooling, Schema
 from benchmark.sources import Column, Source
-from benchmark.training.evaluate import spectra
 
 ROWS = [[[0], [1], [2, 2, 4], [3], [1, 4]], [[0], [1], [1, 2, 2, 2, 3], [2]]]  # of the bags of two fields of 5 and 4 rows
 STARTS = [3, 9]  # global rows where the fields' start; global ids: 3 and 12
@@ -86,11 +85,6 @@ def test_rows_are_those_of_the_bags() -> None:
     assert table.rows(ids).shape == table.rows(torch.zeros_like(ids)).shape, "a GPU need not be asked how many there are"
 
 
-def test_no_value_of_a_cell_is_missing() -> None:
-    with pytest.raises(ValueError, match="x: a bag has the row of missing cells twice"):
-        EmbeddingTable(schema(rows=[[[0], [1], [0, 0, 2]], ROWS[1]]), 2)
-
-
 def test_bfloat16_and_state() -> None:
     table = EmbeddingTable(schema(), 4)
     torch.nn.init.normal_(table.weight)
@@ -117,10 +111,8 @@ def test_bags_of_one_value_train_as_categories_do(tmp_path: Path) -> None:
         table = model.table()
         assert table is not None
         torch.nn.init.normal_(table, generator=torch.Generator().manual_seed(1))
-        fold = prepared.fold(cell.CPU)
-        losses = cell.train(model, fold.train, Training(epochs=2, batch_size=50))  # type: ignore[arg-type]
-        measured = spectra(model, fold.valid, prepared.schema, prepared.value_counts(), None)
-        found.append((losses, table.tolist(), measured))
+        losses = cell.train(model, prepared.fold(cell.CPU).train, Training(epochs=1, batch_size=50))  # type: ignore[arg-type]
+        found.append((losses, table.tolist()))
     assert found[0] == found[1] == found[2]
 
 
