@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from benchmark.nn.precision import narrowed
 from benchmark.ops.embedding import embedding
-from benchmark.schema import MISSING, Schema
+from benchmark.schema import Schema
 
 
 def split(x: Tensor, sets: int) -> Tensor:
@@ -50,42 +49,36 @@ class EmbeddingTable(nn.Module):
             self.register_buffer(name, value, persistent=False)
         self.direct = not buffers  # an id is a row
         self.pooled = "more" in buffers
-        # The row MISSING is no other row of a bag: that of any multi-valued field fills up the smaller bags.
-        self.padding = 0 if not self.pooled else sum(field.cardinality for field in schema.fields[: int(self.columns[0])]) + MISSING
 
     def forward(self, ids: Tensor) -> Tensor:
         """(B, F) global ids -> (B, F, D); of autocast's type where it is on, so that all activations after it are"""
         if self.direct:
             return narrowed(embedding(ids, self.weight))
-        rows = embedding(self.row_of[ids], self.weight)
-        if self.pooled:
-            rows = rows.index_add(1, self.columns, self._others(ids))
-        return narrowed(rows * self.factor[ids].unsqueeze(2))
+        if not self.pooled:
+            return narrowed(embedding(self.row_of[ids], self.weight) * self.factor[ids].unsqueeze(2))
+        rows, there = self._members(ids)
+        # One gather for all: the gradient of a second one would be a second table.
+        first, others = torch.split(embedding(rows.unsqueeze(1), self.weight).squeeze(1), [ids.numel(), there.numel()])
+        summed = others.view(*there.shape, -1).masked_fill(~there.unsqueeze(3), 0).sum(2)
+        pooled = first.view(*ids.shape, -1).index_add(1, self.columns, summed)
+        return narrowed(pooled * self.factor[ids].unsqueeze(2))
 
     def rows(self, ids: Tensor) -> Tensor:
-        """(B, F) global ids -> (n,) the rows of the table that they stand for; one may be there several times, and n is the same for any
-        B ids.
-        """
-        first = ids if self.direct else self.row_of[ids]
-        if not self.pooled:
-            return first.flatten()
-        others, there = self._members(ids)
-        return torch.cat([first.flatten(), torch.where(there, others, first[:, self.columns].unsqueeze(2)).flatten()])
-
-    def _others(self, ids: Tensor) -> Tensor:
-        """(B, F) -> (B, M, D): of each bag the sum of its rows but the first."""
-        others, there = self._members(ids)
-        rows = torch.where(there, others, self.padding).flatten(0, 1)
-        summed = functional.embedding_bag(rows, self.weight, mode="sum", padding_idx=self.padding)
-        return summed.view(*others.shape[:2], -1)
+        """(B, F) global ids -> (n,) the rows of the table that they stand for. One may be there several times: n is the same for any B."""
+        if self.pooled:
+            return self._members(ids)[0]
+        return (ids if self.direct else self.row_of[ids]).flatten()
 
     def _members(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, F) -> the rows of each bag but the first (B, M, L - 1), and which of these are there. No number of them is asked for: a
-        GPU would have to be waited for.
+        """(B, F) -> the rows that the ids have, the first ones (B · F), then the others (B · M · (L - 1)), and which of the others are
+        there (B, M, L - 1): in the place of one that is not is the bag's first. So nothing depends on how many there are, for which a GPU
+        would have to be waited for.
         """
-        bags = ids[:, self.columns]
+        first, bags = self.row_of[ids], ids[:, self.columns]
         at = self.start[bags].unsqueeze(2) + self.steps
-        return self.more[at.clamp_max(len(self.more) - 1)], at < self.start[bags + 1].unsqueeze(2)
+        there = at < self.start[bags + 1].unsqueeze(2)
+        others = torch.where(there, self.more[at.clamp_max(len(self.more) - 1)], first[:, self.columns].unsqueeze(2))
+        return torch.cat([first.flatten(), others.flatten()]), there
 
 
 def _rows_and_factors(schema: Schema) -> dict[str, Tensor]:
@@ -102,8 +95,6 @@ def _rows_and_factors(schema: Schema) -> dict[str, Tensor]:
             row_of[of_field] = row + members[first]
             others[of_field] = sizes - 1
             more.append(row + np.delete(members, first))
-            if (more[-1] == row + MISSING).any():
-                raise ValueError(f"{field.name}: a bag has the row of missing cells twice")
             factor[of_field] = 1 / sizes if field.pooling == "mean" else 1
         elif field.factors:
             assert schema.factors is not None

@@ -64,7 +64,7 @@ def bags(prepared: Prepared, part: str, place: int = 0) -> list[list[int]]:
     return [of_bag[k].tolist() for k in prepared.arrays(part)[0][:, place]]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("merged", [False, True])
 def test_bags_are_those_of_plain_python(tmp_path: Path, seed: int, merged: bool) -> None:
     cells, most, least = drawn(seed), 1 + seed % 5, 1 + seed % 3
@@ -176,3 +176,11 @@ def test_a_wrong_column_is_named(cache: Path, monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.setattr(owner, "load", lambda *given: dataclasses.replace(load(*given), columns=(column,)))
     with pytest.raises(UserError, match=f"column g: .*{said}"):
         prepare("synthetic", {"rows": 1000, "cardinalities": [3, 5]}, None)
+
+
+def test_a_stream_has_no_bags(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner: type[DataSet] = plugins.plugin("datasets", "teacher")
+    load = owner.load
+    monkeypatch.setattr(owner, "load", lambda *given: dataclasses.replace(load(*given), columns=(Column("g", "multi"),)))
+    with pytest.raises(UserError, match="column g: columns of a data set with a stream must be categorical"):
+        prepare("teacher", {"rows": 1000, "valid_rows": 100, "test_rows": 100, "cardinalities": [3, 5, 7], "pairs": 2, "patterns": 1}, None)

@@ -20,7 +20,7 @@ from benchmark.contracts import CTRModel, TableRule
 from benchmark.data.batches import Rows
 from benchmark.data.store import Fold
 from benchmark.method import Parts, assemble
-from benchmark.schema import Field, Schema
+from benchmark.schema import Bags, Field, Schema
 from benchmark.training.fit import fit, make_optimizers
 
 RATE, STEPS = 0.05, 6
@@ -118,6 +118,21 @@ def test_adaptive_decay_counts_rows_of_the_table_and_not_ids() -> None:
         table.grad = torch.zeros_like(table)
         optimizer.step()
     torch.testing.assert_close(table[:, 0], torch.tensor([1.0, 0.5, 1.0, 1.0, 1.0]))
+
+
+def test_adaptive_decay_is_of_all_rows_of_a_bag() -> None:
+    """A multi-valued field of rows 0 to 3, bags (0), (1), (2, 3), (2, 2, 3); and b, whose row 4 is in every batch."""
+    bags = Bags(np.array([1, 1, 2, 3], np.int32), np.array([0, 1, 2, 3, 2, 2, 3], np.int32))
+    schema = Schema((Field("tags", 4, bags=4), Field("b", 2)), 0.5, bags=bags)
+    model = plugins.make("methods", "adaptive_decay", {"alpha": 0.25}).build(Parts(schema, 1, 2, plugins.make("backbones", "dcnv2", {})))
+    table, rule = model.table(), model.table_rule()
+    nn.init.ones_(table)
+    optimizer = make_optimizers(model, Training())[-1]
+    for bag in (3, 1, 0, 2):
+        rule.batch_starts(torch.tensor([[bag, 4]]), table, optimizer)
+        table.grad = torch.zeros_like(table)
+        optimizer.step()
+    torch.testing.assert_close(table[:, 0], torch.tensor([1.0, 1.0, 0.5, 0.5, 1.0, 1.0]))
 
 
 @pytest.mark.parametrize("factor", [1, 3])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from benchmark.__main__ import main
 from benchmark.config import read_suite
 from benchmark.records import Store
+from benchmark.schema import Bags, Field, Schema
+from benchmark.search.cells import expand
 from benchmark.search.estimate import Estimate, estimate
 from benchmark.search.run import run_suite
 from benchmark.search.step_times import StepTimes
@@ -82,3 +85,15 @@ def test_times_lie_between_what_was_timed() -> None:
     assert times._step(("e", "b", 1)) == (2.0, 0.2), "a sanity row says nothing of a backbone"
     assert times._step(("d", "none", 1)) is None
     assert StepTimes(torch.device("cpu"), 1)._step(("d", "b", 1)) is None
+
+
+def test_a_step_on_bags_is_timed(tmp_path: Path) -> None:
+    """A field may have far fewer bags than rows of the table, and the ids drawn for the timing are those of bags."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    cells = [cell for cell in expand(read_suite(str(path))) if cell.method == "single_embedding"][:1]
+    bags = Bags(np.array([1, 1, 4], np.int32), np.array([0, 1, 2, 9, 9, 40], np.int32))
+    schema = Schema((Field("tags", 50, bags=3), Field("b", 9)), 0.5, bags=bags)
+    times = StepTimes(torch.device("cpu"), 1)
+    times.measure(cells, {"synthetic": schema}, 0.2)
+    assert len(times.steps) == 1
