@@ -65,6 +65,13 @@ def parser() -> Parser:
     run.add_argument("--depths", nargs="+", type=int, metavar="L", help="replace the suite's depths (interaction layers)")
     run.add_argument("--seeds", type=int, metavar="K", help="final trainings of each cell")
     run.add_argument("--trials", type=int, metavar="N", help="tuning trials of each cell; 1: the defaults, nothing tuned")
+    run.add_argument(
+        "--rungs",
+        nargs="*",
+        type=_between(int, 1, 10**6),
+        metavar="E",
+        help="epochs after each of which the better half of a cell's tuning trials goes on, as in --rungs 1 3; without a number: all go on",
+    )
     run.add_argument("--executor", choices=("ray", "local"), default="ray", help="Ray Tune, or the same loop in this process (default ray)")
     _device(run)
     run.add_argument(
