@@ -126,15 +126,18 @@ class Trial:
 
     @cached_property
     def trial_id(self) -> str:
-        content = to_dict(self)
-        del content["until"]
-        return digest({**content, "cell": identity(content["cell"])})
+        return digest(identified(to_dict(self)))
 
     @cached_property
     def settings(self) -> str:
         """All that tuning chooses, as canonical JSON: equal for the seeds of one winner."""
         content = to_dict(self)
         return canonical({name: content[name] for name in ("training", "backbone", "method")})
+
+
+def identified(trial: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's content as its id is made of."""
+    return {**{name: value for name, value in trial.items() if name != "until"}, "cell": identity(trial["cell"])}
 
 
 def chosen(trial: Trial, name: str) -> Any:
