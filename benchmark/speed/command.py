@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from benchmark import plugins
 from benchmark.config import CONTROL, read_suite
@@ -108,8 +109,10 @@ def _verdict(parsed: argparse.Namespace) -> str:
     from benchmark.speed.verdict import measure
 
     suite = read_suite(parsed.suite or "verdict")
-    axes = {name: tuple(value) for name in ("datasets", "backbones", "methods", "scales") if (value := getattr(parsed, name))}
-    counts = {name: value for name in ("trials", "seeds") if (value := getattr(parsed, name)) is not None}
+    axes: dict[str, Any] = {
+        name: tuple(value) for name in ("datasets", "backbones", "methods", "scales") if (value := getattr(parsed, name))
+    }
+    counts: dict[str, Any] = {name: value for name in ("trials", "seeds") if (value := getattr(parsed, name)) is not None}
     if counts.get("seeds", suite.seeds) < FIRST_LOOK:
         raise UserError(f"speed verdict: --seeds must be at least {FIRST_LOOK}: one seed gives no verdict")
     options = {kind: {n: v for n, v in by.items() if kind not in axes or n in axes[kind]} for kind, by in suite.options.items()}

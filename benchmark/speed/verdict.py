@@ -128,7 +128,8 @@ def _toml(value: Any) -> str:
 def _near(one: Sequence[float], other: Sequence[float]) -> bool:
     """Whether the mean test AUC of two winners differs by no more than seeds make it differ; by the larger of the two deviations."""
     sd = max(mean_sd(one)[1] or 0.0, mean_sd(other)[1] or 0.0)
-    return abs(fmean(one) - fmean(other)) <= TWICE * sd * (1 / len(one) + 1 / len(other)) ** 0.5
+    error: float = sd * (1 / len(one) + 1 / len(other)) ** 0.5
+    return abs(fmean(one) - fmean(other)) <= TWICE * error
 
 
 def _aucs(finals: Sequence[Record]) -> list[float]:

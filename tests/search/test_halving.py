@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import standin_search as standin
 from test_plan import losing, play
 
-from benchmark.config import TUNING_SEEDS, Trial
+from benchmark.config import TUNING_SEEDS, Trial, conditions, read_suite
 from benchmark.errors import UserError
 from benchmark.records import Record, Status, Store
 from benchmark.reporting.leaderboard import leaderboard
@@ -25,6 +27,7 @@ from benchmark.search.tuner import Outcome
 FIRST, *FRESH = TUNING_SEEDS
 TUNED = {"methods": ("standin_tuned",), "backbones": ("standin_flat",)}
 RUNGS = (1, 3)
+LONGEST = 10**6
 LENGTH = 5  # epochs of an undisturbed training
 
 
@@ -139,6 +142,57 @@ def test_a_lost_worker_changes_no_record() -> None:
         return record if record.status == "failed" else paused(trial)
 
     assert [r for r in play(suite, train=train) if r.status != "failed"] == whole
+
+
+REFERENCE = sorted(p.parent for p in (standin.ROOT / "results" / "reference").glob("*/records"))
+
+
+def picked(rungs: Sequence[int], curves: Sequence[list[float]]) -> tuple[int, int]:
+    """Who wins by the best value of its curve, by the rule itself; and the epochs that took."""
+    reached = [min([*rungs, LONGEST][0], len(curve)) for curve in curves]
+    while True:
+        paths = [tuple(itertools.accumulate(curve[:n], max)) for curve, n in zip(curves, reached, strict=True)]
+        states: list[Status] = ["finished" if n == len(curve) else "stopped" for curve, n in zip(curves, reached, strict=True)]
+        draws = [Outcome(n, {}, states[n], path[-1], path) for n, path in enumerate(paths)]
+        alive, further = still_in(rungs, draws)
+        if not further:
+            return max(alive, key=lambda o: (o.valid_auc or 0.0, -o.draw)).draw, sum(reached)
+        for draw, until in further.items():
+            reached[draw] = min(until or LONGEST, len(curves[draw]))
+
+
+@pytest.mark.parametrize("folder", REFERENCE, ids=lambda p: p.name)
+def test_on_recorded_curves_a_winner_within_the_seeds_noise(folder: Path) -> None:
+    """The rungs of the suite `standard`. No draws are recorded there, so the rows of a cell (methods, presets) of one seed stand for them:
+    eight at random where there are more. Within the noise: its mean over seeds is less than the sd of a paired difference lower.
+    """
+    rungs = read_suite("standard").rungs
+    cells: dict[str, dict[str, dict[int, list[float]]]] = defaultdict(lambda: defaultdict(dict))
+    for record in Store(folder):
+        if record.curve:
+            curve = [entry["valid/auc"] for entry in record.curve]
+            cells[conditions(record.trial.cell)][record.trial.cell.key][record.trial.seed] = curve
+    chance = random.Random(0)
+    near, spent, whole = [], 0, 0
+    for rows in cells.values():
+        keys, seeds = sorted(rows), sorted(set.intersection(*(set(of) for of in rows.values())))
+        if len(keys) < 3:
+            continue
+        mean = {key: fmean(max(rows[key][seed]) for seed in seeds) for key in keys}
+        moved = [max(rows[key][seed]) - mean[key] for key in keys for seed in seeds]
+        seed_mean = {seed: fmean(max(rows[key][seed]) - mean[key] for key in keys) for seed in seeds}
+        rest = [x - seed_mean[seed] for x, (_, seed) in zip(moved, itertools.product(keys, seeds), strict=True)]
+        sd = (2 * sum(x * x for x in rest) / ((len(keys) - 1) * (len(seeds) - 1))) ** 0.5
+        for seed in seeds:
+            for _ in range(20 if len(keys) > 8 else 1):
+                draws = chance.sample(keys, min(8, len(keys)))
+                curves = [rows[key][seed] for key in draws]
+                one, epochs = picked(rungs, curves)
+                best, every = picked((), curves)
+                near.append(one == best or mean[draws[best]] - mean[draws[one]] < sd)
+                spent, whole = spent + epochs, whole + every
+    print(f"{folder.name}: {sum(near)} of {len(near)} winners the same or within noise, {spent / whole:.2f} of the epochs")
+    assert fmean(near) >= 0.95 and spent < whole
 
 
 def test_rungs_are_checked_and_are_part_of_a_tuned_cell_only() -> None:

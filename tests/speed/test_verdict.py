@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def test_the_suite_as_an_older_version_reads_it() -> None:
 
 
 def test_a_folder_with_records_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verdict.subprocess, "Popen", lambda *a, **k: pytest.fail("it ran"))
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("it ran"))
     store = Store(tmp_path / "before")
     store.create()
     store.write(finals("roblock", 0.7)[0])
