@@ -41,8 +41,7 @@ class View:
 def board(label: str, members: Sequence[Row], format: Format, view: View) -> str:
     """One data set's board: heading, table, and below it what must be said about it."""
     finished = sum(row.status == "finished" for row in members)
-    tuned = [_tuning(*how) for how in sorted({(row.tuning_trials, row.tuning_rungs) for row in members})]
-    heading = f"{plain(label)}: {finished} of {len(members)} cells finished, tuning trials per cell: {', '.join(tuned)}"
+    heading = f"{plain(label)}: {finished} of {len(members)} cells finished, tuning trials per cell: {tuned(members)}"
     lost = sum(row.draws_lost for row in members)
     heading += f", draws lost: {lost}" if lost else ""
     lines = list(dict.fromkeys(map(plain, remarks(members))))
@@ -57,8 +56,10 @@ def board(label: str, members: Sequence[Row], format: Format, view: View) -> str
     return "\n".join([*folded([heading], view), "", table, *([""] if lines else []), *folded(lines, view), *inner])
 
 
-def _tuning(trials: int, rungs: Sequence[int]) -> str:
-    return f"{trials}, stopped early by {halving(rungs)}" if rungs else str(trials)
+def tuned(members: Iterable[Row]) -> str:
+    """How many tuning trials a cell had, and how they were stopped, where they were."""
+    found = sorted({(row.tuning_trials, row.tuning_rungs) for row in members})
+    return ", ".join(f"{trials}, stopped early by {halving(rungs)}" if rungs else str(trials) for trials, rungs in found)
 
 
 def folded(lines: Iterable[str], view: View) -> list[str]:

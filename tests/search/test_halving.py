@@ -18,6 +18,7 @@ from benchmark.config import TUNING_SEEDS, Trial, conditions, read_suite
 from benchmark.errors import UserError
 from benchmark.records import Record, Status, Store
 from benchmark.reporting.leaderboard import leaderboard
+from benchmark.reporting.page.content import command, lines
 from benchmark.search.cells import expand
 from benchmark.search.halving import better_half, left, share, still_in
 from benchmark.search.plan import Plan
@@ -224,3 +225,5 @@ def test_the_board_says_how_it_was_tuned(tmp_path: Path) -> None:
     assert [trial.until for trial in stopped] == [1] and all(r.trial.until == 0 for r in Store(tmp_path) if r.trial.stage == "final")
     text = leaderboard(Store(tmp_path), None, "table")
     assert "tuning trials per cell: 3, stopped early by successive halving at epochs 1 and 3" in " ".join(text.split())
+    [line] = lines(list(Store(tmp_path)))
+    assert "trials = 3\nrungs = [1, 3]\n" in command(line), "what repeats it"
