@@ -65,6 +65,13 @@ def parser() -> Parser:
     run.add_argument("--depths", nargs="+", type=int, metavar="L", help="replace the suite's depths (interaction layers)")
     run.add_argument("--seeds", type=int, metavar="K", help="final trainings of each cell")
     run.add_argument("--trials", type=int, metavar="N", help="tuning trials of each cell; 1: the defaults, nothing tuned")
+    run.add_argument(
+        "--rungs",
+        nargs="*",
+        type=_between(int, 1, 10**6),
+        metavar="E",
+        help="epochs after each of which the better half of a cell's tuning trials goes on, as in --rungs 1 3; without a number: all go on",
+    )
     run.add_argument("--executor", choices=("ray", "local"), default="ray", help="Ray Tune, or the same loop in this process (default ray)")
     _device(run)
     run.add_argument(
@@ -221,9 +228,11 @@ def parser() -> Parser:
         "\ndata:  encoding a made-up table like Criteo's, beside FuxiCTR's preprocessing; opening it; batches."
         "\nrecords: board, MLflow's store and the start of a run where thousands of trials are recorded; beside another checkout."
         "\nstream: training on rows that are drawn meanwhile (data set teacher), in turns with training on prepared ones."
+        "\nverdict: a whole board, from the first tuning trial to the verdicts: every draw and seed to its end, and as --rungs and"
+        "\n       --until-decided have it. The default, suite `verdict`, takes hours."
         "\ngpu:   steps at Criteo's shape, an epoch of 33 million rows, evaluation, on a GPU; one JSON file. On a CPU with tiny sizes.",
     )
-    speed.add_argument("what", choices=("peers", "step", "methods", "scale", "data", "records", "stream", "gpu"))
+    speed.add_argument("what", choices=("peers", "step", "methods", "scale", "data", "records", "stream", "verdict", "gpu"))
     speed.add_argument(
         "--backbones",
         nargs="+",
@@ -248,9 +257,17 @@ def parser() -> Parser:
     speed.add_argument("--rows", nargs="+", type=int, metavar="N", help="data: sizes of the table (default 1000000)")
     speed.add_argument("--no-peers", action="store_true", help="data: without FuxiCTR, whose environment takes minutes to set up")
     speed.add_argument("--count", type=int, metavar="N", help="records: how many (default 2000)")
-    speed.add_argument("--against", type=_path, metavar="DIR", help="records: another checkout of this project, measured on the same ones")
+    speed.add_argument("--against", type=_path, metavar="DIR", help="records, verdict: another checkout of this project, measured too")
+    speed.add_argument("--suite", type=_home, metavar="SUITE", help="verdict: one that `list` names, or a suite file (default verdict)")
+    speed.add_argument("--datasets", nargs="+", metavar="NAME", help="verdict: replace the suite's data sets")
+    speed.add_argument("--scales", nargs="+", type=int, metavar="S", help="verdict: replace the suite's scales")
+    speed.add_argument("--trials", type=int, metavar="N", help="verdict: replace the suite's number of tuning trials")
+    speed.add_argument("--seeds", type=int, metavar="K", help="verdict: replace the suite's number of seeds")
     speed.add_argument(
-        "--out", type=_path, metavar="PATH", help="scale: folder of the PNG files (default results/figures); gpu: the file (gpu.json)"
+        "--out",
+        type=_path,
+        metavar="PATH",
+        help="scale: folder of the PNG files (default results/figures); gpu: the file (gpu.json); verdict: keep the records there",
     )
     _device(speed)
 

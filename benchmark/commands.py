@@ -77,7 +77,7 @@ def narrowed(suite: Suite, parsed: argparse.Namespace) -> Suite:
     """The suite with the axes that the command line replaces."""
     axes: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
-        for name in ("datasets", "backbones", "methods", "scales", "depths", "seeds", "trials")
+        for name in ("datasets", "backbones", "methods", "scales", "depths", "seeds", "trials", "rungs")
         if (value := getattr(parsed, name)) is not None
     }
     # Options of a plug-in that the command line took off the suite's axis go with it; other unknown names stay, to be reported.
@@ -258,7 +258,7 @@ def status(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     for (stage, state), count in sorted(counts.items()):
         print(f"  {stage:6}{state:14}{count}")
     for record in records:
-        if record.status != "finished":
+        if record.status not in ("finished", "stopped"):
             turn = f"tuning {record.trial.draw}" if record.trial.stage == "tune" else f"seed {record.trial.seed}"
             print(plain(f"  {record.status}: {record.trial.cell}, {turn} ({record.trial_id}): {record.reason}"))
     print(f"prepared data sets in {cache_folder()}: {', '.join(prepared_names()) or 'none'}")

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -52,7 +52,8 @@ class Cell:
     """One square of the benchmark: what is compared is named here, how well it does is not.
 
     The mappings of options and ``training`` are the suite's fixed overrides, ``grid`` what it lets each cell choose; settings that are
-    neither here nor tuned keep their defaults.
+    neither here nor tuned keep their defaults. ``rungs`` is how it is tuned (benchmark/search/halving.py): a winner found otherwise is
+    another contestant.
     """
 
     dataset: str
@@ -67,6 +68,7 @@ class Cell:
     backbone_options: Mapping[str, Any] = field(default_factory=dict)
     method_options: Mapping[str, Any] = field(default_factory=dict)
     grid: Mapping[str, Any] = field(default_factory=dict)  # "training.embedding_l2", "method.weight": the values to choose from
+    rungs: tuple[int, ...] = ()  # epochs after each of which the better half of its draws goes on; none: every draw is trained to its end
 
     @cached_property
     def key(self) -> str:
@@ -83,8 +85,14 @@ def _content(cell: Cell) -> dict[str, Any]:
 
 
 def identity(cell: Mapping[str, Any]) -> dict[str, Any]:
-    """A cell's content as its key and its trials' ids are made of: without a grid as it was before there were grids."""
-    return {name: value for name, value in cell.items() if name != "grid" or value}
+    """A cell's content as its key and its trials' ids are made of: without a grid, and without rungs, as it was before there were any."""
+    return {name: value for name, value in cell.items() if name not in ("grid", "rungs") or value}
+
+
+def halving(rungs: Sequence[int]) -> str:
+    """How a cell with such rungs was tuned, in words."""
+    *most, last = map(str, rungs)
+    return f"successive halving at epoch{'s' if most else ''} {', '.join(most)}{' and ' if most else ''}{last}"
 
 
 def conditions(cell: Cell) -> str:
@@ -103,6 +111,7 @@ class Trial:
     stage "tune": sees training and validation data only, with one of ``TUNING_SEEDS``; ``draw`` counts the cell's tuning trials from 0
     (0 = the defaults, or the grid's first point).
     stage "final": trained with the winner of ``budget`` tuning trials (1: the defaults, nothing tuned), and tested once.
+    ``until`` is no part of what it is: a training that pauses goes on as the same one.
     """
 
     cell: Cell
@@ -113,17 +122,22 @@ class Trial:
     seed: int = 0
     draw: int = 0
     budget: int = 1
+    until: int = 0  # epochs after which a draw pauses, at one of its cell's rungs; 0: it does not
 
     @cached_property
     def trial_id(self) -> str:
-        content = to_dict(self)
-        return digest({**content, "cell": identity(content["cell"])})
+        return digest(identified(to_dict(self)))
 
     @cached_property
     def settings(self) -> str:
         """All that tuning chooses, as canonical JSON: equal for the seeds of one winner."""
         content = to_dict(self)
         return canonical({name: content[name] for name in ("training", "backbone", "method")})
+
+
+def identified(trial: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's content as its id is made of."""
+    return {**{name: value for name, value in trial.items() if name != "until"}, "cell": identity(trial["cell"])}
 
 
 def chosen(trial: Trial, name: str) -> Any:
@@ -139,6 +153,7 @@ class Suite:
     ``also`` ([[also]] in the file) adds further products: each entry replaces some axes of the suite, and shares all the rest.
     ``grid`` ([grid]) takes the place of the tuner: lists of values of training settings, for every method alike, and under ``methods`` of
     settings of single methods. Each cell chooses among all combinations.
+    ``rungs`` stops draws early, where anything is tuned: epochs after each of which the better half of a cell's draws goes on.
     """
 
     name: str
@@ -155,6 +170,7 @@ class Suite:
     options: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)  # kind -> plug-in -> overrides
     also: tuple[Mapping[str, Any], ...] = ()
     grid: Mapping[str, Any] = field(default_factory=dict)
+    rungs: tuple[int, ...] = ()
 
     AXES: ClassVar[tuple[str, ...]] = ("datasets", "methods", "backbones", "scales", "depths")
 
@@ -172,6 +188,8 @@ class Suite:
         for kind in self.options:
             one_of("kind of plug-in", kind, ("datasets", "methods", "backbones"), f"suite {self.name}, [options]")
         from_dict(Training, self.training, f"suite {self.name}, [training]")
+        if any(epoch < 1 for epoch in self.rungs) or list(self.rungs) != sorted(set(self.rungs)):
+            raise UserError(f"suite {self.name}: rungs = {list(self.rungs)}; they must be epochs in ascending order, the first at least 1")
         if self.seeds > TUNING_SEEDS[0]:
             raise UserError(f"suite {self.name}: seeds = {self.seeds}; those from {TUNING_SEEDS[0]} on are for tuning")
         self._check_grid()

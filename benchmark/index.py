@@ -50,6 +50,7 @@ class Row(NamedTuple):
     seed: int
     draw: int
     budget: int
+    until: int
     status: str
     reason: str
     frames: str

@@ -16,7 +16,8 @@ from benchmark.errors import Changed, UserError
 from benchmark.packing import Numbers, packed_curve, packed_metrics, unpacked_curve, unpacked_metrics
 from benchmark.values import digest, from_dict, plain, to_dict
 
-Status = Literal["finished", "diverged", "incompatible", "failed"]
+# "stopped": a tuning draw that paused at a rung of its cell, and goes on from there if it is among the better ones
+Status = Literal["finished", "stopped", "diverged", "incompatible", "failed"]
 DOSES = "dose/best/"  # metrics: what the mitigation does to the model of the best epoch, by part, each a share of what it acts on
 LOGITS = "logits"  # the dose that counts where it was measured: that of a model with knock-outs (training/doses.py)
 LOST = "the worker process was lost"  # how the reason begins where the trial did not fail, but what it ran in went away

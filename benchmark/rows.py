@@ -23,7 +23,7 @@ T = TypeVar("T")
 def version() -> int:
     """A number that changes with what a row of the index means, and with the fields that records are checked against."""
     fields = {cls.__name__: {f.name: str(f.type) for f in dataclasses.fields(cls)} for cls in (Record, Trial, Cell, Training)}
-    return int(digest({"rows": 3, "fields": fields, "byteorder": sys.byteorder})[:7], 16)
+    return int(digest({"rows": 4, "fields": fields, "byteorder": sys.byteorder})[:7], 16)
 
 
 def row_of(record: Record, name: str, found: str, state: State) -> Row:
@@ -42,6 +42,7 @@ def row_of(record: Record, name: str, found: str, state: State) -> Row:
         record.trial.seed,
         record.trial.draw,
         record.trial.budget,
+        record.trial.until,
         record.status,
         record.reason,
         json.dumps(record.frames),
@@ -83,6 +84,7 @@ class Made:
             seed=row.seed,
             draw=row.draw,
             budget=row.budget,
+            until=row.until,
             trial_id=row.name.removesuffix(".json"),  # known; hashing would cost more than all the rest
             settings=settings,
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from benchmark.config import NO_BACKBONE
+from benchmark.config import NO_BACKBONE, halving
 from benchmark.reporting import acting
 from benchmark.reporting.columns import COLUMNS, Column
 from benchmark.reporting.tables import fitted, in_parts, tabulated
@@ -41,8 +41,7 @@ class View:
 def board(label: str, members: Sequence[Row], format: Format, view: View) -> str:
     """One data set's board: heading, table, and below it what must be said about it."""
     finished = sum(row.status == "finished" for row in members)
-    tuned = sorted({row.tuning_trials for row in members})
-    heading = f"{plain(label)}: {finished} of {len(members)} cells finished, tuning trials per cell: {', '.join(map(str, tuned))}"
+    heading = f"{plain(label)}: {finished} of {len(members)} cells finished, tuning trials per cell: {tuned(members)}"
     lost = sum(row.draws_lost for row in members)
     heading += f", draws lost: {lost}" if lost else ""
     lines = list(dict.fromkeys(map(plain, remarks(members))))
@@ -55,6 +54,12 @@ def board(label: str, members: Sequence[Row], format: Format, view: View) -> str
         return "\n".join([f"### {heading}", "", table, *([""] if lines else []), *(f"- {line}" for line in lines), *inner])
     table = fitted(shown, wanted(shown, view), view.width, view.grouped, keep=bool(view.columns))
     return "\n".join([*folded([heading], view), "", table, *([""] if lines else []), *folded(lines, view), *inner])
+
+
+def tuned(members: Iterable[Row]) -> str:
+    """How many tuning trials a cell had, and how they were stopped, where they were."""
+    found = sorted({(row.tuning_trials, row.tuning_rungs) for row in members})
+    return ", ".join(f"{trials}, stopped early by {halving(rungs)}" if rungs else str(trials) for trials, rungs in found)
 
 
 def folded(lines: Iterable[str], view: View) -> list[str]:

@@ -58,6 +58,7 @@ class Group:
         kinds = (("dataset", "dataset_options"), ("training", "training"), ("backbone", "backbone_options"))
         parts = [part for kind, name in kinds for part in _overrides(kind, getattr(self.cell, name))]
         parts += [f"grid.{name}={canonical(values)}" for name, values in self.cell.grid.items() if not name.startswith("method.")]
+        parts += [f"rungs={canonical(self.cell.rungs)}"] if self.cell.rungs else []
         default = next(f.default for f in dataclasses.fields(Cell) if f.name == "dimension")
         return ", ".join(parts + ([f"dimension={self.cell.dimension}"] if self.cell.dimension != default else []))
 

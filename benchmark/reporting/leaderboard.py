@@ -83,6 +83,7 @@ class Row:
     doses: Mapping[str, float]  # part -> dose at the best epoch
     knock_outs: Mapping[str, float]  # "part/auc", "part/logloss": change without the part, on validation data
     draws_lost: int  # tuning trainings that failed for good: the winner is the best of the others
+    tuning_rungs: tuple[int, ...]  # epochs at which its draws were halved; none: each was trained to its end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,6 +250,7 @@ def _row(group: Group, control: Group | None, notes: Iterable[str | None], judge
         doses=acting.doses(group),
         knock_outs=acting.knock_outs(group),
         draws_lost=lost[0],
+        tuning_rungs=cell.rungs,
     )
 
 

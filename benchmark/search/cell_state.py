@@ -8,7 +8,8 @@ from benchmark.config import TUNING_SEEDS, Cell, Trial
 from benchmark.records import Record
 from benchmark.search.cells import default_trial
 from benchmark.search.grid import points
-from benchmark.search.tuner import FINALISTS, Outcome, best, outcome, propose, winner
+from benchmark.search.halving import left, repeats, still_in
+from benchmark.search.tuner import Outcome, best, outcome, propose, winner
 
 RETRIES = 2  # of a trial whose worker was lost, in one run: what kills its worker three times is taken to be the trial's own doing
 
@@ -16,7 +17,8 @@ RETRIES = 2  # of a trial whose worker was lost, in one run: what kills its work
 @dataclass
 class CellState:
     """Where a cell stands. With a budget of N > 1: N draws with the first tuning seed (with a grid, each of its points), the best of them
-    with the other tuning seeds, then the winner with each final seed. With 1 the defaults at once.
+    with the other tuning seeds, then the winner with each final seed. With 1 the defaults at once. Where the cell has rungs, every draw
+    pauses at the first; then the better half of them goes on to the next, and so on.
 
     A trial whose worker was lost comes again as it was, before anything else of the cell: what comes next depends on it.
     """
@@ -98,6 +100,8 @@ class CellState:
             trial = self.lost.pop(next(iter(self.lost)))
         elif self.winner is None and len(self.drawn) < self.draws:
             trial = self._draw(parallel)
+        elif self.winner is None and self._legs():
+            trial = next((t for t in self._legs() if t.trial_id not in self.running), None)
         elif self.winner is None and self._repeats():
             trial = next((t for t in self._repeats() if t.trial_id not in self.running), None)
         else:
@@ -112,15 +116,34 @@ class CellState:
         if not free or (len(busy) >= parallel and not self.cell.grid):
             return None
         default = default_trial(self.cell, "tune", seed=TUNING_SEEDS[0], budget=1)
-        return propose(self.cell, default, free[0], [known[1] for known in self.drawn.values()], self.running.values())
+        drawn = propose(self.cell, default, free[0], [known[1] for known in self.drawn.values()], self.running.values())
+        return replace(drawn, until=next(iter(self.cell.rungs), 0))
+
+    def _legs(self) -> list[Trial]:
+        """Draws that have paused and are to go on, now that every draw has been as far."""
+        _, further = still_in(self.cell.rungs, self._outcomes())
+        return [replace(self.drawn[draw][0], until=until) for draw, until in sorted(further.items())]
+
+    def paused_for_good(self) -> list[str]:
+        """The trial ids of the draws that have stopped and will not go on, as far as that is known."""
+        if self.winner is None and len(self.drawn) < self.draws:
+            return []
+        alive, further = still_in(self.cell.rungs, self._outcomes())
+        waiting = {o.draw for o in alive} if further and self.winner is None else ()
+        stopped = (trial for trial, o in self.drawn.values() if o.status == "stopped" and o.draw not in waiting)
+        return [trial.trial_id for trial in stopped if trial.trial_id not in self.running]
+
+    def _outcomes(self) -> list[Outcome]:
+        return [known[1] for known in self.drawn.values()]
 
     def _finalists(self) -> list[Outcome]:
-        return best(known[1] for known in self.drawn.values())
+        """The best draws; with rungs of those that no other has beaten at one."""
+        return best(still_in(self.cell.rungs, self._outcomes())[0])
 
     def _repeats(self) -> list[Trial]:
         """The trainings of the finalists that are still to come. A single finalist needs none."""
         chosen = [self.drawn[o.draw][0] for o in finalists] if len(finalists := self._finalists()) > 1 else []
-        return [replace(trial, seed=seed) for seed in TUNING_SEEDS[1:] for trial in chosen if (trial.draw, seed) not in self.again]
+        return [replace(trial, seed=seed, until=0) for seed in TUNING_SEEDS[1:] for trial in chosen if (trial.draw, seed) not in self.again]
 
     def _final(self) -> Trial | None:
         trials = () if self.incompatible else self.finals()
@@ -132,13 +155,13 @@ class CellState:
             first = winner(self._finalists(), self.again.values())
             draw = 0 if first is None else first.draw
             chosen = self.drawn[draw][0] if self.draws else default_trial(self.cell, "final", 0, self.budget)
-            self.winner = replace(chosen, stage="final", seed=0, draw=0, budget=self.budget)
+            self.winner = replace(chosen, stage="final", seed=0, draw=0, budget=self.budget, until=0)
         return tuple(replace(self.winner, seed=seed) for seed in range(self.seeds if seeds is None else seeds))
 
     @property
     def settled(self) -> bool:
         """Whether the winner is known."""
-        return self.winner is not None or (len(self.drawn) == self.draws and not self._repeats())
+        return self.winner is not None or (len(self.drawn) == self.draws and not self._legs() and not self._repeats())
 
     def progress(self) -> tuple[int, int]:
         """Trials recorded, and trials in all, of which those are a guess that hang on the outcome of others."""
@@ -147,9 +170,9 @@ class CellState:
         tuned = len(self.drawn) + len(self.again)
         if self.settled:
             return tuned + sum(t.trial_id in self.tested for t in self.finals()), tuned + self.seeds
-        complete = len(self.drawn) == self.draws
-        repeats = len(self._repeats()) if complete else (len(TUNING_SEEDS) - 1) * min(FINALISTS, self.draws) - len(self.again)
-        return tuned, self.draws + len(self.again) + repeats + self.seeds
+        complete = len(self.drawn) == self.draws and not self._legs()
+        to_come = len(self._repeats()) if complete else repeats(left(self.cell.rungs, self.draws)) - len(self.again)
+        return tuned, self.draws + len(self.again) + to_come + self.seeds
 
     def left(self) -> tuple[int, int]:
         """Trainings still to come: of tuning, and finals."""

@@ -39,12 +39,15 @@ def _cells(suite: Suite, names: Mapping[Kind, list[str]]) -> list[Cell]:
     methods: list[Named[Method]] = [named("methods", name, _options(suite, "methods", name)) for name in names["methods"]]
     recipes = [_recipes(suite, name) for name in names["backbones"]]
     grids = {method.name: grid_of(suite, method.name, method.options) for method in methods}
+    rungs = suite.rungs if suite.budget > 1 else ()
     cells: list[Cell] = []
     for dataset in names["datasets"]:
         data = ensure_prepared(dataset, _options(suite, "datasets", dataset))
-        cells += [cell_of(m, None, data, 1, suite.dimension, suite.training, grids[m.name]) for m in methods if not m.made.uses_backbone]
         cells += [
-            cell_of(method, recipe, data, scale, suite.dimension, suite.training, grids[method.name])
+            cell_of(m, None, data, 1, suite.dimension, suite.training, grids[m.name], rungs) for m in methods if not m.made.uses_backbone
+        ]
+        cells += [
+            cell_of(method, recipe, data, scale, suite.dimension, suite.training, grids[method.name], rungs)
             for of_depths in recipes
             for scale in suite.scales
             for recipe in of_depths
@@ -62,8 +65,9 @@ def cell_of(
     dimension: int,
     training: Mapping[str, Any],
     grid: Mapping[str, Any] | None = None,
+    rungs: tuple[int, ...] = (),
 ) -> Cell:
-    """The cell of one method. ``backbone`` is None for a sanity row; ``grid`` as ``grid_of`` gives it."""
+    """The cell of one method. ``backbone`` is None for a sanity row; ``grid`` as ``grid_of`` gives it; ``rungs`` where it is tuned."""
     return Cell(
         dataset=data.name,
         data=data.fingerprint,
@@ -77,6 +81,7 @@ def cell_of(
         backbone_options={} if backbone is None else {k: v for k, v in backbone.options.items() if k != "depth"},
         method_options=method.options,
         grid=grid or {},
+        rungs=rungs,
     )
 
 

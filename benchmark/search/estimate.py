@@ -12,6 +12,7 @@ from benchmark.data.ensure import ensure_recorded
 from benchmark.records import Entry, Store
 from benchmark.search.cell_state import CellState
 from benchmark.search.cells import default_trial, expand
+from benchmark.search.halving import share
 from benchmark.search.plan import Plan
 from benchmark.search.step_times import StepTimes, place
 from benchmark.search.until_decided import UntilDecided
@@ -91,10 +92,11 @@ def estimate(
         left = [(state.cell, stage, count) for state in members for stage, count in zip(("tune", "final"), state.left(), strict=True)]
         parts: list[float | None] = []
         for cell, stage, count in left:
+            trainings = count * (share(cell.rungs, suite.budget, epochs[dataset][0]) if stage == "tune" else 1)
             if count:
                 one = told.get((cell.key, stage))
                 timed = guess(cell, stage) if one is None else None
-                parts.append(count * one if one is not None else None if timed is None else count * correction * timed)
+                parts.append(trainings * one if one is not None else None if timed is None else trainings * correction * timed)
         lines.append(
             Line(
                 dataset=dataset,
@@ -136,11 +138,12 @@ def _epochs(suite: Suite, first: Mapping[str, Cell], entries: Iterable[Entry]) -
 
 
 def _recorded(entries: Iterable[Entry], keys: set[str]) -> dict[tuple[str, str], float]:
-    """Cell key, stage -> mean seconds of its recorded trainings."""
+    """Cell key, stage -> mean seconds of its recorded trainings; not of draws that pause, whose records tell the last part's."""
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for record in (entry.record for entry in entries):
         trial = record.trial
-        if record.status == "finished" and trial.cell.key in keys and "wall_seconds" in record.cost:
+        whole = record.status == "finished" and not (trial.stage == "tune" and trial.cell.rungs)
+        if whole and trial.cell.key in keys and "wall_seconds" in record.cost:
             found[trial.cell.key, trial.stage].append(record.cost["wall_seconds"])
     return {which: fmean(values) for which, values in found.items()}
 

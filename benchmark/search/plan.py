@@ -81,6 +81,10 @@ class Plan:
         """Of a record that has been told: whether its worker was lost, and its trial will be asked once more."""
         return record.was_lost and record.trial_id in self._cells[record.trial.cell.key].lost
 
+    def paused_for_good(self, cell: Cell) -> list[str]:
+        """The trial ids of the cell's draws that were stopped and will not go on: nobody needs their checkpoints."""
+        return self._cells[cell.key].paused_for_good() if cell.rungs else []
+
     def stamped(self, record: Record) -> Record:
         """The record as it is to be stored: a final says up to how many seeds its row is looked at."""
         return record if self._looking is None else self._looking.until.stamped(record)

@@ -97,7 +97,9 @@ def _line(record: Record) -> str:
     trial = record.trial
     again = f", seed {trial.seed}" if trial.seed != TUNING_SEEDS[0] else ""
     stage = f"tuning {trial.draw}{again}" if trial.stage == "tune" else f"seed {trial.seed}"
-    if record.status != "finished":
+    if record.status == "stopped":
+        stage += f", {record.reason}"
+    elif record.status != "finished":
         return f"{trial.cell}, {stage}: {record.status}: {record.reason}"
     named = (("valid AUC", "valid/auc"), ("test AUC", "test/auc"))
     shown = [f"{name} {record.metrics[key]:.5f}" for name, key in named if key in record.metrics]

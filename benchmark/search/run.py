@@ -87,7 +87,7 @@ def run_suite(
         plan = Plan(suite, cells, store, until)
         before, _ = plan.progress()
         counter, progress, silence, slots = _Counter(), Progress(plan), Silence(), 1
-        together = Listeners([counter, _Checkpoints(), silence, *listeners, progress])
+        together = Listeners([counter, _Checkpoints(plan), silence, *listeners, progress])
         try:
             for record in _incompatible(suite, plan, minutes):
                 store.write(record)
@@ -108,7 +108,10 @@ def run_suite(
 
 
 class _Checkpoints:
-    """Lets go of a trial's checkpoint when its record is stored."""
+    """Lets go of a trial's checkpoint when its record is stored; of a draw's that has paused, when it will not go on."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
 
     def started(self, trial: Trial) -> None:
         pass
@@ -117,8 +120,10 @@ class _Checkpoints:
         pass
 
     def finished(self, record: Record) -> None:
-        if not record.was_lost:  # else it goes on from there
+        if not record.was_lost and record.status != "stopped":  # else it goes on from there
             forget(record.trial_id)
+        for trial_id in self._plan.paused_for_good(record.trial.cell):
+            forget(trial_id)
 
 
 class _Counter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -34,13 +35,22 @@ class Outcome:
     draw: int
     settings: Mapping[str, Any]  # prefixed name -> value, as in ``space``
     status: Status
-    valid_auc: float | None  # None when there is none: not finished
+    valid_auc: float | None  # None when there is none: neither finished nor stopped at a rung
+    path: tuple[float, ...] = ()  # the best validation AUC up to each epoch, where the cell has rungs
+
+    def after(self, epoch: int) -> float | None:
+        """The best validation AUC of the first so many epochs; None where it had diverged by then."""
+        if len(self.path) >= epoch:
+            return self.path[epoch - 1]
+        return self.valid_auc
 
 
 def outcome(record: Record) -> Outcome:
     """The part of a tuning trial's record that the tuner may know."""
-    finished = record.status == "finished"
-    return Outcome(record.trial.draw, settings(record.trial), record.status, record.metrics.get("valid/auc") if finished else None)
+    trial = record.trial
+    told = record.metrics.get("valid/auc") if record.status in ("finished", "stopped") else None
+    path = itertools.accumulate((entry["valid/auc"] for entry in record.curve), max) if trial.cell.rungs else ()
+    return Outcome(trial.draw, settings(trial), record.status, told, tuple(path))
 
 
 def space(cell: Cell) -> dict[str, BaseDistribution]:
@@ -73,29 +83,31 @@ def distribution(search: Range | Choices) -> BaseDistribution:
 def propose(cell: Cell, default: Trial, draw: int, seen: Iterable[Outcome], running: Iterable[Trial]) -> Trial:
     """The tuning trial of a draw: the grid's point, or ``default`` itself for draw 0, otherwise TPE's suggestion given the other draws.
 
-    A pure function: the random state depends on the cell and the draw alone, so a run that was killed goes on with the same
-    proposals. ``running`` are draws without an outcome yet; TPE takes them as bad (constant liar) so that it does not draw them twice.
+    A pure function: the random state depends on the cell (not on its rungs) and the draw alone, so a run that was killed goes on with the
+    same proposals. Where there are rungs, TPE is told the draws' values at the first, at which all of them have been. ``running`` are draws
+    without an outcome yet; TPE takes them as bad (constant liar) so that it does not draw them twice.
     """
     if cell.grid:
         return _apply(replace(default, draw=draw), points(cell)[draw])
     if draw == 0:
         return default
     distributions = space(cell)
-    seed = int(digest({"cell": cell.key, "draw": draw}), 16) % 2**32
+    seed = int(digest({"cell": replace(cell, rungs=()).key, "draw": draw}), 16) % 2**32
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, constant_liar=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # each study announces itself otherwise
     study = optuna.create_study(direction="maximize", sampler=sampler)
     for known in sorted(seen, key=lambda o: o.draw):
         # A diverged trial is the worst there is; one that failed for a reason of the machine's says nothing about its settings.
-        state = TrialState.COMPLETE if known.status in ("finished", "diverged") else TrialState.FAIL
-        _remember(study, known.settings, distributions, state, known.valid_auc or 0.0)
+        state = TrialState.FAIL if known.status == "failed" else TrialState.COMPLETE
+        value = known.after(cell.rungs[0]) if cell.rungs else known.valid_auc
+        _remember(study, known.settings, distributions, state, value or 0.0)
     for trial in sorted(running, key=lambda t: t.draw):
         _remember(study, settings(trial), distributions, TrialState.RUNNING, None)
     return _apply(replace(default, draw=draw), study.ask(distributions).params)
 
 
 def best(outcomes: Iterable[Outcome], count: int = FINALISTS) -> list[Outcome]:
-    """Those of the highest validation AUC among the finished, the best first; the lower draw of equals goes first."""
+    """Those of the highest validation AUC among the finished and stopped, the best first; the lower draw of equals goes first."""
     finished = [(-o.valid_auc, o.draw, o) for o in outcomes if o.valid_auc is not None]
     return [o for _, _, o in sorted(finished, key=lambda entry: entry[:2])[:count]]
 
@@ -109,7 +121,7 @@ def winner(finalists: Iterable[Outcome], again: Iterable[Outcome]) -> Outcome | 
     values: dict[int, list[float]] = defaultdict(list)
     first = list(finalists)
     for o in [*first, *again]:
-        if o.status in ("finished", "diverged"):
+        if o.status != "failed":
             values[o.draw].append(o.valid_auc or 0.0)
     return max(first, key=lambda o: fmean(values[o.draw]), default=None)
 

@@ -9,6 +9,7 @@ compare      contestants in turns, and the table of medians, spreads and ratios
 scaling      how the cost of a training step grows with scale, depth, batch, table, rows and sets: a table and a figure
 data         a table prepared, opened and handed out in batches; beside FuxiCTR's preprocessing
 records      what thousands of records cost: board, MLflow's store, the start of a run; beside another checkout
+verdict      a whole board until its verdicts are there, with and without what stops trainings early
 table        the table made up for that
 turns        processes measured whole: seconds, and memory with and without mapped files
 """

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import tempfile
 from pathlib import Path
+from typing import Any
 
 from benchmark import plugins
-from benchmark.config import CONTROL
+from benchmark.config import CONTROL, read_suite
 from benchmark.errors import UserError
+from benchmark.metrics.sequential import FIRST_LOOK
 from benchmark.speed.compare import methods, peers, step, stream
 from benchmark.speed.workload import SHAPES, Workload
 from benchmark.training.trial import choose_device
@@ -18,15 +21,20 @@ BATCHES, STREAMED = 6, 120
 
 # Flags of `speed` that not all of its measurements have.
 SPEED_ONLY = {
-    "methods": ("step", "methods", "stream"),
+    "methods": ("step", "methods", "stream", "verdict"),
     "compile": ("step",),
     "scale": ("step", "methods", "scale", "stream"),
     "precision": ("step", "methods", "scale", "stream"),
-    "out": ("scale", "gpu"),
+    "out": ("scale", "gpu", "verdict"),
     "rows": ("data",),
     "no_peers": ("data",),
     "count": ("records",),
-    "against": ("records",),
+    "against": ("records", "verdict"),
+    "suite": ("verdict",),
+    "datasets": ("verdict",),
+    "scales": ("verdict",),
+    "trials": ("verdict",),
+    "seeds": ("verdict",),
 }
 
 
@@ -55,6 +63,9 @@ def speed(parsed: argparse.Namespace) -> None:
 
         peer = None if parsed.no_peers else environment()
         print(measure(parsed.rows or [1_000_000], parsed.threads, parsed.rounds, peer))
+        return
+    if parsed.what == "verdict":
+        print(_verdict(parsed))
         return
     base = Workload(
         batch=parsed.batch,
@@ -92,3 +103,19 @@ def speed(parsed: argparse.Namespace) -> None:
         path = (parsed.out or Path("results/figures")) / f"speed-scale-{workload.backbone}-{workload.dimension}.png"
         print(study(axes(workload), device, parsed.rounds, path))
         print(f"figure: {path}")
+
+
+def _verdict(parsed: argparse.Namespace) -> str:
+    from benchmark.speed.verdict import measure
+
+    suite = read_suite(parsed.suite or "verdict")
+    axes: dict[str, Any] = {
+        name: tuple(value) for name in ("datasets", "backbones", "methods", "scales") if (value := getattr(parsed, name))
+    }
+    counts: dict[str, Any] = {name: value for name in ("trials", "seeds") if (value := getattr(parsed, name)) is not None}
+    if counts.get("seeds", suite.seeds) < FIRST_LOOK:
+        raise UserError(f"speed verdict: --seeds must be at least {FIRST_LOOK}: one seed gives no verdict")
+    options = {kind: {n: v for n, v in by.items() if kind not in axes or n in axes[kind]} for kind, by in suite.options.items()}
+    suite = dataclasses.replace(suite, **axes, **counts, options=options, also=())
+    with tempfile.TemporaryDirectory() as scratch:
+        return measure(suite, parsed.against, (parsed.out or Path(scratch)).absolute(), parsed.device)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmark.config import identity
+from benchmark.config import identified
 from benchmark.discovery import PACKAGE
 from benchmark.errors import UserError
 from benchmark.record import Record
@@ -62,7 +62,7 @@ def _varied(plain: bool) -> Iterator[tuple[str, str]]:
             trial = {**trial, "cell": cell, "seed": trial["seed"] + SEEDS * (turn % 2)}
             auc = metrics.get("test/auc", 0.5) - 1e-5 * (turn % 7)
             metrics = {**metrics, **({"test/auc": auc} if "test/auc" in metrics else {})}
-            trial_id = digest({**trial, "cell": identity(cell)})
+            trial_id = digest(identified(trial))
             filled = {**content, "trial_id": trial_id, "trial": trial, "metrics": metrics}
             del filled["digest"]
             written = digest(filled)
@@ -77,7 +77,7 @@ def _template(record: Record, plain: bool) -> str:
     content["trial"]["cell"]["dimension"], content["trial"]["seed"] = "\0dimension\0", "\0seed\0"
     if plain:
         del content["digest"]
-        content["trial"]["cell"] = identity(content["trial"]["cell"])
+        content["trial"] = identified(content["trial"])
     if "test/auc" in content["metrics"]:
         content["metrics"]["test/auc"] = "\0auc\0"
     text = (json.dumps(content, indent=1) if plain else json.dumps(content)).replace("%", "%%")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from benchmark.config import NO_BACKBONE, Cell
+from benchmark.config import NO_BACKBONE, Cell, halving
 from benchmark.reporting.board import View
 from benchmark.reporting.groups import Group
 from benchmark.reporting.leaderboard import Row, render
@@ -20,7 +20,8 @@ SHOWN = 25  # rows of the board in an experiment's description
 def cell_note(row: Row, group: Group, beside: bool) -> str:
     """Markdown: what the board says of the cell, and how to repeat it."""
     finished = [auc for auc in group.metric("test/auc").values()]
-    lines = [f"**{shape(group.cell)}** on {group.label}, {len(finished)} seed(s), {group.budget} tuning trial(s)", ""]
+    stopped = f", stopped early by {halving(group.cell.rungs)}" if group.cell.rungs else ""
+    lines = [f"**{shape(group.cell)}** on {group.label}, {len(finished)} seed(s), {group.budget} tuning trial(s){stopped}", ""]
     lines += [
         f"Figures: {CELL}, under Artifacts" + (f", and [on the board]({BOARD}#{group.cell.key}) of `ui`" if beside else ""),
         "",

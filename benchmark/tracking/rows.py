@@ -200,7 +200,7 @@ def trial_row(entry: Entry, folder: Path) -> Row:
         key=trial_key(trial.trial_id),
         experiment=trial.cell.dataset,
         name=trial_name(trial),
-        status="FINISHED" if record.status == "finished" else "FAILED",
+        status="FINISHED" if record.status in ("finished", "stopped") else "FAILED",
         start=round(1000 * start),
         end=round(1000 * end),
         tags={**trial_tags(trial), "status": record.status, "record": entry.digest, **({"reason": record.reason} if record.reason else {})},

@@ -1,7 +1,8 @@
-"""A training that was killed goes on after its last whole epoch, to the same record: what is kept on the disk for it.
+"""A training that was killed, or has paused, goes on after its last whole epoch, to the same record: what is kept on the disk for it.
 
 One file a trial in the cache, ``checkpoints/<trial id>.pt``: weights, optimisers, generators, the best epochs' weights, the curve. Its size
-is up to five times the model's, and it is written at the end of an epoch when the last one is a minute old: a training of seconds has none.
+is up to five times the model's, and it is written at the end of an epoch when the last one is a minute old, and when the training pauses:
+one of seconds has none otherwise.
 Read with torch's ``weights_only``, which runs no code of the file.
 """
 
@@ -50,10 +51,15 @@ class Checkpoint:
         self.found: int | None = None  # the epoch after which the training went on
 
     def save(
-        self, model: CTRModel, optimizers: Sequence[torch.optim.Optimizer], generator: torch.Generator, reached: Mapping[str, Any]
+        self,
+        model: CTRModel,
+        optimizers: Sequence[torch.optim.Optimizer],
+        generator: torch.Generator,
+        reached: Mapping[str, Any],
+        at_once: bool = False,
     ) -> None:
-        """At the end of an epoch, where it is time. A full disk costs the checkpoint, not the training."""
-        if time.monotonic() - self._last < self.every:
+        """At the end of an epoch, where it is time or ``at_once``. A full disk costs the checkpoint, not the training."""
+        if not at_once and time.monotonic() - self._last < self.every:
             return
         path = path_of(self.trial_id)
         building = path.with_suffix(f".{os.getpid()}.tmp")

@@ -56,6 +56,7 @@ class Fitted:
     logloss_epoch: int = 0  # of the best validation logloss, which most models reach before the best AUC
     logloss_valid: float = math.nan  # at that epoch
     logloss_weights: Mapping[str, torch.Tensor] | None = None  # of that epoch; None where it is ``best_epoch``
+    paused: bool = False  # it would have gone on but for ``until``
 
 
 @dataclass
@@ -88,6 +89,7 @@ def fit(
     report: Report,
     progress: bool = False,
     checkpoint: Checkpoint | None = None,
+    until: int = 0,
 ) -> Fitted:
     """Train on ``fold.train`` with its ``positive_rate``, choose the epoch on ``fold.valid``. Raises Diverged, ContractError and,
     for batches that the model cannot be trained on, UserError.
@@ -95,7 +97,8 @@ def fit(
     A model without parameters is not trained. The embedding L2 of docs/mathematics.md §5, (λ/2)‖E‖² over the whole table every step, is
     Adam's ``weight_decay`` of the table's group: the same gradient λE without a pass of its own.
 
-    ``checkpoint``: where a training that was killed goes on from; to the last bit the same on a CPU.
+    ``checkpoint``: where a training that was killed, or has paused, goes on from; to the last bit the same on a CPU. ``until``: the epoch
+    after which it pauses if it is not over; 0: it does not.
     """
     started = time.perf_counter()
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -115,7 +118,8 @@ def fit(
     else:
         weights = _copy(model)
         at = _Reached(best_weights=weights, lowest_weights=weights, learning_rate=training.learning_rate)
-    while at.epoch < training.epochs and not at.is_over:
+    last = min(until or training.epochs, training.epochs)
+    while at.epoch < last and not at.is_over:
         at.epoch += 1
         with tqdm(
             total=len(fold.train), unit="sample", unit_scale=True, desc=f"epoch {at.epoch}/{training.epochs}", disable=not progress
@@ -162,7 +166,7 @@ def fit(
                 group["lr"] *= training.plateau_factor
         if checkpoint is not None:
             at.seconds = time.perf_counter() - started
-            checkpoint.save(model, optimizers, generator, vars(at))
+            checkpoint.save(model, optimizers, generator, vars(at), at_once=at.epoch == until)
     model.load_state_dict(at.best_weights)
     at.measured |= _at("best", at.best_by_rule, _doses(model, fold.train, training))
     verify_alone(model, next(iter(fold.valid.batches(64)))[0])
@@ -178,6 +182,7 @@ def fit(
         at.lowest_epoch,
         at.lowest,
         None if at.lowest_epoch == at.best_epoch else at.lowest_weights,
+        paused=at.epoch < training.epochs and not at.is_over,
     )
 
 

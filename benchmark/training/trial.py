@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmark.config import NO_BACKBONE, Trial
+from benchmark.config import NO_BACKBONE, Trial, halving
 from benchmark.contracts import CTRModel
 from benchmark.data.batches import Rows
 from benchmark.errors import Incompatible, UserError
@@ -139,7 +139,7 @@ def _train(
         generator = torch.Generator(on).manual_seed(trial.seed + 2**31)  # of batches: not the table's numbers again
         checkpoint = _checkpoint(trial, fixed, on) if checkpointed else None
         bar = interactive and sys.stderr.isatty()
-        fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, bar, checkpoint)
+        fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, bar, checkpoint, trial.until)
         if checkpoint is not None and checkpoint.found is not None:
             fixed["environment"]["went_on_after_epoch"] = str(checkpoint.found)
         metrics = {"valid/auc": fitted.valid["auc"], "valid/logloss": fitted.valid["logloss"], "best_epoch": float(fitted.best_epoch)}
@@ -150,7 +150,9 @@ def _train(
         if trial.stage == "final":
             last, notes = final_metrics(model, found, fold.valid, on, fitted.logloss_weights)
             metrics |= last
-        finished = record("finished", metrics=_finite(metrics), curve=fitted.curve, notes=notes)
+        status: Status = "stopped" if fitted.paused else "finished"
+        reason = f"after epoch {len(fitted.curve)} by {halving(trial.cell.rungs or (trial.until,))}" if fitted.paused else ""
+        finished = record(status, reason, metrics=_finite(metrics), curve=fitted.curve, notes=notes)
     except Diverged as error:
         return record("diverged", str(error), curve=error.curve)
     except NotFinite:

@@ -58,7 +58,9 @@ def record_of(trial: Trial) -> Record:
     if trial.stage == "final":
         noise = random.Random(trial.trial_id).gauss(0, float(os.environ.get("STANDIN_NOISE", "0")))
         metrics["test/auc"] = auc(trial) - 0.01 + 0.001 * trial.seed + noise
-    curve = ({"epoch": 1.0, "train/loss": 0.5, "valid/auc": 0.6}, {"epoch": 2.0, "train/loss": 0.4, "valid/auc": auc(trial)})
+    curve = ({"epoch": 1.0, "train/loss": 0.5, "valid/auc": auc(trial) - 0.1}, {"epoch": 2.0, "train/loss": 0.4, "valid/auc": auc(trial)})
+    if trial.until == 1:
+        return Record(trial=trial, status="stopped", reason="at a rung", metrics={"valid/auc": auc(trial) - 0.1}, curve=curve[:1])
     return Record(trial=trial, status="finished", metrics=metrics, curve=curve, cost={"wall_seconds": 0.1})
 
 
@@ -92,16 +94,16 @@ def never_end(tries: int) -> None:
 
 
 def main() -> None:
-    """A driver that a test can kill: RESULTS EXECUTOR TRIALS SEEDS STRENGTH."""
+    """A driver that a test can kill: RESULTS EXECUTOR TRIALS SEEDS STRENGTH RUNGS…"""
     import pytest
 
     from benchmark.search.run import run_suite
 
-    results, executor, trials, seeds, strength = sys.argv[1:]
+    results, executor, trials, seeds, strength, *rungs = sys.argv[1:]
     with pytest.MonkeyPatch.context() as patch:
         install(patch)
         options = {"methods": {"standin_tuned": {"strength": float(strength)}}}
-        toys = suite(trials=int(trials), seeds=int(seeds), options=options)
+        toys = suite(trials=int(trials), seeds=int(seeds), options=options, rungs=tuple(map(int, rungs)))
         run_suite(toys, Path(results), "ray" if executor == "ray" else "local", train=TRAIN)
     print(" ".join(sorted({"ray", "mlflow"} & set(sys.modules))))
 

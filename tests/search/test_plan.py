@@ -103,7 +103,7 @@ def test_what_the_suite_fixes_is_not_searched() -> None:
 
 
 def test_the_tuner_is_blind_to_test() -> None:
-    assert [f.name for f in dataclasses.fields(tuner.Outcome)] == ["draw", "settings", "status", "valid_auc"]
+    assert [f.name for f in dataclasses.fields(tuner.Outcome)] == ["draw", "settings", "status", "valid_auc", "path"]
     suite = standin.suite(trials=7)
     seen_by_tuner = tuner.outcome(
         dataclasses.replace(standin.record_of(play(suite)[0].trial), metrics={"valid/auc": 0.7, "test/auc": 0.123})

@@ -81,8 +81,8 @@ def test_bytes_of_weights_are_shared_by_the_batch() -> None:
     [
         ("peers --scale 4", "speed peers: --scale is for step, methods, scale, stream only"),
         ("peers --precision bf16", "speed peers: --precision is for step, methods, scale, stream only"),
-        ("step --out here", "speed step: --out is for scale, gpu only"),
-        ("scale --methods roblock", "speed scale: --methods is for step, methods, stream only"),
+        ("step --out here", "speed step: --out is for scale, gpu, verdict only"),
+        ("scale --methods roblock", "speed scale: --methods is for step, methods, stream, verdict only"),
         ("step --scale 0", "--scale 0; it must be at least 1"),
         ("step --backbones finalmlp --scale 7 --batch 8 --batches 1", "units1 = 400 does not divide into rows of 70"),
         ("peers --backbones dcnv3", "unknown backbone 'dcnv3'"),

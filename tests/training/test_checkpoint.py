@@ -57,7 +57,7 @@ def trial(method: str, backbone: str = "dcnv2", **training: Any) -> Trial:
     return default_trial(cell, "tune", 0, 1)
 
 
-def told(record: Record) -> object:
+def told(record: Record) -> tuple[Any, ...]:
     """All of it but times."""
     curve = [{k: v for k, v in entry.items() if k not in TIMES} for entry in record.curve]
     return record.status, record.metrics, curve, {k: v for k, v in record.cost.items() if not any(t in k for t in TIMES)}
@@ -182,3 +182,27 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_record(tmp_path: Path) ->
     assert kills and "went_on_after_epoch" in killed.environment
     assert told(killed) == told(whole)
     assert not list((tmp_path / "cache" / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize("method", ["factorised_table", *(pytest.param(name, marks=pytest.mark.long) for name in ("roblock", "vicreg"))])
+def test_a_draw_that_pauses_goes_on_to_the_record_of_one_that_did_not(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a rung there is a checkpoint, however short the training was. Where it is gone, the training begins anew, to the same record."""
+    monkeypatch.setattr(checkpoint.Checkpoint.__init__, "__defaults__", (3600.0,))
+    wanted = trial(method)
+    whole = run_trial(wanted, lambda metrics: None, "cpu", 1)
+    assert whole.status == "finished" and len(whole.curve) > 2 and not checkpoint.path_of(wanted.trial_id).exists()
+    seen: list[float] = []
+    for until, lost in ((1, False), (2, False), (0, False), (2, True)):
+        one = replace(wanted, until=until)
+        assert one.trial_id == wanted.trial_id
+        if lost:
+            checkpoint.forget(wanted.trial_id)
+        record = run_trial(one, lambda metrics: seen.append(metrics["epoch"]), "cpu", 1)
+        if not until:
+            assert told(record) == told(whole)
+            continue
+        assert (record.status, record.reason) == ("stopped", f"after epoch {until} by successive halving at epoch {until}")
+        assert told(record)[2] == told(whole)[2][:until] and "test/auc" not in record.metrics
+        assert record.metrics["valid/auc"] == max(entry["valid/auc"] for entry in record.curve)
+    checkpoint.forget(wanted.trial_id)
+    assert seen == [*range(1, len(whole.curve) + 1), 1, 2], "each epoch once"

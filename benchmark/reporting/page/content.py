@@ -124,6 +124,7 @@ def command(line: Line) -> str:
         content |= {"backbones": [cell.backbone], "scales": [cell.scale], "depths": [cell.depth]}
     content |= {"seeds": 1 + max(r.trial.seed for r in line.group.records), "dimension": cell.dimension}
     content |= {} if cell.grid else {"trials": line.group.budget}
+    content |= {"rungs": cell.rungs} if cell.rungs else {}
     options = {"datasets": (cell.dataset, cell.dataset_options), "methods": (cell.method, cell.method_options)}
     options["backbones"] = (cell.backbone, cell.backbone_options)
     tables = {"training": cell.training, **{f"options.{kind}.{json.dumps(name)}": given for kind, (name, given) in options.items()}}

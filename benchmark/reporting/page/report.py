@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from benchmark.config import CONTROL
 from benchmark.errors import UserError
 from benchmark.records import Record
-from benchmark.reporting.board import legend, remarks
+from benchmark.reporting.board import legend, remarks, tuned
 from benchmark.reporting.colours import GREY, OWN
 from benchmark.reporting.columns import COLUMNS, Column
 from benchmark.reporting.leaderboard import Row, render
@@ -98,7 +98,7 @@ def _board(label: str, members: Sequence[Line]) -> dict[str, Any]:
         "label": label,
         "lines": members,
         "finished": sum(line.row.status == "finished" for line in members),
-        "trials": ", ".join(map(str, sorted({line.row.tuning_trials for line in members}))),
+        "trials": tuned(line.row for line in members),
         "answer": answer(members),
         "captions": {"joint": correlated(members)},
         "failed": [line for line in said if not line.startswith(REMARKED)],

@@ -1,0 +1,141 @@
+"""How long a board takes until its verdicts are there: as it was, and with draws that stop early and seeds where verdicts are open.
+
+Each is a run of its own, one after the other, in this process's place: `run SUITE --executor local`. Before: another checkout or this one,
+every draw to its end and every seed. Now: this checkout, the suite's rungs and `--until-decided`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from tabulate import tabulate
+
+from benchmark.config import CONTROL, Suite
+from benchmark.discovery import PACKAGE
+from benchmark.errors import UserError
+from benchmark.metrics.statistics import mean_sd
+from benchmark.records import Record, Store
+
+Place = tuple[str, str, int]  # method, backbone, scale
+TWICE = 1.96  # standard errors: a difference of means within them is the seeds' noise
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: seconds from its start to its end, of processors, epochs trained in tuning and by finals, and its board."""
+
+    seconds: float
+    cpu: float
+    tune: int
+    final: int
+    finals: Mapping[Place, Sequence[Record]]  # that finished
+    verdicts: Mapping[Place, str]
+
+
+def measure(suite: Suite, before: Path | None, out: Path, device: str) -> str:
+    """The table. ``before``: another checkout; ``out``: a folder for the records. Raises UserError where a run fails, or has been there."""
+    old = _run(dataclasses.replace(suite, rungs=()), before or PACKAGE.parent, out / "before", device, ["--seeds", str(suite.seeds)])
+    new = _run(suite, PACKAGE.parent, out / "now", device, ["--until-decided", "--max-seeds", str(suite.seeds)])
+    return report(old, new)
+
+
+def report(old: Run, new: Run) -> str:
+    """Rows side by side, and the sums."""
+    lines, agree, alike = [], [], []
+    for key in sorted(old.finals.keys() & new.finals.keys(), key=lambda key: (key[1], key[2], key[0] != CONTROL, key[0])):
+        a, b = old.finals[key], new.finals[key]
+        same = a[0].trial.settings == b[0].trial.settings
+        near = same or _near(_aucs(a), _aucs(b))
+        alike.append(near)
+        one, other = old.verdicts.get(key, "-"), new.verdicts.get(key, "-")
+        if key[0] != CONTROL:
+            agree.append(one == other)
+        winner = "the same" if same else "within seed noise" if near else "another"
+        lines.append([*map(str, key), _auc(a), one, _auc(b), other, winner])
+    headers = ["method", "backbone", "scale", "before: test AUC", "verdict", "now: test AUC", "verdict", "settings that won"]
+    table = tabulate(lines, headers=headers, disable_numparse=True)
+    sums = [
+        ["seconds", f"{old.seconds:.0f}", f"{new.seconds:.0f}", f"{new.seconds / old.seconds:.2f}"],
+        ["CPU seconds", f"{old.cpu:.0f}", f"{new.cpu:.0f}", f"{new.cpu / old.cpu:.2f}"],
+        ["epochs of tuning", str(old.tune), str(new.tune), f"{new.tune / max(old.tune, 1):.2f}"],
+        ["epochs of finals", str(old.final), str(new.final), f"{new.final / max(old.final, 1):.2f}"],
+        ["epochs", str(old.tune + old.final), str(new.tune + new.final), f"{(new.tune + new.final) / max(old.tune + old.final, 1):.2f}"],
+    ]
+    counted = f"{sum(agree)} of {len(agree)} verdicts and {sum(alike)} of {len(alike)} winners are the same, or within seed noise"
+    return "\n\n".join([table, tabulate(sums, headers=["", "before", "now", "ratio"], disable_numparse=True), counted])
+
+
+def _run(suite: Suite, checkout: Path, results: Path, device: str, more: Sequence[str]) -> Run:
+    if any(results.glob("records/*.json")):
+        raise UserError(f"{results}: there are records already, and nothing would be measured; name another folder with --out")
+    results.mkdir(parents=True, exist_ok=True)
+    path = results / f"{suite.name}.toml"
+    path.write_text(as_toml(suite), encoding="utf-8")
+    where = [str(path), "--results", str(results), "--device", device]
+    command = [sys.executable, "-m", "benchmark", "run", *where, "--executor", "local", "--no-track", "--cpus-per-trial", "1", *more]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    started = time.perf_counter()
+    process = subprocess.Popen(command, cwd=checkout, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    _, _, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    records = list(Store(results))
+    if not any(record.trial.stage == "final" for record in records):
+        raise UserError(f"{checkout}: the run ended without a final training; what it said stands above")
+    finals: dict[Place, list[Record]] = defaultdict(list)
+    for record in records:
+        cell = record.trial.cell
+        if record.trial.stage == "final" and record.status == "finished":
+            finals[cell.method, cell.backbone, cell.scale].append(record)
+    spent = {stage: sum(round(r.cost.get("epochs", 0)) for r in records if r.trial.stage == stage) for stage in ("tune", "final")}
+    return Run(seconds, used.ru_utime + used.ru_stime, spent["tune"], spent["final"], finals, _verdicts(results))
+
+
+def _verdicts(results: Path) -> dict[Place, str]:
+    """As this version's board has them."""
+    command = [sys.executable, "-m", "benchmark", "leaderboard", "--format", "json", "--results", str(results)]
+    done = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"{results}: no board could be made: {done.stderr.strip()[-300:]}")
+    return {(row["method"], row["backbone"], row["scale"]): row["verdict"] or "-" for row in json.loads(done.stdout)}
+
+
+def as_toml(suite: Suite) -> str:
+    """A suite file that older versions read too: only what is not a default."""
+    told = {f.name: getattr(suite, f.name) for f in dataclasses.fields(suite) if f.name != "name"}
+    defaults = {f.name: f.default if f.default is not dataclasses.MISSING else {} for f in dataclasses.fields(suite)}
+    return "".join(f"{name} = {_toml(value)}\n" for name, value in told.items() if value and value != defaults[name])
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(str(key))} = {_toml(entry)}" for key, entry in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _near(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether the mean test AUC of two winners differs by no more than seeds make it differ; by the larger of the two deviations."""
+    sd = max(mean_sd(one)[1] or 0.0, mean_sd(other)[1] or 0.0)
+    error: float = sd * (1 / len(one) + 1 / len(other)) ** 0.5
+    return abs(fmean(one) - fmean(other)) <= TWICE * error
+
+
+def _aucs(finals: Sequence[Record]) -> list[float]:
+    return [record.metrics["test/auc"] for record in finals]
+
+
+def _auc(finals: Sequence[Record]) -> str:
+    mean, sd = mean_sd(_aucs(finals))
+    return f"{mean:.5f}{'' if sd is None else f' ± {sd:.5f}'} ({len(finals)})"

@@ -1,0 +1,66 @@
+"""`speed verdict`: what is put side by side. What it takes is not tested."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from benchmark.config import Cell, Suite, Training, Trial, read_suite
+from benchmark.errors import UserError
+from benchmark.records import Record, Store
+from benchmark.speed import verdict
+from benchmark.speed.verdict import Run, as_toml, report
+from benchmark.values import from_dict
+
+
+def finals(method: str, *aucs: float, rate: float = 1e-3) -> list[Record]:
+    cell = Cell(dataset="d", data="f", backbone="dnn", method=method, scale=1, depth=1)
+    trial = Trial(cell=cell, stage="final", training=Training(learning_rate=rate), backbone={}, method={}, budget=8)
+    return [
+        Record(trial=dataclasses.replace(trial, seed=seed), status="finished", metrics={"test/auc": auc}) for seed, auc in enumerate(aucs)
+    ]
+
+
+def run(seconds: float, epochs: int, said: str, *of: list[Record]) -> Run:
+    places = {(one[0].trial.cell.method, "dnn", 1): one for one in of}
+    return Run(seconds, seconds, epochs, epochs, places, dict.fromkeys(places, said))
+
+
+def test_rows_side_by_side() -> None:
+    old = run(90, 60, "above", finals("single_embedding", 0.70, 0.71), finals("roblock", 0.72, 0.73), finals("other", 0.60, 0.61))
+    new = run(
+        30,
+        20,
+        "undecided",
+        finals("single_embedding", 0.80, 0.81),  # the same settings: whatever came out
+        finals("roblock", 0.721, 0.732, rate=2e-3),
+        finals("other", 0.70, 0.71, rate=2e-3),
+    )
+    text = report(old, new)
+    told = {line.split()[0]: " ".join(line.split()) for line in text.splitlines() if line.strip()}
+    assert told["single_embedding"].endswith("the same") and told["roblock"].endswith("within seed noise")
+    assert told["other"].endswith("another") and "0.60500 ± 0.00707 (2)" in told["other"]
+    assert told["seconds"] == "seconds 90 30 0.33" and "0 of 2 verdicts and 2 of 3 winners are the same" in text
+
+
+def test_the_suite_as_an_older_version_reads_it() -> None:
+    suite = read_suite("verdict")
+    assert suite.rungs and suite.trials == 8 and suite.seeds == 5
+    before = dataclasses.replace(suite, rungs=())
+    content = tomllib.loads(as_toml(before))
+    assert "rungs" not in content and "grid" not in content
+    assert from_dict(Suite, {"name": "verdict", **content}, "file") == before
+    assert from_dict(Suite, {"name": "verdict", **tomllib.loads(as_toml(suite))}, "file") == suite
+
+
+def test_a_folder_with_records_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("it ran"))
+    store = Store(tmp_path / "before")
+    store.create()
+    store.write(finals("roblock", 0.7)[0])
+    with pytest.raises(UserError, match="nothing would be measured"):
+        verdict.measure(read_suite("verdict"), None, tmp_path, "cpu")
