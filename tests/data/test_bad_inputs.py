@@ -311,6 +311,7 @@ def test_a_hundred_thousand_columns_are_named_quickly(tmp_path: Path) -> None:
     assert time.process_time() - start < 20  # each name compared with all others takes minutes
 
 
+@pytest.mark.long
 def test_two_thousand_columns(cache: Path, tmp_path: Path) -> None:
     names = [f"c{n}" for n in range(2000)]
     lines = [",".join([str(row % 2), *(str(row * n % 5) for n in range(2000))]) for row in range(60)]
@@ -576,6 +577,7 @@ def two_steps(name: str) -> tuple[str, Any]:
     return record.status, record.reason or json.loads(record.to_json())["metrics"]
 
 
+@pytest.mark.long
 def test_one_value_only_and_as_many_values_as_rows(cache: Path, tmp_path: Path) -> None:
     lines = [f"{n % 2},same,v{n},7,{n},,é 日本 {n % 3}" for n in range(250)]
     header = 'click,one,"all, each",number,numbers,nothing,größe 日本 😀/x'

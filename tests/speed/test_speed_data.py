@@ -43,6 +43,7 @@ def test_texts_of_a_column_are_distinct() -> None:
     assert len(set(table._hashed(0, 100_000).tolist())) == 100_000
 
 
+@pytest.mark.long
 def test_the_command_has_its_tables_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
