@@ -28,6 +28,10 @@ from benchmark.training.memory import keep_freed_memory, require
 from benchmark.training.resolved import Resolved, resolved
 from benchmark.training.torch_state import standard_state
 
+# Numbers in the table and in a square matrix over all fields, the largest that a layer has: with fewer a training is far below any
+# machine's memory, and building the model twice to see it would cost a tenth of a second.
+SURELY_FITS = 10**7
+
 
 def check(trial: Trial) -> str | None:
     """Why the trial's method cannot work in its cell, or None. Builds the model without memory. Raises UserError.
@@ -56,6 +60,9 @@ def _without_memory(trial: Trial, found: Resolved) -> CTRModel:
 
 def _require_memory(trial: Trial, found: Resolved, device: torch.device, interactive: bool) -> None:
     """Raises UserError where the training cannot fit."""
+    width = trial.cell.scale * trial.cell.dimension
+    if found.data.schema.values * width + (len(found.data.schema.fields) * width) ** 2 < SURELY_FITS:
+        return
     try:
         model = _without_memory(trial, found)
     except (Exception, SystemExit):  # building it in earnest says what is wrong; or foreign code that wants numbers in its tensors

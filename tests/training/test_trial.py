@@ -237,6 +237,14 @@ def test_data_that_changed_under_a_trial_is_refused() -> None:
         trained(replace(wanted, cell=replace(wanted.cell, data="0" * 12)))
 
 
+def test_a_model_that_cannot_fit_is_refused_before_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.training.memory.free", lambda device: 1000)
+    assert trained(trial("constant")).status == "finished", "what is small is not even looked at"
+    monkeypatch.setattr("benchmark.training.trial.SURELY_FITS", 0)
+    with pytest.raises(UserError, match=r"at least .* GB of memory \(a table of \d+ x 8 numbers .* and 0.00 GB are free"):
+        trained(trial("single_embedding"))
+
+
 def test_devices() -> None:
     assert choose_device("cpu") == torch.device("cpu")
     if not torch.cuda.is_available():
