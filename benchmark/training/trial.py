@@ -27,6 +27,7 @@ from benchmark.training.fit import Diverged, Report, fit
 from benchmark.training.memory import keep_freed_memory
 from benchmark.training.resolved import Resolved, resolved
 from benchmark.training.torch_state import standard_state
+from benchmark.training.unfilled import without_values
 
 
 def check(trial: Trial) -> str | None:
@@ -37,7 +38,7 @@ def check(trial: Trial) -> str | None:
     found = resolved(trial)
     try:
         with standard_state(None), torch.device("meta"):
-            assemble(found.method, found.backbone, found.data.schema, trial.cell.scale, trial.cell.dimension)
+            without_values(lambda: assemble(found.method, found.backbone, found.data.schema, trial.cell.scale, trial.cell.dimension))
     except Incompatible as error:
         return str(error)
     except UserError:
