@@ -8,7 +8,6 @@ import os
 import tomllib
 import typing
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
@@ -36,10 +35,18 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{self.prog}: {message} (see {self.prog} --help)")
 
 
+class Version(argparse.Action):
+    """Looks the version up when it is asked for: that takes as long as all the other flags."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print(f"{DISTRIBUTION} {version()}")
+        parser.exit()
+
+
 def parser() -> Parser:
     """All commands without the plug-ins' own settings, which ``add_settings`` adds when the plug-in is known."""
     top = Parser(prog="python -m benchmark", description=DESCRIPTION, allow_abbrev=False)
-    top.add_argument("--version", action="version", version=f"{DISTRIBUTION} {version()}", help="print name and version")
+    top.add_argument("--version", action=Version, nargs=0, default=argparse.SUPPRESS, help="print name and version")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
 
     def command(name: str, what: str, details: str = "") -> Parser:
@@ -348,6 +355,8 @@ def parser() -> Parser:
 
 def version() -> str:
     """As installed; of a checkout that is not installed, what its pyproject.toml says; of a mere copy of the package, "unknown"."""
+    from importlib import metadata
+
     try:
         return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:

@@ -81,7 +81,10 @@ class Cell:
 
 def _content(cell: Cell) -> dict[str, Any]:
     """Its fields as they are: dataclasses.asdict copies all that is in them, and a board has thousands of cells."""
-    return {f.name: getattr(cell, f.name) for f in dataclasses.fields(cell)}
+    return {name: getattr(cell, name) for name in CELL_FIELDS}
+
+
+CELL_FIELDS = tuple(f.name for f in dataclasses.fields(Cell))
 
 
 def identity(cell: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,8 +58,8 @@ class Row(NamedTuple):
     notes: str
     fingerprints: str
     metric_names: str
-    metrics: bytes
     cost_names: str
+    metrics: bytes
     cost: bytes
 
     @property
@@ -68,6 +68,7 @@ class Row(NamedTuple):
 
 
 COLUMNS = Row._fields
+TEXT_PLACES = [COLUMNS.index(name) for name in TEXTS]
 CREATE = (
     "CREATE TABLE IF NOT EXISTS texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, checksum)",
     f"CREATE TABLE IF NOT EXISTS records (name PRIMARY KEY, {', '.join(COLUMNS[1:])}, checksum) WITHOUT ROWID",
@@ -92,17 +93,16 @@ class Index:
                     raise ValueError("another version")
                 texts = {}
                 for key, text, checksum in connection.execute("SELECT id, text, checksum FROM texts"):
-                    if _checksum(text) != checksum:
+                    if zlib.crc32(text.encode()) != checksum:
                         raise ValueError("damaged")
                     texts[key] = text
-                places = [COLUMNS.index(name) for name in TEXTS]
                 found = {}
                 for *values, checksum in connection.execute(f"SELECT {', '.join(COLUMNS)}, checksum FROM records"):
                     if _checksum(values) != checksum:
                         raise ValueError("damaged")
-                    for place in places:
+                    for place in TEXT_PLACES:
                         values[place] = texts[values[place]]
-                    found[values[0]] = Row(*values)
+                    found[values[0]] = Row._make(values)
                 return found
         except sqlite3.OperationalError:
             return {}  # locked for long, or not to be opened: no reason to throw it away
@@ -150,8 +150,7 @@ class Index:
         known: dict[str, int] = {}
         for row in rows:
             values: list[Any] = list(row)
-            for column in TEXTS:
-                place = COLUMNS.index(column)
+            for place in TEXT_PLACES:
                 values[place] = known.get(values[place]) or known.setdefault(values[place], _text_id(connection, values[place]))
             marks = ", ".join("?" * (len(COLUMNS) + 1))
             connection.execute(f"INSERT OR REPLACE INTO records VALUES ({marks})", (*values, _checksum(values)))
@@ -159,11 +158,12 @@ class Index:
 
 
 def _text_id(connection: sqlite3.Connection, text: str) -> int:
-    connection.execute("INSERT OR IGNORE INTO texts (text, checksum) VALUES (?, ?)", (text, _checksum(text)))
+    connection.execute("INSERT OR IGNORE INTO texts (text, checksum) VALUES (?, ?)", (text, zlib.crc32(text.encode())))
     found: int = connection.execute("SELECT id FROM texts WHERE text = ?", (text,)).fetchone()[0]
     return found
 
 
-def _checksum(values: Any) -> int:
-    """SQLite notices a file that was cut off, not one with a bit turned over."""
-    return zlib.crc32(repr(values).encode())
+def _checksum(values: Sequence[Any]) -> int:
+    """Of a row as it is stored. SQLite notices a file that was cut off, not one with a bit turned over."""
+    *texts, metrics, cost = values
+    return zlib.crc32(b"\0".join(("\0".join(map(str, texts)).encode(), metrics, cost)))

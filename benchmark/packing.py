@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -80,26 +80,31 @@ def to_bytes(values: Sequence[float]) -> bytes:
     return array("d", values).tobytes()
 
 
+class Names(Iterable[str]):
+    """One object for all records with the same names, in order: what is asked of names is remembered by it, not by the hundred of them."""
+
+    __slots__ = ("places",)
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.places: Mapping[str, int] = {name: place for place, name in enumerate(names)}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+
 class Numbers(Mapping[str, float]):
-    """Name -> value over float64 in the order of ``places``, and behind them what ``rest`` reads when it is asked for.
+    """Name -> value over float64 in the order of ``names``, and behind them what ``rest`` reads when it is asked for."""
 
-    ``places`` is one object for all records with the same names.
-    """
+    __slots__ = ("_places", "_rest", "headlines", "numbers")
 
-    __slots__ = ("_places", "_rest", "_values")
-
-    def __init__(self, places: Mapping[str, int], blob: bytes, rest: Callable[[], Mapping[str, float]] | None = None) -> None:
-        self._places, self._values, self._rest = places, memoryview(blob).cast("d"), rest
-
-    @property
-    def headlines(self) -> Mapping[str, int]:
-        """The names that are at hand."""
-        return self._places
+    def __init__(self, names: Names, blob: bytes, rest: Callable[[], Mapping[str, float]] | None = None) -> None:
+        self.headlines = names  # those that are at hand
+        self._places, self.numbers, self._rest = names.places, memoryview(blob).cast("d"), rest
 
     def __getitem__(self, name: str) -> float:
         place = self._places.get(name)
         if place is not None:
-            return self._values[place]
+            return self.numbers[place]
         if self._rest is None or is_headline(name):
             raise KeyError(name)
         return self._rest()[name]
@@ -107,7 +112,7 @@ class Numbers(Mapping[str, float]):
     def get(self, name: str, default: Any = None) -> Any:
         place = self._places.get(name)  # what boards ask for a hundred thousand times
         if place is not None:
-            return self._values[place]
+            return self.numbers[place]
         try:
             return self[name]
         except KeyError:
@@ -125,3 +130,26 @@ class Numbers(Mapping[str, float]):
 
     def __len__(self) -> int:
         return len(self._places) + (0 if self._rest is None else len(self._rest()))
+
+
+class Stack:
+    """The numbers of several records under one key each, asked for by name. Where all have the same names, as the seeds of a cell have,
+    a name is looked up once for all of them.
+    """
+
+    def __init__(self, members: Iterable[tuple[int, Mapping[str, float]]]) -> None:
+        self._members = list(members)
+        self._places: Mapping[str, int] | None = None
+        kinds = {member.headlines if isinstance(member, Numbers) else None for _, member in self._members}
+        if len(kinds) == 1 and (names := kinds.pop()) is not None:
+            self._places = names.places
+            self._values = [(key, member.numbers) for key, member in self._members if isinstance(member, Numbers)]
+
+    def of(self, name: str) -> dict[int, float]:
+        """Key -> value, of those that have it."""
+        place = None if self._places is None else self._places.get(name)
+        if place is not None:
+            return {key: values[place] for key, values in self._values}
+        if self._places is not None and is_headline(name):
+            return {}
+        return {key: value for key, member in self._members if (value := member.get(name)) is not None}

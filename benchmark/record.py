@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from benchmark.config import Trial
 from benchmark.errors import Changed, UserError
-from benchmark.packing import Numbers, packed_curve, packed_metrics, unpacked_curve, unpacked_metrics
+from benchmark.packing import Names, Numbers, packed_curve, packed_metrics, unpacked_curve, unpacked_metrics
 from benchmark.values import digest, from_dict, plain, to_dict
 
 # "stopped": a tuning draw that paused at a rung of its cell, and goes on from there if it is among the better ones
@@ -21,6 +21,7 @@ Status = Literal["finished", "stopped", "diverged", "incompatible", "failed"]
 DOSES = "dose/best/"  # metrics: what the mitigation does to the model of the best epoch, by part, each a share of what it acts on
 LOGITS = "logits"  # the dose that counts where it was measured: that of a model with knock-outs (training/doses.py)
 LOST = "the worker process was lost"  # how the reason begins where the trial did not fail, but what it ran in went away
+Headlines = Names | tuple[str, ...]
 INERT = 0.01  # a smaller dose is none: the row is its own control
 
 
@@ -52,9 +53,9 @@ class Record:
         return self.status == "failed" and self.reason.startswith(LOST)
 
     @property
-    def headlines(self) -> Iterable[str]:
+    def headlines(self) -> Headlines:
         """The names of the metrics that boards are made of, and perhaps others: what is known without reading all of the record."""
-        return self.metrics.headlines if isinstance(self.metrics, Numbers) else self.metrics
+        return self.metrics.headlines if isinstance(self.metrics, Numbers) else tuple(self.metrics)
 
     @property
     def doses(self) -> dict[str, float]:
@@ -63,12 +64,13 @@ class Record:
 
     def under(self, prefix: str) -> dict[str, float]:
         """The headlines whose names begin with ``prefix``, without it."""
-        return {name.removeprefix(prefix): self.metrics[name] for name in _beginning(tuple(self.headlines), prefix)}
+        return {rest: self.metrics[name] for rest, name in beginning(self.headlines, prefix)}
 
     @property
     def dose(self) -> float | None:
         """What all parts together do to the logits where that was measured, else the largest of ``doses``; 1 where it is more."""
-        return min(self.doses.get(LOGITS, max(self.doses.values())), 1.0) if self.doses else None
+        doses = self.doses
+        return min(doses.get(LOGITS, max(doses.values())), 1.0) if doses else None
 
     @property
     def started(self) -> float:
@@ -96,8 +98,9 @@ class Record:
 
 
 @lru_cache(maxsize=1 << 10)  # thousands of records have the same names
-def _beginning(names: tuple[str, ...], prefix: str) -> tuple[str, ...]:
-    return tuple(name for name in names if name.startswith(prefix))
+def beginning(names: Headlines, prefix: str) -> tuple[tuple[str, str], ...]:
+    """What follows the prefix, and the whole name."""
+    return tuple((name.removeprefix(prefix), name) for name in names if name.startswith(prefix))
 
 
 def record_from_json(text: str, where: str) -> Record:

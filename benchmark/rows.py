@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from benchmark.config import Cell, Training, Trial
 from benchmark.index import Row, State
-from benchmark.packing import Numbers, is_headline, to_bytes, unpacked_curve, unpacked_metrics
+from benchmark.packing import Names, Numbers, is_headline, to_bytes, unpacked_curve, unpacked_metrics
 from benchmark.record import Record
 from benchmark.values import canonical, digest, from_dict, to_dict
 
@@ -50,8 +50,8 @@ def row_of(record: Record, name: str, found: str, state: State) -> Row:
         json.dumps(record.notes),
         json.dumps(dict(record.fingerprints)),
         json.dumps(list(head)),
-        to_bytes(list(head.values())),
         json.dumps(list(record.cost)),
+        to_bytes(list(head.values())),
         to_bytes(list(record.cost.values())),
     )
 
@@ -65,8 +65,8 @@ class Made:
     def __init__(self, content: Callable[[str], Mapping[str, Any]]) -> None:
         self._content = lru_cache(maxsize=KEPT)(content)
         self._others = lru_cache(maxsize=KEPT)(self._other_metrics)
-        self._cell = lru_cache(maxsize=None)(lambda text: from_dict(Cell, json.loads(text), "index"))
-        self._places = lru_cache(maxsize=None)(lambda text: {name: place for place, name in enumerate(json.loads(text))})
+        self._cell = lru_cache(maxsize=None)(lambda text: _bare(Cell, **json.loads(text)))
+        self._names = lru_cache(maxsize=None)(lambda text: Names(json.loads(text)))
         self._parsed = lru_cache(maxsize=None)(json.loads)
         self._parsed_notes = lru_cache(maxsize=None)(lambda text: tuple(json.loads(text)))
         self._settings = lru_cache(maxsize=None)(_settings)
@@ -94,9 +94,9 @@ class Made:
             status=row.status,
             reason=row.reason,
             frames=tuple(json.loads(row.frames)) if row.frames != "[]" else (),
-            metrics=Numbers(self._places(row.metric_names), row.metrics, partial(self._others, row.name)),
+            metrics=Numbers(self._names(row.metric_names), row.metrics, partial(self._others, row.name)),
             curve=_Later(self._content, row.name),
-            cost=Numbers(self._places(row.cost_names), row.cost),
+            cost=Numbers(self._names(row.cost_names), row.cost),
             environment=_LaterMapping(self._content, row.name),
             fingerprints=self._parsed(row.fingerprints),
             notes=self._parsed_notes(row.notes),

@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from benchmark.errors import UserError as UserError
 from benchmark.schema import Pooling
 from benchmark.settings import Configured
 from benchmark.settings import setting as setting
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars
+    from numpy.typing import NDArray
 
 BETWEEN = "|"  # the values of a cell of a multi-valued column
 

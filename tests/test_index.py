@@ -17,6 +17,7 @@ from test_records import RECORD, TRIAL
 from benchmark import rows
 from benchmark.errors import UserError
 from benchmark.index import Index
+from benchmark.packing import Stack
 from benchmark.record import record_from_json
 from benchmark.records import INDEX, Record, Store
 
@@ -67,6 +68,17 @@ def test_what_comes_from_the_index_is_what_the_files_say(results: Path, monkeypa
         assert record.metrics == known.metrics and len(record.metrics) == len(known.metrics) and "none" not in record.metrics
         assert all(record.metrics.get(name) == value for name, value in known.metrics.items())
         assert record.environment == known.environment and record.cost == known.cost and record.curve == tuple(known.curve)
+
+
+def test_numbers_of_several_records_are_those_of_each(results: Path) -> None:
+    """Of records with the same names, with different ones, from the index and from their files."""
+    of_index = list(Store(results))
+    of_files = [record_from_json(path.read_text(), path.name) for path in Store(results).paths()]
+    names = {name for record in of_files for name in record.metrics} | {"none"}
+    for records in (of_index[:1] * 2, of_index, of_files, [*of_index, *of_files]):
+        stack = Stack((place, record.metrics) for place, record in enumerate(records))
+        for name in names:
+            assert stack.of(name) == {place: r.metrics[name] for place, r in enumerate(records) if name in r.metrics}
 
 
 def test_boards_are_made_without_opening_a_record(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:

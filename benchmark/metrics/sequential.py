@@ -12,7 +12,6 @@ from scipy.special import ndtr, ndtri
 Array = NDArray[np.float64]
 
 FIRST_LOOK = 2  # seeds: with one there is no variance
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(96)
 FAR = 8.0  # standard deviations below 0 from where on nothing of a path's density is left
 SMALLEST, LARGEST, POINTS = 1e-10, 0.5, 80  # one-sided levels for which bounds are tabulated
 
@@ -76,7 +75,14 @@ def _normal(z: Array) -> Array:
 def _nodes(time: float, limit: float) -> tuple[Array, Array]:
     """Places of paths below the bound z = ``limit`` at ``time``, and their weights in an integral over them."""
     low, high = -FAR * time**0.5, limit * time**0.5
-    return low + (high - low) / 2 * (NODES + 1), (high - low) / 2 * WEIGHTS
+    nodes, weights = _gauss()
+    return low + (high - low) / 2 * (nodes + 1), (high - low) / 2 * weights
+
+
+@lru_cache(maxsize=1)
+def _gauss() -> tuple[Array, Array]:
+    """Gauss and Legendre's nodes and weights on [−1, 1]."""
+    return np.polynomial.legendre.leggauss(96)
 
 
 def _limit(place: Array, mass: Array, step: float, increment: float) -> float:

@@ -134,6 +134,7 @@ class Looks:
         self._decided: dict[Key, Verdict] = {}
         self._used: dict[Key, int] = {}  # row looked at after every seed -> seeds when it was decided
         self.due: dict[Key, int] = {}
+        self._pools: dict[tuple[str, int | None, tuple[int | None, ...]], Pool] = {}
         fixed = [key for key in self._keys if key not in self._most]
         self._look(fixed, None)
         for n in looks(max(self._most.values(), default=0)):
@@ -149,10 +150,8 @@ class Looks:
 
     def _look(self, keys: list[Key], n: int | None) -> None:
         """Test ``keys``, with seeds below ``n``, and decide what Holm's rule lets be decided."""
-        pools: dict[str, Pool] = {}
+        pools = {cell: self._pool(cell, n) for cell in dict.fromkeys(cell for cell, _ in keys)}
         for key in keys:
-            if key[0] not in pools:
-                pools[key[0]] = self._pool(key[0], n)
             found = self._test(key, pools[key[0]], n)
             self._p[key] = found if n is None else _Test(*map(min, self._p[key], found))
         for key, p in holm({key: min(1.0, 2 * min(p.above, p.below)) for key, p in self._p.items()}).items():
@@ -166,9 +165,11 @@ class Looks:
 
     def _pool(self, cell: str, n: int | None) -> Pool:
         rows = self._cells[cell].rows
-        seeds = {row: self._used.get((cell, row), n if (cell, row) in self._most else None) for row in rows}
-        values = {row: _first(rows[row], seeds[row]) for row in rows}
-        return pooled_variance({"": _first(self._cells[cell].control, n), **{f"row {row}": known for row, known in values.items()}})
+        seeds = tuple(self._used.get((cell, row), n if (cell, row) in self._most else None) for row in rows)
+        if (cell, n, seeds) not in self._pools:
+            values = {f"row {row}": _first(known, most) for (row, known), most in zip(rows.items(), seeds, strict=True)}
+            self._pools[cell, n, seeds] = pooled_variance({"": _first(self._cells[cell].control, n), **values})
+        return self._pools[cell, n, seeds]
 
     def _test(self, key: Key, pool: Pool, n: int | None) -> _Test:
         differences = self._differences(key, n)

@@ -9,9 +9,8 @@ from functools import lru_cache
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from tabulate import tabulate
-
 from benchmark.errors import UserError
+from benchmark.record import DOSES, Headlines
 from benchmark.records import INERT, Record, Store
 from benchmark.reporting.text import cell
 
@@ -37,18 +36,18 @@ def acts(group: Group) -> float | None:
 
 def inert(group: Group) -> bool:
     """Whether what the row adds to its control is known to do nothing: no verdict can be drawn from it."""
-    dose = acts(group)
+    dose = group.acts
     return dose is not None and dose < INERT
 
 
 def doses(group: Group) -> dict[str, float]:
     """Part -> dose at the best epoch, mean over the finished seeds."""
-    return _means([record.doses for record in group.finished])
+    return _means(group, DOSES)
 
 
 def knock_outs(group: Group) -> dict[str, float]:
     """``part/auc``, ``part/logloss``: what they change by without the part, on validation data, mean over the finished seeds."""
-    return _means([record.under(KNOCK_OUT) for record in group.finished])
+    return _means(group, KNOCK_OUT)
 
 
 def audited(records: Iterable[Record]) -> Mapping[str, float]:
@@ -89,6 +88,8 @@ def table_of_knock_outs(rows: Sequence[Any], form: str) -> list[str]:
 
     lines = [[r.method, r.backbone, str(r.scale), str(r.depth), *(told(r, part) for part in parts)] for r in found]
     headers = ["method", "backbone", "scale", "depth", *(part.replace("_", " ") for part in parts)]
+    from tabulate import tabulate  # for what is printed, which is not for other programs
+
     safe = [[cell(text, form) for text in line] for line in (headers, *lines)]
     table = tabulate(safe[1:], headers=safe[0], tablefmt="github" if form == "markdown" else "simple", disable_numparse=True)
     words = (
@@ -97,19 +98,19 @@ def table_of_knock_outs(rows: Sequence[Any], form: str) -> list[str]:
     return ["", words, "", table]
 
 
-def _means(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    names = dict.fromkeys(name for values in found for name in values)
-    return {name: fmean(values[name] for values in found if name in values) for name in names}
+def _means(group: Group, prefix: str) -> dict[str, float]:
+    return {rest: fmean(group.metric(name).values()) for rest, name in group.beginning(prefix).items()}
 
 
 def _by_rebalancing(record: Record) -> float | None:
     """ε·σ_1/‖X‖_F = ε·(σ_1/σ_rms)/√D, the largest over layers: ‖x̃ − x‖/‖x‖ of the rebalancing, from the model's own words."""
-    found = [record.metrics[share] * record.metrics[leading] for share, leading in _rebalanced(tuple(record.headlines))]
+    found = [record.metrics[share] * record.metrics[leading] for share, leading in _rebalanced(record.headlines)]
     return max(found) / math.sqrt(record.trial.cell.scale * record.trial.cell.dimension) if found else None
 
 
 @lru_cache(maxsize=1 << 10)  # thousands of records have the same names
-def _rebalanced(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _rebalanced(headlines: Headlines) -> tuple[tuple[str, str], ...]:
     """The names of ε and of σ_1/σ_rms, for each layer that has both."""
-    found = ((name, f"{name.removesuffix('deflation')}leading_over_rms_before") for name in names if name.endswith("deflation"))
+    names = set(headlines)
+    found = ((name, f"{name.removesuffix('deflation')}leading_over_rms_before") for name in headlines if name.endswith("deflation"))
     return tuple((share, leading) for share, leading in found if share.startswith("model/") and leading in names)

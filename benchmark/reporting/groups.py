@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -11,8 +10,10 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from benchmark.config import MAX_SEEDS, Cell, chosen, conditions
+from benchmark.packing import Stack
+from benchmark.record import Headlines, beginning
 from benchmark.records import Record, Status
-from benchmark.reporting.acting import audited
+from benchmark.reporting import acting
 from benchmark.values import canonical, digest
 
 SEVERITY: tuple[Status, ...] = ("finished", "incompatible", "diverged", "failed")
@@ -38,6 +39,11 @@ class Group:
         return tuple(r for r in self.records if r.status == "finished")
 
     @cached_property
+    def acts(self) -> float | None:
+        """See reporting/acting.py."""
+        return acting.acts(self)
+
+    @cached_property
     def status(self) -> Status:
         """That of the worst seed."""
         return max({r.status for r in self.records}, key=SEVERITY.index)
@@ -59,8 +65,7 @@ class Group:
         parts = [part for kind, name in kinds for part in _overrides(kind, getattr(self.cell, name))]
         parts += [f"grid.{name}={canonical(values)}" for name, values in self.cell.grid.items() if not name.startswith("method.")]
         parts += [f"rungs={canonical(self.cell.rungs)}"] if self.cell.rungs else []
-        default = next(f.default for f in dataclasses.fields(Cell) if f.name == "dimension")
-        return ", ".join(parts + ([f"dimension={self.cell.dimension}"] if self.cell.dimension != default else []))
+        return ", ".join(parts + ([f"dimension={self.cell.dimension}"] if self.cell.dimension != Cell.dimension else []))
 
     @property
     def protocol(self) -> str:
@@ -109,19 +114,37 @@ class Group:
     @cached_property
     def layers(self) -> list[int]:
         """The layers whose batch spectrum was measured, ascending."""
-        return sorted({layer for record in self.finished for layer in _layers(tuple(record.headlines))})
+        return sorted({layer for names in self._headlines for layer in _layers(names)})
 
     @cached_property
     def internal_state(self) -> tuple[str, ...]:
         """The names of what the models say of themselves, in order."""
-        return tuple(sorted({name for record in self.finished for name in _of_model(tuple(record.headlines))}))
+        return tuple(sorted(self.beginning("model/").values()))
 
     def metric(self, name: str) -> dict[int, float]:
         """Seed -> value, of the finished seeds that have the metric."""
-        return {r.trial.seed: value for r in self.finished if (value := r.metrics.get(name)) is not None}
+        return self._metrics.of(name)
 
     def cost(self, name: str) -> dict[int, float]:
-        return {r.trial.seed: value for r in self.finished if (value := r.cost.get(name)) is not None}
+        """The same of what it cost."""
+        return self._cost.of(name)
+
+    def beginning(self, prefix: str) -> dict[str, str]:
+        """Of the metrics whose names begin so: what follows -> the name, in the order of the first record that has it."""
+        return {rest: name for names in self._headlines for rest, name in beginning(names, prefix)}
+
+    @cached_property
+    def _metrics(self) -> Stack:
+        return Stack((record.trial.seed, record.metrics) for record in self.finished)
+
+    @cached_property
+    def _cost(self) -> Stack:
+        return Stack((record.trial.seed, record.cost) for record in self.finished)
+
+    @cached_property
+    def _headlines(self) -> tuple[Headlines, ...]:
+        """Those of the finished records, each once."""
+        return tuple(dict.fromkeys(record.headlines for record in self.finished))
 
 
 def groups(records: Iterable[Record], audit: Mapping[str, float] | None = None) -> list[Group]:
@@ -130,12 +153,14 @@ def groups(records: Iterable[Record], audit: Mapping[str, float] | None = None) 
     the folder of the records has of it.
     """
     found: dict[tuple[str, int, tuple[str, ...]], list[Record]] = defaultdict(list)
-    doses = audited(records) if audit is None else audit
+    doses = acting.audited(records) if audit is None else audit
     versions: dict[str, set[str]] = defaultdict(set)
+    settings: dict[str, tuple[str, ...]] = {}  # of few different ones thousands of records are made
     for record in records:
         if record.trial.stage == "final":
             # A method that has got a setting since is another contestant, whatever the cell says: its default may have changed with it.
-            found[record.trial.cell.key, record.trial.budget, tuple(sorted(record.trial.method))].append(record)
+            names = settings[record.trial.settings] = settings.get(record.trial.settings) or tuple(sorted(record.trial.method))
+            found[record.trial.cell.key, record.trial.budget, names].append(record)
             versions[record.trial.cell.dataset].add(record.trial.cell.data)
     result = []
     for (_, budget, _), members in found.items():
@@ -211,6 +236,8 @@ def _one_configuration(records: list[Record]) -> tuple[Record, ...]:
 
     Taken is the set with the most finished seeds, then the better mean validation AUC: never a choice on test data.
     """
+    if len({(record.trial.settings, record.trial.draw) for record in records}) == 1:
+        return tuple(sorted(records, key=lambda r: r.trial.seed))
     sets: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         sets[f"{record.trial.settings} {record.trial.draw}"].append(record)
@@ -224,10 +251,5 @@ def _one_configuration(records: list[Record]) -> tuple[Record, ...]:
 
 
 @lru_cache(maxsize=1 << 10)
-def _layers(metrics: tuple[str, ...]) -> tuple[int, ...]:
+def _layers(metrics: Headlines) -> tuple[int, ...]:
     return tuple(int(match[1]) for name in metrics if (match := LAYER.fullmatch(name)))
-
-
-@lru_cache(maxsize=1 << 10)
-def _of_model(metrics: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for name in metrics if name.startswith("model/"))

@@ -14,7 +14,7 @@ from benchmark.config import CONTROL, DELTA, NO_BACKBONE
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.metrics.verdicts import NOT_JUDGED, Judgement, Verdict
-from benchmark.records import Record, Status, Store
+from benchmark.records import Record, Status, Store, no_collection
 from benchmark.reporting import acting
 from benchmark.reporting.board import View, board, folded, legend
 from benchmark.reporting.groups import Group, by_conditions, groups, mixed_code
@@ -113,7 +113,8 @@ def leaderboard(
     store: Store, dataset: str | None, format: Format, delta: float = DELTA, selection: Selection = EVERYTHING, view: View = PLAIN
 ) -> str:
     """The board of a results folder, of all data sets or of one (a name, or a label ``name@fingerprint``). Raises UserError."""
-    found = rows(store, delta)
+    with no_collection():
+        found = rows(store, delta)
     if not found:
         raise UserError(f"no finished records in {store.folder}; run `python -m benchmark run quick` first")
     if dataset is not None:
@@ -246,7 +247,7 @@ def _row(group: Group, control: Group | None, notes: Iterable[str | None], judge
         max_seeds=group.max_seeds,
         test_logloss_own_epoch_mean=_mean(group.metric("test/logloss_own_epoch")),
         won=group.won,
-        acts=acting.acts(group),
+        acts=group.acts,
         doses=acting.doses(group),
         knock_outs=acting.knock_outs(group),
         draws_lost=lost[0],

@@ -27,6 +27,7 @@ from benchmark.training.fit import Diverged, Report, fit
 from benchmark.training.memory import keep_freed_memory, require
 from benchmark.training.resolved import Resolved, resolved
 from benchmark.training.torch_state import standard_state
+from benchmark.training.unfilled import without_values
 
 # Numbers in the table and in a square matrix over all fields, the largest that a layer has: with fewer a training is far below any
 # machine's memory, and building the model twice to see it would cost a tenth of a second.
@@ -55,7 +56,7 @@ def _without_memory(trial: Trial, found: Resolved) -> CTRModel:
     with standard_state(None):
         # Not the device as a context: where a plug-in sets a default device of its own inside, torch does not find back from there.
         torch.set_default_device("meta")
-        return assemble(found.method, found.backbone, found.data.schema, trial.cell.scale, trial.cell.dimension)
+        return without_values(lambda: assemble(found.method, found.backbone, found.data.schema, trial.cell.scale, trial.cell.dimension))
 
 
 def _require_memory(trial: Trial, found: Resolved, device: torch.device, interactive: bool) -> None:

@@ -73,6 +73,20 @@ def test_a_phone_shows_rows_and_never_scrolls_sideways(driver: webdriver.Chrome,
     assert script(driver, "return document.documentElement.scrollWidth") <= 390
 
 
+def test_no_window_scrolls_sideways(driver: webdriver.Chrome, address: str) -> None:
+    """At and beside each width at which columns go, the choice of columns shut and open."""
+    show(driver, address, 800, 900)
+    for width in (761, 800, 1061, 1101, 1280, 1341):
+        screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        for action in ("false", "true"):
+            script(driver, f"document.querySelector('details.choose').open = {action}")
+            assert script(driver, "return [innerWidth, document.documentElement.scrollWidth <= document.documentElement.clientWidth]") == [
+                width,
+                True,
+            ]
+
+
 def test_it_opens_within_a_second(driver: webdriver.Chrome, address: str) -> None:
     """The best of three: the machine may be busy."""
     took = []

@@ -18,6 +18,7 @@ from benchmark.contracts import CTRModel
 from benchmark.data.ensure import ensure_prepared
 from benchmark.data.store import Prepared
 from benchmark.errors import UserError
+from benchmark.method import assemble
 from benchmark.records import Record, record_from_json
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.worker import TRAIN, attempt
@@ -25,6 +26,7 @@ from benchmark.training.evaluate import score
 from benchmark.training.resolved import resolved
 from benchmark.training.torch_state import standard_state
 from benchmark.training.trial import check, choose_device, run_trial, train
+from benchmark.training.unfilled import without_values
 
 BACKBONES = plugins.names("backbones")
 METHODS = [n for name in plugins.names("methods") for n in (name, *(f"{name}:{p}" for p in plugins.plugin("methods", name).presets))]
@@ -98,6 +100,23 @@ def test_training_in_bfloat16(method: str, backbone: str) -> None:
         if full.curve:
             assert record.curve[0]["train/loss"] == pytest.approx(full.curve[0]["train/loss"], rel=0.03)
         assert plugins.plugin("methods", method).uses_backbone is False or record.curve != full.curve
+
+
+@pytest.mark.parametrize("method", plugins.names("methods"))
+def test_a_model_that_is_only_tried_has_the_shapes_of_torch_s_own(method: str) -> None:
+    """And is built once: torch's own way is for what cannot be built without values."""
+    wanted, found = trial(method), []
+    parts = resolved(wanted)
+
+    def build() -> None:
+        found.append(assemble(parts.method, parts.backbone, parts.data.schema, wanted.cell.scale, wanted.cell.dimension))
+
+    with torch.device("meta"):
+        without_values(build)
+        build()
+    ours, torchs = ({name: (value.shape, value.dtype) for name, value in model.state_dict().items()} for model in found)
+    table = found[0].table()
+    assert ours == torchs and (table is None or table.is_meta)
 
 
 def test_what_a_layer_adds_is_measured_where_an_identity_path_hides_it() -> None:

@@ -1,0 +1,51 @@
+"""Building a model to see whether it can be built: on the meta device, where nothing has values, and without working any out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from benchmark.errors import Incompatible, UserError
+
+Built = TypeVar("Built")
+CONSTANTS = {torch.arange, torch.eye, torch.linspace, torch.tril_indices, torch.triu_indices}
+IN_PLACE = {torch.Tensor.normal_, *(getattr(nn.init, name) for name in dir(nn.init) if name.endswith("_") and not name.startswith("_"))}
+
+
+def without_values(build: Callable[[], Built]) -> Built:
+    """``build()`` where the default device is "meta". torch's own way to leave out values imports its compiler, two seconds before a run; so
+    what models are commonly made of is left out here, and only a model that cannot be built so is built in torch's way.
+    """
+    try:
+        with _Unfilled():
+            return build()
+    except (Incompatible, UserError):
+        raise
+    except Exception:  # as where a constant meets a parameter
+        return build()
+
+
+class _Unfilled(TorchFunctionMode):
+    """Small constants are made as ever, on the CPU; what is drawn or scaled on the meta device has its shape only."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if "out" in kwargs and func in CONSTANTS and kwargs["out"].is_meta:
+            return kwargs["out"]
+        if func in CONSTANTS and kwargs.get("device") is None:
+            return func(*args, **{**kwargs, "device": "cpu"})
+        if func is torch.randn and kwargs.get("device") is None:
+            return torch.empty(*args, **{name: value for name, value in kwargs.items() if name != "generator"})
+        if args and isinstance(args[0], torch.Tensor) and args[0].is_meta:
+            if func in IN_PLACE:
+                return args[0]
+            if func is functional.normalize:
+                return torch.empty(args[0].shape, dtype=args[0].dtype)
+        return func(*args, **kwargs)
