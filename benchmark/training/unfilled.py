@@ -18,8 +18,8 @@ IN_PLACE = {torch.Tensor.normal_, *(getattr(nn.init, name) for name in dir(nn.in
 
 
 def without_values(build: Callable[[], Built]) -> Built:
-    """``build()`` where the default device is "meta". torch's own way to leave out values imports its compiler, two seconds before a run; so
-    what models are commonly made of is left out here, and only a model that cannot be built so is built in torch's way.
+    """``build()`` where the default device is "meta". torch's own way to leave out values imports its compiler, two seconds before a
+    run; so what models are commonly made of is left out here, and only a model that cannot be built so is built in torch's way.
     """
     try:
         with _Unfilled():
