@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import polars
 
 BETWEEN = "|"  # the values of a cell of a multi-valued column
+INSIDE = "¦"  # what becomes of BETWEEN inside one of them
 
 
 class Column(NamedTuple):
