@@ -185,7 +185,6 @@ def _wide(file: File, number: int, lines: pl.DataFrame, entries: pl.DataFrame, f
             times.filter((pl.col("times") > 1) & ~pl.col("name").is_in(multi)), "{name} has {times} entries; name it in --multi to take all"
         )
         cells = times
-    frame = lines.select("line", labels.alias(LABEL))
-    for name in form.fields:
-        frame = frame.join(cells.filter(pl.col("name") == name).select("line", pl.col("cell").alias(name)), on="line", how="left")
-    return frame.drop("line")
+    wide = cells.pivot("name", index="line", values="cell")
+    frame = lines.select("line", labels.alias(LABEL)).join(wide, on="line", how="left", maintain_order="left")
+    return frame.select(LABEL, *(name if name in wide.columns else pl.lit(None, pl.String).alias(name) for name in form.fields))
