@@ -85,7 +85,10 @@ class Csv(DataSet):
         if source_path is None:
             raise UserError("data set csv: name the file, or the folder with train, valid and test files, by --from PATH")
         header = HEADERS.get(self.columns[0], self.columns) if len(self.columns) == 1 else self.columns
-        tables = tables_of(source_path, Reading(self.separator, header, self.multi, self.exclude))
+        try:
+            tables = tables_of(source_path, Reading(self.separator, header, self.multi, self.exclude))
+        except OSError as error:
+            raise UserError(f"{error.filename or source_path}: cannot be read ({error.strerror})") from None
         table = next(iter(tables.values()))
         columns = self._columns(table)
         fields = [column.name for column in columns]

@@ -19,7 +19,7 @@ import pyarrow.feather
 import pytest
 
 from benchmark.__main__ import main
-from benchmark.data.prepare import prepare
+from benchmark.data.prepare import look_at, prepare
 from benchmark.data.store import PARTS
 from benchmark.errors import UserError
 
@@ -693,6 +693,13 @@ def test_a_dry_run_shows_every_column_and_writes_nothing(cache: Path, tmp_path: 
     ]
     assert lines[6:] == ["seen in the first 500 rows", "note: price: looks like numbers: name it in --numeric to put them into buckets"]
     assert not cache.exists()
+
+
+def test_a_dry_run_says_in_a_line_what_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / f"{'x' * 300}.csv"
+    with pytest.raises(UserError) as caught:
+        look_at("csv", CSV, path)
+    assert str(caught.value) == f"{path}: cannot be read (File name too long)"
 
 
 def test_the_published_layout_of_criteo_needs_no_header(cache: Path, tmp_path: Path) -> None:
