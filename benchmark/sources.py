@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BETWEEN = "|"  # the values of a cell of a multi-valued column
+INSIDE = "¦"  # what becomes of BETWEEN inside one of them
 
 
 class Column(NamedTuple):

@@ -85,7 +85,10 @@ class Csv(DataSet):
         if source_path is None:
             raise UserError("data set csv: name the file, or the folder with train, valid and test files, by --from PATH")
         header = HEADERS.get(self.columns[0], self.columns) if len(self.columns) == 1 else self.columns
-        tables = tables_of(source_path, Reading(self.separator, header, self.multi))
+        try:
+            tables = tables_of(source_path, Reading(self.separator, header, self.multi, self.exclude))
+        except OSError as error:
+            raise UserError(f"{error.filename or source_path}: cannot be read ({error.strerror})") from None
         table = next(iter(tables.values()))
         columns = self._columns(table)
         fields = [column.name for column in columns]
@@ -161,7 +164,7 @@ class Csv(DataSet):
             raise UserError(f"{where}: split = {shares}; {there}")
         if self.by_time:
             notes: list[str] = []
-            return Division(partial(self._by_age, where, shares, notes), self.by_time, notes)
+            return Division(partial(self._by_age, where, shares, notes, tables.get("test")), self.by_time, notes)
         return at_random(where, shares, self.seed)
 
     def _by_column(self, where: str, rows: int, cells: pl.Series | None) -> NDArray[np.uint8]:
@@ -179,7 +182,9 @@ class Csv(DataSet):
                 raise UserError(f"{where}: no row has {part!r} in the column {self.split_column!r}; every part needs rows")
         return part_of
 
-    def _by_age(self, where: str, shares: str, notes: list[str], rows: int, cells: pl.Series | None) -> NDArray[np.uint8]:
+    def _by_age(
+        self, where: str, shares: str, notes: list[str], test: Table | None, rows: int, cells: pl.Series | None
+    ) -> NDArray[np.uint8]:
         assert cells is not None
         ages, shown = moments(where, self.by_time, cells, self.date_format)
         parts = by_age(where, shares, ages.to_numpy())
@@ -189,4 +194,13 @@ class Csv(DataSet):
             for number, ages in enumerate(of_part)
         )
         notes[:] = [f"divided by {self.by_time}: {spans}"]
+        if test is not None and self.by_time in test.columns:
+            theirs, their_form = moments(
+                str(test.file), self.by_time, test.frame.select(self.by_time).collect()[self.by_time], self.date_format
+            )
+            if their_form is not shown:
+                raise UserError(f"{test.file}: column {self.by_time!r}: its times are of another form than those of {where}")
+            notes[0] += f", test {shown(theirs.min())} … {shown(theirs.max())}"  # type: ignore[arg-type]
+            if older := int((theirs < ages.max()).sum()):
+                notes.append(f"{older:,} of test's {len(theirs):,} rows are older than the youngest of {PARTS[parts.max()]}")
         return parts

@@ -15,14 +15,13 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from benchmark.data.files import File, Opened, in_a_line
+from benchmark.data.files import MARK, File, Opened, in_a_line
 from benchmark.data.prefetch import prefetched
 from benchmark.errors import UserError
 
 BLOCK = 1 << 23  # bytes parsed at once; no row may be longer
 UNNAMED = "Unnamed: "  # what pandas calls a column without a name
 _SPELLED = {"\\t": "\t", "tab": "\t"}  # as a shell passes them on
-MARK = b"\xef\xbb\xbf"  # that some editors put before UTF-8
 csv.field_size_limit(max(BLOCK, csv.field_size_limit()))  # a cell may be as long as a row
 
 

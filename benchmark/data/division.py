@@ -60,7 +60,8 @@ def shared_out(where: str, shares: str, order: NDArray[np.int64], moved: Callabl
     start = 0
     for number, end in enumerate((*ends, rows)):
         if end <= start:
-            raise UserError(f"{where}: {rows} rows, split {shares}: {PARTS[number]} would be empty")
+            tied = "" if moved is int else "; rows of one time stay in one part"
+            raise UserError(f"{where}: {rows} rows, split {shares}: {PARTS[number]} would be empty{tied}")
         part_of[order[start:end]] = number
         start = end
     return part_of

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Never, cast
 
@@ -31,6 +31,9 @@ TYPED = (".parquet", ".arrow", ".feather")
 _TEXT = (*DELIMITED, *JSON_LINES, *SPARSE)
 PACKED = (*_TEXT, *(suffix + ending for suffix in _TEXT for ending in COMPRESSED), *COMPRESSED)  # what an archive may hold
 SUFFIXES = (*PACKED, *TYPED)
+MARK = b"\xef\xbb\xbf"  # that some editors put before UTF-8
+EXACT = 2**53  # whole numbers below it are themselves as floats
+UNREAD = "…"  # the text of a cell that holds more than a value, in a column that is no field
 READ = f"{', '.join((*_TEXT, *TYPED))}, the texts also with {', '.join(COMPRESSED)}"  # in messages
 
 
@@ -129,7 +132,7 @@ class Opened:
     columns: tuple[str, ...]
     batches: Callable[[list[str] | None], Iterator[polars.DataFrame]]  # of some columns, or of all: the rows as text, in the file's order
     index: tuple[str, ...] = ()  # columns that are pandas' index
-    numeric: tuple[str, ...] = ()  # columns that the file itself says are numbers
+    numeric: Mapping[str, str] = field(default_factory=dict)  # columns that the file itself says are numbers, and their index there
 
 
 def in_a_line(error: Exception) -> str:

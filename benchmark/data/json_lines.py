@@ -1,4 +1,5 @@
-"""JSON lines, one object a line, as frames of text. A number is the text that the file has, but for a whole one with a point: 12.0 is 12.
+"""JSON lines, one object a line, as frames of text. A number is the text that the file has, but a whole one is
+written out: 12.0 is 12, 1e3 is 1000.
 
 Polars would have to guess types, and an id that is a number in one line and a text in another would be lost.
 """
@@ -6,30 +7,32 @@ Polars would have to guess types, and an id that is a number in one line and a t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import polars as pl
 
-from benchmark.data.files import File, Opened
+from benchmark.data.files import EXACT, UNREAD, File, Opened
 from benchmark.data.prefetch import prefetched
 from benchmark.errors import UserError
-from benchmark.sources import BETWEEN
+from benchmark.sources import BETWEEN, INSIDE
 
 LINES = 1 << 15  # made a frame at once
 LOOKED_AT = 1000  # lines, whose keys are the columns
 LONGEST = 1 << 23  # bytes of a line
 
 
-def json_lines(file: File, multi: tuple[str, ...] = ()) -> Opened:
+def json_lines(file: File, multi: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> Opened:
     """The columns are the keys of the first LOOKED_AT lines; a key that is missing in a line is a missing cell, a new one is refused.
 
-    ``multi``: keys that may hold lists; their values come as one text, with BETWEEN between them. Raises UserError at the first bad line.
+    ``multi``: keys that may hold lists; their values come as one text, with BETWEEN between them. ``exclude``: keys that
+    may hold anything. Raises UserError at the first bad line.
     """
     columns: dict[str, None] = {}
     for number, line in _lines(file):
-        columns.update(dict.fromkeys(_row(file, number, line, multi)))
-        if number == LOOKED_AT:
+        columns.update(dict.fromkeys(_row(file, number, line, multi, exclude)))
+        if number >= LOOKED_AT:
             break
     if not columns:
         raise UserError(f'{file}: the file is empty; every line must be an object like {{"click": 1, "ad": "a7"}}')
@@ -38,7 +41,7 @@ def json_lines(file: File, multi: tuple[str, ...] = ()) -> Opened:
     def frames() -> Iterator[pl.DataFrame]:
         rows: list[tuple[str | None, ...]] = []
         for number, line in _lines(file):
-            row = _row(file, number, line, multi)
+            row = _row(file, number, line, multi, exclude)
             if not row.keys() <= columns.keys():
                 new = next(key for key in row if key not in columns)
                 raise UserError(f"{file}: line {number}: key {new!r} is in none of the first {LOOKED_AT} lines; give every line all keys")
@@ -76,14 +79,20 @@ def _lines(file: File) -> Iterator[tuple[int, bytes]]:
             yield number + 1, rest
 
 
-def _row(file: File, number: int, line: bytes, multi: tuple[str, ...]) -> dict[str, str | None]:
+def _row(file: File, number: int, line: bytes, multi: tuple[str, ...], exclude: tuple[str, ...]) -> dict[str, str | None]:
     try:
         row = json.loads(line, parse_int=str, parse_float=_number, parse_constant=_number, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{file}: line {number}: not JSON: {error}") from None
+        raise UserError(f"{file}: line {number}: not JSON ({error}); every line must be an object of its own") from None
     if not isinstance(row, dict):
         raise UserError(f'{file}: line {number}: no object; every line must be one like {{"click": 1, "ad": "a7"}}')
-    return {key: _text(file, number, key, value, multi) for key, value in row.items()}
+    for key in exclude:
+        if isinstance(row.get(key), list | dict):
+            row[key] = UNREAD
+    texts = {key: _text(file, number, key, value, multi) for key, value in row.items()}
+    if b"\\u" in line and re.search("[\ud800-\udfff]", "".join(filter(None, (*texts, *texts.values())))):
+        raise UserError(f"{file}: line {number}: holds half a character, \\ud800 to \\udfff without its other half; write the file anew")
+    return texts
 
 
 def _text(file: File, number: int, key: str, value: Any, multi: tuple[str, ...]) -> str | None:
@@ -92,15 +101,18 @@ def _text(file: File, number: int, key: str, value: Any, multi: tuple[str, ...])
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, list) and key in multi and not any(isinstance(one, list | dict) for one in value):
-        return BETWEEN.join(_text(file, number, key, one, ()) or "" for one in value if one is not None)
+        values = (_text(file, number, key, one, ()) or "" for one in value if one is not None)
+        return BETWEEN.join(one.replace(BETWEEN, INSIDE) for one in values)
     hint = "name it in --multi to take all its values" if isinstance(value, list) else "make it keys of the line first"
+    hint += ", or name it in --exclude"
     raise UserError(f"{file}: line {number}, key {key!r}: holds {'a list' if isinstance(value, list) else 'an object'}; {hint}")
 
 
 def _number(text: str) -> str | None:
     if text in ("NaN", "Infinity", "-Infinity"):
         return None if text == "NaN" else text
-    return text.removesuffix(".0")
+    value = float(text)
+    return str(int(value)) if value.is_integer() and abs(value) < EXACT else text
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
 from benchmark.data.files import PACKED, READ, SUFFIXES, File, find_part, packed
 from benchmark.data.store import PARTS
-from benchmark.data.tables import Piece, Reading, Table, read_table, read_tables
+from benchmark.data.tables import Piece, Reading, Table, read_as, read_tables
 from benchmark.errors import UserError
 
 SPELLINGS = {"train": ("train",), "valid": ("valid", "val", "validation", "dev"), "test": ("test",)}  # of files and split-column cells
@@ -30,13 +31,13 @@ def tables_of(source: Path, reading: Reading) -> Mapping[str, Table]:
         if source.suffix == ".zip" and source.is_file() and not archived:
             raise UserError(f"{source}: there is no table in it; looked for files that end in {', '.join(PACKED)}")
         if len(archived) < 2:
-            return {ROWS: read_table(archived[0] if archived else source, *reading)}
+            return {ROWS: read_as(archived[0] if archived else source, reading)}
         held = {file.name.split(".")[0] for file in archived}
         wanted = {part: names for part, names in SPELLINGS.items() if part != "valid" or held & set(names) or not {"train", "test"} <= held}
-        return _named({part: read_table(find_part(source, names), *reading) for part, names in wanted.items()})
-    found = {part: _part(source, names, reading) for part, names in SPELLINGS.items()}
-    named = {part: table for part, table in found.items() if table is not None}
+        return _named(_in_turn(wanted, lambda names, like: read_as(find_part(source, names), like), reading))
+    named = _in_turn(SPELLINGS, lambda names, like: _part(source, names, like), reading)
     if not named and (files := _files_in(source)):
+        _check_no_parts(source, files)
         return {ROWS: _joined(source, _pieces(source, files), reading)}
     if set(named) == {"train", "test"}:
         return _named(named)
@@ -44,6 +45,27 @@ def tables_of(source: Path, reading: Reading) -> Mapping[str, Table]:
         if part not in named:  # says what is missing
             find_part(source, SPELLINGS[part])
     return named
+
+
+def _in_turn(
+    wanted: Mapping[str, tuple[str, ...]], opened: Callable[[tuple[str, ...], Reading], Table | None], reading: Reading
+) -> Mapping[str, Table]:
+    """The parts that are there. What the first says of its numbers is true of the others."""
+    found: dict[str, Table] = {}
+    for part, names in wanted.items():
+        table = opened(names, reading)
+        if table is not None:
+            found[part] = table
+            reading = reading._replace(numeric=next(iter(found.values())).numeric)
+    return found
+
+
+def _check_no_parts(folder: Path, files: Sequence[Path]) -> None:
+    """Raises UserError where files that are to be one table are called train_0.csv and test_0.csv."""
+    of_part = {part: path for part in ("train", "test") for path in files if re.match(rf"{part}(?![a-z])", path.name.lower())}
+    if len(of_part) == 2:
+        both = " and ".join(path.name for path in of_part.values())
+        raise UserError(f"{folder}: {both} are named like parts; put each into a folder, or name all by a pattern: '{folder}/*'")
 
 
 def _named(tables: Mapping[str, Table]) -> Mapping[str, Table]:
@@ -75,9 +97,11 @@ def _root(source: Path) -> Path:
 
 def _matches(source: Path) -> list[Path]:
     found = sorted(map(Path, glob.glob(str(source), recursive=True)))
-    files = [file for path in found for file in ([path] if path.is_file() else _files_in(path)) if not path.name.startswith((".", "_"))]
+    shown = [path for path in found if not _is_hidden(path.name)]
+    files = [file for path in shown for file in (_files_in(path) if path.is_dir() else [_checked(path)])]
     if not files:
-        raise UserError(f"{source}: no file has such a name")
+        hint = "; [ ] in a folder's own name is written [[] ]" if "[" in str(source) else ""
+        raise UserError(f"{source}: no file has such a name{hint}")
     return list(dict.fromkeys(files))
 
 
@@ -89,7 +113,7 @@ def _part(folder: Path, names: tuple[str, ...], reading: Reading) -> Table | Non
         raise UserError(f"{folder}: {' and '.join(path.name for path in (*folders, *files))} are both there; keep one of them")
     if folders:
         return _joined(folders[0], _pieces(folders[0], _files_in(folders[0])), reading)
-    return read_table(find_part(folder, names), *reading) if files or any(folder.glob("*.zip")) else None
+    return read_as(find_part(folder, names), reading) if files or any(folder.glob("*.zip")) else None
 
 
 def _joined(where: Path, pieces: Sequence[Piece], reading: Reading) -> Table:
@@ -105,14 +129,16 @@ def _joined(where: Path, pieces: Sequence[Piece], reading: Reading) -> Table:
 
 def _pieces(where: Path, files: Iterable[Path]) -> list[Piece]:
     root = _root(where) if _is_pattern(where) else where
-    return [Piece(File(path), tuple(_keys(path.relative_to(root).parts[:-1]))) for path in files]
+    return [Piece(File(path), tuple(_keys(path, path.relative_to(root).parts[:-1]).items())) for path in files]
 
 
-def _keys(folders: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+def _keys(path: Path, folders: Iterable[str]) -> Mapping[str, str | None]:
+    found: dict[str, str | None] = {}
     for name in folders:
         key, equals, value = name.partition("=")
-        if equals:
-            yield unquote(key), None if value == NO_VALUE else unquote(value)
+        if equals and found.setdefault(unquote(key), unquote(value)) != unquote(value):
+            raise UserError(f"{path}: its folders say twice what {unquote(key)!r} is; take one of them out")
+    return {key: None if value == NO_VALUE else value for key, value in found.items()}
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -125,11 +151,27 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _visible(folder: Path) -> Iterator[Path]:
-    """Every file that is not hidden, nor a mark such as Spark's _SUCCESS."""
-    for inside, folders, files in os.walk(folder, onerror=_raise):
-        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
-        yield from (path for name in files if not name.startswith((".", "_")) and (path := Path(inside) / name).is_file())
+    """Every file that is not hidden, nor a mark such as Spark's _SUCCESS; links are followed. Raises UserError for what cannot be read."""
+    seen = set()
+    for inside, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
+        real = os.path.realpath(inside)
+        if real in seen:
+            raise UserError(f"{inside}: the folder {real} is here twice, by a link; remove the link")
+        seen.add(real)
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        yield from (_checked(Path(inside) / name) for name in files if not _is_hidden(name))
+
+
+def _is_hidden(name: str) -> bool:
+    """As Spark has it: _day=1 is a key."""
+    return name.startswith(".") or (name.startswith("_") and "=" not in name)
+
+
+def _checked(path: Path) -> Path:
+    if not path.is_file():
+        raise UserError(f"{path}: {'a link that leads nowhere' if path.is_symlink() else 'neither a file nor a folder'}; take it away")
+    return path
 
 
 def _raise(error: OSError) -> None:
-    raise error
+    raise UserError(f"{error.filename}: cannot be read ({error.strerror})")

@@ -9,12 +9,12 @@ other than 1 is a number. The label is 0 or 1, or −1 or 1, and becomes 0 or 1;
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import polars as pl
 
-from benchmark.data.files import File, Opened
+from benchmark.data.files import MARK, File, Opened
 from benchmark.data.prefetch import prefetched
 from benchmark.errors import UserError
 from benchmark.sources import BETWEEN
@@ -30,11 +30,12 @@ class _Form(NamedTuple):
 
     fields: tuple[str, ...]
     named: bool  # whether each entry names its field (libffm)
-    numeric: dict[str, str]  # field -> its one index
+    numeric: Mapping[str, str]  # field -> its one index
 
 
-def sparse(file: File, multi: tuple[str, ...] = ()) -> Opened:
-    """``multi``: fields of which a line may have several entries; their values come as one text, with BETWEEN between them.
+def sparse(file: File, multi: tuple[str, ...] = (), numeric: Mapping[str, str] | None = None) -> Opened:
+    """``multi``: fields of which a line may have several entries; their values come as one text, with BETWEEN between them. ``numeric``:
+    the fields that are numbers, and their index, as another file of the table has them; None: this file says it.
 
     Raises UserError at the first bad line.
     """
@@ -42,24 +43,33 @@ def sparse(file: File, multi: tuple[str, ...] = ()) -> Opened:
     if first is None:
         raise UserError(f"{file}: the file is empty; every line must be a label and index:value entries")
     form = _form(file, *first, multi)
+    if numeric is not None:  # in a few lines a number may happen to be 1 throughout
+        form = form._replace(numeric={name: numeric[name] for name in form.fields if name in numeric})
 
     def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
+        negatives: set[bool] = set()  # whether they are written −1: 0 beside it would be a third label
         for number, lines in prefetched(_blocks(file)):
+            labels = lines["text"].str.split(" ").list.first().unique()
+            negatives |= {label.startswith("-1") for label in labels if _LABELS.get(label) == "0"}
+            if len(negatives) > 1:
+                last = number + lines["line"][-1]
+                raise UserError(f"{file}: up to line {last} there are the labels -1 and 0; a label is 0 or 1, or -1 or 1")
             frame = None if form.named else _in_places(lines, form)
             if frame is None:
                 frame = _wide(file, number, lines, _entries(file, number, lines, form.named), form, multi)
             yield frame if chosen is None else frame.select(chosen)
 
-    return Opened((LABEL, *form.fields), batches, numeric=tuple(form.numeric))
+    return Opened((LABEL, *form.fields), batches, numeric=form.numeric)
 
 
 def _blocks(file: File) -> Iterator[tuple[int, pl.DataFrame]]:
     """(number of the first line, frame of ``line``, a number from 0, and ``text``), blank lines left out."""
     with file.opened(bar=True) as stream:
-        number, rest = 1, b""
+        number, rest, started = 1, b"", False
         while True:
             block = stream.read(BLOCK)
-            data = rest + block
+            data = rest + (block if started else block.removeprefix(MARK))
+            started = True
             end = data.rfind(b"\n") + 1 if block else len(data)
             rest = data[end:]
             if len(rest) > BLOCK:
@@ -181,7 +191,6 @@ def _wide(file: File, number: int, lines: pl.DataFrame, entries: pl.DataFrame, f
             times.filter((pl.col("times") > 1) & ~pl.col("name").is_in(multi)), "{name} has {times} entries; name it in --multi to take all"
         )
         cells = times
-    frame = lines.select("line", labels.alias(LABEL))
-    for name in form.fields:
-        frame = frame.join(cells.filter(pl.col("name") == name).select("line", pl.col("cell").alias(name)), on="line", how="left")
-    return frame.drop("line")
+    wide = cells.pivot("name", index="line", values="cell")
+    frame = lines.select("line", labels.alias(LABEL)).join(wide, on="line", how="left", maintain_order="left")
+    return frame.select(LABEL, *(name if name in wide.columns else pl.lit(None, pl.String).alias(name) for name in form.fields))

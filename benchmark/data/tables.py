@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from benchmark.data.delimited import delimited
-from benchmark.data.files import JSON_LINES, READ, SPARSE, SUFFIXES, TYPED, File, Opened
+from benchmark.data.files import DELIMITED, JSON_LINES, READ, SPARSE, SUFFIXES, TYPED, File, Opened
 from benchmark.data.json_lines import json_lines
 from benchmark.data.sparse import sparse
 from benchmark.data.typed import arrow, parquet
@@ -26,7 +26,7 @@ class Table:
     columns: tuple[str, ...]
     frame: pl.LazyFrame
     index: tuple[str, ...] = ()  # columns that are pandas' index
-    numeric: tuple[str, ...] = ()  # columns that the file itself says are numbers
+    numeric: Mapping[str, str] = field(default_factory=dict)  # columns that the file itself says are numbers, and their index there
 
 
 class Piece(NamedTuple):
@@ -42,17 +42,23 @@ class Reading(NamedTuple):
     separator: str = ""  # of .csv and its like; "" is the tab for .tsv and the comma for others
     columns: tuple[str, ...] = ()  # the names, of files without a header line
     multi: tuple[str, ...] = ()  # columns that may hold lists
+    exclude: tuple[str, ...] = ()  # columns that may hold anything
+    numeric: Mapping[str, str] | None = None  # of libsvm and its like: what another file of the table says are numbers
 
 
-def read_table(file: File | Path, separator: str = "", columns: tuple[str, ...] = (), multi: tuple[str, ...] = ()) -> Table:
-    """Open a file (see files.SUFFIXES) lazily; ``Reading`` says what the others are.
+def read_table(file: File | Path, separator: str = "", columns: tuple[str, ...] = ()) -> Table:
+    """As ``read_as``, of a file with one value in each cell."""
+    return read_as(file, Reading(separator, columns))
+
+
+def read_as(file: File | Path, reading: Reading) -> Table:
+    """Open a file (see files.SUFFIXES) lazily.
 
     Raises UserError for a file that is missing, not read, damaged at its start, empty, or has a bad header; the rows are checked when they
     are read.
     """
     file = file if isinstance(file, File) else File(file)
-    opened = _opened(file, Reading(separator, columns, multi))
-    return _table(file, opened)
+    return _table(file, _opened(file, reading))
 
 
 def read_tables(folder: Path, pieces: Sequence[Piece], reading: Reading) -> Table:
@@ -60,14 +66,13 @@ def read_tables(folder: Path, pieces: Sequence[Piece], reading: Reading) -> Tabl
 
     A file without rows adds none. Raises UserError as ``read_table``, and for other columns than the first file's.
     """
-    first, known = pieces[0], {}
     for first in pieces:
-        known = {first: _opened(first.file, reading)} if not _is_void(first.file) else {}
-        if known:
+        opened = _unless_void(first.file, reading)
+        if opened is not None:
             break
     else:
         raise UserError(f"{folder}: none of its {len(pieces)} files has rows")
-    opened = known[first]
+    reading = reading._replace(numeric=opened.numeric)
     keys = tuple(key for key, _ in first.keys if key not in opened.columns)
     columns = (*opened.columns, *keys)
 
@@ -75,14 +80,13 @@ def read_tables(folder: Path, pieces: Sequence[Piece], reading: Reading) -> Tabl
         wanted = list(columns) if chosen is None else chosen
         own = [name for name in wanted if name not in keys]
         for piece in pieces:
-            if _is_void(piece.file):
+            one = opened if piece is first else _unless_void(piece.file, reading)
+            if one is None:
                 continue
-            one = known[piece] if piece in known else _opened(piece.file, reading)
             found = dict(piece.keys)
-            if set(one.columns) != set(opened.columns) or not set(keys) <= found.keys():
-                raise UserError(
-                    f"{piece.file}: {_difference((*one.columns, *found), columns)} {first.file}; all files of a table need the same"
-                )
+            if set(one.columns) != set(opened.columns) or found.keys() != dict(first.keys).keys():
+                different = _difference((*one.columns, *found), (*columns, *dict(first.keys)))
+                raise UserError(f"{piece.file}: {different} {first.file}; all files of a table need the same")
             for frame in one.batches(own or [one.columns[0]]):
                 yield frame.with_columns(pl.lit(found[key], pl.String).alias(key) for key in keys).select(wanted)
 
@@ -94,16 +98,28 @@ def _opened(file: File, reading: Reading) -> Opened:
         raise UserError(f"{file}: no such file")
     if not file.name.endswith(SUFFIXES):
         raise UserError(f"{file}: this type of file is not read; it must end in {READ}")
+    if file.kind in TYPED and not file.name.endswith(TYPED):
+        raise UserError(f"{file}: a compressed {file.kind} file is not read; unpack it (it has a compression of its own)")
+    if file.kind in (*TYPED, *JSON_LINES, *SPARSE) and (reading.columns or reading.separator):
+        which = "columns" if reading.columns else "separator"
+        raise UserError(f"{file}: {which} says how {', '.join(DELIMITED)} are read; a {file.kind} file says it itself, so drop it")
     if file.kind in TYPED:
-        return (parquet if file.kind == ".parquet" else arrow)(file, reading.multi)
+        return (parquet if file.kind == ".parquet" else arrow)(file, reading.multi, reading.exclude)
     if file.kind in JSON_LINES:
-        return json_lines(file, reading.multi)
-    return sparse(file, reading.multi) if file.kind in SPARSE else delimited(file, reading.separator, reading.columns)
+        return json_lines(file, reading.multi, reading.exclude)
+    return sparse(file, reading.multi, reading.numeric) if file.kind in SPARSE else delimited(file, reading.separator, reading.columns)
 
 
-def _is_void(file: File) -> bool:
-    """Whether it is no more than what an engine writes where a task had no rows: nothing."""
-    return not file.member and file.kind not in TYPED and file.path.is_file() and file.path.stat().st_size == 0
+def _unless_void(file: File, reading: Reading) -> Opened | None:
+    """None of what an engine writes where a task had no rows: nothing, perhaps compressed, or a typed file without columns."""
+    if file.kind not in TYPED and file.name.endswith(SUFFIXES):
+        if not file.path.stat().st_size:
+            return None
+        with file.opened() as stream:
+            if not stream.read(1):
+                return None
+    opened = _opened(file, reading)
+    return opened if opened.columns else None
 
 
 def _table(file: File, opened: Opened) -> Table:

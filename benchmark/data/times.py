@@ -10,6 +10,7 @@ import polars as pl
 from benchmark.errors import UserError
 
 NUMBER, LOCAL, ZONED = "a number", "an ISO date or time", "an ISO time with a zone"
+ERA = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # microseconds: what datetime holds
 EXAMPLES = "2024-01-31, 2024-01-31 23:59, 2024-01-31T23:59:59.5Z or 2024-01-31 23:59:59+01:00"
 
 
@@ -27,6 +28,8 @@ def moments(where: str, column: str, texts: pl.Series, date_format: str = "") ->
             shown = repr(texts[row][:40]) if texts[row] else "an empty cell"
             raise UserError(f"{where}: row {row + 1}, column {column!r}: {shown} {said}")
 
+    if "%Z" in date_format:
+        raise UserError(f"{where}: date_format = {date_format!r}: a zone's name does not say how far it is from UTC; %z (+01:00) does")
     if date_format:
         return _by_format(texts, date_format, refuse), _moment
     first = texts.head(1)
@@ -35,7 +38,7 @@ def moments(where: str, column: str, texts: pl.Series, date_format: str = "") ->
             continue
         found = parse(texts)
         refuse(found, f"is no time like that of row 1, {first[0]!r}, which is {form}; every row needs one to split by time")
-        return found, _number if form == NUMBER else _moment
+        return (found, _number) if form == NUMBER else (_of_our_era(found, refuse), _moment)
     refuse(
         _numbers(first), f"is no time that is read without being told how: a number, or ISO ({EXAMPLES}); name its form by --date-format"
     )
@@ -48,6 +51,9 @@ def is_iso(texts: pl.Series) -> pl.Series:
 
 
 def _numbers(texts: pl.Series) -> pl.Series:
+    whole = texts.cast(pl.Int64, strict=False)  # a float would take nanoseconds for one time
+    if not whole.null_count():
+        return whole
     numbers = texts.cast(pl.Float64, strict=False)
     return numbers.set(~numbers.is_finite().fill_null(False), None)
 
@@ -79,7 +85,12 @@ def _by_format(texts: pl.Series, date_format: str, refuse: Callable[[pl.Series, 
     except pl.exceptions.PolarsError as error:
         raise UserError(f"date_format = {date_format!r}: {' '.join(str(error).split())[:150]}; write it as in %d.%m.%Y %H:%M") from None
     refuse(found, f"is no time of the form {date_format}")
-    return found
+    return _of_our_era(found, refuse)
+
+
+def _of_our_era(moments: pl.Series, refuse: Callable[[pl.Series, str], None]) -> pl.Series:
+    refuse(moments.set(~moments.is_between(*ERA), None), "is no time of the years 1 to 9999, in UTC")
+    return moments
 
 
 def _number(moment: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from benchmark.sources import BETWEEN
+from benchmark.sources import BETWEEN, INSIDE
 
 
 def log_square(column: str, otherwise: int = 0) -> pl.Expr:
@@ -18,7 +18,7 @@ def log_square(column: str, otherwise: int = 0) -> pl.Expr:
 
 def several(column: str, separator: str, most: int) -> pl.Expr:
     """The first ``most`` values of each cell, as a multi-valued column has them; a value's own BETWEEN becomes a broken bar."""
-    values = pl.col(column).str.replace_all(BETWEEN, "¦", literal=True).str.split(separator)
+    values = pl.col(column).str.replace_all(BETWEEN, INSIDE, literal=True).str.split(separator)
     return values.list.head(most).list.join(BETWEEN).alias(column)
 
 

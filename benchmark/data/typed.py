@@ -6,35 +6,35 @@ One file may hold an id as whole numbers and the next, with one missing cell, as
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 import polars as pl
 
-from benchmark.data.files import File, Opened, in_a_line
+from benchmark.data.files import EXACT, UNREAD, File, Opened, in_a_line
 from benchmark.errors import UserError
-from benchmark.sources import BETWEEN
+from benchmark.sources import BETWEEN, INSIDE
 
-EXACT = 2**53  # whole numbers below it are themselves as floats
 _INDEX = re.compile(r"__index_level_\d+__")  # pandas' name for an index that has none
 _BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
 
-def parquet(file: File, multi: tuple[str, ...] = ()) -> Opened:
-    """``multi``: columns that may hold lists; their values come as one text, with BETWEEN between them.
+def parquet(file: File, multi: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> Opened:
+    """``multi``: columns that may hold lists; their values come as one text, with BETWEEN between them. ``exclude``: columns that may hold
+    what is no value, for nobody reads them.
 
     Raises UserError for a file that is no Parquet or damaged, and for a column that holds what is no value.
     """
     try:
-        frame = pl.scan_parquet(file.path, hive_partitioning=False)
+        frame = pl.scan_parquet(file.path, glob=False, hive_partitioning=False)
         schema = frame.collect_schema()
         rows = frame.select(pl.len()).collect().item()
     except _BROKEN as error:
         raise UserError(f"{file}: not a readable Parquet file: {in_a_line(error)}") from None
-    return _opened(file, "Parquet", frame, schema, rows, multi)
+    return _opened(file, "Parquet", frame, _texts(file, schema, multi, exclude), rows)
 
 
-def arrow(file: File, multi: tuple[str, ...] = ()) -> Opened:
+def arrow(file: File, multi: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> Opened:
     """Arrow's file format (Feather too) and its stream format, which Hugging Face's ``datasets`` writes. As ``parquet``."""
     import pyarrow as pa  # takes a third of a second
 
@@ -42,33 +42,31 @@ def arrow(file: File, multi: tuple[str, ...] = ()) -> Opened:
         with file.path.open("rb") as start:
             of_the_file_format = start.read(6) == b"ARROW1"
         if of_the_file_format:
-            frame = pl.scan_ipc(file.path, hive_partitioning=False)
-            return _opened(file, "Arrow", frame, frame.collect_schema(), frame.select(pl.len()).collect().item(), multi)
+            frame = pl.scan_ipc(file.path, glob=False, hive_partitioning=False)
+            rows = frame.select(pl.len()).collect().item()
+            return _opened(file, "Arrow", frame, _texts(file, frame.collect_schema(), multi, exclude), rows)
         with pa.memory_map(str(file.path)) as source:
             empty = pa.ipc.open_stream(source).schema.empty_table()
     except (*_BROKEN, pa.ArrowException) as error:
         raise UserError(f"{file}: not a readable Arrow file: {in_a_line(error)}") from None
     schema = pl.DataFrame(empty).schema
-    texts = _texts(file, schema, multi)
+    texts = _texts(file, schema, multi, exclude)
 
     def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
         try:
             with pa.memory_map(str(file.path)) as source:
                 for batch in pa.ipc.open_stream(source):
-                    cells = pl.DataFrame(pa.Table.from_batches([batch])).select(texts)
-                    yield cells if chosen is None else cells.select(chosen)
+                    yield pl.DataFrame(pa.Table.from_batches([batch])).select(texts[name] for name in (texts if chosen is None else chosen))
         except (*_BROKEN, pa.ArrowException) as error:
             raise UserError(f"{file}: damaged: {in_a_line(error)}") from None
 
-    return Opened(tuple(schema), batches, _index(schema))
+    return Opened(tuple(texts), batches, _index(texts))
 
 
-def _opened(file: File, kind: str, frame: pl.LazyFrame, schema: Mapping[str, pl.DataType], rows: int, multi: tuple[str, ...]) -> Opened:
-    texts = _texts(file, schema, multi)
-
+def _opened(file: File, kind: str, frame: pl.LazyFrame, texts: Mapping[str, pl.Expr], rows: int) -> Opened:
     def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
         found = 0
-        cells = frame.select(texts) if chosen is None else frame.select(texts).select(chosen)
+        cells = frame.select(texts[name] for name in (texts if chosen is None else chosen))
         try:
             for some in cells.collect_batches(maintain_order=True):
                 found += len(some)
@@ -78,28 +76,32 @@ def _opened(file: File, kind: str, frame: pl.LazyFrame, schema: Mapping[str, pl.
         if found < rows:  # where damage makes a thread of Polars panic, the batches just end
             raise UserError(f"{file}: damaged: {found} of its {rows} rows can be read")
 
-    return Opened(tuple(schema), batches, _index(schema))
+    return Opened(tuple(texts), batches, _index(texts))
 
 
-def _index(schema: Mapping[str, pl.DataType]) -> tuple[str, ...]:
-    return tuple(name for name in schema if _INDEX.fullmatch(name))
+def _index(columns: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in columns if _INDEX.fullmatch(name))
 
 
-def _texts(file: File, schema: Mapping[str, pl.DataType], multi: tuple[str, ...]) -> list[pl.Expr]:
+def _texts(file: File, schema: Mapping[str, pl.DataType], multi: tuple[str, ...], exclude: tuple[str, ...]) -> dict[str, pl.Expr]:
     """Each column as text. Raises UserError for a column that holds no values, or lists that are not named in ``multi``."""
-    texts = []
+    texts = {}
     for name, dtype in schema.items():
-        if isinstance(dtype, pl.List | pl.Array) and name in multi and not dtype.inner.is_nested():
+        if name in exclude and (dtype.is_nested() or dtype in (pl.Binary, pl.Object)):
+            texts[name] = pl.when(pl.col(name).is_not_null()).then(pl.lit(UNREAD)).alias(name)
+        elif isinstance(dtype, pl.List | pl.Array) and name in multi and not dtype.inner.is_nested():
             column = pl.col(name)
             values = column.arr.to_list() if isinstance(dtype, pl.Array) else column
             cell = _text(file, name, pl.element(), cast(pl.DataType, dtype.inner))
-            texts.append(values.list.eval(cell).list.join(BETWEEN, ignore_nulls=True))
+            whole = cell.str.replace_all(BETWEEN, INSIDE, literal=True)
+            texts[name] = values.list.eval(whole).list.join(BETWEEN, ignore_nulls=True)
         elif dtype.is_nested():
             flat = isinstance(dtype, pl.List | pl.Array) and not dtype.inner.is_nested()
             hint = "; name it in --multi to take all its values" if flat else "; make it columns with one value a cell first"
-            raise UserError(f"{file}: column {name!r} holds {dtype}: sequences are not supported as one value{hint}, or in --exclude")
+            said = "sequences are not supported as one value"
+            raise UserError(f"{file}: column {name!r} holds {dtype}: {said}{hint}, or name it in --exclude")
         else:
-            texts.append(_text(file, name, pl.col(name), dtype))
+            texts[name] = _text(file, name, pl.col(name), dtype)
     return texts
 
 
@@ -119,5 +121,5 @@ def _text(file: File, name: str, column: pl.Expr, dtype: pl.DataType) -> pl.Expr
     elif isinstance(dtype, pl.Duration):
         column = column.dt.total_microseconds()
     elif dtype in (pl.Binary, pl.Object):
-        raise UserError(f"{file}: column {name!r} holds raw bytes; make it text first")
+        raise UserError(f"{file}: column {name!r} holds raw bytes; make it text first, or name it in --exclude")
     return column.cast(pl.String)

@@ -501,10 +501,12 @@ def test_what_is_no_regular_file(refuse: Refuse, tmp_path: Path) -> None:
     folder.mkdir()
     assert refuse(folder).startswith(f"{folder}: there is no train file; looked for train.csv, ")
     os.mkfifo(folder / "train.csv")
+    assert refuse(folder) == f"{folder / 'train.csv'}: neither a file nor a folder; take it away"
+    (folder / "train.csv").unlink()
     (folder / "train.tsv").mkdir()
     assert refuse(folder).startswith(f"{folder / 'train.tsv'}: there is no table in it")
     (folder / "train.tsv" / "loop").symlink_to(folder)
-    assert refuse(folder).startswith(f"{folder / 'train.tsv'}: there is no table in it")
+    assert refuse(folder).startswith(f"{folder / 'train.tsv' / 'loop'}: the folder {folder} is here twice, by a link")
     assert refuse(write(tmp_path / "x.xlsx", b"PK")).startswith(f"{tmp_path / 'x.xlsx'}: this type of file is not read; it must end in")
 
 

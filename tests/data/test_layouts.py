@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import shutil
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ import pyarrow.feather
 import pytest
 
 from benchmark.__main__ import main
-from benchmark.data.prepare import prepare
+from benchmark.data.prepare import look_at, prepare
 from benchmark.data.store import PARTS
 from benchmark.errors import UserError
 
@@ -181,6 +182,47 @@ def without_valid(folder: Path, parts: Parts) -> Path:
     return folder
 
 
+def within(name: str, make: Make) -> Make:
+    def made(folder: Path, parts: Parts) -> Path:
+        (folder / name).mkdir()
+        return make(folder / name, parts)
+
+    return made
+
+
+def linked(folder: Path, parts: Parts) -> Path:
+    """The files of each part behind a link to a folder elsewhere."""
+    within("elsewhere", in_parts(".csv"))(folder, parts)
+    for part in parts:
+        (folder / "data" / part).mkdir(parents=True)
+        (folder / "data" / part / "all").symlink_to(folder / "elsewhere" / part)
+    return folder / "data"
+
+
+def unreadable(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """With columns that hold no values."""
+    return frame.assign(
+        raw=pandas.Series([b"x"] * len(frame)),
+        place=pandas.Series([{"x": 1, "y": [2]}] * len(frame)),
+        more=pandas.Series([[1]] * len(frame)),
+    )
+
+
+def without_rows(folder: Path) -> None:
+    """Part files of a task that had none, as engines write them."""
+    for ending in (".gz", ".xz"):
+        (folder / "train" / f"zz.csv{ending}").write_bytes(packed("", ending))
+
+
+def spoilt(make: Make, change: Callable[[Path], Any]) -> Make:
+    def made(folder: Path, parts: Parts) -> Path:
+        path = make(folder, parts)
+        change(folder)
+        return path
+
+    return made
+
+
 def floats(parts: Parts) -> Parts:
     """A missing cell in valid and test turns pandas' whole numbers into floats."""
     changed = dict(parts)
@@ -208,11 +250,35 @@ ENCODED: dict[str, tuple[Make, dict[str, Any]]] = {
     "zip": (zipped, CSV),
     "no header": (texts(as_csv(header=False), ".csv"), {**CSV, "columns": ("click", "user", "ad")}),
     "JSON lines": (texts(as_json, ".jsonl"), CSV),
+    "JSON lines, whole numbers in several forms": (
+        texts(
+            lambda f: "".join(as_json(f[n : n + 1]).replace(', "ad', [", ", ".00, ", "e0, "][n % 3] + '"ad') + "\n" for n in range(len(f))),
+            ".jsonl",
+        ),
+        CSV,
+    ),
+    "JSON lines, objects in a column that is no field": (
+        texts(lambda f: as_json(unreadable(f).drop(columns="raw")), ".jsonl"),
+        {**CSV, "exclude": ("place", "more")},
+    ),
     "JSON lines, compressed": (texts(as_json, ".ndjson", ".zst"), CSV),
     "libfm, labels 0 and 1": (texts(as_libfm("0"), ".libfm"), LIBFM),
     "libsvm, labels -1 and 1": (texts(as_libfm("-1"), ".libsvm"), LIBFM),
+    "libsvm with a mark before it": (texts(lambda frame: "\ufeff" + as_libfm("-1")(frame), ".libsvm"), LIBFM),
     "libffm": (texts(as_libffm, ".ffm", ".gz"), LIBFM),
     "Parquet": (typed("parquet"), CSV),
+    "Parquet, columns without values that are no fields": (
+        lambda folder, parts: typed("parquet")(folder, {part: unreadable(frame) for part, frame in parts.items()}),
+        {**CSV, "exclude": ("raw", "place", "more")},
+    ),
+    "Parquet in a folder with brackets": (within("a[1]", typed("parquet")), CSV),
+    "Feather in a folder with brackets": (within("a[1]", typed("feather")), CSV),
+    "folders behind links": (linked, CSV),
+    "part files of CSV, some empty and compressed": (spoilt(in_parts(".csv"), without_rows), CSV),
+    "part files of Parquet, one without columns": (
+        spoilt(in_parts(".parquet"), lambda f: pandas.DataFrame().to_parquet(f / "train" / "zz.parquet")),
+        CSV,
+    ),
     "Arrow file": (typed("file"), CSV),
     "Arrow stream": (typed("stream"), CSV),
     "Feather": (typed("feather"), CSV),
@@ -300,6 +366,42 @@ def test_several_values_in_a_cell_are_its_rows(name: str, cache: Path, tmp_path:
             assert sorted(bags.members[starts[bag] : starts[bag + 1]].tolist()) == sorted(2 + tag for tag in tags)
 
 
+@pytest.mark.parametrize("kind", [".parquet", ".jsonl"])
+def test_a_list_s_value_with_a_bar_is_one(kind: str, cache: Path, tmp_path: Path) -> None:
+    for part in PARTS:
+        frame = pandas.DataFrame({"click": [0, 1] * 4, "tags": [["x|y", "z"], ["z"]] * 4})
+        if kind == ".parquet":
+            frame.to_parquet(tmp_path / f"{part}.parquet")
+        else:
+            (tmp_path / f"{part}{kind}").write_text("\n".join(json.dumps(row) for row in frame.to_dict("records")))
+    prepared = prepare("csv", {**CSV, "multi": ("tags",)}, tmp_path, alias="mine")
+    [bags] = prepared.schema.bags_of().values()
+    assert prepared.schema.fields[0].cardinality == 2 + 2 and sorted(bags.sizes.tolist()) == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("kind", [".libsvm", ".ffm"])
+@pytest.mark.parametrize("place", ["parts", "part files"])
+def test_a_number_that_is_1_throughout_a_file_stays_a_number(kind: str, place: str, cache: Path, tmp_path: Path) -> None:
+    """Its index is 9 and no value: as a number it would go to the last bucket."""
+    mark = "2:" if kind == ".ffm" else ""
+
+    def lines(values: list[float]) -> str:
+        return "".join(f"{n % 2} {mark.replace('2', '1')}{n % 3}:1 {mark}9:{value}\n" for n, value in enumerate(values))
+
+    spread, ones = [0.5 + n for n in range(8)], [1.0] * 4
+    if place == "parts":
+        for part in PARTS:
+            (tmp_path / f"{part}{kind}").write_text(lines(spread if part == "train" else ones))
+    else:
+        for part in PARTS:
+            (tmp_path / part).mkdir()
+            (tmp_path / part / f"0{kind}").write_text(lines(spread if part == "train" else ones))
+            (tmp_path / part / f"1{kind}").write_text(lines(ones))
+    prepared = prepare("csv", {"buckets": 8}, tmp_path, alias="mine")
+    assert len(set(prepared.arrays("train")[0][:8, 1].tolist())) > 3
+    assert prepared.arrays("test")[0][:, 1].max() < prepared.arrays("train")[0][:8, 1].max()
+
+
 def test_a_random_valid_is_cut_from_train_and_test_stays(cache: Path, tmp_path: Path) -> None:
     prepared = prepare("csv", {**CSV, "exclude": ("when",)}, without_valid(tmp_path, people()), alias="mine")
     assert prepared.rows == {"train": 72, "valid": 8, "test": 20}
@@ -330,15 +432,6 @@ def rare_in(part: str, change: Callable[[pandas.DataFrame], pandas.DataFrame]) -
         return folder
 
     return make
-
-
-def spoilt(make: Make, change: Callable[[Path], Any]) -> Make:
-    def made(folder: Path, parts: Parts) -> Path:
-        path = make(folder, parts)
-        change(folder)
-        return path
-
-    return made
 
 
 def cut(name: str) -> Callable[[Path], Any]:
@@ -399,6 +492,14 @@ NOTED: dict[str, tuple[Make, dict[str, Any], str]] = {
         LIBFM,
         "test has columns that train has not, which are left out: f7",
     ),
+    "a test part that is older": (
+        lambda folder, parts: (
+            without_valid(folder, parts),
+            (folder / "test.csv").write_text(parts["test"].assign(when=range(20)).to_csv()),
+        )[0],
+        {**CSV, "by_time": "when"},
+        "20 of test's 20 rows are older than the youngest of valid",
+    ),
     "the span of times": (
         one_file(dated("%Y-%m-%d")),
         BY_DAY,
@@ -439,11 +540,55 @@ REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
         BY_DAY,
         "row 51, column 'when': an empty cell is no time",
     ),
+    "a year that no calendar has": (one_file(lambda f: dated("0000-%m-%d")(f)), BY_DAY, "'0000-11-20' is no time of the years 1 to 9999"),
+    "a year that none has in UTC": (one_file(dated("0001-01-01T00:00:%S+14:00")), BY_DAY, "is no time of the years 1 to 9999, in UTC"),
+    "a zone's name in a format": (one_file(dated("%d")), {**BY_DAY, "date_format": "%d %Z"}, "a zone's name does not say how far"),
+    "one time in all rows": (one_file(dated("2024-01-01")), BY_DAY, "valid would be empty; rows of one time stay in one part"),
+    "a test part with times of another form": (
+        spoilt(without_valid, lambda f: (f / "test.csv").write_text("click,user,ad,when\n0,1,a01,2024-01-01\n")),
+        {**CSV, "by_time": "when"},
+        "test.csv: column 'when': its times are of another form than those of ",
+    ),
     "a format that does not fit": (one_file(dated("%d.%m.%Y")), {**BY_DAY, "date_format": "%Y/%m/%d"}, "is no time of the form %Y/%m/%d"),
     "files of two kinds": (
         spoilt(in_parts(".csv"), lambda f: (f / "train" / "p.parquet").write_bytes(b"PAR1")),
         CSV,
         "it holds .csv and .parquet files",
+    ),
+    "a link that leads nowhere": (
+        spoilt(in_parts(".csv"), lambda f: (f / "train" / "zz.csv").symlink_to(f / "gone.csv")),
+        CSV,
+        "zz.csv: a link that leads nowhere",
+    ),
+    "a link that leads back": (
+        spoilt(in_parts(".csv"), lambda f: (f / "train" / "again").symlink_to(f)),
+        CSV,
+        "is here twice, by a link",
+    ),
+    "part files of train and test in one folder": (
+        texts(as_csv(), ".csv", "", {"train": "train_0", "valid": "train_1", "test": "test_0"}),
+        CSV,
+        "train_1.csv and test_0.csv are named like parts",
+    ),
+    "Hive's folders with a key more": (
+        spoilt(hive, lambda f: shutil.copytree(f / "split=test" / "country=x%20y", f / "split=train" / "country=x%20y" / "z=1")),
+        CSV,
+        "it has the column 'z', unlike ",
+    ),
+    "Hive's folders with a key twice": (
+        lambda folder, parts: within("split=x", hive)(folder, parts).parent,
+        CSV,
+        "its folders say twice what 'split' is",
+    ),
+    "names of columns that Parquet has itself": (
+        typed("parquet"),
+        {**CSV, "columns": ("click", "user", "ad")},
+        "columns says how .csv, .tsv, .txt are read; a .parquet file says it itself",
+    ),
+    "a packed Parquet file": (
+        lambda folder, parts: (typed("parquet")(folder, parts) / "test.parquet").rename(folder / "x.parquet.gz"),
+        CSV,
+        "a compressed .parquet file is not read; unpack it",
     ),
     "a pattern of nothing": (lambda folder, parts: folder / "day*" / "*.csv", CSV, "no file has such a name"),
     "part files with other columns": (
@@ -480,6 +625,11 @@ REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
         CSV,
         "train.jsonl: line 1201: key 'new' is in none of the first 1000 lines",
     ),
+    "half a character in JSON": (
+        spoilt(texts(as_json, ".jsonl"), appended("test.jsonl", '{"click": 1, "user": 3, "ad": "\\ud800"}')),
+        CSV,
+        "test.jsonl: line 21: holds half a character",
+    ),
     "a list in JSON": (
         spoilt(texts(as_json, ".jsonl"), appended("test.jsonl", '{"click": 1, "user": [3], "ad": "a01"}')),
         CSV,
@@ -489,6 +639,11 @@ REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
         spoilt(texts(as_libfm("0"), ".libfm"), appended("train.libfm", "1 3:1")),
         LIBFM,
         "line 61: 1 entries, but the first",
+    ),
+    "libfm with three labels": (
+        spoilt(texts(as_libfm("0"), ".libfm"), appended("train.libfm", "-1 3:1 101:1")),
+        LIBFM,
+        "up to line 61 there are the labels -1 and 0; a label is 0 or 1, or -1 or 1",
     ),
     "libfm with a wrong label": (
         spoilt(texts(as_libfm("0"), ".libfm"), appended("train.libfm", "2 3:1 101:1")),
@@ -543,6 +698,13 @@ def test_a_dry_run_shows_every_column_and_writes_nothing(cache: Path, tmp_path: 
     ]
     assert lines[6:] == ["seen in the first 500 rows", "note: price: looks like numbers: name it in --numeric to put them into buckets"]
     assert not cache.exists()
+
+
+def test_a_dry_run_says_in_a_line_what_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / f"{'x' * 300}.csv"
+    with pytest.raises(UserError) as caught:
+        look_at("csv", CSV, path)
+    assert str(caught.value) == f"{path}: cannot be read (File name too long)"
 
 
 def test_the_published_layout_of_criteo_needs_no_header(cache: Path, tmp_path: Path) -> None:
