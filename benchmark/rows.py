@@ -65,7 +65,7 @@ class Made:
     def __init__(self, content: Callable[[str], Mapping[str, Any]]) -> None:
         self._content = lru_cache(maxsize=KEPT)(content)
         self._others = lru_cache(maxsize=KEPT)(self._other_metrics)
-        self._cell = lru_cache(maxsize=None)(lambda text: _bare(Cell, **json.loads(text)))
+        self._cell = lru_cache(maxsize=None)(_cell)
         self._names = lru_cache(maxsize=None)(lambda text: Names(json.loads(text)))
         self._parsed = lru_cache(maxsize=None)(json.loads)
         self._parsed_notes = lru_cache(maxsize=None)(lambda text: tuple(json.loads(text)))
@@ -113,6 +113,11 @@ def _bare(cls: type[T], **content: Any) -> T:
     made = object.__new__(cls)
     made.__dict__.update(content)
     return made
+
+
+def _cell(text: str) -> Cell:
+    content = json.loads(text)
+    return _bare(Cell, **{**content, "rungs": tuple(content["rungs"])})  # JSON has no tuples
 
 
 def _settings(text: str) -> tuple[Training, dict[str, Any], str]:
