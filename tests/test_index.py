@@ -60,6 +60,7 @@ def test_what_comes_from_the_index_is_what_the_files_say(results: Path, monkeypa
     for record, path in zip(found, Store(results).paths(), strict=True):
         known = record_from_json(path.read_text(), path.name)
         assert json.loads(record.to_json()) == json.loads(known.to_json())
+        assert record.trial == known.trial
         assert (record.trial_id, record.trial.cell.key, record.trial.settings) == (
             known.trial_id,
             known.trial.cell.key,
