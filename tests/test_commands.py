@@ -175,7 +175,7 @@ def test_a_files_name_names_the_data_set(tmp_path: Path, capsys: pytest.CaptureF
         path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
         assert main(["prepare", str(path), "--label", "click", "--separator", ","]) == 0
         shown = capsys.readouterr().out
-        assert shown.startswith(f"{name[:14]}: train 8")
+        assert f"\n{name[:14]}: train 8" in shown
         assert ("note: it replaces 2024.01.clicks as made from 2024.01.clicks.csv; another --name would keep both" in shown) == gone
 
 
@@ -306,7 +306,7 @@ def test_a_grid_and_seeds_until_decided_from_the_command_line(tiny: Path, tmp_pa
         (["status", "--results", "/dev/null"], "the records cannot be read"),
         (["speed", "step", "--rounds", "0"], "speed: --rounds 0; it must be at least 1"),
         (["speed", "step", "--backbones", "dcn", "--rounds", "1"], "unknown backbone 'dcn'; did you mean 'dcnv2'?"),
-        (["prepare", "no_label.csv"], "--label is missing; add --label COLUMN"),
+        (["prepare", "no_label.csv"], "no_label.csv: no such file or folder"),
         (["prepare", "csv", "--label", "y"], "name your file"),
         (["prepare", "/dev/null", "--label", "y"], "/dev/null: neither a file nor a folder"),
     ],
@@ -349,7 +349,7 @@ def test_a_mistake_in_a_suite_file_gets_one_line(
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        (["x,y", "1,2"], "unknown column 'label'"),
+        (["x,y", "1,2"], "there is no column 'label'; name the one with 0 and 1 by --label (columns: x, y)"),
         (["label,x", "1,a", "2,b"], "row 2, column 'label': '2' is no label; a label is 0 or 1"),
         (["label,x", "1,a", "0"], "line 3: 1 cells, but the header has 2 columns"),
         (["label,x", "1,a", "0,b"], "would be empty"),
@@ -542,7 +542,7 @@ def test_help_says_what_the_settings_of_a_table_mean(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         main(["prepare", "mine.csv", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "--label COLUMN column with 0 and 1; required" in shown and "none given: 8:1:1" in shown and "default none given" not in shown
+    assert "--label COLUMN column with 0 and 1; default label" in shown and "none given: 8:1:1" in shown and "default none given" not in shown
 
 
 def test_output_into_a_pipe_that_closes() -> None:

@@ -98,7 +98,7 @@ def test_against_a_count_with_pandas(frame: pandas.DataFrame, tmp_path: Path, mi
     found = prepared(frame, tmp_path, min_count=min_count)
     told = description(found)
     by_part = {part: rows for part, rows in frame.groupby("part")}
-    assert (told.dataset, told.fingerprint, told.rows, told.fields, told.notes) == ("mine", found.fingerprint, ROWS, 5, ())
+    assert (told.dataset, told.fingerprint, told.rows, told.fields, told.notes) == ("mine", found.fingerprint, ROWS, 5, found.notes)
     for part, rows in by_part.items():
         assert told.positive_rates[str(part)] == pytest.approx(share(rows["click"] == "1"))
     assert [row.field for row in told.by_field] == ["town", "always", "nothing", "day", "age"]
@@ -224,7 +224,7 @@ def test_csv_and_json_have_every_number(mine: Prepared) -> None:
     told = description(mine)
     whole = json.loads(describe(mine, "json"))
     assert (whole["dataset"], whole["fingerprint"], whole["rows"]) == ("mine", mine.fingerprint, ROWS)
-    assert (whole["positive_rates"], whole["values"], whole["notes"]) == (told.positive_rates, told.values, [])
+    assert (whole["positive_rates"], whole["values"], whole["notes"]) == (told.positive_rates, told.values, list(told.notes))
     lines = list(csv.DictReader(io.StringIO(describe(mine, "csv"))))
     for line, item, row in zip(lines, whole["by_field"], told.by_field, strict=True):
         abundance = item.pop("information_abundance_gaussian")
