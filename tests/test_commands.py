@@ -175,7 +175,7 @@ def test_a_files_name_names_the_data_set(tmp_path: Path, capsys: pytest.CaptureF
         path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
         assert main(["prepare", str(path), "--label", "click", "--separator", ","]) == 0
         shown = capsys.readouterr().out
-        assert f"\n{name[:14]}: train 8" in shown
+        assert f"\n{name[:14]}: train 8" in f"\n{shown}"  # a look at the table comes first where it is encoded
         assert ("note: it replaces 2024.01.clicks as made from 2024.01.clicks.csv; another --name would keep both" in shown) == gone
 
 
