@@ -175,7 +175,7 @@ def test_a_files_name_names_the_data_set(tmp_path: Path, capsys: pytest.CaptureF
         path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
         assert main(["prepare", str(path), "--label", "click", "--separator", ","]) == 0
         shown = capsys.readouterr().out
-        assert f"\n{name[:14]}: train 8" in f"\n{shown}"  # a look at the table comes first where it is encoded
+        assert f"\n{name[:14]}: train 8" in f"\n{shown}"  # where it is encoded, a look at the table comes first
         assert ("note: it replaces 2024.01.clicks as made from 2024.01.clicks.csv; another --name would keep both" in shown) == gone
 
 
@@ -542,7 +542,9 @@ def test_help_says_what_the_settings_of_a_table_mean(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         main(["prepare", "mine.csv", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "--label COLUMN column with 0 and 1; default label" in shown and "none given: 8:1:1" in shown and "default none given" not in shown
+    assert (
+        "--label COLUMN column with 0 and 1; default label" in shown and "none given: 8:1:1" in shown and "default none given" not in shown
+    )
 
 
 def test_output_into_a_pipe_that_closes() -> None:
