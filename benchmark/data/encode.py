@@ -345,6 +345,7 @@ class _Encoder:
     def _describe(self, rows: dict[str, int], rates: dict[str, float], vocabularies: list[Vocabulary], identity: Mapping[str, Any]) -> None:
         """counts.npy, factors.npy, bags and schema.json."""
         names = [column.name for column in self.source.columns]
+        found = self.pool.submit(lambda: tuple(self._found(names, rows, rates, vocabularies)))  # while the checksum is taken
         np.save(self.building / "counts.npy", np.concatenate([v.counts for v in vocabularies]))
         factors = [v.factors for v in vocabularies if isinstance(v, Scaled)]
         if factors:
@@ -363,7 +364,7 @@ class _Encoder:
             "factors": [len(v.factors) if isinstance(v, Scaled) else 0 for v in vocabularies],
             "rows": rows,
             "positive_rates": rates,
-            "notes": (*self.source.notes, *self._found(names, rows, rates, vocabularies)),
+            "notes": (*self.source.notes, *found.result()),
             "known": self.source.known,
             **({"probabilities": True} if self.source.probability is not None else {}),  # named only where they are: older folders do not
             **({"streamed": True} if self.stream is not None else {}),
