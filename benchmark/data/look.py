@@ -6,7 +6,7 @@ Nothing is decided here. What looks wrong is said, with the setting that changes
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -24,6 +24,7 @@ LEAK = 0.99  # AUC of a column alone
 AT_LEAST = 5  # rows of each class, or its AUC says nothing
 SHOWN = 3  # examples
 BUCKETS = 32  # a column of numbers with no more values is as well a category
+FIELDS = ("categorical", "numeric", "scaled", "multi")  # uses that make a field
 EPOCHS = ((1e9, 2.2e9), (1e12, 2.2e12), (1.9e7, 2.1e7))  # seconds, milliseconds, days written as 20240131
 
 
@@ -39,16 +40,13 @@ class ColumnLook:
     remarks: tuple[str, ...]
 
 
-FIELDS = ("categorical", "numeric", "scaled", "multi")  # uses that make a field
-
-
 @dataclass(frozen=True)
 class Look:
     """``notes``: one line for each thing that is remarkable, with the columns that it is true of."""
 
     rows: int
     columns: tuple[ColumnLook, ...]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
 
 def look(source: Source) -> Look:

@@ -13,20 +13,19 @@ if TYPE_CHECKING:
     from benchmark.data.look import ColumnLook, Look
 
 FEW = 40  # columns, of which a table is read at a glance
-NARROW = 60  # characters; below it examples have no room
+ROOM = 12  # characters, below which examples are left out
 
 
 def table(look: Look, most: int = 10**9) -> str:
     """A row for each column; of more than ``most`` only those of which something is to be said, and the first of the others."""
     chosen = look.columns
     if len(chosen) > most:
-        remarkable = [column for column in chosen if column.remarks]
-        chosen = tuple(column for column in chosen if column in (*remarkable, *chosen[:most]))[: 2 * most]
+        chosen = tuple(column for place, column in enumerate(chosen) if column.remarks or place < most)[: 2 * most]
     width = shutil.get_terminal_size((120, 24)).columns
     names = max((len(column.name) for column in chosen), default=0)
     room = width - min(names, 40) - 36
-    headers = ["column", "becomes", "values", "missing", *(["for example"] if room > 12 else [])]
-    rows = [[*_row(column), *([_cut(", ".join(column.examples), room)] if room > 12 else [])] for column in chosen]
+    headers = ["column", "becomes", "values", "missing", *(["for example"] if room > ROOM else [])]
+    rows = [[*_row(column), *([_cut(", ".join(column.examples), room)] if room > ROOM else [])] for column in chosen]
     lines = [tabulate(rows, headers, disable_numparse=True, colalign=("left", "left", "right", "right", "left")[: len(headers)])]
     if len(chosen) < len(look.columns):
         lines.append(f"… and {len(look.columns) - len(chosen)} columns more; --dry-run shows all")
