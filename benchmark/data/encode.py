@@ -381,7 +381,8 @@ class _Encoder:
             values = sum(len(v.counts) - FIRST for v in vocabularies if isinstance(v, Categories))
             yield from mismatches(source.published, rows, rates, values)
         if source.examined and self.stream is None:
-            yield from suspicions(self.building, names, rates, rows)
+            learned = {n: name for n, (name, v) in enumerate(zip(names, vocabularies, strict=True)) if not isinstance(v, Scaled)}
+            yield from suspicions(self.building, learned, rates, rows)
 
 
 def _count(staged: _Staged, part: int) -> int:

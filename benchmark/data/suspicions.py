@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +19,18 @@ BEYOND_CHANCE = 4.0  # standard errors: two parts in 16,000 by chance
 LISTED = 10
 
 
-def suspicions(folder: Path, fields: Sequence[str], rates: Mapping[str, float], rows: Mapping[str, int]) -> Iterator[str]:
-    """One line for each. ``folder`` holds the parts' .ids.npy and .labels.npy; ``rates``: the parts' positive rates.
+def suspicions(folder: Path, fields: Mapping[int, str], rates: Mapping[str, float], rows: Mapping[str, int]) -> Iterator[str]:
+    """One line for each. ``folder`` holds the parts' .ids.npy and .labels.npy; ``fields``: place -> name of those that have an id for values
+    that training has not (a scaled field's are numbers); ``rates``: the parts' positive rates.
 
     Fields whose values a part has but training has not; positive rates that differ; rows of a part that stand in training, too.
     """
     known = np.sort(_hashes(folder, "train"))
     for part in ("valid", "test"):
-        unseen = np.zeros(len(fields))
-        for ids in _blocks(folder, part):
-            unseen += (ids == UNSEEN).sum(0)
-        unseen /= rows[part]
-        if found := [f"{fields[n]} {unseen[n]:.1%}" for n in np.argsort(-unseen, kind="stable") if unseen[n] >= UNSEEN_SHARE]:
+        unseen = sum((ids == UNSEEN).sum(0) for ids in _blocks(folder, part)) / rows[part]
+        if found := [
+            f"{fields[n]} {unseen[n]:.1%}" for n in np.argsort(-unseen, kind="stable") if n in fields and unseen[n] >= UNSEEN_SHARE
+        ]:
             more = f" and {len(found) - LISTED} fields more" if len(found) > LISTED else ""
             yield f"{part} has values that training has not seen in most rows: {', '.join(found[:LISTED])}{more}"
         z = _standard_errors(rates, rows, part)

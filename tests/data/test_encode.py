@@ -171,3 +171,13 @@ def test_a_scaled_number_must_fit_float32(tmp_path: Path) -> None:
     assert prepared.schema.factors.tolist() == [0.0, -3.0, 0.5] and [c.tolist() for c in prepared.value_counts()] == [[2]]
     with pytest.raises(UserError, match="row 3, column 'x': '1e39' is not a number"):
         encode(dataclasses.replace(scaled, parts=source({**rows, "x": ["0.5", None, "1e39"]}).parts), tmp_path / "other", IDENTITY)
+
+
+def test_a_scaled_number_is_never_unseen(tmp_path: Path) -> None:
+    """Its first number has the id that stands for unseen values in other fields."""
+    rows = {"y": [0, 1] * 50, "x": ["0.5"] * 100, "a": ["v"] * 100}
+    columns = (Column("x", "scaled"), Column("a"))
+    made = source(rows, {**rows, "a": ["w"] * 100})
+    encode(dataclasses.replace(made, columns=columns, examined=True), tmp_path / "toy", IDENTITY)
+    notes = open_prepared(tmp_path / "toy").notes
+    assert "valid has values that training has not seen in most rows: a 100.0%" in notes
