@@ -20,17 +20,17 @@ LISTED = 10
 
 
 def suspicions(folder: Path, fields: Mapping[int, str], rates: Mapping[str, float], rows: Mapping[str, int]) -> Iterator[str]:
-    """One line for each. ``folder`` holds the parts' .ids.npy and .labels.npy; ``fields``: place -> name of those that have an id for values
-    that training has not (a scaled field's are numbers); ``rates``: the parts' positive rates.
+    """One line for each: fields whose values a part has but training has not; positive rates that differ; rows of a part that stand in
+    training, too.
 
-    Fields whose values a part has but training has not; positive rates that differ; rows of a part that stand in training, too.
+    ``folder`` holds the parts' .ids.npy and .labels.npy; ``fields``: place -> name of those that have an id for values that training has
+    not (a scaled field's ids are its numbers); ``rates``: the parts' positive rates.
     """
     known = np.sort(_hashes(folder, "train"))
     for part in ("valid", "test"):
         unseen = sum((ids == UNSEEN).sum(0) for ids in _blocks(folder, part)) / rows[part]
-        if found := [
-            f"{fields[n]} {unseen[n]:.1%}" for n in np.argsort(-unseen, kind="stable") if n in fields and unseen[n] >= UNSEEN_SHARE
-        ]:
+        most_first = (n for n in np.argsort(-unseen, kind="stable") if n in fields and unseen[n] >= UNSEEN_SHARE)
+        if found := [f"{fields[n]} {unseen[n]:.1%}" for n in most_first]:
             more = f" and {len(found) - LISTED} fields more" if len(found) > LISTED else ""
             yield f"{part} has values that training has not seen in most rows: {', '.join(found[:LISTED])}{more}"
         z = _standard_errors(rates, rows, part)
