@@ -19,7 +19,7 @@ from benchmark.search.until_decided import UntilDecided
 from benchmark.training.torch_state import standard_state
 from benchmark.training.trial import choose_device
 
-SECONDS = 3.5  # of timing
+SECONDS = 2.5  # of timing
 # Data set -> mean epochs of the trainings in results/reference, by its plug-in's own defaults; a test takes them from there again.
 USUAL_EPOCHS = {"flights": 2.9, "frappe_x1": 15.6, "synthetic": 6.3}
 SIZES = {"final": 60_000.0, "tune": 4_000.0}  # bytes of a record where the folder has none (results/reference)
@@ -115,7 +115,7 @@ def estimate(
         epochs=epochs,
         bytes=sum(line.tune * sizes["tune"] + line.final * sizes["final"] for line in lines),
         places=(len(times.steps), len({place(cell) for cell in cells})),
-        methods=(len(times.factors), len({cell.method for cell in cells})),
+        methods=(len(times.methods), len({cell.method for cell in cells})),
         correction=(correction, len(ratios)),
     )
 

@@ -87,6 +87,20 @@ def test_times_lie_between_what_was_timed() -> None:
     assert StepTimes(torch.device("cpu"), 1)._step(("d", "b", 1)) is None
 
 
+def test_a_method_counts_as_where_it_was_timed() -> None:
+    """A method takes three times the step of single embedding at scale 1, and five times at 4."""
+    steps = {("d", "b", 1): (1.0, 0.1), ("d", "b", 4): (2.0, 0.4), ("d", "c", 4): (2.0, 0.4)}
+    of_method = {("d", "b", 1): (3.0, 0.3), ("d", "b", 4): (10.0, 2.0)}
+    times = StepTimes(torch.device("cpu"), 1, steps=steps, methods={"single_embedding": steps, "m": of_method})
+    assert times._factor("m", ("d", "b", 1), 100) == pytest.approx(3) and times._factor("m", ("d", "b", 4), 100) == pytest.approx(5)
+    assert times._factor("m", ("d", "c", 4), 100) == pytest.approx(5), "another backbone: as at that scale"
+    assert times._factor("m", ("d", "b", 2), 100) == pytest.approx(4), "another scale: as in the mean"
+    assert times._factor("other", ("d", "b", 1), 100) == pytest.approx(2), "a method that was not timed: as the mean of those that were"
+    of_method["d", "b", 1] = (23.0, 0.1)
+    assert times._factor("m", ("d", "b", 1), 100) == pytest.approx(3), "what a step costs by itself"
+    assert times._factor("m", ("d", "b", 1), 10**6) == pytest.approx(1, abs=1e-3), "weighs less in large batches"
+
+
 def test_a_step_on_bags_is_timed(tmp_path: Path) -> None:
     """A field may have far fewer bags than rows of the table, and the ids drawn for the timing are those of bags."""
     path = tmp_path / "tiny.toml"
