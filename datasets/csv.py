@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -91,6 +91,8 @@ class Csv(DataSet):
             raise UserError(f"{error.filename or source_path}: cannot be read ({error.strerror})") from None
         table = next(iter(tables.values()))
         columns = self._columns(table)
+        if self.columns:
+            self._check_no_header(tables.values())
         fields = [column.name for column in columns]
         index = [name for name in table.index if name not in (*fields, *self.exclude)]
         notes = [f"the column {name!r} is the index of a pandas frame, and no field" for name in index]
@@ -108,6 +110,16 @@ class Csv(DataSet):
             notes=tuple(notes),
             examined=True,
         )
+
+    def _check_no_header(self, tables: Iterable[Table]) -> None:
+        """Raises UserError where the first row of a file whose columns were named has a word for a label."""
+        for table in tables:
+            first = table.frame.select(self.label).head(1).collect()[self.label][0]
+            if first and pl.Series([first]).cast(pl.Float64, strict=False)[0] is None:
+                raise UserError(
+                    f"{table.file}: line 1 has {first[:40]!r} in the place of {self.label!r}: a header line? --columns is "
+                    "for files without one; drop --columns, or take the line away"
+                )
 
     def _cells(self, table: Table, fields: list[str]) -> pl.LazyFrame:
         """A libffm file has what its lines have: a field that none of them has is missing in all."""
