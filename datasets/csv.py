@@ -123,7 +123,7 @@ class Csv(DataSet):
 
     def _cells(self, table: Table, fields: list[str]) -> pl.LazyFrame:
         """A libffm file has what its lines have: a field that none of them has is missing in all."""
-        lacking = [name for name in fields if name not in table.columns] if table.file.kind in SPARSE else []
+        lacking = [name for name in fields if name not in table.columns] if table.named else []
         frame = table.frame.with_columns(pl.lit(None, pl.String).alias(name) for name in lacking)
         return frame.with_columns(without(name, *self.null_values) for name in fields) if self.null_values else frame
 

@@ -166,6 +166,7 @@ class Opened:
     batches: Callable[[list[str] | None], Iterator[polars.DataFrame]]  # of some columns, or of all: the rows as text, in the file's order
     index: tuple[str, ...] = ()  # columns that are pandas' index
     numeric: Mapping[str, str] = field(default_factory=dict)  # columns that the file itself says are numbers, and their index there
+    named: bool = False  # whether every cell says its column, so that one which the file lacks is missing in its rows
 
 
 def in_a_line(error: Exception) -> str:

@@ -334,6 +334,26 @@ def test_whole_floats_of_typed_files_meet_whole_numbers(kind: str, cache: Path, 
     assert {part: prepared.arrays(part)[0].tolist() for part in PARTS} == {part: ids for part, (ids, _) in reference(parts, FIELDS).items()}
 
 
+def test_a_field_that_few_libffm_files_have_is_missing_in_the_others(cache: Path, tmp_path: Path) -> None:
+    """As if each part were one file: fields 3 (a category) and 10 (a number) are in one file of train and of test each."""
+    lines = {
+        part: [f"{n % 2} 1:{n % 5}:1" + (f" 3:{n}:1 10:7:{n / 4}" if n // 4 % 3 == rare else "") + f" 2:{n % 3}:1\n" for n in range(24)]
+        for part, rare in (("train", 1), ("valid", 3), ("test", 2))
+    }
+    for part, of_part in lines.items():
+        (tmp_path / "whole").mkdir(exist_ok=True)
+        (tmp_path / "whole" / f"{part}.ffm").write_text("".join(of_part))
+        (tmp_path / "parted" / part).mkdir(parents=True)
+        for start in range(0, 24, 4):
+            (tmp_path / "parted" / part / f"{start:02}.ffm").write_text("".join(of_part[start : start + 4]))
+    whole, parted = (prepare("csv", {"buckets": 4}, tmp_path / folder, alias=folder) for folder in ("whole", "parted"))
+    assert [(field.name, field.cardinality) for field in parted.schema.fields] == [(f.name, f.cardinality) for f in whole.schema.fields]
+    assert [field.name for field in parted.schema.fields] == ["f1", "f2", "f3", "f10"]
+    for part in PARTS:
+        (ids, labels), (expected, given) = parted.arrays(part), whole.arrays(part)
+        assert np.array_equal(ids, expected) and np.array_equal(labels, given)
+
+
 def tagged(write: Callable[[pandas.DataFrame], str], kind: str) -> Make:
     """One to four of six tags in each row, as text with bars between them or as a list."""
 
