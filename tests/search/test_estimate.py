@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import benchmark
 from benchmark.__main__ import main
 from benchmark.config import read_suite
 from benchmark.records import Store
+from benchmark.reporting.dry_run import dry_run
 from benchmark.schema import Bags, Field, Schema
 from benchmark.search.cells import expand
 from benchmark.search.estimate import Estimate, estimate
 from benchmark.search.run import run_suite
 from benchmark.search.step_times import StepTimes
+from benchmark.training.memory import needed
 
 TINY = """
 datasets = ["synthetic"]
@@ -49,6 +53,15 @@ def test_it_says_what_the_run_then_trains(tmp_path: Path, monkeypatch: pytest.Mo
         return estimate(suite, Store(results), "cpu", 1, seconds=0.5)
 
     before = now()
+    data = benchmark.prepared("synthetic", suite.options["datasets"]["synthetic"])
+    model = benchmark.build("single_embedding", "dnn", data, backbone_options=suite.options["backbones"]["dnn"])
+    assert before.memory is not None and before.memory.needed == needed(model) and before.memory.cell.method == "single_embedding"
+    for free, said in (
+        (2 * needed(model), "now\n"),
+        (2 * needed(model) - 1, "enough for 2 at a time"),
+        (needed(model) - 1, "cannot be trained"),
+    ):
+        assert said in dry_run("tiny", replace(before, memory=replace(before.memory, free=free)), 2, False)
     assert not results.exists() and before.epochs["synthetic"][0] == 3 and before.bytes > 0
     assert sum(line.tune for line in before.lines) == 2 * (2 + 2 * 2) and sum(line.final for line in before.lines) == 2 * 2
     assert 0 < before.seconds < 600 and before.places == (2, 2)
