@@ -97,6 +97,11 @@ class Csv(DataSet):
         index = [name for name in table.index if name not in (*fields, *self.exclude)]
         notes = [f"the column {name!r} is the index of a pandas frame, and no field" for name in index]
         for part, one in tables.items():
+            if one.file.kind in SPARSE and not one.named and len(one.columns) != len(table.columns):
+                raise UserError(
+                    f"{one.file}: {len(one.columns) - 1} entries a line, but {table.file} has {len(table.columns) - 1}; a value's place in "
+                    "its line is its field, so all need as many (libffm, field:index:value, names the field)"
+                )
             if more := set(one.columns) - set(table.columns):
                 notes.append(f"{part} has columns that {next(iter(tables))} has not, which are left out: {', '.join(sorted(more))}")
         return Source(

@@ -695,6 +695,11 @@ REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
         LIBFM,
         "line 61: 1 entries, but the first",
     ),
+    "libfm with fewer entries in a part": (
+        spoilt(texts(as_libfm("0"), ".libfm"), lambda f: (f / "test.libfm").write_text("1 3:1\n0 4:1\n")),
+        LIBFM,
+        "test.libfm: 1 entries a line, but ",
+    ),
     "libfm with three labels": (
         spoilt(texts(as_libfm("0"), ".libfm"), appended("train.libfm", "-1 3:1 101:1")),
         LIBFM,
