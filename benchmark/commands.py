@@ -304,7 +304,7 @@ def prepare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         source_path = source_path or Path(parsed.dataset)
         alias = alias or plain_name(source_path)
     if parsed.dry_run:
-        say(data_look.table(look_at(name, settings["dataset"], source_path, parsed.allow_checksum_mismatch)))
+        say(data_look.table(look_at(name, settings["dataset"], source_path, parsed.allow_checksum_mismatch, alias)))
         return 0
     before = None if alias is None or parsed.force else identity_of(folder_of(alias, {}))
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -91,10 +91,17 @@ class Csv(DataSet):
             raise UserError(f"{error.filename or source_path}: cannot be read ({error.strerror})") from None
         table = next(iter(tables.values()))
         columns = self._columns(table)
+        if self.columns:
+            self._check_no_header(tables.values())
         fields = [column.name for column in columns]
         index = [name for name in table.index if name not in (*fields, *self.exclude)]
         notes = [f"the column {name!r} is the index of a pandas frame, and no field" for name in index]
         for part, one in tables.items():
+            if one.file.kind in SPARSE and not one.named and len(one.columns) != len(table.columns):
+                raise UserError(
+                    f"{one.file}: {len(one.columns) - 1} entries a line, but {table.file} has {len(table.columns) - 1}; a value's place in "
+                    "its line is its field, so all need as many (libffm, field:index:value, names the field)"
+                )
             if more := set(one.columns) - set(table.columns):
                 notes.append(f"{part} has columns that {next(iter(tables))} has not, which are left out: {', '.join(sorted(more))}")
         return Source(
@@ -109,9 +116,19 @@ class Csv(DataSet):
             examined=True,
         )
 
+    def _check_no_header(self, tables: Iterable[Table]) -> None:
+        """Raises UserError where the first row of a file whose columns were named has a word for a label."""
+        for table in tables:
+            first = table.frame.select(self.label).head(1).collect()[self.label][0]
+            if first and pl.Series([first]).cast(pl.Float64, strict=False)[0] is None:
+                raise UserError(
+                    f"{table.file}: line 1 has {first[:40]!r} in the place of {self.label!r}: a header line? --columns is "
+                    "for files without one; drop --columns, or take the line away"
+                )
+
     def _cells(self, table: Table, fields: list[str]) -> pl.LazyFrame:
         """A libffm file has what its lines have: a field that none of them has is missing in all."""
-        lacking = [name for name in fields if name not in table.columns] if table.file.kind in SPARSE else []
+        lacking = [name for name in fields if name not in table.columns] if table.named else []
         frame = table.frame.with_columns(pl.lit(None, pl.String).alias(name) for name in lacking)
         return frame.with_columns(without(name, *self.null_values) for name in fields) if self.null_values else frame
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import io
 import lzma
 import sys
 import tarfile
@@ -32,6 +33,7 @@ _TEXT = (*DELIMITED, *JSON_LINES, *SPARSE)
 PACKED = (*_TEXT, *(suffix + ending for suffix in _TEXT for ending in COMPRESSED), *COMPRESSED)  # what an archive may hold
 SUFFIXES = (*PACKED, *TYPED)
 MARK = b"\xef\xbb\xbf"  # that some editors put before UTF-8
+PACKED_BLOCK = 1 << 16  # bytes unpacked at once
 EXACT = 2**53  # whole numbers below it are themselves as floats
 UNREAD = "…"  # the text of a cell that holds more than a value, in a column that is no field
 READ = f"{', '.join((*_TEXT, *TYPED))}, the texts also with {', '.join(COMPRESSED)}"  # in messages
@@ -94,11 +96,42 @@ def _zstandard(file: IO[bytes]) -> IO[bytes]:
     return cast(IO[bytes], pyarrow.CompressedInputStream(pyarrow.PythonFile(file, "r"), "zstd"))
 
 
+class _Streams(io.RawIOBase):
+    """bz2 or xz, one stream behind another, with zeros between them or without.
+
+    Python's own files end at the first bytes that start no further stream, without a word; gzip's and Zstandard's refuse them.
+    """
+
+    def __init__(self, file: IO[bytes], unpacker: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]) -> None:
+        self._file, self._new, self._unpacker = file, unpacker, unpacker()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # what Python's types call it differs by version
+        while True:
+            data = b""
+            if self._unpacker.eof:
+                data = self._unpacker.unused_data.lstrip(b"\0")
+                while not data:
+                    if not (read := self._file.read(PACKED_BLOCK)):
+                        return 0
+                    data = read.lstrip(b"\0")
+                self._unpacker = self._new()
+            elif self._unpacker.needs_input:
+                data = self._file.read(PACKED_BLOCK)
+                if not data:
+                    raise EOFError("it ends within a stream, or something that is none stands behind its last one")
+            if found := self._unpacker.decompress(data, len(buffer)):
+                buffer[: len(found)] = found
+                return len(found)
+
+
 _UNPACKED: Mapping[str, Callable[[IO[bytes]], IO[bytes]]] = {
     ".gz": lambda file: cast(IO[bytes], gzip.GzipFile(fileobj=file)),
     ".zst": _zstandard,
-    ".xz": lambda file: cast(IO[bytes], lzma.LZMAFile(file)),  # noqa: SIM115  # it only passes on what another has opened
-    ".bz2": lambda file: cast(IO[bytes], bz2.BZ2File(file)),
+    ".xz": lambda file: cast(IO[bytes], io.BufferedReader(_Streams(file, lzma.LZMADecompressor))),
+    ".bz2": lambda file: cast(IO[bytes], io.BufferedReader(_Streams(file, bz2.BZ2Decompressor))),
 }
 
 
@@ -133,6 +166,7 @@ class Opened:
     batches: Callable[[list[str] | None], Iterator[polars.DataFrame]]  # of some columns, or of all: the rows as text, in the file's order
     index: tuple[str, ...] = ()  # columns that are pandas' index
     numeric: Mapping[str, str] = field(default_factory=dict)  # columns that the file itself says are numbers, and their index there
+    named: bool = False  # whether every cell says its column, so that one which the file lacks is missing in its rows
 
 
 def in_a_line(error: Exception) -> str:

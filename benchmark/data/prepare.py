@@ -88,9 +88,17 @@ def prepare(
         ) from None
 
 
-def look_at(name: str, options: Mapping[str, Any], source_path: Path | None, allow_checksum_mismatch: bool = False) -> Look:
+def look_at(
+    name: str,
+    options: Mapping[str, Any],
+    source_path: Path | None,
+    allow_checksum_mismatch: bool = False,
+    alias: str | None = None,
+) -> Look:
     """What ``prepare`` would encode, by its first rows; nothing is written. Raises UserError."""
     dataset: DataSet = plugins.make("datasets", name, dict(options))
+    if alias is not None:
+        check_alias(alias)
     source = _loaded(name, dataset, source_path, allow_checksum_mismatch, _stream(name, dataset))
     found = look(source)
     return replace(found, notes=(*source.notes, *found.notes))

@@ -9,7 +9,7 @@ other than 1 is a number. The label is 0 or 1, or −1 or 1, and becomes 0 or 1;
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import polars as pl
@@ -33,9 +33,10 @@ class _Form(NamedTuple):
     numeric: Mapping[str, str]  # field -> its one index
 
 
-def sparse(file: File, multi: tuple[str, ...] = (), numeric: Mapping[str, str] | None = None) -> Opened:
+def sparse(file: File, multi: tuple[str, ...] = (), numeric: Mapping[str, str] | None = None, fields: tuple[str, ...] = ()) -> Opened:
     """``multi``: fields of which a line may have several entries; their values come as one text, with BETWEEN between them. ``numeric``:
-    the fields that are numbers, and their index, as another file of the table has them; None: this file says it.
+    the fields that are numbers, and their index, as another file of the table has them; None: this file says it. ``fields``: those of all
+    files of the table, where each entry names its own; none given: those of this file's first lines.
 
     Raises UserError at the first bad line.
     """
@@ -43,6 +44,8 @@ def sparse(file: File, multi: tuple[str, ...] = (), numeric: Mapping[str, str] |
     if first is None:
         raise UserError(f"{file}: the file is empty; every line must be a label and index:value entries")
     form = _form(file, *first, multi)
+    if form.named and fields:
+        form = form._replace(fields=fields)
     if numeric is not None:  # in a few lines a number may happen to be 1 throughout
         form = form._replace(numeric={name: numeric[name] for name in form.fields if name in numeric})
 
@@ -59,7 +62,12 @@ def sparse(file: File, multi: tuple[str, ...] = (), numeric: Mapping[str, str] |
                 frame = _wide(file, number, lines, _entries(file, number, lines, form.named), form, multi)
             yield frame if chosen is None else frame.select(chosen)
 
-    return Opened((LABEL, *form.fields), batches, numeric=form.numeric)
+    return Opened((LABEL, *form.fields), batches, numeric=form.numeric, named=form.named)
+
+
+def in_order(fields: Iterable[str]) -> tuple[str, ...]:
+    """f2 before f10; without the label."""
+    return tuple(sorted((name for name in fields if name != LABEL), key=lambda name: int(name[1:])))
 
 
 def _blocks(file: File) -> Iterator[tuple[int, pl.DataFrame]]:

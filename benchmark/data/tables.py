@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from polars.io.plugins import register_io_source
 from benchmark.data.delimited import delimited
 from benchmark.data.files import DELIMITED, JSON_LINES, READ, SPARSE, SUFFIXES, TYPED, File, Opened
 from benchmark.data.json_lines import json_lines
-from benchmark.data.sparse import sparse
+from benchmark.data.sparse import in_order, sparse
 from benchmark.data.typed import arrow, parquet
 from benchmark.errors import UserError
 
@@ -27,6 +27,7 @@ class Table:
     frame: pl.LazyFrame
     index: tuple[str, ...] = ()  # columns that are pandas' index
     numeric: Mapping[str, str] = field(default_factory=dict)  # columns that the file itself says are numbers, and their index there
+    named: bool = False  # as of Opened
 
 
 class Piece(NamedTuple):
@@ -44,6 +45,7 @@ class Reading(NamedTuple):
     multi: tuple[str, ...] = ()  # columns that may hold lists
     exclude: tuple[str, ...] = ()  # columns that may hold anything
     numeric: Mapping[str, str] | None = None  # of libsvm and its like: what another file of the table says are numbers
+    fields: tuple[str, ...] = ()  # of libffm: those of all files of the table
 
 
 def read_table(file: File | Path, separator: str = "", columns: tuple[str, ...] = ()) -> Table:
@@ -64,7 +66,8 @@ def read_as(file: File | Path, reading: Reading) -> Table:
 def read_tables(folder: Path, pieces: Sequence[Piece], reading: Reading) -> Table:
     """Many files, one after the other, as one table; ``folder`` is what messages call them. They must have the same columns, in any order.
 
-    A file without rows adds none. Raises UserError as ``read_table``, and for other columns than the first file's.
+    A libffm file has the fields of all: a rare one may be in few. A file without rows adds none. Raises UserError as ``read_table``, and
+    for other columns than the first file's.
     """
     for first in pieces:
         opened = _unless_void(first.file, reading)
@@ -72,6 +75,9 @@ def read_tables(folder: Path, pieces: Sequence[Piece], reading: Reading) -> Tabl
             break
     else:
         raise UserError(f"{folder}: none of its {len(pieces)} files has rows")
+    if opened.named:
+        reading = _of_all(opened, (piece.file for piece in pieces if piece is not first), reading)
+        opened = _opened(first.file, reading)
     reading = reading._replace(numeric=opened.numeric)
     keys = tuple(key for key, _ in first.keys if key not in opened.columns)
     columns = (*opened.columns, *keys)
@@ -90,7 +96,18 @@ def read_tables(folder: Path, pieces: Sequence[Piece], reading: Reading) -> Tabl
             for frame in one.batches(own or [one.columns[0]]):
                 yield frame.with_columns(pl.lit(found[key], pl.String).alias(key) for key in keys).select(wanted)
 
-    return _table(File(folder), Opened(columns, batches, opened.index, opened.numeric))
+    return _table(File(folder), Opened(columns, batches, opened.index, opened.numeric, opened.named))
+
+
+def _of_all(first: Opened, others: Iterable[File], reading: Reading) -> Reading:
+    """With the fields of all files. Whether one is a number, the first file that has it says."""
+    fields, numeric = set(first.columns), dict(first.numeric)
+    for file in others:
+        one = _unless_void(file, reading)
+        if one is not None and one.named:
+            numeric |= {name: index for name, index in one.numeric.items() if name not in fields}
+            fields |= set(one.columns)
+    return reading._replace(numeric=numeric, fields=in_order(fields))
 
 
 def _opened(file: File, reading: Reading) -> Opened:
@@ -107,7 +124,9 @@ def _opened(file: File, reading: Reading) -> Opened:
         return (parquet if file.kind == ".parquet" else arrow)(file, reading.multi, reading.exclude)
     if file.kind in JSON_LINES:
         return json_lines(file, reading.multi, reading.exclude)
-    return sparse(file, reading.multi, reading.numeric) if file.kind in SPARSE else delimited(file, reading.separator, reading.columns)
+    if file.kind in SPARSE:
+        return sparse(file, reading.multi, reading.numeric, reading.fields)
+    return delimited(file, reading.separator, reading.columns)
 
 
 def _unless_void(file: File, reading: Reading) -> Opened | None:
@@ -137,7 +156,7 @@ def _table(file: File, opened: Opened) -> Table:
             raise UserError(f"{file}: there are no data rows")
 
     frame = register_io_source(read, schema=dict.fromkeys(opened.columns, pl.String()))
-    return Table(file, opened.columns, frame, opened.index, opened.numeric)
+    return Table(file, opened.columns, frame, opened.index, opened.numeric, opened.named)
 
 
 def _difference(columns: tuple[str, ...], others: tuple[str, ...]) -> str:

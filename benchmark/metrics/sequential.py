@@ -11,14 +11,8 @@ from scipy.special import ndtr, ndtri
 
 Array = NDArray[np.float64]
 
-FIRST_LOOK = 2  # seeds: with one there is no variance
 FAR = 8.0  # standard deviations below 0 from where on nothing of a path's density is left
 SMALLEST, LARGEST, POINTS = 1e-10, 0.5, 80  # one-sided levels for which bounds are tabulated
-
-
-def looks(most: int) -> tuple[int, ...]:
-    """After how many seeds a comparison is looked at: each from the second on."""
-    return tuple(range(FIRST_LOOK, most + 1))
 
 
 def spent(alpha: float, fraction: float) -> float:

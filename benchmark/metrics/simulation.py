@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmark.metrics.sequential import FIRST_LOOK, looks, sequential_p
+from benchmark.metrics.looks import FIRST_LOOK, looks
+from benchmark.metrics.sequential import sequential_p
 from benchmark.metrics.verdicts import LEVEL
 
 Array = NDArray[np.float64]

@@ -16,7 +16,6 @@ from types import MappingProxyType
 
 import numpy as np
 import torch
-from scipy.linalg import eigvalsh_tridiagonal
 from torch import Tensor
 
 TOLERANCE = 1e-2  # of numerical_rank, relative to σ_1
@@ -110,6 +109,8 @@ def _gaussian(rows: int, columns: int) -> Mapping[str, float]:
     m ≥ k, B has the diagonal χ_m, χ_{m−1}, …, χ_{m−k+1} and below it χ_{k−1}, …, χ_1, and its singular values are distributed
     as those of an m×k Gaussian matrix. Fixed seed; more draws where the matrix is small and the metrics vary most.
     """
+    from scipy.linalg import eigvalsh_tridiagonal  # a third of a second, for those who take spectra
+
     m, k = max(rows, columns), min(rows, columns)
     if k < 1:
         return MappingProxyType({name: 0.0 for name in METRICS})

@@ -9,8 +9,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import special
 
+from benchmark.metrics.looks import looks
 from benchmark.metrics.power import seeds_to_equate, seeds_to_tell
-from benchmark.metrics.sequential import looks, sequential_p
+from benchmark.metrics.sequential import sequential_p
 from benchmark.metrics.statistics import holm
 
 Verdict = Literal["above", "below", "equal", "undecided"]

@@ -34,9 +34,23 @@ def dry_run(name: str, found: Estimate, slots: int, until: bool) -> str:
         *(f"{data}: {', '.join(f'{part} {count:,}' for part, count in rows.items())} rows" for data, rows in found.rows.items()),
         f"time: {total}" if found.left else "time: none, everything is recorded",
         f"disk: {found.bytes / 1e6:,.1f} MB of records",
+        *_memory(found, slots),
         *_how(found),
     ]
     return "\n".join(lines)
+
+
+def _memory(found: Estimate, slots: int) -> list[str]:
+    largest = found.memory
+    if largest is None:
+        return []
+    said = f"memory: {largest.cell}, the largest that was looked at: {largest.words}"
+    if largest.free is None:
+        return [said]
+    room = f"{largest.free / 1e9:.2f} GB are free here now"
+    if largest.needed > largest.free:
+        return [f"{said}; {room}: it cannot be trained"]
+    return [f"{said}; {room}" + (f": not enough for {slots} at a time" if slots * largest.needed > largest.free else "")]
 
 
 def _how(found: Estimate) -> list[str]:

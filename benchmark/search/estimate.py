@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from benchmark.config import Cell, Suite
+import torch
+
+from benchmark.config import CONTROL, Cell, Suite
 from benchmark.data.ensure import ensure_recorded
+from benchmark.data.store import Prepared
 from benchmark.records import Entry, Store
 from benchmark.search.cell_state import CellState
 from benchmark.search.cells import default_trial, expand
@@ -16,10 +19,11 @@ from benchmark.search.halving import share
 from benchmark.search.plan import Plan
 from benchmark.search.step_times import StepTimes, place
 from benchmark.search.until_decided import UntilDecided
+from benchmark.training.memory import free
 from benchmark.training.torch_state import standard_state
-from benchmark.training.trial import choose_device
+from benchmark.training.trial import SURELY_FITS, choose_device, memory_of, numbers
 
-SECONDS = 3.5  # of timing
+SECONDS = 2.5  # of timing
 # Data set -> mean epochs of the trainings in results/reference, by its plug-in's own defaults; a test takes them from there again.
 USUAL_EPOCHS = {"flights": 2.9, "frappe_x1": 15.6, "synthetic": 6.3}
 SIZES = {"final": 60_000.0, "tune": 4_000.0}  # bytes of a record where the folder has none (results/reference)
@@ -39,6 +43,16 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Memory:
+    """What the largest training takes at least, of what is free on the device now; in bytes."""
+
+    cell: Cell
+    needed: int
+    words: str  # the same, and what takes it
+    free: int | None  # None: this system does not say
+
+
+@dataclass(frozen=True, kw_only=True)
 class Estimate:
     lines: tuple[Line, ...]
     rows: Mapping[str, Mapping[str, int]]  # data set -> part -> rows
@@ -46,6 +60,7 @@ class Estimate:
     bytes: float  # of the records to come
     places: tuple[int, int]  # data set, backbone and scale: timed, of so many
     methods: tuple[int, int]  # timed, of so many
+    memory: Memory | None  # of the largest training to come, where its model can be built
     correction: tuple[float, int]  # of the timed steps, from so many recorded trainings of these cells
 
     @property
@@ -115,9 +130,24 @@ def estimate(
         epochs=epochs,
         bytes=sum(line.tune * sizes["tune"] + line.final * sizes["final"] for line in lines),
         places=(len(times.steps), len({place(cell) for cell in cells})),
-        methods=(len(times.factors), len({cell.method for cell in cells})),
+        methods=(len(times.methods), len({cell.method for cell in cells})),
+        memory=_memory([state.cell for state in plan.states() if any(state.left())], data, suite.budget, on),
         correction=(correction, len(ratios)),
     )
+
+
+def _memory(cells: Sequence[Cell], data: Mapping[str, Prepared], budget: int, device: torch.device) -> Memory | None:
+    """Of the widest models: single embedding on each backbone and, where the table is large, every method on the first."""
+    sizes = [numbers(cell, data[cell.dataset].schema) for cell in cells]
+    most = max(sizes, default=0)
+    widest = [cell for cell, size in zip(cells, sizes, strict=True) if size == most]
+    looked_at = [cell for cell in widest if cell.method == CONTROL or (most >= SURELY_FITS and cell.backbone == widest[0].backbone)]
+    found = [(cell, memory_of(default_trial(cell, "final", 0, budget))) for cell in looked_at or widest[:1]]
+    needs = [(*need, cell) for cell, need in found if need is not None]
+    if not needs:
+        return None
+    needed, words, cell = max(needs, key=lambda one: one[0])
+    return Memory(cell=cell, needed=needed, words=words, free=free(device))
 
 
 def _epochs(suite: Suite, first: Mapping[str, Cell], entries: Iterable[Entry]) -> dict[str, tuple[float, int | str]]:

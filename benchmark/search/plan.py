@@ -7,7 +7,7 @@ from dataclasses import replace
 from enum import Enum
 
 from benchmark.config import Cell, Suite, Trial
-from benchmark.metrics.sequential import FIRST_LOOK
+from benchmark.metrics.looks import FIRST_LOOK
 from benchmark.records import Record
 from benchmark.search.cell_state import CellState
 from benchmark.search.former import TodaysWords

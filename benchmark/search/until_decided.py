@@ -7,13 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from benchmark.config import CONTROL, DELTA, MAX_SEEDS, NO_BACKBONE, Cell, conditions
 from benchmark.errors import UserError
-from benchmark.metrics.sequential import FIRST_LOOK
-from benchmark.metrics.verdicts import Compared, due, judge
+from benchmark.metrics.looks import FIRST_LOOK
 from benchmark.records import INERT, Record
 from benchmark.search.cell_state import CellState
+
+if TYPE_CHECKING:
+    from benchmark.metrics.verdicts import Compared
 
 Board = tuple[str, str]  # data set and its fingerprint: what Holm's rule goes over
 
@@ -59,6 +62,8 @@ class Looking:
 
     def look(self, board: Board) -> list[str]:
         """Give the open rows of a board, and their controls, the seeds of their next look; the keys of the cells that now want more."""
+        from benchmark.metrics.verdicts import due  # it imports SciPy, and a plan before a run has nothing to judge
+
         states = [state for state in self._states if board_of(state.cell) == board]
         compared, of_row = self._compared(states)
         wanting = []
@@ -71,6 +76,8 @@ class Looking:
 
     def account(self) -> str:
         """Verdicts by their number, the final trainings of these rows and their controls, and what a fixed number would take."""
+        from benchmark.metrics.verdicts import judge
+
         counts: dict[str, int] = defaultdict(int)
         spent = rows = 0
         for board in {board_of(state.cell): None for state in self._states}:
@@ -85,6 +92,8 @@ class Looking:
 
     def _compared(self, states: Iterable[CellState]) -> tuple[dict[str, Compared], dict[tuple[str, str], CellState]]:
         """The rows of a board that have a control, both without a training that did not finish."""
+        from benchmark.metrics.verdicts import Compared
+
         known = {state.cell.key: values for state in states if (values := self._values(state)) is not None}
         controls: dict[str, CellState] = {}
         members: dict[str, list[CellState]] = defaultdict(list)

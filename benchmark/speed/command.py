@@ -11,7 +11,7 @@ from typing import Any
 from benchmark import plugins
 from benchmark.config import CONTROL, read_suite
 from benchmark.errors import UserError
-from benchmark.metrics.sequential import FIRST_LOOK
+from benchmark.metrics.looks import FIRST_LOOK
 from benchmark.speed.compare import methods, peers, step, stream
 from benchmark.speed.workload import SHAPES, Workload
 from benchmark.training.trial import choose_device

@@ -11,20 +11,22 @@ from typing import Any
 
 import torch
 
-from benchmark.config import NO_BACKBONE, Trial, halving
+from benchmark.config import NO_BACKBONE, Cell, Trial, halving
 from benchmark.contracts import CTRModel
 from benchmark.data.batches import Rows
 from benchmark.errors import Incompatible, UserError
 from benchmark.faults import frames, in_words
 from benchmark.method import assemble
 from benchmark.records import Record, Status
+from benchmark.schema import Schema
 from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.cost import parameter_cost, running_cost
 from benchmark.training.doses import knock_outs
 from benchmark.training.environment import environment, fingerprints
 from benchmark.training.evaluate import NotFinite, score, score_test, spectra
 from benchmark.training.fit import Diverged, Report, fit
-from benchmark.training.memory import keep_freed_memory, require
+from benchmark.training.memory import in_words as memory_in_words
+from benchmark.training.memory import keep_freed_memory, needed, require
 from benchmark.training.resolved import Resolved, resolved
 from benchmark.training.torch_state import standard_state
 from benchmark.training.unfilled import without_values
@@ -61,8 +63,7 @@ def _without_memory(trial: Trial, found: Resolved) -> CTRModel:
 
 def _require_memory(trial: Trial, found: Resolved, device: torch.device, interactive: bool) -> None:
     """Raises UserError where the training cannot fit."""
-    width = trial.cell.scale * trial.cell.dimension
-    if found.data.schema.values * width + (len(found.data.schema.fields) * width) ** 2 < SURELY_FITS:
+    if numbers(trial.cell, found.data.schema) < SURELY_FITS:
         return
     try:
         model = _without_memory(trial, found)
@@ -71,6 +72,24 @@ def _require_memory(trial: Trial, found: Resolved, device: torch.device, interac
     said = require(model, device)
     if said and interactive:
         print(f"{trial.cell}: {said}", file=sys.stderr, flush=True)
+
+
+def numbers(cell: Cell, schema: Schema) -> int:
+    """In the table and in a square matrix over all fields."""
+    width = cell.scale * cell.dimension
+    return schema.values * width + (len(schema.fields) * width) ** 2
+
+
+def memory_of(trial: Trial) -> tuple[int, str] | None:
+    """Bytes that training takes at least, and in words what takes them; None where the model cannot be built. Raises UserError."""
+    try:
+        model = _without_memory(trial, resolved(trial))
+    except UserError:
+        raise
+    except (Exception, SystemExit):  # incompatible, or foreign code: the run makes a record of it
+        return None
+    wanted = needed(model)
+    return wanted, memory_in_words(model, wanted)
 
 
 def run_trial(trial: Trial, report: Report, device: str = "auto", threads: int | None = None, interactive: bool = False) -> Record:

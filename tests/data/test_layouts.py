@@ -64,6 +64,19 @@ def packed(text: str, ending: str) -> bytes:
     return pack[ending](text.encode())
 
 
+def streams(folder: Path, parts: Parts) -> Path:
+    """As pbzip2, pixz and concatenating files write them, and as tapes fill up."""
+    for (part, frame), ending in zip(parts.items(), (".xz", ".bz2", ".bz2"), strict=True):
+        lines = frame.to_csv(index=False).splitlines(keepends=True)
+        pieces = [packed("".join(lines[n : n + 7]), ending) for n in range(0, len(lines), 7)]
+        (folder / f"{part}.csv{ending}").write_bytes(bytes(12).join(pieces) + bytes(1 << 17))
+    return folder
+
+
+def junk(path: Path, data: bytes = b"<html>not found</html>") -> None:
+    path.write_bytes(path.read_bytes() + data)
+
+
 def as_csv(separator: str = ",", header: bool = True) -> Callable[[pandas.DataFrame], str]:
     return lambda frame: frame.to_csv(index=False, sep=separator, header=header)
 
@@ -246,6 +259,7 @@ ENCODED: dict[str, tuple[Make, dict[str, Any]]] = {
     "csv.zst": (texts(as_csv(), ".csv", ".zst"), CSV),
     "csv.xz": (texts(as_csv(), ".csv", ".xz"), CSV),
     "csv.bz2": (texts(as_csv(), ".csv", ".bz2"), CSV),
+    "bz2 and xz, streams behind one another and zeros": (streams, CSV),
     "other spellings": (texts(as_csv(), ".csv", "", {"valid": "dev"}), CSV),
     "zip": (zipped, CSV),
     "no header": (texts(as_csv(header=False), ".csv"), {**CSV, "columns": ("click", "user", "ad")}),
@@ -294,6 +308,7 @@ ENCODED: dict[str, tuple[Make, dict[str, Any]]] = {
     "by times with a zone": (one_file(dated("%Y-%m-%dT%H:%M:%S%z", "Europe/Berlin")), BY_DAY),
     "by a column of datetimes": (one_file(dated(""), ".parquet"), BY_DAY),
     "by a column of datetimes with a zone": (one_file(dated("", "Europe/Berlin"), ".parquet"), BY_DAY),
+    "by a column of datetimes at half an hour from UTC": (one_file(dated("", "-05:30"), ".parquet"), BY_DAY),
     "train and test, valid by time": (without_valid, {**CSV, "by_time": "when", "split": "60:20"}),
 }
 
@@ -317,6 +332,26 @@ def test_whole_floats_of_typed_files_meet_whole_numbers(kind: str, cache: Path, 
     parts = floats(people())
     prepared = prepare("csv", CSV, typed(kind)(tmp_path, parts), alias="mine")
     assert {part: prepared.arrays(part)[0].tolist() for part in PARTS} == {part: ids for part, (ids, _) in reference(parts, FIELDS).items()}
+
+
+def test_a_field_that_few_libffm_files_have_is_missing_in_the_others(cache: Path, tmp_path: Path) -> None:
+    """As if each part were one file: fields 3 (a category) and 10 (a number) are in one file of train and of test each."""
+    lines = {
+        part: [f"{n % 2} 1:{n % 5}:1" + (f" 3:{n}:1 10:7:{n / 4}" if n // 4 % 3 == rare else "") + f" 2:{n % 3}:1\n" for n in range(24)]
+        for part, rare in (("train", 1), ("valid", 3), ("test", 2))
+    }
+    for part, of_part in lines.items():
+        (tmp_path / "whole").mkdir(exist_ok=True)
+        (tmp_path / "whole" / f"{part}.ffm").write_text("".join(of_part))
+        (tmp_path / "parted" / part).mkdir(parents=True)
+        for start in range(0, 24, 4):
+            (tmp_path / "parted" / part / f"{start:02}.ffm").write_text("".join(of_part[start : start + 4]))
+    whole, parted = (prepare("csv", {"buckets": 4}, tmp_path / folder, alias=folder) for folder in ("whole", "parted"))
+    assert [(field.name, field.cardinality) for field in parted.schema.fields] == [(f.name, f.cardinality) for f in whole.schema.fields]
+    assert [field.name for field in parted.schema.fields] == ["f1", "f2", "f3", "f10"]
+    for part in PARTS:
+        (ids, labels), (expected, given) = parted.arrays(part), whole.arrays(part)
+        assert np.array_equal(ids, expected) and np.array_equal(labels, given)
 
 
 def tagged(write: Callable[[pandas.DataFrame], str], kind: str) -> Make:
@@ -614,6 +649,26 @@ REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
     "a zst file cut off": (spoilt(texts(as_csv(), ".csv", ".zst"), cut("train.csv.zst")), CSV, "train.csv.zst: damaged or truncated"),
     "an xz file cut off": (spoilt(texts(as_csv(), ".csv", ".xz"), cut("train.csv.xz")), CSV, "train.csv.xz: damaged or truncated"),
     "a bz2 file cut off": (spoilt(texts(as_csv(), ".csv", ".bz2"), cut("train.csv.bz2")), CSV, "train.csv.bz2: damaged or truncated"),
+    "something behind an xz file": (
+        spoilt(texts(as_csv(), ".csv", ".xz"), lambda f: junk(f / "train.csv.xz")),
+        CSV,
+        "train.csv.xz: damaged or truncated",
+    ),
+    "something behind a bz2 file": (
+        spoilt(texts(as_csv(), ".csv", ".bz2"), lambda f: junk(f / "train.csv.bz2")),
+        CSV,
+        "train.csv.bz2: damaged or truncated",
+    ),
+    "a letter behind a bz2 file": (
+        spoilt(texts(as_csv(), ".csv", ".bz2"), lambda f: junk(f / "train.csv.bz2", b"B")),
+        CSV,
+        "something that is none stands behind its last one",
+    ),
+    "names of columns for a file that has them": (
+        texts(as_csv(), ".csv"),
+        {"label": "label", "columns": ("label", "user", "ad")},
+        "train.csv: line 1 has 'click' in the place of 'label': a header line? --columns is for files without one",
+    ),
     "an Arrow stream cut off": (spoilt(typed("stream"), cut("train.arrow")), CSV, "train.arrow: "),
     "lists in Parquet": (lists, CSV, "column 'tags' holds List(String): sequences are not supported as one value; name it in --multi"),
     "JSON that is none": (spoilt(texts(as_json, ".jsonl"), appended("test.jsonl", "{click: 1}")), CSV, "test.jsonl: line 21: not JSON"),
@@ -639,6 +694,11 @@ REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
         spoilt(texts(as_libfm("0"), ".libfm"), appended("train.libfm", "1 3:1")),
         LIBFM,
         "line 61: 1 entries, but the first",
+    ),
+    "libfm with fewer entries in a part": (
+        spoilt(texts(as_libfm("0"), ".libfm"), lambda f: (f / "test.libfm").write_text("1 3:1\n0 4:1\n")),
+        LIBFM,
+        "test.libfm: 1 entries a line, but ",
     ),
     "libfm with three labels": (
         spoilt(texts(as_libfm("0"), ".libfm"), appended("train.libfm", "-1 3:1 101:1")),
@@ -698,6 +758,17 @@ def test_a_dry_run_shows_every_column_and_writes_nothing(cache: Path, tmp_path: 
     ]
     assert lines[6:] == ["seen in the first 500 rows", "note: price: looks like numbers: name it in --numeric to put them into buckets"]
     assert not cache.exists()
+
+
+@pytest.mark.parametrize("alias", ["a b", "synthetic"])
+def test_a_dry_run_refuses_the_name_that_prepare_refuses(alias: str, cache: Path, tmp_path: Path) -> None:
+    path = texts(as_csv(), ".csv")(tmp_path, people())
+    said = []
+    for command in (look_at, prepare):
+        with pytest.raises(UserError, match="data set name") as caught:
+            command("csv", CSV, path, alias=alias)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
 
 
 def test_a_dry_run_says_in_a_line_what_cannot_be_read(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.metrics.sequential import bounds, looks, sequential_p, spent
+from benchmark.metrics.looks import looks
+from benchmark.metrics.sequential import bounds, sequential_p, spent
 
 
 def test_bounds_equal_the_published_ones() -> None:

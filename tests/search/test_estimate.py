@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import benchmark
 from benchmark.__main__ import main
 from benchmark.config import read_suite
 from benchmark.records import Store
+from benchmark.reporting.dry_run import dry_run
 from benchmark.schema import Bags, Field, Schema
 from benchmark.search.cells import expand
 from benchmark.search.estimate import Estimate, estimate
 from benchmark.search.run import run_suite
 from benchmark.search.step_times import StepTimes
+from benchmark.training.memory import needed
 
 TINY = """
 datasets = ["synthetic"]
@@ -49,6 +53,15 @@ def test_it_says_what_the_run_then_trains(tmp_path: Path, monkeypatch: pytest.Mo
         return estimate(suite, Store(results), "cpu", 1, seconds=0.5)
 
     before = now()
+    data = benchmark.prepared("synthetic", suite.options["datasets"]["synthetic"])
+    model = benchmark.build("single_embedding", "dnn", data, backbone_options=suite.options["backbones"]["dnn"])
+    assert before.memory is not None and before.memory.needed == needed(model) and before.memory.cell.method == "single_embedding"
+    for free, said in (
+        (2 * needed(model), "now\n"),
+        (2 * needed(model) - 1, "enough for 2 at a time"),
+        (needed(model) - 1, "cannot be trained"),
+    ):
+        assert said in dry_run("tiny", replace(before, memory=replace(before.memory, free=free)), 2, False)
     assert not results.exists() and before.epochs["synthetic"][0] == 3 and before.bytes > 0
     assert sum(line.tune for line in before.lines) == 2 * (2 + 2 * 2) and sum(line.final for line in before.lines) == 2 * 2
     assert 0 < before.seconds < 600 and before.places == (2, 2)
@@ -85,6 +98,20 @@ def test_times_lie_between_what_was_timed() -> None:
     assert times._step(("e", "b", 1)) == (2.0, 0.2), "a sanity row says nothing of a backbone"
     assert times._step(("d", "none", 1)) is None
     assert StepTimes(torch.device("cpu"), 1)._step(("d", "b", 1)) is None
+
+
+def test_a_method_counts_as_where_it_was_timed() -> None:
+    """A method takes three times the step of single embedding at scale 1, and five times at 4."""
+    steps = {("d", "b", 1): (1.0, 0.1), ("d", "b", 4): (2.0, 0.4), ("d", "c", 4): (2.0, 0.4)}
+    of_method = {("d", "b", 1): (3.0, 0.3), ("d", "b", 4): (10.0, 2.0)}
+    times = StepTimes(torch.device("cpu"), 1, steps=steps, methods={"single_embedding": steps, "m": of_method})
+    assert times._factor("m", ("d", "b", 1), 100) == pytest.approx(3) and times._factor("m", ("d", "b", 4), 100) == pytest.approx(5)
+    assert times._factor("m", ("d", "c", 4), 100) == pytest.approx(5), "another backbone: as at that scale"
+    assert times._factor("m", ("d", "b", 2), 100) == pytest.approx(4), "another scale: as in the mean"
+    assert times._factor("other", ("d", "b", 1), 100) == pytest.approx(2), "a method that was not timed: as the mean of those that were"
+    of_method["d", "b", 1] = (23.0, 0.1)
+    assert times._factor("m", ("d", "b", 1), 100) == pytest.approx(3), "what a step costs by itself"
+    assert times._factor("m", ("d", "b", 1), 10**6) == pytest.approx(1, abs=1e-3), "weighs less in large batches"
 
 
 def test_a_step_on_bags_is_timed(tmp_path: Path) -> None:
