@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 from benchmark.errors import UserError
 
 T = TypeVar("T")
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 LISTED = 40  # names in an error message at most: a file may have thousands of columns
 
 
@@ -32,7 +33,7 @@ def one_of(what: str, name: str, names: Iterable[str], where: str) -> str:
 
 def canonical(value: Any) -> str:
     """JSON with one spelling for each value: the text that digests are taken of."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return CANONICAL.encode(value)
 
 
 def plain(text: str) -> str:
