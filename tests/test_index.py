@@ -136,7 +136,7 @@ def _index_of_another_version(store: Store) -> None:
 
 def _a_number_turned_over(store: Store) -> None:
     with sqlite3.connect(store.folder.parent / INDEX) as connection:
-        connection.execute("UPDATE records SET metrics = zeroblob(length(metrics))")
+        connection.execute("UPDATE records SET numbers = zeroblob(length(numbers))")
 
 
 def _a_text_turned_over(store: Store) -> None:
