@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 SETTLED = 0.1  # seconds after its last change in which a file may change once more without another time of change
 WAIT = 10.0  # seconds for another process that writes
-TEXTS = ("cell", "settings", "notes", "fingerprints", "metric_names", "cost_names")  # columns of few different values, kept once
+TEXTS = ("cell", "settings", "names", "kind")  # columns of few different values, kept once
 
 
 class State(NamedTuple):
@@ -37,30 +37,23 @@ class State(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One record. The columns of ``TEXTS`` are JSON; numbers are float64 in the order of their names."""
+    """One record. The columns of ``TEXTS`` are JSON, of what many records share (benchmark/rows.py); numbers are float64 in the order of
+    their names.
+    """
 
     name: str  # of the file
     mtime: int
     size: int
     inode: int
     digest: str  # of the file's bytes
-    cell: str
-    settings: str
-    stage: str
+    started: float  # seconds since 1970; 0 where the record does not say
     seed: int
     draw: int
-    budget: int
-    until: int
-    status: str
-    reason: str
-    frames: str
-    started: float  # seconds since 1970; 0 where the record does not say
-    notes: str
-    fingerprints: str
-    metric_names: str
-    cost_names: str
-    metrics: bytes
-    cost: bytes
+    cell: str
+    settings: str
+    names: str
+    kind: str
+    numbers: bytes
 
     @property
     def state(self) -> State:
@@ -165,5 +158,5 @@ def _text_id(connection: sqlite3.Connection, text: str) -> int:
 
 def _checksum(values: Sequence[Any]) -> int:
     """Of a row as it is stored. SQLite notices a file that was cut off, not one with a bit turned over."""
-    *texts, metrics, cost = values
-    return zlib.crc32(b"\0".join(("\0".join(map(str, texts)).encode(), metrics, cost)))
+    *texts, numbers = values
+    return zlib.crc32(numbers, zlib.crc32("\0".join(map(str, texts)).encode()))

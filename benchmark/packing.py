@@ -7,6 +7,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from statistics import fmean
 from typing import Any
 
 SPECTRAL = re.compile(r"spectral/(.+)/([^/]+)", re.DOTALL)
@@ -99,7 +100,7 @@ class Numbers(Mapping[str, float]):
 
     def __init__(self, names: Names, blob: bytes, rest: Callable[[], Mapping[str, float]] | None = None) -> None:
         self.headlines = names  # those that are at hand
-        self._places, self.numbers, self._rest = names.places, memoryview(blob).cast("d"), rest
+        self._places, self.numbers, self._rest = names.places, array("d", blob), rest
 
     def __getitem__(self, name: str) -> float:
         place = self._places.get(name)
@@ -138,18 +139,29 @@ class Stack:
     """
 
     def __init__(self, members: Iterable[tuple[int, Mapping[str, float]]]) -> None:
-        self._members = list(members)
+        self._members = dict(members)
         self._places: Mapping[str, int] | None = None
-        kinds = {member.headlines if isinstance(member, Numbers) else None for _, member in self._members}
+        kinds = {member.headlines if isinstance(member, Numbers) else None for member in self._members.values()}
         if len(kinds) == 1 and (names := kinds.pop()) is not None:
             self._places = names.places
-            self._values = [(key, member.numbers) for key, member in self._members if isinstance(member, Numbers)]
+            self._numbers = [member.numbers for member in self._members.values() if isinstance(member, Numbers)]
 
     def of(self, name: str) -> dict[int, float]:
         """Key -> value, of those that have it."""
+        column = self._column(name)
+        if column is not None:
+            return dict(zip(self._members, column, strict=False))
+        return {key: value for key, member in self._members.items() if (value := member.get(name)) is not None}
+
+    def mean(self, name: str) -> float | None:
+        """Of the values of ``of``; None where there are none."""
+        column = self._column(name)
+        values = self.of(name).values() if column is None else column
+        return fmean(values) if values else None
+
+    def _column(self, name: str) -> Sequence[float] | None:
+        """The values of all, empty where nobody has it; None: not known of all at once."""
         place = None if self._places is None else self._places.get(name)
         if place is not None:
-            return {key: values[place] for key, values in self._values}
-        if self._places is not None and is_headline(name):
-            return {}
-        return {key: value for key, member in self._members if (value := member.get(name)) is not None}
+            return [numbers[place] for numbers in self._numbers]
+        return () if self._places is not None and is_headline(name) else None

@@ -133,6 +133,7 @@ ROUNDING = 1e-9  # of means over many rows
 LEFT_OUT = "it is left out; delete it, and the next run trains it again"
 
 
+@lru_cache(maxsize=1 << 14)  # records have hundreds of metrics, thousands of records the same
 def _range(name: str) -> tuple[float, float]:
     """What a metric of validation or test data can be. Differences, as of knock-outs, are not of that kind."""
     part, _, what = name.partition("/")

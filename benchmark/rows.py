@@ -16,43 +16,37 @@ from benchmark.record import Record
 from benchmark.values import canonical, digest, from_dict, to_dict
 
 KEPT = 64  # contents of files that stay in memory
+OF_TRIAL, OF_RECORD = ("stage", "budget", "until"), ("status", "reason", "frames", "notes")  # what a row's kind says, and fingerprints
 T = TypeVar("T")
 
 
 @lru_cache(maxsize=1)
 def version() -> int:
-    """A number that changes with what a row of the index means, and with the fields that records are checked against."""
+    """A number that changes with what a row of the index means (a cell's key, too) and the fields that records are checked against."""
     fields = {cls.__name__: {f.name: str(f.type) for f in dataclasses.fields(cls)} for cls in (Record, Trial, Cell, Training)}
-    return int(digest({"rows": 4, "fields": fields, "byteorder": sys.byteorder})[:7], 16)
+    return int(digest({"rows": 5, "fields": fields, "byteorder": sys.byteorder})[:7], 16)
 
 
 def row_of(record: Record, name: str, found: str, state: State) -> Row:
     """The record as the index keeps it."""
     trial = to_dict(record.trial)
     head = {k: v for k, v in record.metrics.items() if is_headline(k)}
+    of_trial = {name: trial[name] for name in OF_TRIAL}
+    of_record = {name: getattr(record, name) for name in OF_RECORD} | {"fingerprints": dict(record.fingerprints)}
     return Row(
         name,
         state.mtime,
         state.size,
         state.inode,
         found,
-        json.dumps(trial["cell"]),
-        json.dumps({part: trial[part] for part in ("training", "backbone", "method")}),
-        record.trial.stage,
+        record.started,
         record.trial.seed,
         record.trial.draw,
-        record.trial.budget,
-        record.trial.until,
-        record.status,
-        record.reason,
-        json.dumps(record.frames),
-        record.started,
-        json.dumps(record.notes),
-        json.dumps(dict(record.fingerprints)),
-        json.dumps(list(head)),
-        json.dumps(list(record.cost)),
-        to_bytes(list(head.values())),
-        to_bytes(list(record.cost.values())),
+        json.dumps({**trial["cell"], "key": record.trial.cell.key}),
+        json.dumps({part: trial[part] for part in ("training", "backbone", "method")}),
+        json.dumps([list(head), list(record.cost)]),
+        json.dumps([of_trial, of_record]),
+        to_bytes([*head.values(), *record.cost.values()]),
     )
 
 
@@ -66,40 +60,35 @@ class Made:
         self._content = lru_cache(maxsize=KEPT)(content)
         self._others = lru_cache(maxsize=KEPT)(self._other_metrics)
         self._cell = lru_cache(maxsize=None)(_cell)
-        self._names = lru_cache(maxsize=None)(lambda text: Names(json.loads(text)))
-        self._parsed = lru_cache(maxsize=None)(json.loads)
-        self._parsed_notes = lru_cache(maxsize=None)(lambda text: tuple(json.loads(text)))
         self._settings = lru_cache(maxsize=None)(_settings)
+        self._names = lru_cache(maxsize=None)(_names)
+        self._kind = lru_cache(maxsize=None)(_kind)
 
     def record(self, row: Row) -> Record:
         """Raises UserError, KeyError, TypeError or ValueError for a row that this code does not understand."""
-        training, parts, settings = self._settings(row.settings)
+        of_trial, of_record = self._kind(row.kind)
+        metrics, cost, size = self._names(row.names)
         trial = _bare(
             Trial,
-            cell=self._cell(row.cell),
-            stage=row.stage,
-            training=training,
-            backbone=parts["backbone"],
-            method=parts["method"],
-            seed=row.seed,
-            draw=row.draw,
-            budget=row.budget,
-            until=row.until,
-            trial_id=row.name.removesuffix(".json"),  # known; hashing would cost more than all the rest
-            settings=settings,
+            {
+                **self._settings(row.settings),
+                **of_trial,
+                "cell": self._cell(row.cell),
+                "seed": row.seed,
+                "draw": row.draw,
+                "trial_id": row.name.removesuffix(".json"),  # known; hashing would cost more than all the rest
+            },
         )
         return _bare(
             Record,
-            trial=trial,
-            status=row.status,
-            reason=row.reason,
-            frames=tuple(json.loads(row.frames)) if row.frames != "[]" else (),
-            metrics=Numbers(self._names(row.metric_names), row.metrics, partial(self._others, row.name)),
-            curve=_Later(self._content, row.name),
-            cost=Numbers(self._names(row.cost_names), row.cost),
-            environment=_LaterMapping(self._content, row.name),
-            fingerprints=self._parsed(row.fingerprints),
-            notes=self._parsed_notes(row.notes),
+            {
+                **of_record,
+                "trial": trial,
+                "metrics": Numbers(metrics, row.numbers[:size], partial(self._others, row.name)),
+                "curve": _Later(self._content, row.name),
+                "cost": Numbers(cost, row.numbers[size:]),
+                "environment": _LaterMapping(self._content, row.name),
+            },
         )
 
     def _other_metrics(self, name: str) -> dict[str, float]:
@@ -108,7 +97,7 @@ class Made:
         return {k: v for k, v in metrics.items() if not is_headline(k)}
 
 
-def _bare(cls: type[T], **content: Any) -> T:
+def _bare(cls: type[T], content: Mapping[str, Any]) -> T:
     """Of fields that were checked when the file was read: the constructors of 100,000 frozen objects take seconds."""
     made = object.__new__(cls)
     made.__dict__.update(content)
@@ -117,12 +106,23 @@ def _bare(cls: type[T], **content: Any) -> T:
 
 def _cell(text: str) -> Cell:
     content = json.loads(text)
-    return _bare(Cell, **{**content, "rungs": tuple(content["rungs"])})  # JSON has no tuples
+    return _bare(Cell, {**content, "rungs": tuple(content["rungs"])})  # JSON has no tuples
 
 
-def _settings(text: str) -> tuple[Training, dict[str, Any], str]:
+def _settings(text: str) -> dict[str, Any]:
     parts = json.loads(text)
-    return from_dict(Training, parts["training"], "index"), parts, canonical(parts)
+    return {**parts, "training": from_dict(Training, parts["training"], "index"), "settings": canonical(parts)}
+
+
+def _names(text: str) -> tuple[Names, Names, int]:
+    """Of metrics and of cost, and how many bytes the numbers of the metrics have."""
+    metrics, cost = json.loads(text)
+    return Names(metrics), Names(cost), 8 * len(metrics)
+
+
+def _kind(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    of_trial, of_record = json.loads(text)
+    return of_trial, {**of_record, "frames": tuple(of_record["frames"]), "notes": tuple(of_record["notes"])}
 
 
 class _Later(Sequence[Any]):

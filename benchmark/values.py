@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 from benchmark.errors import UserError
 
 T = TypeVar("T")
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 LISTED = 40  # names in an error message at most: a file may have thousands of columns
 
 
@@ -32,7 +33,7 @@ def one_of(what: str, name: str, names: Iterable[str], where: str) -> str:
 
 def canonical(value: Any) -> str:
     """JSON with one spelling for each value: the text that digests are taken of."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return CANONICAL.encode(value)
 
 
 def plain(text: str) -> str:
@@ -47,7 +48,11 @@ def digest(value: Any) -> str:
 
 def to_dict(value: Any) -> dict[str, Any]:
     """A dataclass as JSON types (tuples become lists)."""
-    return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(value))))
+    return typing.cast(dict[str, Any], json.loads(json.dumps(value, default=_content)))  # dataclasses.asdict copies all that is in it
+
+
+def _content(value: Any) -> dict[str, Any]:
+    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
 
 
 def from_dict(cls: type[T], content: Mapping[str, Any], where: str) -> T:
@@ -55,7 +60,8 @@ def from_dict(cls: type[T], content: Mapping[str, Any], where: str) -> T:
     hints = _hints(typing.cast(Any, cls))
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in content:
-        one_of("key", key, fields, where)
+        if key not in fields:
+            one_of("key", key, fields, where)
     missing = [
         name
         for name, f in fields.items()
@@ -91,8 +97,8 @@ def typed(hint: Any, value: Any, where: str) -> Any:
     if generic is not None and issubclass(generic, Mapping):
         if not isinstance(value, Mapping):
             raise UserError(f"{where} = {value!r}; it must be a table of keys and values")
-        if arguments[1] is float and all(type(v) is float and math.isfinite(v) for v in value.values()):
-            return dict(value)  # a record has hundreds of numbers
+        if arguments[1] is float and set(map(type, value.values())) <= {float} and math.isfinite(sum(value.values())):
+            return dict(value)  # a record has hundreds of numbers; a sum is finite only where all of them are
         return {key: typed(arguments[1], v, f"{where}.{key}") for key, v in value.items()}
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from benchmark.config import SUITES, Cell, Suite, Training, Trial, read_suite
 from benchmark.errors import UserError
-from benchmark.values import canonical, from_dict, from_text, one_of, to_dict
+from benchmark.values import canonical, from_dict, from_text, one_of, to_dict, typed
 
 CELL = Cell(dataset="d", data="0", backbone="b", method="m", scale=2, depth=1)
 
@@ -134,3 +136,12 @@ def test_a_wrong_flag_is_named(hint: Any, text: str) -> None:
 def test_suites_are_products() -> None:
     with pytest.raises(UserError, match="methods is empty"):
         Suite(name="s", datasets=("d",), methods=())
+
+
+def test_many_numbers_at_once_are_finite_one_by_one() -> None:
+    """Where only their sum is infinite they are taken; where infinities cancel they are refused."""
+    large = {"a": 1.7e308, "b": 1.7e308}
+    assert typed(Mapping[str, float], large, "here") == large
+    for numbers in ({"a": math.inf, "b": -math.inf}, {"a": 0.5, "b": math.nan}):
+        with pytest.raises(UserError, match="must be a finite number"):
+            typed(Mapping[str, float], numbers, "here")

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from test_records import RECORD, TRIAL
@@ -79,7 +80,9 @@ def test_numbers_of_several_records_are_those_of_each(results: Path) -> None:
     for records in (of_index[:1] * 2, of_index, of_files, [*of_index, *of_files]):
         stack = Stack((place, record.metrics) for place, record in enumerate(records))
         for name in names:
-            assert stack.of(name) == {place: r.metrics[name] for place, r in enumerate(records) if name in r.metrics}
+            values = {place: r.metrics[name] for place, r in enumerate(records) if name in r.metrics}
+            assert stack.of(name) == values
+            assert stack.mean(name) == (fmean(values.values()) if values else None)
 
 
 def test_boards_are_made_without_opening_a_record(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +139,7 @@ def _index_of_another_version(store: Store) -> None:
 
 def _a_number_turned_over(store: Store) -> None:
     with sqlite3.connect(store.folder.parent / INDEX) as connection:
-        connection.execute("UPDATE records SET metrics = zeroblob(length(metrics))")
+        connection.execute("UPDATE records SET numbers = zeroblob(length(numbers))")
 
 
 def _a_text_turned_over(store: Store) -> None:

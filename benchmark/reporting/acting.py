@@ -27,10 +27,11 @@ def acts(group: Group) -> float | None:
 
     Of records without doses it is what an audit of their folder says of the cell, or, with a rebalancing, the relative change by that.
     """
-    found = [dose for record in group.finished if (dose := record.dose) is not None]
+    found = [dose for record in group.finished if (dose := record.dose) is not None] if group.beginning(DOSES) else []
     if not found and group.audited is not None:
         return group.audited
-    found = found or [dose for record in group.finished if (dose := _by_rebalancing(record)) is not None]
+    if not found and any(map(_rebalanced, group.headlines)):
+        found = [dose for record in group.finished if (dose := _by_rebalancing(record)) is not None]
     return fmean(found) if found else None
 
 
@@ -42,12 +43,12 @@ def inert(group: Group) -> bool:
 
 def doses(group: Group) -> dict[str, float]:
     """Part -> dose at the best epoch, mean over the finished seeds."""
-    return _means(group, DOSES)
+    return group.means(DOSES)
 
 
 def knock_outs(group: Group) -> dict[str, float]:
     """``part/auc``, ``part/logloss``: what they change by without the part, on validation data, mean over the finished seeds."""
-    return _means(group, KNOCK_OUT)
+    return group.means(KNOCK_OUT)
 
 
 def audited(records: Iterable[Record]) -> Mapping[str, float]:
@@ -96,10 +97,6 @@ def table_of_knock_outs(rows: Sequence[Any], form: str) -> list[str]:
         "Knock-outs: change of AUC and logloss on validation data with a part of the trained model in its neutral form (mean over seeds):"
     )
     return ["", words, "", table]
-
-
-def _means(group: Group, prefix: str) -> dict[str, float]:
-    return {rest: fmean(group.metric(name).values()) for rest, name in group.beginning(prefix).items()}
 
 
 def _by_rebalancing(record: Record) -> float | None:

@@ -85,7 +85,7 @@ class Group:
     @property
     def max_seeds(self) -> int | None:
         """Up to how many seeds its verdict was looked at after each; None: nobody looked before all were there."""
-        return max((round(r.metrics[MAX_SEEDS]) for r in self.finished if MAX_SEEDS in r.metrics), default=None)
+        return max(map(round, self.metric(MAX_SEEDS).values()), default=None)
 
     @property
     def won(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Group:
         found = dict.fromkeys(note for record in self.records for note in record.notes)
         if self.left_out:
             found[f"{self.cell}: {self.left_out} record(s) with other hyper-parameters for the same cell and budget are left out"] = None
-        scored = sum("test/auc" in record.metrics for record in self.finished)
+        scored = len(self.metric("test/auc"))
         if 0 < scored < len(self.finished):
             found[f"{self.cell}: {len(self.finished) - scored} finished record(s) without test/auc do not count as seeds"] = None
         for what, versions in _code_versions(self.records).items():
@@ -114,24 +114,31 @@ class Group:
     @cached_property
     def layers(self) -> list[int]:
         """The layers whose batch spectrum was measured, ascending."""
-        return sorted({layer for names in self._headlines for layer in _layers(names)})
-
-    @cached_property
-    def internal_state(self) -> tuple[str, ...]:
-        """The names of what the models say of themselves, in order."""
-        return tuple(sorted(self.beginning("model/").values()))
+        return sorted({layer for names in self.headlines for layer in _layers(names)})
 
     def metric(self, name: str) -> dict[int, float]:
         """Seed -> value, of the finished seeds that have the metric."""
         return self._metrics.of(name)
 
+    def mean(self, name: str) -> float | None:
+        """Of the metric over the finished seeds that have it; None where none has."""
+        return self._metrics.mean(name)
+
+    def means(self, prefix: str) -> dict[str, float]:
+        """Of the metrics whose names begin so: what follows -> the mean over the finished seeds that have it."""
+        return {rest: mean for rest, name in self.beginning(prefix).items() if (mean := self.mean(name)) is not None}
+
     def cost(self, name: str) -> dict[int, float]:
-        """The same of what it cost."""
+        """Seed -> what it cost, of the finished seeds that say so."""
         return self._cost.of(name)
+
+    def mean_cost(self, name: str) -> float | None:
+        """The mean of ``cost``; None where no seed says so."""
+        return self._cost.mean(name)
 
     def beginning(self, prefix: str) -> dict[str, str]:
         """Of the metrics whose names begin so: what follows -> the name, in the order of the first record that has it."""
-        return {rest: name for names in self._headlines for rest, name in beginning(names, prefix)}
+        return {rest: name for names in self.headlines for rest, name in beginning(names, prefix)}
 
     @cached_property
     def _metrics(self) -> Stack:
@@ -142,8 +149,8 @@ class Group:
         return Stack((record.trial.seed, record.cost) for record in self.finished)
 
     @cached_property
-    def _headlines(self) -> tuple[Headlines, ...]:
-        """Those of the finished records, each once."""
+    def headlines(self) -> tuple[Headlines, ...]:
+        """The headlines of the finished records, each once: seeds mostly have the same."""
         return tuple(dict.fromkeys(record.headlines for record in self.finished))
 
 
@@ -202,8 +209,8 @@ def mixed_code(board: Iterable[Group]) -> dict[str, str]:
 def _code_versions(records: Iterable[Record]) -> dict[str, int]:
     """Which code -> of how many versions the records are, where it is more than one. What some records do not tell counts as equal."""
     told: dict[str, set[str]] = defaultdict(set)
-    for record in records:
-        for what, digest_of in record.fingerprints.items():
+    for fingerprints in {id(record.fingerprints): record.fingerprints for record in records}.values():  # records from the index share them
+        for what, digest_of in fingerprints.items():
             if what != "data":
                 told[what].add(digest_of)
     return {what: len(versions) for what, versions in told.items() if len(versions) > 1}

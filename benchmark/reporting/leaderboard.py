@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from itertools import groupby
-from statistics import fmean
 from typing import Any, Literal
 
 from benchmark.config import CONTROL, DELTA, NO_BACKBONE
@@ -137,6 +136,7 @@ def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapp
     """``rows``, each with the trainings that it is made of. ``audit``: see ``groups``."""
     audit = acting.audited(records) if audit is None else audit
     records = list(records)
+    draws = [record for record in records if record.trial.stage == "tune"]
     all_groups = groups(records, audit)
     controls = by_conditions(all_groups, CONTROL)
     found: list[tuple[Row, Group]] = []
@@ -144,11 +144,14 @@ def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapp
         members = list(grouped)
         mixed = mixed_code(members)
         judged = verdicts([group for group in members if not acting.inert(group)], controls, delta)
-        tuning, noisy, lost = winners_curse(records, members), uneven(members), draws_lost(records, members)
+        tuning, noisy, lost = winners_curse(draws, members), uneven(members), draws_lost(draws, members)
+        means = [group.mean("test/auc") if group.status == "finished" else None for group in members]
+        scored = sorted(mean for mean in means if mean is not None)
         made = [
             (
                 _row(
                     group,
+                    None if mean is None else 1 + len(scored) - bisect_right(scored, mean),
                     controls.get(group.conditions),
                     [mixed.get(group.cell.backbone), tuning.get(group.budget), noisy.get(group.conditions)],
                     judged.get((group.conditions, group.row), NOT_JUDGED),
@@ -157,13 +160,9 @@ def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapp
                 ),
                 group,
             )
-            for group in members
+            for group, mean in zip(members, means, strict=True)
         ]
-        scored = [(auc, row, group) for row, group in made if row.status == "finished" and (auc := row.test_auc_mean) is not None]
-        aucs = sorted(auc for auc, _, _ in scored)
-        ranked = [(1 + len(aucs) - bisect_right(aucs, auc), row, group) for auc, row, group in scored]
-        found += [(replace(row, rank=rank), group) for rank, row, group in sorted(ranked, key=lambda entry: entry[0])]
-        found += [(row, group) for row, group in made if row.status != "finished" or row.test_auc_mean is None]
+        found += sorted(made, key=lambda entry: entry[0].rank or len(made) + 1)
     return found
 
 
@@ -186,7 +185,15 @@ def render(rows: Sequence[Row], format: Format, view: View = PLAIN) -> str:
     return shown("\n\n".join([*boards, "\n".join(said)]), format)
 
 
-def _row(group: Group, control: Group | None, notes: Iterable[str | None], judged: Judgement, margin: float, lost: tuple[int, str]) -> Row:
+def _row(
+    group: Group,
+    rank: int | None,
+    control: Group | None,
+    notes: Iterable[str | None],
+    judged: Judgement,
+    margin: float,
+    lost: tuple[int, str],
+) -> Row:
     cell = group.cell
     auc = group.metric("test/auc")
     mean, sd = mean_sd(list(auc.values())) if auc else (None, None)
@@ -196,9 +203,9 @@ def _row(group: Group, control: Group | None, notes: Iterable[str | None], judge
     if control is not None and cell.method != CONTROL and group.status == "finished":
         delta = paired_difference(auc, control.metric("test/auc"))
     last = f"spectral/layer{group.layers[-1]}/batch/effective_rank" if group.layers else ""
-    table, dense = _mean(group.cost("parameters_table")), _mean(group.cost("parameters_dense"))
+    table, dense = group.mean_cost("parameters_table"), group.mean_cost("parameters_dense")
     return Row(
-        rank=None,
+        rank=rank,
         method=cell.method,
         backbone=cell.backbone,
         dataset=group.label,
@@ -209,32 +216,32 @@ def _row(group: Group, control: Group | None, notes: Iterable[str | None], judge
         test_auc_mean=mean,
         test_auc_sd=sd,
         delta_auc=delta.mean if delta else None,
-        test_logloss_mean=_mean(group.metric("test/logloss")),
-        information_abundance=_mean(group.metric("spectral/table/information_abundance")),
-        effective_rank_table=_mean(group.metric("spectral/table/effective_rank")),
-        effective_rank_last=_mean(group.metric(last)),
+        test_logloss_mean=group.mean("test/logloss"),
+        information_abundance=group.mean("spectral/table/information_abundance"),
+        effective_rank_table=group.mean("spectral/table/effective_rank"),
+        effective_rank_last=group.mean(last),
         parameters_table=None if table is None else round(table),
         parameters_dense=None if dense is None else round(dense),
-        samples_per_second=_mean(group.cost("samples_per_second")),
+        samples_per_second=group.mean_cost("samples_per_second"),
         delta_auc_low=delta.low if delta else None,
         delta_auc_high=delta.high if delta else None,
         tuning_trials=group.budget,
         dimension=cell.dimension,
         protocol=group.protocol,
-        valid_auc_mean=_mean(group.metric("valid/auc")),
-        flops_per_sample=_mean(group.cost("flops_per_sample")),
-        peak_memory_mb=_mean(group.cost("peak_memory_mb")),
+        valid_auc_mean=group.mean("valid/auc"),
+        flops_per_sample=group.mean_cost("flops_per_sample"),
+        peak_memory_mb=group.mean_cost("peak_memory_mb"),
         reason=group.reason,
         notes=(*group.notes, *(note for note in notes if note), *_of_lost(group, *lost)),
         delta_seeds=delta.n if delta else 0,
         overrides=group.overrides,
-        bayes_auc=_mean(group.metric("test/bayes_auc")),
-        bayes_logloss=_mean(group.metric("test/bayes_logloss")),
-        internal_state=_internal_state(group),
+        bayes_auc=group.mean("test/bayes_auc"),
+        bayes_logloss=group.mean("test/bayes_logloss"),
+        internal_state=dict(sorted(group.means("model/").items())),
         test_auc_unseen_pairs_mean=unseen_mean,
         test_auc_unseen_pairs_sd=unseen_sd,
-        unseen_pairs_rows=_mean(group.metric("test/rows_unseen_pairs")),
-        unseen_pairs_positives=_mean(group.metric("test/positives_unseen_pairs")),
+        unseen_pairs_rows=group.mean("test/rows_unseen_pairs"),
+        unseen_pairs_positives=group.mean("test/positives_unseen_pairs"),
         verdict=judged.verdict,
         more_seeds=judged.more_seeds,
         equal_within=margin,
@@ -245,7 +252,7 @@ def _row(group: Group, control: Group | None, notes: Iterable[str | None], judge
         delta_sd=judged.sd,
         delta_df=judged.df,
         max_seeds=group.max_seeds,
-        test_logloss_own_epoch_mean=_mean(group.metric("test/logloss_own_epoch")),
+        test_logloss_own_epoch_mean=group.mean("test/logloss_own_epoch"),
         won=group.won,
         acts=group.acts,
         doses=acting.doses(group),
@@ -257,11 +264,3 @@ def _row(group: Group, control: Group | None, notes: Iterable[str | None], judge
 
 def _of_lost(group: Group, count: int, reason: str) -> list[str]:
     return [f"{group.cell}: {count} of its tuning trainings failed for good, the first of them: {reason}"] if count else []
-
-
-def _internal_state(group: Group) -> dict[str, float]:
-    return {name.removeprefix("model/"): fmean(group.metric(name).values()) for name in group.internal_state}
-
-
-def _mean(values: Mapping[int, float]) -> float | None:
-    return fmean(values.values()) if values else None

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Protocol, TypeVar
 
-from tabulate import MIN_PADDING, tabulate
-
 from benchmark.config import NO_BACKBONE
 from benchmark.reporting.columns import Column
 from benchmark.reporting.text import cell
@@ -51,13 +49,16 @@ def fitted(members: Sequence[R], columns: Sequence[Column[R]], width: int | None
 
 
 def tabulated(members: Sequence[R], columns: Sequence[Column[R]], format: Format) -> str:
-    return tabulate(
-        [[cell(column.text(row), format) for column in columns] for row in members],
-        headers=[column.name if format == "markdown" else column.heading for column in columns],
-        tablefmt="github" if format == "markdown" else "simple",
-        colalign=["right" if column.numeric and column.key != "protocol" else "left" for column in columns],
-        disable_numparse=True,
-    )
+    body = [[cell(column.text(row), format) for column in columns] for row in members]
+    heads = [column.name if format == "markdown" else column.heading for column in columns]
+    return _table(body, heads, format, ["right" if column.numeric and column.key != "protocol" else "left" for column in columns])
+
+
+def _table(body: Sequence[Sequence[str]], heads: Sequence[str], format: Format, alignment: Sequence[str] | None = None) -> str:
+    from tabulate import tabulate  # for what is printed: boards as JSON do without it
+
+    form = "github" if format == "markdown" else "simple"
+    return tabulate(body, headers=heads, tablefmt=form, colalign=alignment, disable_numparse=True)
 
 
 def in_parts(headers: Sequence[str], rows: Sequence[Sequence[str]], format: Format, width: int | None, lead: int = 1) -> str:
@@ -68,7 +69,7 @@ def in_parts(headers: Sequence[str], rows: Sequence[Sequence[str]], format: Form
     def made(columns: Sequence[int], kept: Sequence[Sequence[str]]) -> str:
         body = [[cell(text, format) for text in (*row[:lead], *(row[column] for column in columns))] for row in kept]
         heads = [cell(text, format) for text in (*headers[:lead], *(headers[column] for column in columns))]
-        return tabulate(body, headers=heads, tablefmt="github" if format == "markdown" else "simple", disable_numparse=True)
+        return _table(body, heads, format)
 
     rest = list(range(lead, len(headers)))
     whole = made(rest, rows)
@@ -101,6 +102,8 @@ def _narrowed(members: Sequence[R], columns: Sequence[Column[R]], width: int, le
 
 
 def _width(members: Sequence[R], columns: Sequence[Column[R]]) -> int:
+    from tabulate import MIN_PADDING
+
     heads = (max(map(len, column.heading.split("\n"))) + MIN_PADDING for column in columns)  # tabulate makes them so wide
     bodies = (max(len(column.text(row)) for row in members) for column in columns)
     return sum(map(max, heads, bodies)) + GAP * (len(columns) - 1)

@@ -28,7 +28,7 @@ class TodaysWords:
         if name not in self._methods:
             self._methods[name] = _former(name)
         former, own = self._methods[name]
-        if set(former) <= set(trial.method):
+        if former.keys() <= trial.method.keys():
             return trial
         method = {**former, **trial.method}
         unsaid = {key: value for key, value in former.items() if key not in own and method[key] == value}
