@@ -22,7 +22,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,8 +153,10 @@ class _Encoder:
         vocabularies = self._learn(staged)
         rows, rates = self._write(staged, vocabularies)
         shutil.rmtree(temporary)
-        on_disk = [self.pool.submit(_sync, path) for path in self.building.iterdir()]  # begun now: takes as long as the checksum does
-        self._describe(rows, rates, vocabularies, identity)
+        # Both begun now, beside the checksum, which takes as long. Files that wait for the disk hold the threads: they come second.
+        found = self.pool.submit(lambda: tuple(self._found(rows, rates, vocabularies)))
+        on_disk = [self.pool.submit(_sync, path) for path in self.building.iterdir()]
+        self._describe(rows, rates, vocabularies, identity, found)
         for file in on_disk:
             file.result()
 
@@ -342,10 +344,16 @@ class _Encoder:
                 ids[some, field] = vocabulary.ids(cells[field][some])
         return ids
 
-    def _describe(self, rows: dict[str, int], rates: dict[str, float], vocabularies: list[Vocabulary], identity: Mapping[str, Any]) -> None:
-        """counts.npy, factors.npy, bags and schema.json."""
+    def _describe(
+        self,
+        rows: dict[str, int],
+        rates: dict[str, float],
+        vocabularies: list[Vocabulary],
+        identity: Mapping[str, Any],
+        found: Future[tuple[str, ...]],
+    ) -> None:
+        """counts.npy, factors.npy, bags and schema.json. ``found``: notes on the encoded rows."""
         names = [column.name for column in self.source.columns]
-        found = self.pool.submit(lambda: tuple(self._found(names, rows, rates, vocabularies)))  # while the checksum is taken
         np.save(self.building / "counts.npy", np.concatenate([v.counts for v in vocabularies]))
         factors = [v.factors for v in vocabularies if isinstance(v, Scaled)]
         if factors:
@@ -372,7 +380,7 @@ class _Encoder:
         }
         (self.building / "schema.json").write_text(json.dumps(schema, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
-    def _found(self, names: list[str], rows: dict[str, int], rates: dict[str, float], vocabularies: list[Vocabulary]) -> Iterator[str]:
+    def _found(self, rows: dict[str, int], rates: dict[str, float], vocabularies: list[Vocabulary]) -> Iterator[str]:
         """What only the encoded rows could tell, in words."""
         source = self.source
         if source.division is not None and source.division.notes is not None:
@@ -381,7 +389,7 @@ class _Encoder:
             values = sum(len(v.counts) - FIRST for v in vocabularies if isinstance(v, Categories))
             yield from mismatches(source.published, rows, rates, values)
         if source.examined and self.stream is None:
-            learned = {n: name for n, (name, v) in enumerate(zip(names, vocabularies, strict=True)) if not isinstance(v, Scaled)}
+            learned = {n: c.name for n, (c, v) in enumerate(zip(source.columns, vocabularies, strict=True)) if not isinstance(v, Scaled)}
             yield from suspicions(self.building, learned, rates, rows)
 
 
