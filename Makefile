@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-long chaos lint lock clean
+.PHONY: run test test-long chaos soak lint lock clean
 
 run: .venv/ready
 	$(BIN)/python -m benchmark run quick
@@ -24,6 +24,10 @@ test-long: .venv/ready
 # Kills whatever a run consists of, starts it again, and counts what came of it: some ten minutes.
 chaos: .venv/ready
 	$(BIN)/python tests/search/chaos.py
+
+# How busy three nodes are kept, and what a thousand trainings in one run leave behind: some twenty minutes.
+soak: .venv/ready
+	$(BIN)/python tests/search/soak.py
 
 lint: .venv/ready
 	$(BIN)/ruff check .

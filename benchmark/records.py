@@ -89,7 +89,16 @@ class Store:
         return record, hashlib.sha256(content).hexdigest()[:12], state
 
     def write(self, record: Record) -> None:
-        """Atomically: a reader, or a kill at any moment, sees the whole record or none."""
+        """Atomically: a reader, or a kill at any moment, sees the whole record or none. Raises UserError where it cannot be written."""
+        try:
+            self._write(record)
+        except OSError as error:
+            raise UserError(
+                f"{self.path(record.trial_id)}: the record cannot be written ({error.strerror or error}); what is recorded stays: "
+                "make room, or mend what stands in the way, and type the same command again"
+            ) from None
+
+    def _write(self, record: Record) -> None:
         name = self.folder / f".{secrets.token_hex(8)}.tmp"
         handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)  # less the umask, as any file of the user's
         try:

@@ -82,7 +82,7 @@ def run_ray(
             if not slots_of(share):  # Tune would wait for ever
                 wanted = " and ".join(f"{amount:g} {name}" for name, amount in share.items())
                 raise UserError(f"no node has the {wanted} that a trial asks for; lower --cpus-per-trial or --gpus-per-trial")
-            os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(min(STARTING, slots_of(share))))
+            os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(slots_of(share) + STARTING))  # no bound: _Driver.ask is one
             presence.share = share
             driver = _Driver(plan, store, listener, share, minutes, presence)
             space = {"train": train, "device": device, "threads": max(1, int(cpus_per_trial)), "minutes": minutes}
@@ -100,7 +100,12 @@ def run_ray(
                     ),
                     run_config=tune.RunConfig(name="run", storage_path=folder, verbose=0, callbacks=[_Teller(driver)]),
                 )
-                tuner.fit()
+                try:
+                    tuner.fit()
+                except Exception:
+                    if driver.fault is not None:  # Tune has made one error with a traceback for a text of it
+                        raise driver.fault from None
+                    raise
             slots = slots_of(share)
         finally:
             presence.is_over = True
@@ -129,7 +134,11 @@ class _Driver:
     ) -> None:
         self.plan, self.store, self.listener, self.share, self.minutes = plan, store, listener, share, minutes
         self.presence = presence
-        self.running: dict[str, Trial] = {}  # Ray's id -> trial
+        self.running: dict[str, Trial] = {}  # Ray's id -> trial that waits for a worker, or has one
+        self.begun: set[str] = set()  # those of them that have one
+        self.recorded: set[str] = set()  # those of these whose record is stored; the worker is about to be free
+        self.free = 0  # workers that became free and were given nothing since
+        self.fault: Exception | None = None  # what ends the run
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
         # Tune pickles its set-up for Tuner.restore, which nobody calls: what must survive is in the records.
@@ -139,21 +148,43 @@ class _Driver:
         return self
 
     def ask(self, ray_id: str) -> Trial | Pause:
-        """One more than there is room for, so that no worker waits; not more, since a draw asked later knows more."""
-        if len(self.running) > slots_of(self.share):
+        """One more than there is room for, so that no worker waits; not more, since a draw asked later knows more.
+
+        While workers are being started, no more than there is room for: Tune gives a worker that becomes free to any trial that waits and
+        ends the worker that is being started for that one, so trials that are shorter than a start would never see a second worker. Here
+        it finds a new trial, for which none is.
+        """
+        places, waiting = slots_of(self.share), len(self.running) - len(self.begun)
+        room = places + (len(self.begun) >= places)
+        if len(self.running) >= room or waiting >= STARTING + self.free:
             return Pause.WAITING
         trial = self.plan.ask()
         if isinstance(trial, Trial):
             self.running[ray_id] = trial
+            self.free = max(self.free - 1, 0)
         return trial
 
+    def begin(self, ray_id: str) -> Trial:
+        self.begun.add(ray_id)
+        return self.running[ray_id]
+
+    def leave(self, ray_id: str) -> None:
+        """The trial has ended, and its worker with it or not."""
+        self.running.pop(ray_id, None)
+        self.begun.discard(ray_id)
+        self.recorded.discard(ray_id)
+
     def finish(self, ray_id: str, record: Record) -> None:
-        del self.running[ray_id]
+        self.recorded.add(ray_id)
         self.presence.finished(ray_id)
-        record = self.plan.stamped(record)
-        self.store.write(record)
-        self.plan.tell(record)
-        self.listener.finished(record)
+        try:
+            record = self.plan.stamped(record)
+            self.store.write(record)
+            self.plan.tell(record)
+            self.listener.finished(record)
+        except Exception as error:
+            self.fault = error
+            raise
 
 
 def _nothing() -> None:
@@ -198,7 +229,7 @@ class _Teller(TrialProgressCallback):
 
     def on_trial_start(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
         self._driver.presence.started(trial)
-        self._driver.listener.started(self._driver.running[trial.trial_id])
+        self._driver.listener.started(self._driver.begin(trial.trial_id))
 
     def on_trial_result(self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **info: Any) -> None:
         if EPOCH in result:
@@ -208,7 +239,9 @@ class _Teller(TrialProgressCallback):
             self._driver.finish(trial.trial_id, record_from_json(text, "worker"))
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
-        pass
+        if trial.trial_id in self._driver.recorded:
+            self._driver.leave(trial.trial_id)
+            self._driver.free += 1
 
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
         pass
@@ -217,7 +250,9 @@ class _Teller(TrialProgressCallback):
         # Not in on_trial_error: Tune does not call that for every way a worker can be lost.
         lost = [t for t in trials if t.status in (RayTrial.ERROR, RayTrial.TERMINATED) and t.trial_id in self._driver.running]
         for trial in lost:
-            self._driver.finish(trial.trial_id, failed(self._driver.running[trial.trial_id], self._reason(trial)))
+            if trial.trial_id not in self._driver.recorded:
+                self._driver.finish(trial.trial_id, failed(self._driver.running[trial.trial_id], self._reason(trial)))
+            self._driver.leave(trial.trial_id)
 
     def _reason(self, trial: RayTrial) -> str:
         """A worker that ended itself over the time is not lost: its trial is at fault."""

@@ -20,13 +20,14 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import standin_search as standin
+from places import TOKEN, ThreeNodes, mlflow_server, small_disk
 from tabulate import tabulate
 
 from benchmark.records import Record, Store
@@ -34,7 +35,7 @@ from benchmark.records import Record, Store
 SEEDS, DRAWS = 2, 2
 HANGS = 150.0  # seconds after the fault until a run that neither ends nor goes on counts as hanging
 AT_ONCE = 5.0  # seconds for a run to end after SIGINT or SIGTERM
-TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex * 2}  # of the cluster
+FILLER = "filler"
 MARK = "BENCHMARK_CHAOS"  # in the environment of every process of a run
 
 
@@ -142,7 +143,7 @@ class Fault:
     act: Act
     ends_at_once: bool = False  # as asked: within AT_ONCE, in one line, and leaves no process
     minutes: float | None = None
-    on_a_cluster: bool = False  # of three nodes
+    on: Literal["", "cluster", "server", "small disk"] = ""
 
 
 def at(count: int, act: Callable[[Run], None]) -> Act:
@@ -181,37 +182,27 @@ def kill_worker(stage: str, number: int = signal.SIGKILL) -> Act:
     return acted
 
 
-CLUSTER = """
-import os, signal, sys
-from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-print(cluster.address, nodes[1].all_processes["raylet"][0].process.pid, flush=True)
-sys.stdin.read()
-cluster.shutdown()
-"""
-
-
-class ThreeNodes:
-    """A Ray cluster on this machine, in a process of its own: a head and two more nodes with a CPU each."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        command = [sys.executable, "-c", CLUSTER]
-        self._process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        assert self._process.stdout is not None
-        self.address, pid = self._process.stdout.readline().split()
-        self.raylet = int(pid)  # of the last node
-
-    def end(self) -> None:
-        self._process.communicate()
-
-
 def kill_node(run: Run) -> bool:
     if not run.wait_for(lambda: run.records() >= 3):
         return False
     kill(int(run.arguments[-1]))
+    return True
+
+
+def kill_server(run: Run) -> bool:
+    if not run.wait_for(lambda: run.records() >= 3):
+        return False
+    os.killpg(int(run.arguments[-1]), signal.SIGKILL)
+    return True
+
+
+def fill(run: Run) -> bool:
+    """The disk with the results, to the last byte; ``suffer`` makes room again when the run has ended."""
+    if not run.wait_for(lambda: run.records() >= 2):
+        return False
+    with suppress(OSError), (run.results / FILLER).open("wb", buffering=0) as file:
+        while file.write(bytes(1 << 12)):
+            pass
     return True
 
 
@@ -228,7 +219,10 @@ def faults() -> list[Fault]:
         Fault("raylet, SIGKILL", "ray", kill_named("/raylet/raylet ")),
         Fault("GCS, SIGKILL", "ray", kill_named("gcs_server")),
         Fault("raylet's agents, SIGKILL", "ray", kill_named("runtime_env/agent", "dashboard/agent")),
-        Fault("a node of three, SIGKILL", "ray", kill_node, on_a_cluster=True),
+        Fault("a node of three, SIGKILL", "ray", kill_node, on="cluster"),
+        Fault("the MLflow server, SIGKILL", "local", kill_server, on="server"),
+        Fault("disk full", "local", fill, on="small disk"),
+        Fault("disk full", "ray", fill, on="small disk"),
         *(
             Fault(number.name, executor, at(2, partial(signalled, number=number)), ends_at_once=True)
             for executor in ("local", "ray")
@@ -248,17 +242,20 @@ def undisturbed(folder: Path) -> dict[str, Record]:
     return {record.trial_id: record for record in Store(folder / "whole")}
 
 
-def suffer(fault: Fault, wanted: dict[str, Record], folder: Path) -> Outcome:
-    """The fault, and the same command until everything is recorded."""
+def suffer(fault: Fault, wanted: dict[str, Record], folder: Path) -> Outcome | None:
+    """The fault, and the same command until everything is recorded. None where this user cannot do it."""
     arguments = [fault.executor, *([] if fault.minutes is None else ["--minutes", str(fault.minutes)])]
-    cluster = ThreeNodes(os.environ | TOKEN | standins(folder / "log")) if fault.on_a_cluster else None
-    if cluster is not None:
-        arguments += ["--address", cluster.address, "--node", str(cluster.raylet)]
-    try:
+    with ExitStack() as stack:
+        if fault.on == "cluster":
+            cluster = ThreeNodes(os.environ | TOKEN | standins(folder / "log"))
+            stack.callback(cluster.end)
+            arguments += ["--address", cluster.address, "--node", str(cluster.raylet)]
+        elif fault.on == "server":
+            address, leader = stack.enter_context(mlflow_server(folder))
+            arguments += ["--track", address, "--node", str(leader)]
+        elif fault.on == "small disk" and not stack.enter_context(small_disk(folder / "results")):
+            return None
         return _suffered(fault, wanted, folder, arguments)
-    finally:
-        if cluster is not None:
-            cluster.end()
 
 
 def _suffered(fault: Fault, wanted: dict[str, Record], folder: Path, arguments: Sequence[str]) -> Outcome:
@@ -280,6 +277,7 @@ def _suffered(fault: Fault, wanted: dict[str, Record], folder: Path, arguments: 
         survived &= took <= AT_ONCE and not left
         said += [f"ended after {took:.1f} s"] + ([f"left: {', '.join(command[:60] for _, command in left)}"] if left else [])
     run.kill_all()
+    (results / FILLER).unlink(missing_ok=True)
     for _ in range(3):
         failed = any(record.status != "finished" for record in Store(results))  # such are tried again
         if run.process.returncode != 0 or failed:
@@ -313,7 +311,7 @@ def flipped(wanted: dict[str, Record], folder: Path, times: int) -> Outcome:
     return Outcome(True, changed=changed)
 
 
-def drive(results: Path, executor: str, minutes: float | None, address: str | None) -> int:
+def drive(results: Path, executor: str, minutes: float | None, address: str | None, track: str | None) -> int:
     """What is killed: a run of the stand-ins, on this machine one trial at a time. What is drawn does not depend on the order."""
     import pytest
 
@@ -326,7 +324,15 @@ def drive(results: Path, executor: str, minutes: float | None, address: str | No
         toys = standin.suite(methods=("standin_tuned", "standin_sanity"), trials=DRAWS, seeds=SEEDS)
         cpus = float(os.cpu_count() or 1) if address is None else 1.0
         which: Literal["ray", "local"] = "ray" if executor == "ray" else "local"
-        run_suite(toys, results, which, address=address, train=standin.TRAIN, cpus_per_trial=cpus, minutes=minutes)
+        listeners = []
+        if track is not None:
+            from benchmark.tracking.mlflow_store import Tracker
+
+            os.environ["MLFLOW_TRACKING_URI"] = track
+            listeners = [Tracker(results)]
+        run_suite(toys, results, which, address=address, train=standin.TRAIN, cpus_per_trial=cpus, minutes=minutes, listeners=listeners)
+        for listener in listeners:
+            listener.close()
         return 0
 
     with pytest.MonkeyPatch.context() as patch:
@@ -343,12 +349,13 @@ def main() -> int:
     parser.add_argument("--drive", nargs=2, metavar=("RESULTS", "EXECUTOR"))
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--address")
-    parser.add_argument("--node", help="process id of the raylet that is to be killed; the driver has no use for it")
+    parser.add_argument("--track", help="address of an MLflow server")
+    parser.add_argument("--node", help="process id of the raylet, or the server, that is to be killed; the driver has no use for it")
     parser.add_argument("--only", default="", help="faults whose name has this in it")
     parser.add_argument("--executor", choices=["local", "ray"])
     given = parser.parse_args()
     if given.drive:
-        return drive(Path(given.drive[0]), given.drive[1], given.minutes, given.address)
+        return drive(Path(given.drive[0]), given.drive[1], given.minutes, given.address, given.track)
     begun = time.monotonic()
     counts: dict[tuple[str, str], list[int]] = {}
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
@@ -360,6 +367,9 @@ def main() -> int:
             place = folder / str(number)
             place.mkdir()
             found = suffer(fault, wanted, place)
+            if found is None:
+                print(f"{fault.name}, {fault.executor}: not done, it takes the right to mount a file system", file=sys.stderr)
+                continue
             bad = not found.survived or found.lost or found.doubled or found.changed
             told = f": {'; '.join(found.said)[:300]}" if found.said else ""
             print(f"{fault.name}, {fault.executor}: {'BAD' if bad else 'good'}{told}", file=sys.stderr, flush=True)
