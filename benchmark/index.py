@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import struct
 import time
 import zlib
 from collections.abc import Collection, Iterable, Sequence
@@ -61,6 +62,7 @@ class Row(NamedTuple):
 
 
 COLUMNS = Row._fields
+NUMBERS = struct.Struct("<3qd6q")  # of a row as it is stored, in that order; as text a checksum of them takes three times as long
 TEXT_PLACES = [COLUMNS.index(name) for name in TEXTS]
 CREATE = (
     "CREATE TABLE IF NOT EXISTS texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, checksum)",
@@ -99,7 +101,7 @@ class Index:
                 return found
         except sqlite3.OperationalError:
             return {}  # locked for long, or not to be opened: no reason to throw it away
-        except (sqlite3.DatabaseError, KeyError, TypeError, ValueError, UnicodeDecodeError):
+        except (sqlite3.DatabaseError, struct.error, KeyError, TypeError, ValueError, UnicodeDecodeError):
             self.drop()
             return {}
 
@@ -158,5 +160,6 @@ def _text_id(connection: sqlite3.Connection, text: str) -> int:
 
 def _checksum(values: Sequence[Any]) -> int:
     """Of a row as it is stored. SQLite notices a file that was cut off, not one with a bit turned over."""
-    *texts, numbers = values
-    return zlib.crc32(numbers, zlib.crc32("\0".join(map(str, texts)).encode()))
+    name, mtime, size, inode, found, started, seed, draw, cell, settings, names, kind, numbers = values
+    head = NUMBERS.pack(mtime, size, inode, started, seed, draw, cell, settings, names, kind)
+    return zlib.crc32(numbers, zlib.crc32(head, zlib.crc32(f"{name} {found}".encode())))

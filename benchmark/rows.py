@@ -15,6 +15,7 @@ from benchmark.packing import Names, Numbers, is_headline, to_bytes, unpacked_cu
 from benchmark.record import Record
 from benchmark.values import canonical, digest, from_dict, to_dict
 
+WIDTH = 8  # bytes of a number
 KEPT = 64  # contents of files that stay in memory
 OF_TRIAL, OF_RECORD = ("stage", "budget", "until"), ("status", "reason", "frames", "notes")  # what a row's kind says, and fingerprints
 T = TypeVar("T")
@@ -24,7 +25,7 @@ T = TypeVar("T")
 def version() -> int:
     """A number that changes with what a row of the index means (a cell's key, too) and the fields that records are checked against."""
     fields = {cls.__name__: {f.name: str(f.type) for f in dataclasses.fields(cls)} for cls in (Record, Trial, Cell, Training)}
-    return int(digest({"rows": 5, "fields": fields, "byteorder": sys.byteorder})[:7], 16)
+    return int(digest({"rows": 6, "fields": fields, "byteorder": sys.byteorder})[:7], 16)
 
 
 def row_of(record: Record, name: str, found: str, state: State) -> Row:
@@ -64,10 +65,22 @@ class Made:
         self._names = lru_cache(maxsize=None)(_names)
         self._kind = lru_cache(maxsize=None)(_kind)
 
-    def record(self, row: Row) -> Record:
+    def check(self, row: Row) -> None:
         """Raises UserError, KeyError, TypeError or ValueError for a row that this code does not understand."""
+        self._cell(row.cell), self._settings(row.settings), self._kind(row.kind)
+        metrics, cost = self._names(row.names)
+        if len(row.numbers) != WIDTH * (len(metrics.places) + len(cost.places)):
+            raise ValueError("not a number a name")
+
+    def names(self, row: Row) -> tuple[Names, Names]:
+        """Of metrics and of cost."""
+        return self._names(row.names)
+
+    def record(self, row: Row) -> Record:
+        """Of a row that was checked."""
         of_trial, of_record = self._kind(row.kind)
-        metrics, cost, size = self._names(row.names)
+        metrics, cost = self._names(row.names)
+        size = WIDTH * len(metrics.places)
         trial = _bare(
             Trial,
             {
@@ -114,10 +127,9 @@ def _settings(text: str) -> dict[str, Any]:
     return {**parts, "training": from_dict(Training, parts["training"], "index"), "settings": canonical(parts)}
 
 
-def _names(text: str) -> tuple[Names, Names, int]:
-    """Of metrics and of cost, and how many bytes the numbers of the metrics have."""
+def _names(text: str) -> tuple[Names, Names]:
     metrics, cost = json.loads(text)
-    return Names(metrics), Names(cost), 8 * len(metrics)
+    return Names(metrics), Names(cost)
 
 
 def _kind(text: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -9,6 +9,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -18,7 +19,7 @@ from test_records import RECORD, TRIAL
 from benchmark import rows
 from benchmark.errors import UserError
 from benchmark.index import Index
-from benchmark.packing import Stack
+from benchmark.packing import Stack, columns_of
 from benchmark.record import record_from_json
 from benchmark.records import INDEX, Record, Store
 
@@ -78,7 +79,8 @@ def test_numbers_of_several_records_are_those_of_each(results: Path) -> None:
     of_files = [record_from_json(path.read_text(), path.name) for path in Store(results).paths()]
     names = {name for record in of_files for name in record.metrics} | {"none"}
     for records in (of_index[:1] * 2, of_index, of_files, [*of_index, *of_files]):
-        stack = Stack((place, record.metrics) for place, record in enumerate(records))
+        members = [record.metrics for record in records]
+        stack = Stack(range(len(members)), partial(iter, members), columns_of(members))
         for name in names:
             values = {place: r.metrics[name] for place, r in enumerate(records) if name in r.metrics}
             assert stack.of(name) == values

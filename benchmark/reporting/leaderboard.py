@@ -16,7 +16,7 @@ from benchmark.metrics.verdicts import NOT_JUDGED, Judgement, Verdict
 from benchmark.records import Record, Status, Store, no_collection
 from benchmark.reporting import acting
 from benchmark.reporting.board import View, board, folded, legend
-from benchmark.reporting.groups import Group, by_conditions, groups, mixed_code
+from benchmark.reporting.groups import Group, blocks_of, by_conditions, groups_of, mixed_code
 from benchmark.reporting.text import inert, shown
 from benchmark.reporting.tuning import draws_lost, winners_curse
 from benchmark.reporting.verdicts import uneven, verdicts
@@ -135,16 +135,16 @@ def rows(records: Iterable[Record], delta: float = DELTA) -> list[Row]:
 def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapping[str, float] | None = None) -> list[tuple[Row, Group]]:
     """``rows``, each with the trainings that it is made of. ``audit``: see ``groups``."""
     audit = acting.audited(records) if audit is None else audit
-    records = list(records)
-    draws = [record for record in records if record.trial.stage == "tune"]
-    all_groups = groups(records, audit)
+    blocks = blocks_of(records)
+    tuning = [block for block in blocks if block.first.trial.stage == "tune"]
+    all_groups = groups_of(blocks, audit)
     controls = by_conditions(all_groups, CONTROL)
     found: list[tuple[Row, Group]] = []
     for _, grouped in groupby(all_groups, key=lambda g: g.label):
         members = list(grouped)
         mixed = mixed_code(members)
         judged = verdicts([group for group in members if not acting.inert(group)], controls, delta)
-        tuning, noisy, lost = winners_curse(draws, members), uneven(members), draws_lost(draws, members)
+        curse, noisy, lost = winners_curse(tuning, members), uneven(members), draws_lost(tuning, members)
         means = [group.mean("test/auc") if group.status == "finished" else None for group in members]
         scored = sorted(mean for mean in means if mean is not None)
         made = [
@@ -153,7 +153,7 @@ def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapp
                     group,
                     None if mean is None else 1 + len(scored) - bisect_right(scored, mean),
                     controls.get(group.conditions),
-                    [mixed.get(group.cell.backbone), tuning.get(group.budget), noisy.get(group.conditions)],
+                    [mixed.get(group.cell.backbone), curse.get(group.budget), noisy.get(group.conditions)],
                     judged.get((group.conditions, group.row), NOT_JUDGED),
                     delta,
                     lost.get((group.cell.key, group.budget), (0, "")),
@@ -212,7 +212,7 @@ def _row(
         scale=cell.scale,
         depth=cell.depth,
         status=group.status,
-        seeds=len(auc) if auc else len(group.finished),
+        seeds=len(auc) if auc else group.finished_count,
         test_auc_mean=mean,
         test_auc_sd=sd,
         delta_auc=delta.mean if delta else None,
