@@ -34,8 +34,8 @@ class Block:
         cost: Columns | None = None,
     ) -> None:
         self.first, self.seeds, self._make = first, seeds, make
-        self.metrics = Stack(seeds, lambda: (record.metrics for record in self.records), metrics)
-        self.cost = Stack(seeds, lambda: (record.cost for record in self.records), cost)
+        self.metrics = Stack(seeds, lambda: (record.metrics for record in make()), metrics)  # of self it would be a cycle, to be looked for
+        self.cost = Stack(seeds, lambda: (record.cost for record in make()), cost)
 
     @cached_property
     def records(self) -> tuple[Record, ...]:

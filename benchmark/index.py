@@ -56,10 +56,6 @@ class Row(NamedTuple):
     kind: str
     numbers: bytes
 
-    @property
-    def state(self) -> State:
-        return State(self.mtime, self.size, self.inode)
-
 
 COLUMNS = Row._fields
 NUMBERS = struct.Struct("<3qd6q")  # of a row as it is stored, in that order; as text a checksum of them takes three times as long

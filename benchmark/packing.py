@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from statistics import fmean
+from math import fsum
 from typing import Any, NamedTuple
 
 SPECTRAL = re.compile(r"spectral/(.+)/([^/]+)", re.DOTALL)
@@ -177,8 +177,35 @@ class Stack:
             return dict(zip(self._keys, column, strict=False))
         return {key: value for key, member in zip(self._keys, self._members(), strict=True) if (value := member.get(name)) is not None}
 
+    def means(self, names: Iterable[str]) -> dict[str, float]:
+        """Name -> the mean of the values of ``of``, where there are any."""
+        found = {}
+        for name in names:
+            values: Collection[float] | None = None if self._columns is None else self._columns.of(name)
+            if values is None:
+                values = self.of(name).values()
+            if values:
+                found[name] = fsum(values) / len(values)  # fmean does the same, and asks first what it has got
+        return found
+
     def mean(self, name: str) -> float | None:
-        """Of the values of ``of``; None where there are none."""
-        column = None if self._columns is None else self._columns.of(name)
-        values = self.of(name).values() if column is None else column
-        return fmean(values) if values else None
+        """One of ``means``; None where there is none."""
+        return self.means((name,)).get(name)
+
+
+class Stacks(Stack):
+    """Several as one: of records that have not all the same names."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: Sequence[Stack]) -> None:
+        super().__init__((), tuple)
+        self._parts = parts
+
+    def of(self, name: str) -> dict[int, float]:
+        return dict(sorted(item for part in self._parts for item in part.of(name).items()))
+
+
+def together(stacks: Sequence[Stack]) -> Stack:
+    """Keys in ascending order; where there is one stack, in its own."""
+    return stacks[0] if len(stacks) == 1 else Stacks(stacks)

@@ -151,10 +151,10 @@ class Store:
         rows: list[Row] = []
         faults: dict[str, UserError] = {}
         fresh: list[Row] = []
-        gone = set(known.keys() - states.keys())
+        gone = {name for name in known if name not in states}
         for name, state in states.items():
             row = known.get(name)
-            if row is not None and row.state == state:
+            if row is not None and (row.mtime, row.size, row.inode) == state:
                 try:
                     made.check(row)
                     rows.append(row)
@@ -207,7 +207,7 @@ class Store:
             return {}
         except OSError as error:
             raise UserError(f"{self.folder}: the records cannot be read ({error.strerror}); name another folder with --results") from None
-        return dict(sorted(states.items()))
+        return {name: states[name] for name in sorted(states)}
 
 
 @contextmanager

@@ -59,7 +59,7 @@ class Made:
 
     def __init__(self, content: Callable[[str], Mapping[str, Any]]) -> None:
         self._content = lru_cache(maxsize=KEPT)(content)
-        self._others = lru_cache(maxsize=KEPT)(self._other_metrics)
+        self._others = lru_cache(maxsize=KEPT)(partial(_other_metrics, self._content))
         self._cell = lru_cache(maxsize=None)(_cell)
         self._settings = lru_cache(maxsize=None)(_settings)
         self._names = lru_cache(maxsize=None)(_names)
@@ -67,10 +67,7 @@ class Made:
 
     def check(self, row: Row) -> None:
         """Raises UserError, KeyError, TypeError or ValueError for a row that this code does not understand."""
-        self._cell(row.cell), self._settings(row.settings), self._kind(row.kind)
-        metrics, cost = self._names(row.names)
-        if len(row.numbers) != WIDTH * (len(metrics.places) + len(cost.places)):
-            raise ValueError("not a number a name")
+        self._cell(row.cell), self._settings(row.settings), self._names(row.names), self._kind(row.kind)
 
     def names(self, row: Row) -> tuple[Names, Names]:
         """Of metrics and of cost."""
@@ -104,17 +101,18 @@ class Made:
             },
         )
 
-    def _other_metrics(self, name: str) -> dict[str, float]:
-        content = self._content(name)
-        metrics = unpacked_metrics(content["metrics"], content.get("spectra", ()))
-        return {k: v for k, v in metrics.items() if not is_headline(k)}
-
 
 def _bare(cls: type[T], content: Mapping[str, Any]) -> T:
     """Of fields that were checked when the file was read: the constructors of 100,000 frozen objects take seconds."""
     made = object.__new__(cls)
     made.__dict__.update(content)
     return made
+
+
+def _other_metrics(content: Callable[[str], Mapping[str, Any]], name: str) -> dict[str, float]:
+    found = content(name)
+    metrics = unpacked_metrics(found["metrics"], found.get("spectra", ()))
+    return {k: v for k, v in metrics.items() if not is_headline(k)}
 
 
 def _cell(text: str) -> Cell:

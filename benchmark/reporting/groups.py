@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import fsum
-from operator import attrgetter
-from statistics import fmean
 from typing import Any
 
 from benchmark.blocks import Block, blocks_of_records
 from benchmark.config import MAX_SEEDS, Cell, chosen, conditions
-from benchmark.packing import Stack
+from benchmark.packing import Stack, together
 from benchmark.record import Headlines, beginning
 from benchmark.records import Record, Status, Store
 from benchmark.reporting import acting
@@ -136,34 +134,41 @@ class Group:
 
     def metric(self, name: str) -> dict[int, float]:
         """Seed -> value, of the finished seeds that have the metric."""
-        return self._by_seed(name, _METRICS)
+        return self._metrics.of(name)
 
     def mean(self, name: str) -> float | None:
         """Of the metric over the finished seeds that have it; None where none has."""
-        return self._mean(name, _METRICS)
+        return self._metrics.mean(name)
+
+    def means_of(self, names: Iterable[str]) -> dict[str, float]:
+        """Name -> ``mean`` of the metric, where there is one."""
+        return self._metrics.means(names)
+
+    def mean_costs(self, names: Iterable[str]) -> dict[str, float]:
+        """Name -> ``mean_cost``, where there is one."""
+        return self._cost.means(names)
 
     def means(self, prefix: str) -> dict[str, float]:
         """Of the metrics whose names begin so: what follows -> the mean over the finished seeds that have it."""
-        return {rest: mean for rest, name in self.beginning(prefix).items() if (mean := self.mean(name)) is not None}
+        names = self.beginning(prefix)
+        found = self._metrics.means(names.values())
+        return {rest: found[name] for rest, name in names.items() if name in found}
 
     def cost(self, name: str) -> dict[int, float]:
         """Seed -> what it cost, of the finished seeds that say so."""
-        return self._by_seed(name, _COST)
+        return self._cost.of(name)
 
     def mean_cost(self, name: str) -> float | None:
         """The mean of ``cost``; None where no seed says so."""
-        return self._mean(name, _COST)
+        return self._cost.mean(name)
 
-    def _by_seed(self, name: str, of: Callable[[Block], Stack]) -> dict[int, float]:
-        if len(self.finished_blocks) == 1:
-            return of(self.finished_blocks[0]).of(name)
-        return dict(sorted(item for block in self.finished_blocks for item in of(block).of(name).items()))
+    @cached_property
+    def _metrics(self) -> Stack:
+        return together([block.metrics for block in self.finished_blocks])
 
-    def _mean(self, name: str, of: Callable[[Block], Stack]) -> float | None:
-        if len(self.finished_blocks) == 1:
-            return of(self.finished_blocks[0]).mean(name)
-        values = self._by_seed(name, of).values()
-        return fmean(values) if values else None
+    @cached_property
+    def _cost(self) -> Stack:
+        return together([block.cost for block in self.finished_blocks])
 
     def beginning(self, prefix: str) -> dict[str, str]:
         """Of the metrics whose names begin so: what follows -> the name, in the order of the first record that has it."""
@@ -173,10 +178,6 @@ class Group:
     def headlines(self) -> tuple[Headlines, ...]:
         """The headlines of the finished records, each once: seeds mostly have the same."""
         return tuple(dict.fromkeys(block.first.headlines for block in self.finished_blocks))
-
-
-_METRICS: Callable[[Block], Stack] = attrgetter("metrics")
-_COST: Callable[[Block], Stack] = attrgetter("cost")
 
 
 def blocks_of(records: Iterable[Record]) -> list[Block]:
