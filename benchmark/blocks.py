@@ -6,14 +6,12 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cached_property, partial
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 
-from benchmark.index import COLUMNS, Row
+from benchmark.index import Alike, Row
 from benchmark.packing import Columns, Stack, columns_of
 from benchmark.record import Record
 from benchmark.rows import Made
-
-SHARED = itemgetter(*map(COLUMNS.index, ("draw", "cell", "settings", "names", "kind")))  # of a row: what those of one block have in common
 
 
 class Block:
@@ -61,13 +59,13 @@ def blocks_of_records(records: Iterable[Record]) -> list[Block]:
 
 def blocks_of_rows(rows: Iterable[Row], made: Made) -> list[Block]:
     """Of rows that ``made`` understands, in the order of their first ones."""
-    found: dict[Hashable, list[Row]] = defaultdict(list)
+    found: dict[Alike, list[Row]] = defaultdict(list)
     for row in rows:
-        found[SHARED(row)].append(row)
+        found[row.alike].append(row)
     blocks = []
-    for members in found.values():
+    for alike, members in found.items():
         members.sort(key=attrgetter("seed"))
-        metrics, cost = made.names(members[0])
+        metrics, cost = made.names(alike)
         width = len(metrics.places) + len(cost.places)
         numbers = array("d", b"".join([row.numbers for row in members]))
         blocks.append(

@@ -156,7 +156,7 @@ class Store:
             row = known.get(name)
             if row is not None and (row.mtime, row.size, row.inode) == state:
                 try:
-                    made.check(row)
+                    made.check(row.alike)
                     rows.append(row)
                     continue
                 except (UserError, KeyError, TypeError, ValueError):  # this version of the code reads it otherwise
@@ -167,7 +167,7 @@ class Store:
                 faults[name] = error
                 continue
             row = row_of(record, name, found, state)
-            made.check(row)
+            made.check(row.alike)
             rows.append(row)
             if state.is_settled:
                 fresh.append(row)

@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from benchmark.config import Cell, Training, Trial
-from benchmark.index import Row, State
+from benchmark.index import Alike, Row, State
 from benchmark.packing import Names, Numbers, is_headline, to_bytes, unpacked_curve, unpacked_metrics
 from benchmark.record import Record
 from benchmark.values import canonical, digest, from_dict, to_dict
@@ -42,11 +42,13 @@ def row_of(record: Record, name: str, found: str, state: State) -> Row:
         found,
         record.started,
         record.trial.seed,
-        record.trial.draw,
-        json.dumps({**trial["cell"], "key": record.trial.cell.key}),
-        json.dumps({part: trial[part] for part in ("training", "backbone", "method")}),
-        json.dumps([list(head), list(record.cost)]),
-        json.dumps([of_trial, of_record]),
+        Alike(
+            record.trial.draw,
+            json.dumps({**trial["cell"], "key": record.trial.cell.key}),
+            json.dumps({part: trial[part] for part in ("training", "backbone", "method")}),
+            json.dumps([list(head), list(record.cost)]),
+            json.dumps([of_trial, of_record]),
+        ),
         to_bytes([*head.values(), *record.cost.values()]),
     )
 
@@ -64,28 +66,31 @@ class Made:
         self._settings = lru_cache(maxsize=None)(_settings)
         self._names = lru_cache(maxsize=None)(_names)
         self._kind = lru_cache(maxsize=None)(_kind)
+        self._checked: set[Alike] = set()
 
-    def check(self, row: Row) -> None:
-        """Raises UserError, KeyError, TypeError or ValueError for a row that this code does not understand."""
-        self._cell(row.cell), self._settings(row.settings), self._names(row.names), self._kind(row.kind)
+    def check(self, alike: Alike) -> None:
+        """Raises UserError, KeyError, TypeError or ValueError for rows that this code does not understand."""
+        if alike not in self._checked:
+            self._cell(alike.cell), self._settings(alike.settings), self._names(alike.names), self._kind(alike.kind)
+            self._checked.add(alike)
 
-    def names(self, row: Row) -> tuple[Names, Names]:
+    def names(self, alike: Alike) -> tuple[Names, Names]:
         """Of metrics and of cost."""
-        return self._names(row.names)
+        return self._names(alike.names)
 
     def record(self, row: Row) -> Record:
         """Of a row that was checked."""
-        of_trial, of_record = self._kind(row.kind)
-        metrics, cost = self._names(row.names)
+        of_trial, of_record = self._kind(row.alike.kind)
+        metrics, cost = self._names(row.alike.names)
         size = WIDTH * len(metrics.places)
         trial = _bare(
             Trial,
             {
-                **self._settings(row.settings),
+                **self._settings(row.alike.settings),
                 **of_trial,
-                "cell": self._cell(row.cell),
+                "cell": self._cell(row.alike.cell),
                 "seed": row.seed,
-                "draw": row.draw,
+                "draw": row.alike.draw,
                 "trial_id": row.name.removesuffix(".json"),  # known; hashing would cost more than all the rest
             },
         )

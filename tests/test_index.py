@@ -149,6 +149,16 @@ def _a_text_turned_over(store: Store) -> None:
         connection.execute("UPDATE texts SET text = replace(text, 'dcnv2', 'dcnv3')")
 
 
+def _another_cell(store: Store) -> None:
+    with sqlite3.connect(store.folder.parent / INDEX) as connection:
+        connection.execute("UPDATE alike SET cell = (SELECT max(cell) FROM alike), draw = draw + 1")
+
+
+def _one_for_another(store: Store) -> None:
+    with sqlite3.connect(store.folder.parent / INDEX) as connection:
+        connection.execute("UPDATE records SET alike = (SELECT max(alike) FROM records)")
+
+
 def _locked(store: Store) -> None:
     index = store.folder.parent / INDEX
     index.unlink()
