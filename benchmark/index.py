@@ -29,7 +29,7 @@ class State(NamedTuple):
 
     @classmethod
     def of(cls, found: os.stat_result) -> State:
-        return cls(found.st_mtime_ns, found.st_size, found.st_ino)
+        return cls(found.st_mtime_ns, found.st_size, found.st_ino % 2**63)  # SQLite's integers end there
 
     @property
     def is_settled(self) -> bool:
@@ -131,8 +131,8 @@ class Index:
             pass  # read-only, full, or locked for long
         except sqlite3.DatabaseError:
             self.drop()
-        except OSError:
-            pass
+        except (OSError, OverflowError, struct.error):
+            pass  # the last two: a number of more than 64 bits, as a seed may be; its record is read every time
 
     def _open(self, mode: str) -> sqlite3.Connection:
         uri = f"{self._path.absolute().as_uri()}?mode={mode}"

@@ -208,6 +208,14 @@ def test_what_was_written_a_moment_ago_is_not_trusted_yet(results: Path) -> None
     assert f"{RECORD.trial_id}.json" not in Index(results / INDEX, rows.version()).load()
 
 
+def test_a_seed_that_no_row_can_hold_is_read_from_its_file(results: Path) -> None:
+    large = dataclasses.replace(RECORD, trial=dataclasses.replace(TRIAL, seed=2**63))
+    Store(results).write(large)
+    aged(results)
+    for _ in range(2):
+        assert large.trial_id in {record.trial_id for record in Store(results)} and contents(results) == truth(results)
+
+
 def test_records_are_stored_in_a_third_of_the_bytes() -> None:
     for path in sorted(REFERENCE.glob("*.json"))[::50]:
         old = record_from_json(path.read_text(), path.name)
