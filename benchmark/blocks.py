@@ -32,7 +32,8 @@ class Block:
         cost: Columns | None = None,
     ) -> None:
         self.first, self.seeds, self._make = first, seeds, make
-        self.metrics = Stack(seeds, lambda: (record.metrics for record in make()), metrics)  # of self it would be a cycle, to be looked for
+        # Of ``make``, not of ``self``: a cycle would stay in memory until somebody looks for cycles.
+        self.metrics = Stack(seeds, lambda: (record.metrics for record in make()), metrics)
         self.cost = Stack(seeds, lambda: (record.cost for record in make()), cost)
 
     @cached_property

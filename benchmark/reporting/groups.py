@@ -151,7 +151,7 @@ class Group:
         return self._metrics.means(names)
 
     def mean_costs(self, names: Iterable[str]) -> dict[str, float]:
-        """Name -> ``mean_cost``, where there is one."""
+        """Name -> the mean of ``cost``, where a seed says so."""
         return self._cost.means(names)
 
     def means(self, prefix: str) -> dict[str, float]:
@@ -163,10 +163,6 @@ class Group:
     def cost(self, name: str) -> dict[int, float]:
         """Seed -> what it cost, of the finished seeds that say so."""
         return self._cost.of(name)
-
-    def mean_cost(self, name: str) -> float | None:
-        """The mean of ``cost``; None where no seed says so."""
-        return self._cost.mean(name)
 
     @cached_property
     def _metrics(self) -> Stack:
@@ -196,8 +192,7 @@ def groups(records: Iterable[Record], audit: Mapping[str, float] | None = None) 
     records is labelled ``name@fingerprint``, so that they never share a board. ``audit``: cell key -> dose measured afterwards; None: what
     the folder of the records has of it.
     """
-    doses = acting.audited(records) if audit is None else audit
-    return groups_of(blocks_of(records), doses)
+    return groups_of(blocks_of(records), acting.audited(records) if audit is None else audit)
 
 
 def groups_of(blocks: Iterable[Block], audit: Mapping[str, float]) -> list[Group]:
