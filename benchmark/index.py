@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import struct
 import time
 import zlib
 from collections.abc import Collection, Iterable, Sequence
@@ -17,7 +18,6 @@ from typing import Any, NamedTuple
 
 SETTLED = 0.1  # seconds after its last change in which a file may change once more without another time of change
 WAIT = 10.0  # seconds for another process that writes
-TEXTS = ("cell", "settings", "names", "kind")  # columns of few different values, kept once
 
 
 class State(NamedTuple):
@@ -29,17 +29,25 @@ class State(NamedTuple):
 
     @classmethod
     def of(cls, found: os.stat_result) -> State:
-        return cls(found.st_mtime_ns, found.st_size, found.st_ino)
+        return cls(found.st_mtime_ns, found.st_size, found.st_ino % 2**63)  # SQLite's integers end there
 
     @property
     def is_settled(self) -> bool:
         return abs(time.time() - self.mtime / 1e9) > SETTLED
 
 
+class Alike(NamedTuple):
+    """What the seeds of a cell have in common, kept once; the texts are JSON (benchmark/rows.py)."""
+
+    draw: int
+    cell: str
+    settings: str
+    names: str
+    kind: str
+
+
 class Row(NamedTuple):
-    """One record. The columns of ``TEXTS`` are JSON, of what many records share (benchmark/rows.py); numbers are float64 in the order of
-    their names.
-    """
+    """One record. ``numbers`` are float64 in the order of ``alike.names``."""
 
     name: str  # of the file
     mtime: int
@@ -48,24 +56,19 @@ class Row(NamedTuple):
     digest: str  # of the file's bytes
     started: float  # seconds since 1970; 0 where the record does not say
     seed: int
-    draw: int
-    cell: str
-    settings: str
-    names: str
-    kind: str
+    alike: Alike
     numbers: bytes
 
-    @property
-    def state(self) -> State:
-        return State(self.mtime, self.size, self.inode)
 
-
-COLUMNS = Row._fields
-TEXT_PLACES = [COLUMNS.index(name) for name in TEXTS]
+OF_ALIKE, COLUMNS = Alike._fields, Row._fields
+ALIKE = COLUMNS.index("alike")
 CREATE = (
     "CREATE TABLE IF NOT EXISTS texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, checksum)",
+    f"CREATE TABLE IF NOT EXISTS alike (id INTEGER PRIMARY KEY, {', '.join(OF_ALIKE)}, checksum, UNIQUE ({', '.join(OF_ALIKE)}))",
     f"CREATE TABLE IF NOT EXISTS records (name PRIMARY KEY, {', '.join(COLUMNS[1:])}, checksum) WITHOUT ROWID",
 )
+INTEGERS = struct.Struct("<5q")  # of what is alike, as it is stored
+NUMBERS = struct.Struct("<3qd2q")  # of a row as it is stored, in that order; as text a checksum of them takes three times as long
 
 
 class Index:
@@ -84,22 +87,24 @@ class Index:
             with closing(self._open("ro")) as connection:
                 if connection.execute("PRAGMA user_version").fetchone()[0] != self._version:
                     raise ValueError("another version")
+                connection.execute("BEGIN")  # the tables as they are at one time, whoever writes
                 texts = {}
                 for key, text, checksum in connection.execute("SELECT id, text, checksum FROM texts"):
-                    if zlib.crc32(text.encode()) != checksum:
-                        raise ValueError("damaged")
+                    _prove(zlib.crc32(text.encode()), checksum)
                     texts[key] = text
+                alike = {}
+                for key, draw, *ids, checksum in connection.execute(f"SELECT id, {', '.join(OF_ALIKE)}, checksum FROM alike"):
+                    _prove(zlib.crc32(INTEGERS.pack(draw, *ids)), checksum)
+                    alike[key] = Alike(draw, *(texts[key] for key in ids))
                 found = {}
                 for *values, checksum in connection.execute(f"SELECT {', '.join(COLUMNS)}, checksum FROM records"):
-                    if _checksum(values) != checksum:
-                        raise ValueError("damaged")
-                    for place in TEXT_PLACES:
-                        values[place] = texts[values[place]]
+                    _prove(_checksum(values), checksum)
+                    values[ALIKE] = alike[values[ALIKE]]
                     found[values[0]] = Row._make(values)
                 return found
         except sqlite3.OperationalError:
             return {}  # locked for long, or not to be opened: no reason to throw it away
-        except (sqlite3.DatabaseError, KeyError, TypeError, ValueError, UnicodeDecodeError):
+        except (sqlite3.DatabaseError, struct.error, KeyError, TypeError, ValueError, UnicodeDecodeError):
             self.drop()
             return {}
 
@@ -126,8 +131,8 @@ class Index:
             pass  # read-only, full, or locked for long
         except sqlite3.DatabaseError:
             self.drop()
-        except OSError:
-            pass
+        except (OSError, OverflowError, struct.error):
+            pass  # the last two: a number of more than 64 bits, as a seed may be; its record is read every time
 
     def _open(self, mode: str) -> sqlite3.Connection:
         uri = f"{self._path.absolute().as_uri()}?mode={mode}"
@@ -140,23 +145,40 @@ class Index:
         for statement in CREATE:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {self._version}")
-        known: dict[str, int] = {}
+        known: dict[Alike, int] = {}
         for row in rows:
             values: list[Any] = list(row)
-            for place in TEXT_PLACES:
-                values[place] = known.get(values[place]) or known.setdefault(values[place], _text_id(connection, values[place]))
-            marks = ", ".join("?" * (len(COLUMNS) + 1))
-            connection.execute(f"INSERT OR REPLACE INTO records VALUES ({marks})", (*values, _checksum(values)))
+            values[ALIKE] = known.get(row.alike) or known.setdefault(row.alike, _alike_id(connection, row.alike))
+            _put(connection, "INSERT OR REPLACE INTO records", (*values, _checksum(values)))
         connection.executemany("DELETE FROM records WHERE name = ?", ((name,) for name in gone))
 
 
+def _alike_id(connection: sqlite3.Connection, alike: Alike) -> int:
+    draw, *texts = alike
+    ids = draw, *(_text_id(connection, text) for text in texts)
+    _put(connection, f"INSERT OR IGNORE INTO alike ({', '.join(OF_ALIKE)}, checksum)", (*ids, zlib.crc32(INTEGERS.pack(*ids))))
+    where = " AND ".join(f"{name} = ?" for name in OF_ALIKE)
+    found: int = connection.execute(f"SELECT id FROM alike WHERE {where}", ids).fetchone()[0]
+    return found
+
+
 def _text_id(connection: sqlite3.Connection, text: str) -> int:
-    connection.execute("INSERT OR IGNORE INTO texts (text, checksum) VALUES (?, ?)", (text, zlib.crc32(text.encode())))
+    _put(connection, "INSERT OR IGNORE INTO texts (text, checksum)", (text, zlib.crc32(text.encode())))
     found: int = connection.execute("SELECT id FROM texts WHERE text = ?", (text,)).fetchone()[0]
     return found
 
 
+def _put(connection: sqlite3.Connection, statement: str, values: Sequence[Any]) -> None:
+    connection.execute(f"{statement} VALUES ({', '.join('?' * len(values))})", values)
+
+
 def _checksum(values: Sequence[Any]) -> int:
     """Of a row as it is stored. SQLite notices a file that was cut off, not one with a bit turned over."""
-    *texts, numbers = values
-    return zlib.crc32(numbers, zlib.crc32("\0".join(map(str, texts)).encode()))
+    name, mtime, size, inode, found, started, seed, alike, numbers = values
+    head = NUMBERS.pack(mtime, size, inode, started, seed, alike)
+    return zlib.crc32(numbers, zlib.crc32(head, zlib.crc32(f"{name} {found}".encode())))
+
+
+def _prove(found: int, checksum: int) -> None:
+    if found != checksum:
+        raise ValueError("damaged")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from statistics import fmean
-from typing import Any
+from math import fsum
+from typing import Any, NamedTuple
 
 SPECTRAL = re.compile(r"spectral/(.+)/([^/]+)", re.DOTALL)
 # What a board, a comparison or a row of MLflow asks for. The rest are the fields' spectra, and the less usual ones of tables and layers.
@@ -133,35 +133,79 @@ class Numbers(Mapping[str, float]):
         return len(self._places) + (0 if self._rest is None else len(self._rest()))
 
 
-class Stack:
-    """The numbers of several records under one key each, asked for by name. Where all have the same names, as the seeds of a cell have,
-    a name is looked up once for all of them.
+class Columns(NamedTuple):
+    """The numbers of several records with the same names: ``numbers`` are all of one record, then all of the next, ``width`` each, with the
+    value of the first name at ``start``.
     """
 
-    def __init__(self, members: Iterable[tuple[int, Mapping[str, float]]]) -> None:
-        self._members = dict(members)
-        self._places: Mapping[str, int] | None = None
-        kinds = {member.headlines if isinstance(member, Numbers) else None for member in self._members.values()}
-        if len(kinds) == 1 and (names := kinds.pop()) is not None:
-            self._places = names.places
-            self._numbers = [member.numbers for member in self._members.values() if isinstance(member, Numbers)]
+    names: Names
+    numbers: Sequence[float]
+    width: int
+    start: int = 0
+
+    def of(self, name: str) -> Sequence[float] | None:
+        """A value a record; empty where none can have it; None: a metric that is not at hand, and must be asked of each."""
+        place = self.names.places.get(name)
+        if place is not None:
+            return self.numbers[self.start + place :: self.width]
+        return () if is_headline(name) else None
+
+
+def columns_of(records: Sequence[Mapping[str, float]]) -> Columns | None:
+    """Of the numbers of records; None where they are not of the index, or have not all the same names."""
+    packed = [numbers for numbers in records if isinstance(numbers, Numbers)]
+    if len(packed) < len(records) or len({numbers.headlines for numbers in packed}) != 1:
+        return None
+    names = packed[0].headlines
+    return Columns(names, array("d", b"".join(numbers.numbers for numbers in packed)), len(names.places))
+
+
+class Stack:
+    """The numbers of several records under one key each, asked for by name: of ``columns``, so that a name is looked up once for all of
+    them, and what is not there of ``members``, the records' own numbers.
+    """
+
+    __slots__ = ("_columns", "_keys", "_members")
+
+    def __init__(self, keys: Sequence[int], members: Callable[[], Iterable[Mapping[str, float]]], columns: Columns | None = None) -> None:
+        self._keys, self._members, self._columns = keys, members, columns
 
     def of(self, name: str) -> dict[int, float]:
         """Key -> value, of those that have it."""
-        column = self._column(name)
+        column = None if self._columns is None else self._columns.of(name)
         if column is not None:
-            return dict(zip(self._members, column, strict=False))
-        return {key: value for key, member in self._members.items() if (value := member.get(name)) is not None}
+            return dict(zip(self._keys, column, strict=False))
+        return {key: value for key, member in zip(self._keys, self._members(), strict=True) if (value := member.get(name)) is not None}
+
+    def means(self, names: Iterable[str]) -> dict[str, float]:
+        """Name -> the mean of the values of ``of``, where there are any."""
+        found = {}
+        for name in names:
+            values: Collection[float] | None = None if self._columns is None else self._columns.of(name)
+            if values is None:
+                values = self.of(name).values()
+            if values:
+                found[name] = fsum(values) / len(values)  # fmean does the same, and asks first what it has got
+        return found
 
     def mean(self, name: str) -> float | None:
-        """Of the values of ``of``; None where there are none."""
-        column = self._column(name)
-        values = self.of(name).values() if column is None else column
-        return fmean(values) if values else None
+        """One of ``means``; None where there is none."""
+        return self.means((name,)).get(name)
 
-    def _column(self, name: str) -> Sequence[float] | None:
-        """The values of all, empty where nobody has it; None: not known of all at once."""
-        place = None if self._places is None else self._places.get(name)
-        if place is not None:
-            return [numbers[place] for numbers in self._numbers]
-        return () if self._places is not None and is_headline(name) else None
+
+class Stacks(Stack):
+    """Several as one: of records that have not all the same names."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: Sequence[Stack]) -> None:
+        super().__init__((), tuple)
+        self._parts = parts
+
+    def of(self, name: str) -> dict[int, float]:
+        return dict(sorted(item for part in self._parts for item in part.of(name).items()))
+
+
+def together(stacks: Sequence[Stack]) -> Stack:
+    """Keys in ascending order; where there is one stack, in its own."""
+    return stacks[0] if len(stacks) == 1 else Stacks(stacks)

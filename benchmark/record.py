@@ -68,9 +68,8 @@ class Record:
 
     @property
     def dose(self) -> float | None:
-        """What all parts together do to the logits where that was measured, else the largest of ``doses``; 1 where it is more."""
-        doses = self.doses
-        return min(doses.get(LOGITS, max(doses.values())), 1.0) if doses else None
+        """See ``dose_of``; None without doses."""
+        return dose_of(self.doses)
 
     @property
     def started(self) -> float:
@@ -95,6 +94,11 @@ class Record:
         plain = {name: dict(content[name]) for name in ("metrics", "cost", "environment", "fingerprints")}
         content = {**content, **plain, "trial": to_dict(self.trial), "curve": [dict(entry) for entry in self.curve]}
         return {**content, "digest": digest(content)}
+
+
+def dose_of(doses: Mapping[str, float]) -> float | None:
+    """Of the doses by part: what all do to the logits where that was measured, else the largest; 1 where it is more. None of none."""
+    return min(doses.get(LOGITS, max(doses.values())), 1.0) if doses else None
 
 
 @lru_cache(maxsize=1 << 10)  # thousands of records have the same names

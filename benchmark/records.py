@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmark.blocks import Block, blocks_of_rows
 from benchmark.errors import Changed, UserError
 from benchmark.index import Index, Row, State
 from benchmark.record import INERT as INERT
@@ -121,14 +122,25 @@ class Store:
 
         Raises UserError at the first file that is no record.
         """
-        entries, faults = self.scan()
+        made = Made(self._content)
+        with no_collection():
+            return iter([made.record(row) for row in self._sound(made)])
+
+    def blocks(self) -> list[Block]:
+        """All records as boards take them; left out, named and raised is as in going through the records."""
+        made = Made(self._content)
+        with no_collection():
+            return blocks_of_rows(self._sound(made), made)
+
+    def _sound(self, made: Made) -> list[Row]:
+        rows, faults = self._rows(made, save=True)
         for fault in faults.values():
             if not isinstance(fault, Changed):
                 raise fault
             if str(fault) not in NAMED:
                 NAMED.add(str(fault))
                 print(f"error: {plain(str(fault))}", file=sys.stderr)
-        return iter([entry.record for entry in entries])
+        return rows
 
     def scan(self, save: bool = True) -> tuple[list[Entry], dict[str, UserError]]:
         """All records, in the order of their ids, and what is wrong with each file that is none, by its name.
@@ -136,22 +148,25 @@ class Store:
         Made from the index, which is brought up to date: what has changed since is read, and what is gone is taken out.
         Without ``save`` the index stays as it is, and nothing is written. Raises UserError for a folder that cannot be read.
         """
-        with no_collection():
-            return self._scanned(save)
-
-    def _scanned(self, save: bool) -> tuple[list[Entry], dict[str, UserError]]:
-        states = self._states()
-        rows = self._index.load() if states else {}
         made = Made(self._content)
-        entries: dict[str, Entry] = {}
+        with no_collection():
+            rows, faults = self._rows(made, save)
+            return [Entry(made.record(row), row.digest, row.mtime / 1e9, row.started) for row in rows], faults
+
+    def _rows(self, made: Made, save: bool) -> tuple[list[Row], dict[str, UserError]]:
+        """See ``scan``. Rows are such as ``made`` understands."""
+        states = self._states()
+        known = self._index.load() if states else {}
+        rows: list[Row] = []
         faults: dict[str, UserError] = {}
         fresh: list[Row] = []
-        gone = set(rows.keys() - states.keys())
+        gone = {name for name in known if name not in states}
         for name, state in states.items():
-            row = rows.get(name)
-            if row is not None and row.state == state:
+            row = known.get(name)
+            if row is not None and (row.mtime, row.size, row.inode) == state:
                 try:
-                    entries[name] = _entry(made, row)
+                    made.check(row.alike)
+                    rows.append(row)
                     continue
                 except (UserError, KeyError, TypeError, ValueError):  # this version of the code reads it otherwise
                     pass
@@ -161,17 +176,18 @@ class Store:
                 faults[name] = error
                 continue
             row = row_of(record, name, found, state)
-            entries[name] = _entry(made, row)
+            made.check(row.alike)
+            rows.append(row)
             if state.is_settled:
                 fresh.append(row)
-            elif name in rows:  # of what it was: its time may be set back
+            elif name in known:  # of what it was: its time may be set back
                 gone.add(name)
             if save and len(fresh) == TOGETHER:
                 self._index.save(fresh, ())
                 fresh = []
         if save:
             self._index.save(fresh, gone)
-        return list(entries.values()), faults
+        return rows, faults
 
     def entry(self, record: Record) -> Entry:
         """A record that has just been written. Raises OSError where it is not there."""
@@ -200,7 +216,7 @@ class Store:
             return {}
         except OSError as error:
             raise UserError(f"{self.folder}: the records cannot be read ({error.strerror}); name another folder with --results") from None
-        return dict(sorted(states.items()))
+        return {name: states[name] for name in sorted(states)}
 
 
 @contextmanager
@@ -224,10 +240,6 @@ class Entry(NamedTuple):
     digest: str
     changed: float
     started: float
-
-
-def _entry(made: Made, row: Row) -> Entry:
-    return Entry(made.record(row), row.digest, row.mtime / 1e9, row.started)
 
 
 def _state(entry: os.DirEntry[str]) -> State | None:

@@ -10,11 +10,12 @@ from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from benchmark.config import Cell, Training, Trial
-from benchmark.index import Row, State
+from benchmark.index import Alike, Row, State
 from benchmark.packing import Names, Numbers, is_headline, to_bytes, unpacked_curve, unpacked_metrics
 from benchmark.record import Record
 from benchmark.values import canonical, digest, from_dict, to_dict
 
+WIDTH = 8  # bytes of a number
 KEPT = 64  # contents of files that stay in memory
 OF_TRIAL, OF_RECORD = ("stage", "budget", "until"), ("status", "reason", "frames", "notes")  # what a row's kind says, and fingerprints
 T = TypeVar("T")
@@ -24,7 +25,7 @@ T = TypeVar("T")
 def version() -> int:
     """A number that changes with what a row of the index means (a cell's key, too) and the fields that records are checked against."""
     fields = {cls.__name__: {f.name: str(f.type) for f in dataclasses.fields(cls)} for cls in (Record, Trial, Cell, Training)}
-    return int(digest({"rows": 5, "fields": fields, "byteorder": sys.byteorder})[:7], 16)
+    return int(digest({"rows": 6, "fields": fields, "byteorder": sys.byteorder})[:7], 16)
 
 
 def row_of(record: Record, name: str, found: str, state: State) -> Row:
@@ -41,11 +42,13 @@ def row_of(record: Record, name: str, found: str, state: State) -> Row:
         found,
         record.started,
         record.trial.seed,
-        record.trial.draw,
-        json.dumps({**trial["cell"], "key": record.trial.cell.key}),
-        json.dumps({part: trial[part] for part in ("training", "backbone", "method")}),
-        json.dumps([list(head), list(record.cost)]),
-        json.dumps([of_trial, of_record]),
+        Alike(
+            record.trial.draw,
+            json.dumps({**trial["cell"], "key": record.trial.cell.key}),
+            json.dumps({part: trial[part] for part in ("training", "backbone", "method")}),
+            json.dumps([list(head), list(record.cost)]),
+            json.dumps([of_trial, of_record]),
+        ),
         to_bytes([*head.values(), *record.cost.values()]),
     )
 
@@ -58,24 +61,36 @@ class Made:
 
     def __init__(self, content: Callable[[str], Mapping[str, Any]]) -> None:
         self._content = lru_cache(maxsize=KEPT)(content)
-        self._others = lru_cache(maxsize=KEPT)(self._other_metrics)
+        self._others = lru_cache(maxsize=KEPT)(partial(_other_metrics, self._content))
         self._cell = lru_cache(maxsize=None)(_cell)
         self._settings = lru_cache(maxsize=None)(_settings)
         self._names = lru_cache(maxsize=None)(_names)
         self._kind = lru_cache(maxsize=None)(_kind)
+        self._checked: set[Alike] = set()
+
+    def check(self, alike: Alike) -> None:
+        """Raises UserError, KeyError, TypeError or ValueError for rows that this code does not understand."""
+        if alike not in self._checked:
+            self._cell(alike.cell), self._settings(alike.settings), self._names(alike.names), self._kind(alike.kind)
+            self._checked.add(alike)
+
+    def names(self, alike: Alike) -> tuple[Names, Names]:
+        """Of metrics and of cost."""
+        return self._names(alike.names)
 
     def record(self, row: Row) -> Record:
-        """Raises UserError, KeyError, TypeError or ValueError for a row that this code does not understand."""
-        of_trial, of_record = self._kind(row.kind)
-        metrics, cost, size = self._names(row.names)
+        """Of a row that was checked."""
+        of_trial, of_record = self._kind(row.alike.kind)
+        metrics, cost = self._names(row.alike.names)
+        size = WIDTH * len(metrics.places)
         trial = _bare(
             Trial,
             {
-                **self._settings(row.settings),
+                **self._settings(row.alike.settings),
                 **of_trial,
-                "cell": self._cell(row.cell),
+                "cell": self._cell(row.alike.cell),
                 "seed": row.seed,
-                "draw": row.draw,
+                "draw": row.alike.draw,
                 "trial_id": row.name.removesuffix(".json"),  # known; hashing would cost more than all the rest
             },
         )
@@ -91,17 +106,18 @@ class Made:
             },
         )
 
-    def _other_metrics(self, name: str) -> dict[str, float]:
-        content = self._content(name)
-        metrics = unpacked_metrics(content["metrics"], content.get("spectra", ()))
-        return {k: v for k, v in metrics.items() if not is_headline(k)}
-
 
 def _bare(cls: type[T], content: Mapping[str, Any]) -> T:
     """Of fields that were checked when the file was read: the constructors of 100,000 frozen objects take seconds."""
     made = object.__new__(cls)
     made.__dict__.update(content)
     return made
+
+
+def _other_metrics(content: Callable[[str], Mapping[str, Any]], name: str) -> dict[str, float]:
+    found = content(name)
+    metrics = unpacked_metrics(found["metrics"], found.get("spectra", ()))
+    return {k: v for k, v in metrics.items() if not is_headline(k)}
 
 
 def _cell(text: str) -> Cell:
@@ -114,10 +130,9 @@ def _settings(text: str) -> dict[str, Any]:
     return {**parts, "training": from_dict(Training, parts["training"], "index"), "settings": canonical(parts)}
 
 
-def _names(text: str) -> tuple[Names, Names, int]:
-    """Of metrics and of cost, and how many bytes the numbers of the metrics have."""
+def _names(text: str) -> tuple[Names, Names]:
     metrics, cost = json.loads(text)
-    return Names(metrics), Names(cost), 8 * len(metrics)
+    return Names(metrics), Names(cost)
 
 
 def _kind(text: str) -> tuple[dict[str, Any], dict[str, Any]]:

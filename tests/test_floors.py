@@ -27,6 +27,7 @@ FLOORS = [
     {"benchmark.nn"},
     {"benchmark.ops"},
     {"benchmark.records"},
+    {"benchmark.blocks"},
     {"benchmark.rows"},
     {"benchmark.record"},
     {"benchmark.contracts", "benchmark.sources", "benchmark.config", "benchmark.faults"},

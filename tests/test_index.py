@@ -9,6 +9,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -18,7 +19,7 @@ from test_records import RECORD, TRIAL
 from benchmark import rows
 from benchmark.errors import UserError
 from benchmark.index import Index
-from benchmark.packing import Stack
+from benchmark.packing import Stack, columns_of
 from benchmark.record import record_from_json
 from benchmark.records import INDEX, Record, Store
 
@@ -78,7 +79,8 @@ def test_numbers_of_several_records_are_those_of_each(results: Path) -> None:
     of_files = [record_from_json(path.read_text(), path.name) for path in Store(results).paths()]
     names = {name for record in of_files for name in record.metrics} | {"none"}
     for records in (of_index[:1] * 2, of_index, of_files, [*of_index, *of_files]):
-        stack = Stack((place, record.metrics) for place, record in enumerate(records))
+        members = [record.metrics for record in records]
+        stack = Stack(range(len(members)), partial(iter, members), columns_of(members))
         for name in names:
             values = {place: r.metrics[name] for place, r in enumerate(records) if name in r.metrics}
             assert stack.of(name) == values
@@ -147,6 +149,16 @@ def _a_text_turned_over(store: Store) -> None:
         connection.execute("UPDATE texts SET text = replace(text, 'dcnv2', 'dcnv3')")
 
 
+def _another_cell(store: Store) -> None:
+    with sqlite3.connect(store.folder.parent / INDEX) as connection:
+        connection.execute("UPDATE alike SET cell = (SELECT max(cell) FROM alike), draw = draw + 1")
+
+
+def _one_for_another(store: Store) -> None:
+    with sqlite3.connect(store.folder.parent / INDEX) as connection:
+        connection.execute("UPDATE records SET alike = (SELECT max(alike) FROM records)")
+
+
 def _locked(store: Store) -> None:
     index = store.folder.parent / INDEX
     index.unlink()
@@ -194,6 +206,14 @@ def test_what_was_written_a_moment_ago_is_not_trusted_yet(results: Path) -> None
     Store(results).write(RECORD)
     list(Store(results))
     assert f"{RECORD.trial_id}.json" not in Index(results / INDEX, rows.version()).load()
+
+
+def test_a_seed_that_no_row_can_hold_is_read_from_its_file(results: Path) -> None:
+    large = dataclasses.replace(RECORD, trial=dataclasses.replace(TRIAL, seed=2**63))
+    Store(results).write(large)
+    aged(results)
+    for _ in range(2):
+        assert large.trial_id in {record.trial_id for record in Store(results)} and contents(results) == truth(results)
 
 
 def test_records_are_stored_in_a_third_of_the_bytes() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy import special
 
+from benchmark.metrics.statistics import t_quantile
+
 POWER = 0.8
 MOST = 10_000  # seeds: the answer where no number is enough
 LARGEST = 8192  # seeds that are looked at
@@ -21,7 +23,7 @@ def power_to_tell(difference: float, sd: float, n: int, level: float = 0.05, deg
     df = degrees * (n - 1)
     if df < 1:
         return 0.0
-    limit, shift = -float(special.stdtrit(df, level / 2)), abs(difference) * n**0.5 / sd
+    limit, shift = -t_quantile(df, level / 2), abs(difference) * n**0.5 / sd
     return 1 - _below(limit, df, shift) + _below(-limit, df, shift)
 
 
@@ -33,7 +35,7 @@ def power_to_equate(difference: float, delta: float, sd: float, n: int, level: f
     df = degrees * (n - 1)
     if df < 1:
         return 0.0
-    limit, scale = -float(special.stdtrit(df, level)), n**0.5 / sd
+    limit, scale = -t_quantile(df, level), n**0.5 / sd
     return max(0.0, _below(-limit, df, (difference - delta) * scale) - _below(limit, df, (difference + delta) * scale))
 
 

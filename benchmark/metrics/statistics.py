@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from math import fsum
 from statistics import fmean
 from typing import NamedTuple, TypeVar
@@ -30,6 +31,12 @@ def mean_sd(values: Sequence[float]) -> tuple[float, float | None]:
     return mean, (fsum((value - mean) ** 2 for value in values) / (n - 1)) ** 0.5 if n > 1 else None
 
 
+@lru_cache(maxsize=1 << 12)
+def t_quantile(df: int, p: float) -> float:
+    """Of Student's distribution. Boards ask for few different ones, thousands of times."""
+    return float(special.stdtrit(df, p))
+
+
 def paired_difference(a: Mapping[int, float], b: Mapping[int, float], confidence: float = 0.95) -> Difference | None:
     """a − b over the seeds that both have, with Student's t interval (n − 1 degrees of freedom). None where they share no seed.
 
@@ -43,7 +50,7 @@ def paired_difference(a: Mapping[int, float], b: Mapping[int, float], confidence
     n = len(differences)
     if sd is None:
         return Difference(mean, None, None, n)
-    half = float(special.stdtrit(n - 1, (1 + confidence) / 2)) * sd / n**0.5
+    half = t_quantile(n - 1, (1 + confidence) / 2) * sd / n**0.5
     return Difference(mean, mean - half, mean + half, n)
 
 

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UserError
-from benchmark.record import DOSES, Headlines
+from benchmark.record import DOSES, Headlines, dose_of
 from benchmark.records import INERT, Record, Store
 from benchmark.reporting.text import cell
 
@@ -27,12 +27,18 @@ def acts(group: Group) -> float | None:
 
     Of records without doses it is what an audit of their folder says of the cell, or, with a rebalancing, the relative change by that.
     """
-    found = [dose for record in group.finished if (dose := record.dose) is not None] if group.beginning(DOSES) else []
+    found = [dose for parts in _by_seed(group, group.beginning(DOSES)) if (dose := dose_of(parts)) is not None]
     if not found and group.audited is not None:
         return group.audited
-    if not found and any(map(_rebalanced, group.headlines)):
-        found = [dose for record in group.finished if (dose := _by_rebalancing(record)) is not None]
+    found = found or _by_rebalancing(group)
     return fmean(found) if found else None
+
+
+def _by_seed(group: Group, names: Mapping[str, str]) -> list[dict[str, float]]:
+    """Of each finished seed that has any of the metrics: the keys of ``names`` -> the values of those that it has."""
+    columns = {key: group.metric(name) for key, name in names.items()}
+    seeds = dict.fromkeys(seed for column in columns.values() for seed in column)
+    return [{key: column[seed] for key, column in columns.items() if seed in column} for seed in seeds]
 
 
 def inert(group: Group) -> bool:
@@ -99,10 +105,12 @@ def table_of_knock_outs(rows: Sequence[Any], form: str) -> list[str]:
     return ["", words, "", table]
 
 
-def _by_rebalancing(record: Record) -> float | None:
-    """ε·σ_1/‖X‖_F = ε·(σ_1/σ_rms)/√D, the largest over layers: ‖x̃ − x‖/‖x‖ of the rebalancing, from the model's own words."""
-    found = [record.metrics[share] * record.metrics[leading] for share, leading in _rebalanced(record.headlines)]
-    return max(found) / math.sqrt(record.trial.cell.scale * record.trial.cell.dimension) if found else None
+def _by_rebalancing(group: Group) -> list[float]:
+    """ε·σ_1/‖X‖_F = ε·(σ_1/σ_rms)/√D, the largest over layers: ‖x̃ − x‖/‖x‖ of the rebalancing, from the model's own words; by seed."""
+    pairs = dict.fromkeys(pair for names in group.headlines for pair in _rebalanced(names))
+    by_seed = _by_seed(group, {name: name for pair in pairs for name in pair})
+    found = [[values[share] * values[leading] for share, leading in pairs if {share, leading} <= values.keys()] for values in by_seed]
+    return [max(products) / math.sqrt(group.cell.scale * group.cell.dimension) for products in found if products]
 
 
 @lru_cache(maxsize=1 << 10)  # thousands of records have the same names

@@ -1,18 +1,20 @@
-"""Records -> groups: the seeds of one cell at one tuning budget. What the board and the figures are both made of."""
+"""Blocks of records -> groups: the seeds of one cell at one tuning budget. What the board and the figures are both made of."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import fsum
 from typing import Any
 
+from benchmark.blocks import Block, blocks_of_records
 from benchmark.config import MAX_SEEDS, Cell, chosen, conditions
-from benchmark.packing import Stack
+from benchmark.packing import Stack, together
 from benchmark.record import Headlines, beginning
-from benchmark.records import Record, Status
+from benchmark.records import Record, Status, Store
 from benchmark.reporting import acting
 from benchmark.values import canonical, digest
 
@@ -30,13 +32,27 @@ class Group:
     label: str
     cell: Cell
     budget: int
-    records: tuple[Record, ...]  # one a seed, in the order of seeds
+    blocks: tuple[Block, ...]  # those of one set of hyper-parameters, in the order of their first seeds
     left_out: int = 0  # records of other hyper-parameters for the same cell and budget
     audited: float | None = None  # a dose that was measured after its records were made (reporting/acting.py)
 
     @cached_property
+    def records(self) -> tuple[Record, ...]:
+        """One a seed, in the order of seeds. A board does without them."""
+        return tuple(sorted((record for block in self.blocks for record in block.records), key=lambda r: r.trial.seed))
+
+    @property
     def finished(self) -> tuple[Record, ...]:
         return tuple(r for r in self.records if r.status == "finished")
+
+    @cached_property
+    def finished_blocks(self) -> tuple[Block, ...]:
+        return tuple(block for block in self.blocks if block.first.status == "finished")
+
+    @property
+    def finished_count(self) -> int:
+        """Finished seeds."""
+        return sum(len(block.seeds) for block in self.finished_blocks)
 
     @cached_property
     def acts(self) -> float | None:
@@ -46,11 +62,11 @@ class Group:
     @cached_property
     def status(self) -> Status:
         """That of the worst seed."""
-        return max({r.status for r in self.records}, key=SEVERITY.index)
+        return max({block.first.status for block in self.blocks}, key=SEVERITY.index)
 
     @property
     def reason(self) -> str:
-        return next((r.reason for r in self.records if r.status == self.status), "")
+        return next((block.first.reason for block in self.blocks if block.first.status == self.status), "")
 
     @cached_property
     def overrides(self) -> str:
@@ -90,7 +106,7 @@ class Group:
     @property
     def won(self) -> dict[str, Any]:
         """What was chosen of the cell's grid."""
-        return {name: chosen(self.records[0].trial, name) for name in self.cell.grid}
+        return {name: chosen(self.blocks[0].first.trial, name) for name in self.cell.grid}
 
     @property
     def is_whole_method(self) -> bool:
@@ -99,13 +115,13 @@ class Group:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        found = dict.fromkeys(note for record in self.records for note in record.notes)
+        found = dict.fromkeys(note for block in self.blocks for note in block.first.notes)
         if self.left_out:
             found[f"{self.cell}: {self.left_out} record(s) with other hyper-parameters for the same cell and budget are left out"] = None
         scored = len(self.metric("test/auc"))
-        if 0 < scored < len(self.finished):
-            found[f"{self.cell}: {len(self.finished) - scored} finished record(s) without test/auc do not count as seeds"] = None
-        for what, versions in _code_versions(self.records).items():
+        if 0 < scored < self.finished_count:
+            found[f"{self.cell}: {self.finished_count - scored} finished record(s) without test/auc do not count as seeds"] = None
+        for what, versions in _code_versions(self.blocks).items():
             if what.startswith("method"):
                 mixed = f"{self.cell}: its seeds come from {versions} versions of the method's code, and their mean from none of them"
                 found[f"{mixed}; {AGAIN}"] = None
@@ -116,42 +132,59 @@ class Group:
         """The layers whose batch spectrum was measured, ascending."""
         return sorted({layer for names in self.headlines for layer in _layers(names)})
 
+    @cached_property
+    def _asked(self) -> dict[str, dict[int, float]]:
+        return {}
+
     def metric(self, name: str) -> dict[int, float]:
         """Seed -> value, of the finished seeds that have the metric."""
-        return self._metrics.of(name)
+        if name not in self._asked:  # a board asks for test AUC six times
+            self._asked[name] = self._metrics.of(name)
+        return self._asked[name]
 
     def mean(self, name: str) -> float | None:
         """Of the metric over the finished seeds that have it; None where none has."""
         return self._metrics.mean(name)
 
+    def means_of(self, names: Iterable[str]) -> dict[str, float]:
+        """Name -> ``mean`` of the metric, where there is one."""
+        return self._metrics.means(names)
+
+    def mean_costs(self, names: Iterable[str]) -> dict[str, float]:
+        """Name -> the mean of ``cost``, where a seed says so."""
+        return self._cost.means(names)
+
     def means(self, prefix: str) -> dict[str, float]:
         """Of the metrics whose names begin so: what follows -> the mean over the finished seeds that have it."""
-        return {rest: mean for rest, name in self.beginning(prefix).items() if (mean := self.mean(name)) is not None}
+        names = self.beginning(prefix)
+        found = self._metrics.means(names.values())
+        return {rest: found[name] for rest, name in names.items() if name in found}
 
     def cost(self, name: str) -> dict[int, float]:
         """Seed -> what it cost, of the finished seeds that say so."""
         return self._cost.of(name)
 
-    def mean_cost(self, name: str) -> float | None:
-        """The mean of ``cost``; None where no seed says so."""
-        return self._cost.mean(name)
+    @cached_property
+    def _metrics(self) -> Stack:
+        return together([block.metrics for block in self.finished_blocks])
+
+    @cached_property
+    def _cost(self) -> Stack:
+        return together([block.cost for block in self.finished_blocks])
 
     def beginning(self, prefix: str) -> dict[str, str]:
         """Of the metrics whose names begin so: what follows -> the name, in the order of the first record that has it."""
         return {rest: name for names in self.headlines for rest, name in beginning(names, prefix)}
 
     @cached_property
-    def _metrics(self) -> Stack:
-        return Stack((record.trial.seed, record.metrics) for record in self.finished)
-
-    @cached_property
-    def _cost(self) -> Stack:
-        return Stack((record.trial.seed, record.cost) for record in self.finished)
-
-    @cached_property
     def headlines(self) -> tuple[Headlines, ...]:
         """The headlines of the finished records, each once: seeds mostly have the same."""
-        return tuple(dict.fromkeys(record.headlines for record in self.finished))
+        return tuple(dict.fromkeys(block.first.headlines for block in self.finished_blocks))
+
+
+def blocks_of(records: Iterable[Record]) -> list[Block]:
+    """Of a folder of records, without making them, or of records."""
+    return records.blocks() if isinstance(records, Store) else blocks_of_records(records)
 
 
 def groups(records: Iterable[Record], audit: Mapping[str, float] | None = None) -> list[Group]:
@@ -159,23 +192,26 @@ def groups(records: Iterable[Record], audit: Mapping[str, float] | None = None) 
     records is labelled ``name@fingerprint``, so that they never share a board. ``audit``: cell key -> dose measured afterwards; None: what
     the folder of the records has of it.
     """
-    found: dict[tuple[str, int, tuple[str, ...]], list[Record]] = defaultdict(list)
-    doses = acting.audited(records) if audit is None else audit
+    return groups_of(blocks_of(records), acting.audited(records) if audit is None else audit)
+
+
+def groups_of(blocks: Iterable[Block], audit: Mapping[str, float]) -> list[Group]:
+    """See ``groups``."""
+    found: dict[tuple[str, int, tuple[str, ...]], list[Block]] = defaultdict(list)
     versions: dict[str, set[str]] = defaultdict(set)
-    settings: dict[str, tuple[str, ...]] = {}  # of few different ones thousands of records are made
-    for record in records:
-        if record.trial.stage == "final":
+    for block in blocks:
+        trial = block.first.trial
+        if trial.stage == "final":
             # A method that has got a setting since is another contestant, whatever the cell says: its default may have changed with it.
-            names = settings[record.trial.settings] = settings.get(record.trial.settings) or tuple(sorted(record.trial.method))
-            found[record.trial.cell.key, record.trial.budget, names].append(record)
-            versions[record.trial.cell.dataset].add(record.trial.cell.data)
+            found[trial.cell.key, trial.budget, tuple(sorted(trial.method))].append(block)
+            versions[trial.cell.dataset].add(trial.cell.data)
     result = []
     for (_, budget, _), members in found.items():
-        cell = members[0].trial.cell
+        cell = members[0].first.trial.cell
         label = cell.dataset if len(versions[cell.dataset]) == 1 else f"{cell.dataset}@{cell.data}"
         chosen = _one_configuration(members)
-        left_out = len(members) - len(chosen)
-        result.append(Group(label=label, cell=cell, budget=budget, records=chosen, left_out=left_out, audited=doses.get(cell.key)))
+        left_out = sum(len(block.seeds) for block in members) - sum(len(block.seeds) for block in chosen)
+        result.append(Group(label=label, cell=cell, budget=budget, blocks=chosen, left_out=left_out, audited=audit.get(cell.key)))
     return sorted(result, key=lambda g: (g.label, str(g.cell), g.budget, g.cell.key))
 
 
@@ -194,23 +230,23 @@ def mixed_code(board: Iterable[Group]) -> dict[str, str]:
     """Backbone -> a note, where the rows of a board that have it were trained by different versions of its code: their differences are
     not the methods' alone.
     """
-    members: dict[str, list[Record]] = defaultdict(list)
+    members: dict[str, list[Block]] = defaultdict(list)
     for group in board:
-        members[group.cell.backbone] += group.records
+        members[group.cell.backbone] += group.blocks
     found = {}
-    for backbone, records in members.items():
-        parts = {what.partition("_")[0]: n for what, n in _code_versions(records).items() if not what.startswith("method")}
+    for backbone, blocks in members.items():
+        parts = {what.partition("_")[0]: n for what, n in _code_versions(blocks).items() if not what.startswith("method")}
         if parts:
             words = " and ".join(f"{n} versions of the {what} code" for what, n in sorted(parts.items()))
             found[backbone] = f"the rows with {backbone} come from {words}; {AGAIN}"
     return found
 
 
-def _code_versions(records: Iterable[Record]) -> dict[str, int]:
+def _code_versions(blocks: Iterable[Block]) -> dict[str, int]:
     """Which code -> of how many versions the records are, where it is more than one. What some records do not tell counts as equal."""
     told: dict[str, set[str]] = defaultdict(set)
-    for fingerprints in {id(record.fingerprints): record.fingerprints for record in records}.values():  # records from the index share them
-        for what, digest_of in fingerprints.items():
+    for block in blocks:
+        for what, digest_of in block.first.fingerprints.items():
             if what != "data":
                 told[what].add(digest_of)
     return {what: len(versions) for what, versions in told.items() if len(versions) > 1}
@@ -238,23 +274,22 @@ def whole_methods(all_groups: Iterable[Group]) -> dict[str, list[Group]]:
     return {conditions: members for conditions, members in found.items() if len(members) >= FEWEST}
 
 
-def _one_configuration(records: list[Record]) -> tuple[Record, ...]:
+def _one_configuration(blocks: Sequence[Block]) -> tuple[Block, ...]:
     """The seeds of one set of hyper-parameters: a cell tuned twice must not count a seed twice, nor mix two winners.
 
     Taken is the set with the most finished seeds, then the better mean validation AUC: never a choice on test data.
     """
-    if len({(record.trial.settings, record.trial.draw) for record in records}) == 1:
-        return tuple(sorted(records, key=lambda r: r.trial.seed))
-    sets: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        sets[f"{record.trial.settings} {record.trial.draw}"].append(record)
+    sets: dict[str, list[Block]] = defaultdict(list)
+    for block in blocks:
+        sets[f"{block.first.trial.settings} {block.first.trial.draw}"].append(block)
 
     def merit(key: str) -> tuple[int, float, str]:
-        finished = [r for r in sets[key] if r.status == "finished"]
-        valid = [r.metrics.get("valid/auc", 0.0) for r in finished]
-        return len(finished), sum(valid) / len(valid) if valid else 0.0, key
+        finished = [block for block in sets[key] if block.first.status == "finished"]
+        count = sum(len(block.seeds) for block in finished)
+        valid = [value for block in finished for value in block.metrics.of("valid/auc").values()]
+        return count, fsum(valid) / count if count else 0.0, key
 
-    return tuple(sorted(sets[max(sets, key=merit)], key=lambda r: r.trial.seed))
+    return tuple(sorted(sets[max(sets, key=merit)] if len(sets) > 1 else blocks, key=lambda block: block.seeds[0]))
 
 
 @lru_cache(maxsize=1 << 10)

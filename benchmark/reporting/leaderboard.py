@@ -16,7 +16,7 @@ from benchmark.metrics.verdicts import NOT_JUDGED, Judgement, Verdict
 from benchmark.records import Record, Status, Store, no_collection
 from benchmark.reporting import acting
 from benchmark.reporting.board import View, board, folded, legend
-from benchmark.reporting.groups import Group, by_conditions, groups, mixed_code
+from benchmark.reporting.groups import Group, blocks_of, by_conditions, groups_of, mixed_code
 from benchmark.reporting.text import inert, shown
 from benchmark.reporting.tuning import draws_lost, winners_curse
 from benchmark.reporting.verdicts import uneven, verdicts
@@ -135,16 +135,16 @@ def rows(records: Iterable[Record], delta: float = DELTA) -> list[Row]:
 def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapping[str, float] | None = None) -> list[tuple[Row, Group]]:
     """``rows``, each with the trainings that it is made of. ``audit``: see ``groups``."""
     audit = acting.audited(records) if audit is None else audit
-    records = list(records)
-    draws = [record for record in records if record.trial.stage == "tune"]
-    all_groups = groups(records, audit)
+    blocks = blocks_of(records)
+    tuning = [block for block in blocks if block.first.trial.stage == "tune"]
+    all_groups = groups_of(blocks, audit)
     controls = by_conditions(all_groups, CONTROL)
     found: list[tuple[Row, Group]] = []
     for _, grouped in groupby(all_groups, key=lambda g: g.label):
         members = list(grouped)
         mixed = mixed_code(members)
         judged = verdicts([group for group in members if not acting.inert(group)], controls, delta)
-        tuning, noisy, lost = winners_curse(draws, members), uneven(members), draws_lost(draws, members)
+        curse, noisy, lost = winners_curse(tuning, members), uneven(members), draws_lost(tuning, members)
         means = [group.mean("test/auc") if group.status == "finished" else None for group in members]
         scored = sorted(mean for mean in means if mean is not None)
         made = [
@@ -153,7 +153,7 @@ def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapp
                     group,
                     None if mean is None else 1 + len(scored) - bisect_right(scored, mean),
                     controls.get(group.conditions),
-                    [mixed.get(group.cell.backbone), tuning.get(group.budget), noisy.get(group.conditions)],
+                    [mixed.get(group.cell.backbone), curse.get(group.budget), noisy.get(group.conditions)],
                     judged.get((group.conditions, group.row), NOT_JUDGED),
                     delta,
                     lost.get((group.cell.key, group.budget), (0, "")),
@@ -185,6 +185,21 @@ def render(rows: Sequence[Row], format: Format, view: View = PLAIN) -> str:
     return shown("\n\n".join([*boards, "\n".join(said)]), format)
 
 
+# What a row has the mean of, with the metric of the last layer
+MEANS = (
+    "test/logloss",
+    "spectral/table/information_abundance",
+    "spectral/table/effective_rank",
+    "valid/auc",
+    "test/bayes_auc",
+    "test/bayes_logloss",
+    "test/rows_unseen_pairs",
+    "test/positives_unseen_pairs",
+    "test/logloss_own_epoch",
+)
+COSTS = ("parameters_table", "parameters_dense", "samples_per_second", "flops_per_sample", "peak_memory_mb")
+
+
 def _row(
     group: Group,
     rank: int | None,
@@ -203,7 +218,8 @@ def _row(
     if control is not None and cell.method != CONTROL and group.status == "finished":
         delta = paired_difference(auc, control.metric("test/auc"))
     last = f"spectral/layer{group.layers[-1]}/batch/effective_rank" if group.layers else ""
-    table, dense = group.mean_cost("parameters_table"), group.mean_cost("parameters_dense")
+    mean_of, cost_of = group.means_of((*MEANS, last)).get, group.mean_costs(COSTS).get
+    table, dense = cost_of("parameters_table"), cost_of("parameters_dense")
     return Row(
         rank=rank,
         method=cell.method,
@@ -212,36 +228,36 @@ def _row(
         scale=cell.scale,
         depth=cell.depth,
         status=group.status,
-        seeds=len(auc) if auc else len(group.finished),
+        seeds=len(auc) if auc else group.finished_count,
         test_auc_mean=mean,
         test_auc_sd=sd,
         delta_auc=delta.mean if delta else None,
-        test_logloss_mean=group.mean("test/logloss"),
-        information_abundance=group.mean("spectral/table/information_abundance"),
-        effective_rank_table=group.mean("spectral/table/effective_rank"),
-        effective_rank_last=group.mean(last),
+        test_logloss_mean=mean_of("test/logloss"),
+        information_abundance=mean_of("spectral/table/information_abundance"),
+        effective_rank_table=mean_of("spectral/table/effective_rank"),
+        effective_rank_last=mean_of(last),
         parameters_table=None if table is None else round(table),
         parameters_dense=None if dense is None else round(dense),
-        samples_per_second=group.mean_cost("samples_per_second"),
+        samples_per_second=cost_of("samples_per_second"),
         delta_auc_low=delta.low if delta else None,
         delta_auc_high=delta.high if delta else None,
         tuning_trials=group.budget,
         dimension=cell.dimension,
         protocol=group.protocol,
-        valid_auc_mean=group.mean("valid/auc"),
-        flops_per_sample=group.mean_cost("flops_per_sample"),
-        peak_memory_mb=group.mean_cost("peak_memory_mb"),
+        valid_auc_mean=mean_of("valid/auc"),
+        flops_per_sample=cost_of("flops_per_sample"),
+        peak_memory_mb=cost_of("peak_memory_mb"),
         reason=group.reason,
         notes=(*group.notes, *(note for note in notes if note), *_of_lost(group, *lost)),
         delta_seeds=delta.n if delta else 0,
         overrides=group.overrides,
-        bayes_auc=group.mean("test/bayes_auc"),
-        bayes_logloss=group.mean("test/bayes_logloss"),
+        bayes_auc=mean_of("test/bayes_auc"),
+        bayes_logloss=mean_of("test/bayes_logloss"),
         internal_state=dict(sorted(group.means("model/").items())),
         test_auc_unseen_pairs_mean=unseen_mean,
         test_auc_unseen_pairs_sd=unseen_sd,
-        unseen_pairs_rows=group.mean("test/rows_unseen_pairs"),
-        unseen_pairs_positives=group.mean("test/positives_unseen_pairs"),
+        unseen_pairs_rows=mean_of("test/rows_unseen_pairs"),
+        unseen_pairs_positives=mean_of("test/positives_unseen_pairs"),
         verdict=judged.verdict,
         more_seeds=judged.more_seeds,
         equal_within=margin,
@@ -252,7 +268,7 @@ def _row(
         delta_sd=judged.sd,
         delta_df=judged.df,
         max_seeds=group.max_seeds,
-        test_logloss_own_epoch_mean=group.mean("test/logloss_own_epoch"),
+        test_logloss_own_epoch_mean=mean_of("test/logloss_own_epoch"),
         won=group.won,
         acts=group.acts,
         doses=acting.doses(group),

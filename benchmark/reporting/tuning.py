@@ -6,26 +6,28 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+from benchmark.blocks import Block
 from benchmark.config import TUNING_SEEDS
 from benchmark.metrics.statistics import mean_sd
-from benchmark.records import Record
 from benchmark.reporting.groups import Group
 
 
-def winners_curse(records: Iterable[Record], board: Sequence[Group]) -> dict[int, str]:
+def winners_curse(tuning: Iterable[Block], board: Sequence[Group]) -> dict[int, str]:
     """Budget -> what its note says: the mean over the tuned cells of the best draw's first validation AUC less its mean with fresh seeds.
 
     The first value was the best of many, so it is too high; the fresh ones were not selected. None of them is a final one.
+    tuning: of tuning trials only; likewise in ``draws_lost``.
     """
     found: dict[int, list[float]] = defaultdict(list)
     tuned: dict[str, dict[tuple[int, int], float]] = defaultdict(dict)  # cell -> draw, seed -> validation AUC
     before = set()  # cells that were tuned with a seed of the finals
-    for record in records:
-        trial = record.trial
-        if trial.stage == "tune" and record.status == "finished" and "valid/auc" in record.metrics:
-            tuned[trial.cell.key][trial.draw, trial.seed] = record.metrics["valid/auc"]
-            if trial.seed not in TUNING_SEEDS:
-                before.add(trial.cell.key)
+    for block in tuning:
+        trial = block.first.trial
+        if block.first.status == "finished":
+            for seed, auc in block.metrics.of("valid/auc").items():
+                tuned[trial.cell.key][trial.draw, seed] = auc
+                if seed not in TUNING_SEEDS:
+                    before.add(trial.cell.key)
     shared: dict[int, int] = defaultdict(int)
     for group in board:
         draws = {key: value for key, value in tuned[group.cell.key].items() if key[0] < group.budget}
@@ -47,16 +49,17 @@ def winners_curse(records: Iterable[Record], board: Sequence[Group]) -> dict[int
     return said
 
 
-def draws_lost(records: Iterable[Record], board: Sequence[Group]) -> dict[tuple[str, int], tuple[int, str]]:
+def draws_lost(tuning: Iterable[Block], board: Sequence[Group]) -> dict[tuple[str, int], tuple[int, str]]:
     """Cell key, budget -> how many of its tuning trainings failed for good, and the reason of the first. Without cells that lost none."""
     reasons: dict[str, dict[tuple[int, int], str]] = defaultdict(dict)
     done: dict[str, set[tuple[int, int]]] = defaultdict(set)
-    for record in records:
-        trial = record.trial
-        if trial.stage == "tune" and record.status == "failed":
-            reasons[trial.cell.key][trial.draw, trial.seed] = record.reason
-        elif trial.stage == "tune":
-            done[trial.cell.key].add((trial.draw, trial.seed))
+    for block in tuning:
+        trial = block.first.trial
+        places = [(trial.draw, seed) for seed in block.seeds]
+        if block.first.status == "failed":
+            reasons[trial.cell.key] |= dict.fromkeys(places, block.first.reason)
+        else:
+            done[trial.cell.key].update(places)
     found = {}
     for group in board:
         key = group.cell.key
