@@ -54,11 +54,11 @@ def _memory(found: Estimate, slots: int) -> list[str]:
 
 
 def _how(found: Estimate) -> list[str]:
-    (timed, places), (methods, every), (factor, behind) = found.places, found.methods, found.correction
+    factor, behind = found.correction
+    cells = sum(line.cells for line in found.lines)
     lines = [
-        f"How: training steps of small batches, timed now, for {timed} of {places} combinations of data set, backbone and scale (the others"
-        f" by their neighbours) and {methods} of {every} methods (the others count as their mean); spectra are not counted."
-        " What else this machine is doing now makes the times longer."
+        f"How: training steps of small batches, timed now, of {found.timed:,} of {cells:,} cells, spread over data sets, backbones and"
+        " methods at the smallest and the largest scale. The others count as what these show of each of the four. Spectra are not counted."
     ]
     for name, (epochs, told) in found.epochs.items():
         source = told if isinstance(told, str) else f"the mean of {told:,} records"

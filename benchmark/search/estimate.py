@@ -17,13 +17,13 @@ from benchmark.search.cell_state import CellState
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.halving import share
 from benchmark.search.plan import Plan
-from benchmark.search.step_times import StepTimes, place
+from benchmark.search.step_times import StepTimes
 from benchmark.search.until_decided import UntilDecided
 from benchmark.training.memory import free
 from benchmark.training.torch_state import standard_state
 from benchmark.training.trial import SURELY_FITS, choose_device, memory_of, numbers
 
-SECONDS = 2.5  # of timing
+SECONDS = 4.0  # of timing, at most
 # Data set -> mean epochs of the trainings in results/reference, by its plug-in's own defaults; a test takes them from there again.
 USUAL_EPOCHS = {"flights": 2.9, "frappe_x1": 15.6, "synthetic": 6.3}
 SIZES = {"final": 60_000.0, "tune": 4_000.0}  # bytes of a record where the folder has none (results/reference)
@@ -58,8 +58,7 @@ class Estimate:
     rows: Mapping[str, Mapping[str, int]]  # data set -> part -> rows
     epochs: Mapping[str, tuple[float, int | str]]  # data set -> what was counted for a training, from how many records, or else from what
     bytes: float  # of the records to come
-    places: tuple[int, int]  # data set, backbone and scale: timed, of so many
-    methods: tuple[int, int]  # timed, of so many
+    timed: int  # cells whose steps were timed
     memory: Memory | None  # of the largest training to come, where its model can be built
     correction: tuple[float, int]  # of the timed steps, from so many recorded trainings of these cells
 
@@ -75,24 +74,28 @@ class Estimate:
 def estimate(
     suite: Suite, store: Store, device: str, threads: int, until: UntilDecided | None = None, seconds: float = SECONDS
 ) -> Estimate:
-    """Timing takes about ``seconds``. Writes nothing but embedded data sets into the cache, as the run would. Raises UserError."""
+    """Timing takes up to ``seconds``. Writes nothing but embedded data sets into the cache, as the run would. Raises UserError."""
     on = choose_device(device)
     entries, _ = store.scan(save=False)
     cells = expand(suite)
     plan = Plan(suite, cells, (entry.record for entry in entries), until)
     first = {cell.dataset: cell for cell in reversed(cells)}
     data = {name: ensure_recorded(name, cell.dataset_options) for name, cell in first.items()}
-    times = StepTimes(on, threads)
-    with standard_state(threads):
-        times.measure(cells, {name: found.schema for name, found in data.items()}, seconds)
-    epochs = _epochs(suite, first, entries)
     batches: dict[tuple[str, str], int] = {}  # data set, method: what the size of a batch hangs on
 
-    def guess(cell: Cell, stage: str) -> float | None:
+    def batch_of(cell: Cell) -> int:
         which = cell.dataset, cell.method
         if which not in batches:
             batches[which] = default_trial(cell, "final", 0, suite.budget).training.batch_size
-        return times.training(cell, data[cell.dataset].rows, batches[which], epochs[cell.dataset][0], stage == "final")
+        return batches[which]
+
+    times = StepTimes(on, threads, batch_of)
+    with standard_state(threads):
+        times.measure(cells, {name: found.schema for name, found in data.items()}, seconds)
+    epochs = _epochs(suite, first, entries)
+
+    def guess(cell: Cell, stage: str) -> float | None:
+        return times.training(cell, data[cell.dataset].rows, epochs[cell.dataset][0], stage == "final")
 
     told = _recorded(entries, {cell.key for cell in cells})
     by_key = {cell.key: cell for cell in cells}
@@ -129,8 +132,7 @@ def estimate(
         rows={name: found.rows for name, found in data.items()},
         epochs=epochs,
         bytes=sum(line.tune * sizes["tune"] + line.final * sizes["final"] for line in lines),
-        places=(len(times.steps), len({place(cell) for cell in cells})),
-        methods=(len(times.methods), len({cell.method for cell in cells})),
+        timed=len(times.timed),
         memory=_memory([state.cell for state in plan.states() if any(state.left())], data, suite.budget, on),
         correction=(correction, len(ratios)),
     )

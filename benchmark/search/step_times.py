@@ -5,156 +5,194 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
+from functools import partial
+from itertools import cycle, islice
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.optim.adam import adam
 
 from benchmark import plugins
-from benchmark.config import CONTROL, NO_BACKBONE, Cell
-from benchmark.contracts import Backbone
-from benchmark.data.batches import Rows
+from benchmark.config import NO_BACKBONE, Cell, Training
+from benchmark.contracts import Backbone, CTRModel
 from benchmark.method import Method, assemble
+from benchmark.nn.model import CALIBRATION, AssembledModel
 from benchmark.schema import Schema
-from benchmark.speed.contestants import Ours
 from benchmark.speed.workload import Workload
+from benchmark.training.fit import precision
+from benchmark.training.memory import keep_freed_memory
 
-BATCHES = (64, 512)  # rows of the timed steps: two sizes tell what a step costs by itself, and by the row
-LARGEST = 2 * 10**7  # numbers of a table that is made for this
-FORWARD = 1 / 3  # of a training step's time by the row, for scoring: a step goes through the model three times
-Place = tuple[str, str, int]  # data set, backbone, scale
-Step = tuple[float, float]  # seconds of a training step: of itself, and for each row
+SIZES = {"cpu": (32, 256), "cuda": (512, 4096)}  # rows of the timed steps: two sizes tell what a step costs by itself, and by the row
+LARGEST = 2 * 10**7  # numbers of a table that is made for this; wider ones count as their scale lets expect
+TIMINGS = 36  # of cells
+SCORING = 0.5  # of a training step's time by the row: between 0.25 and 0.77 in results/reference, by backbone and scale
+# Standard deviations, in natural logarithms of seconds: of the mean, of what a data set, a backbone or a method adds, of what each adds
+# to the growth with the scale, and of what is left. With these 32 timings of the suite ``standard`` say the same hours as 76, to 5 %. With
+# 1.0, 0.5 and 0.3 as the last three one slow pair counted for its whole method, and the hours were 2,400 after 28 and 4,000 after 32.
+MEAN, DEVIATION, GROWTH, REST = 100.0, 0.5, 0.3, 0.5
 
 
 @dataclass
 class StepTimes:
-    """Seconds of a training step of single embedding by place, and of other methods at some of these places."""
+    """Seconds of training by the row, of some cells as timed and of others as these let expect."""
 
     device: torch.device
     threads: int
-    steps: dict[Place, Step] = field(default_factory=dict)
+    batch_of: Callable[[Cell], int]  # rows of a batch in a cell's training
     fields: dict[str, int] = field(default_factory=dict)  # data set -> number of fields
-    methods: dict[str, dict[Place, Step]] = field(default_factory=dict)  # where ``steps`` is single embedding's own
+    timed: dict[str, tuple[Cell, float]] = field(default_factory=dict)  # cell's key -> seconds by the row
+    _by_row: dict[str, float | None] = field(default_factory=dict)
+    _fitted: tuple[NDArray[np.float64], list[Cell]] | None = None
 
     def measure(self, cells: Sequence[Cell], schemas: Mapping[str, Schema], seconds: float) -> None:
-        """For about so long: each place once, the largest scales first, on which most time is spent, then the smallest, since the others
-        lie between. What is left, at least a third, is for the methods: each at a middle scale of one backbone, then each place anew with
-        all of them, as what a method adds to a step depends on both.
+        """Each cell once in the order of ``spread``, and again where there are few: TIMINGS in all, so that the next call times the same.
+        No more are begun after ``seconds``.
         """
         self.fields = {name: len(schema.fields) for name, schema in schemas.items()}
-        members: dict[Place, dict[str, Cell]] = {}
-        for cell in cells:
-            members.setdefault(place(cell), {}).setdefault(cell.method, cell)
-        sized = [cell for cell in cells if cell.backbone != NO_BACKBONE]
-        first = next((cell for cell in sized if cell.method == CONTROL), sized[0] if sized else None)
+        keep_freed_memory()
+        batches = {name: self._batches(schema) for name, schema in schemas.items()}
+        small = [cell for cell in cells if schemas[cell.dataset].values * cell.scale * cell.dimension <= LARGEST]
+        first = next((cell for cell in small if cell.backbone != NO_BACKBONE), None)
         if first is not None:
-            self._timed(first, schemas[first.dataset])  # a process's first steps import for seconds
-        start = time.monotonic()
-        scales = sorted({scale for _, backbone, scale in members if backbone != NO_BACKBONE}) or [1]
-        middle = scales[len(scales) // 2]
-        order = sorted(members, key=lambda one: (one[1] != NO_BACKBONE, one[2] != scales[-1], one[2] != scales[0], one[2]))
+            self._timed(first, schemas[first.dataset], batches[first.dataset])  # a process's first steps load libraries
+        start = self._clock()
+        for cell in islice(cycle(spread(small)), TIMINGS):
+            if self._clock() > start + seconds:
+                break
+            by_row = self._timed(cell, schemas[cell.dataset], batches[cell.dataset])
+            if by_row is not None:
+                # The least of several: what else the machine does only adds to a time.
+                self.timed[cell.key] = cell, min(by_row, self.timed[cell.key][1] if cell.key in self.timed else math.inf)
 
-        def timed(cell: Cell, share: float) -> Step | None:
-            return self._timed(cell, schemas[cell.dataset]) if time.monotonic() < start + share * seconds else None
-
-        for where in order:
-            own = members[where]
-            if found := timed(own.get(CONTROL) or next(iter(own.values())), 2 / 3):
-                self.steps[where] = found
-        compared = [where for where in order if CONTROL in members[where] and where[1] != NO_BACKBONE]
-        for where in sorted(compared, key=lambda one: one != next((p for p in compared if p[2] == middle), None)):
-            if where not in self.steps and (control := timed(members[where][CONTROL], 1.0)):
-                self.steps[where] = control
-            # In an order drawn once: where time is short, the first by their names are the cheap regularisers.
-            drawn = random.Random(0).sample(sorted(members[where].items(), key=lambda one: one[0]), len(members[where]))
-            for method, cell in drawn if where in self.steps else ():
-                if found := self.steps[where] if method == CONTROL else timed(cell, 1.0):
-                    self.methods.setdefault(method, {})[where] = found
-
-    def training(self, cell: Cell, rows: Mapping[str, int], batch: int, epochs: float, final: bool) -> float | None:
+    def training(self, cell: Cell, rows: Mapping[str, int], epochs: float, final: bool) -> float | None:
         """Seconds of one training without spectra; None where nothing like it was timed."""
-        where = place(cell)
-        step = self._step(where)
-        if step is None:
+        if cell.key not in self._by_row:
+            self._by_row[cell.key] = self.timed[cell.key][1] if cell.key in self.timed else self._expected(cell)
+        by_row = self._by_row[cell.key]
+        if by_row is None:
             return None
-        once, by_row = step
-        epoch = math.ceil(rows["train"] / batch) * once + by_row * (rows["train"] + FORWARD * rows["valid"])
-        factor = 1.0 if cell.backbone == NO_BACKBONE else self._factor(cell.method, where, batch)
-        return factor * (epochs * epoch + (FORWARD * by_row * rows["test"] if final else 0.0))
+        return by_row * (epochs * (rows["train"] + SCORING * rows["valid"]) + (SCORING * rows["test"] if final else 0.0))
 
-    def _factor(self, method: str, where: Place, batch: int) -> float:
-        """A step of the method by one of single embedding's: there, else in the mean of places of that scale, else of all; a method that
-        was not timed is taken to be like the mean of those that were.
+    def _expected(self, cell: Cell) -> float | None:
+        """Best linear unbiased prediction (Robinson 1991) of the logarithm. A mean, in proportion to fields and scale; what data set,
+        backbone and method add to it, and to its growth with the scale, is held near 0, the more the fewer of its cells were timed.
         """
-        known = self.methods.get(method)
-        if known is None:
-            return fmean(self._factor(other, where, batch) for other in self.methods) if self.methods else 1.0
-        nearest = [where] if where in known else [other for other in known if other[2] == where[2]] or list(known)
-        return fmean(_seconds(known[other], batch) / _seconds(self.steps[other], batch) for other in nearest)
-
-    def _step(self, where: Place) -> Step | None:
-        """As timed; else between the nearest scales below and above; else in proportion to the width, as tables grow: layers grow with its
-        square, and take the smaller part of a step until they are large. A backbone that was not timed is as the mean of others; a data
-        set of which nothing was is as another, in proportion to the fields.
-        """
-        dataset, backbone, scale = where
-        known = sorted(other[2] for other in self.steps if other[:2] == (dataset, backbone))
-        if not known and backbone == NO_BACKBONE:
+        if self._fitted is None:
+            known = [(one, by_row) for one, by_row in self.timed.values() if one.backbone != NO_BACKBONE and by_row > 0]
+            others = [one for one, _ in known]
+            alike = np.array([[_alike(a, b) for b in others] for a in others]).reshape(len(known), len(known))
+            above = np.array([math.log(by_row) - self._usual(one) for one, by_row in known])
+            self._fitted = np.linalg.solve(alike + REST**2 * np.eye(len(known)), above), others
+        weights, others = self._fitted
+        if cell.backbone == NO_BACKBONE or not others:
             return None
-        if not known:
-            others = {other[1] for other in self.steps if other[0] == dataset} - {backbone, NO_BACKBONE}
-            found = [step for other in others if (step := self._step((dataset, other, scale))) is not None]
-            if found:
-                return fmean(once for once, _ in found), fmean(by_row for _, by_row in found)
-            timed = next((other[0] for other in self.steps if other[1] != NO_BACKBONE and other[0] != dataset), None)
-            step = None if timed is None else self._step((timed, backbone, scale))
-            return None if timed is None or step is None else _times(step, self.fields[dataset] / self.fields[timed])
-        low = max((one for one in known if one <= scale), default=known[0])
-        high = min((one for one in known if one >= scale), default=low)
-        once, by_row = self.steps[dataset, backbone, low]
-        if high <= low:
-            return once * scale / low, by_row * scale / low
-        share = (scale - low) / (high - low)
-        above = self.steps[dataset, backbone, high]
-        return once + share * (above[0] - once), by_row + share * (above[1] - by_row)
+        return math.exp(self._usual(cell) + float(weights @ [_alike(cell, one) for one in others]))
 
-    def _timed(self, cell: Cell, schema: Schema) -> Step | None:
-        """None where the model cannot be built or run, or would be too large to be built for this."""
-        if schema.values * cell.scale * cell.dimension > LARGEST:
-            return None
-        sizes = tuple(one.ids for one in schema.fields)
+    def _usual(self, cell: Cell) -> float:
+        return math.log(self.fields[cell.dataset] * cell.scale)
+
+    def _batches(self, schema: Schema) -> tuple[tuple[Tensor, Tensor], ...]:
+        """(ids int32 (b, F), labels float32 (b,)) of the two sizes b."""
+        sizes = SIZES.get(self.device.type, SIZES["cuda"])
+        cardinalities = tuple(one.ids for one in schema.fields)
+        work = Workload(cardinalities=cardinalities, batch=sizes[1], batches=1)
+        ids = torch.tensor(work.ids + np.cumsum([0, *cardinalities[:-1]], dtype=np.int32), device=self.device)
+        labels = torch.tensor(work.labels, device=self.device).float()
+        return tuple((ids[:size], labels[:size]) for size in sizes)
+
+    def _timed(self, cell: Cell, schema: Schema, batches: tuple[tuple[Tensor, Tensor], ...]) -> float | None:
+        """Seconds by the row in a batch of the cell's own size; None where the model cannot be built or run."""
         method: Method = plugins.make("methods", cell.method, dict(cell.method_options))
         recipe: Backbone | None = None
         if cell.backbone != NO_BACKBONE:
             recipe = plugins.make("backbones", cell.backbone, {**cell.backbone_options, "depth": cell.depth})
-        offsets = np.cumsum([0, *sizes[:-1]])
+        few, many = batches
         try:
-            model = assemble(method, recipe, schema, cell.scale, cell.dimension)
+            model = assemble(method, recipe, schema, cell.scale, cell.dimension).to(self.device)
             if not any(p.requires_grad for p in model.parameters()):
-                return 0.0, 0.0
-            precision = cell.training.get("precision", "fp32")
-            work = Workload(cardinalities=sizes, batch=BATCHES[-1], batches=1, threads=self.threads, precision=precision)
-            ours = Ours(cell.method, work, self.device, model=model)
-            few = Rows(work.ids[: BATCHES[0]], work.labels[: BATCHES[0]], offsets, self.device, resident=True)
-            ours.turn(few)  # a model's first step makes Adam's moments
-            if self.device.type != "cpu":
-                ours.turn()  # the first step of a size is slower
-            large, small = ours.turn(), ours.turn(few)
+                return 0.0
+            take = step_of(model, Training(precision=cell.training.get("precision", "fp32")), self.device)
+            seconds = []
+            # A model's first step is slower, and on a GPU the first of a size.
+            for batch in (few, many, few) if self.device.type == "cpu" else (few, many, many, few):
+                start = self._clock()
+                take(*batch)
+                seconds.append(self._clock() - start)
         except Exception:  # foreign code, or a pair that does not fit: the run makes a record of it
             return None
-        by_row = max(large - small, 0.0) / (BATCHES[1] - BATCHES[0])
-        return max(small - BATCHES[0] * by_row, 0.0), by_row
+        by_row = max(seconds[-2] - seconds[-1], 0.0) / (len(many[1]) - len(few[1]))
+        return max(seconds[-1] - len(few[1]) * by_row, 0.0) / self.batch_of(cell) + by_row
+
+    def _clock(self) -> float:
+        """On one thread in CPU seconds, which others on this machine do not change as much as those of the clock on the wall."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.process_time() if self.device.type == "cpu" and self.threads == 1 else time.perf_counter()
 
 
-def _seconds(step: Step, batch: int) -> float:
-    return step[0] + batch * step[1]
+def spread(cells: Sequence[Cell]) -> Iterator[Cell]:
+    """Each cell once, sanity rows first, then of the smallest and the largest scale, in an order in which all data sets, backbones, methods
+    and these two scales come equally often; the same in every call. Scales between come last: their times lie between.
+    """
+    yield from (cell for cell in cells if cell.backbone == NO_BACKBONE)
+    sized = [cell for cell in random.Random(0).sample(list(cells), len(cells)) if cell.backbone != NO_BACKBONE]
+    ends = {end(cell.scale for cell in sized) for end in (min, max) if sized}
+    for some in ([cell for cell in sized if cell.scale in ends], [cell for cell in sized if cell.scale not in ends]):
+        left = {position: _levels(cell) for position, cell in enumerate(some)}
+        share = Counter(kind for kind, _ in {level for levels in left.values() for level in levels})
+        seen: Counter[tuple[str, object]] = Counter()
+        while left:
+            position = min(left, key=lambda one: sum(share[level[0]] * seen[level] for level in left[one]))
+            seen.update(left.pop(position))
+            yield some[position]
 
 
-def _times(step: Step, factor: float) -> Step:
-    return step[0] * factor, step[1] * factor
+def _levels(cell: Cell) -> tuple[tuple[str, object], ...]:
+    return ("data set", cell.dataset), ("backbone", (cell.backbone, cell.depth)), ("method", cell.method), ("scale", cell.scale)
 
 
-def place(cell: Cell) -> Place:
-    return cell.dataset, cell.backbone, cell.scale
+def _alike(one: Cell, other: Cell) -> float:
+    """Covariance of the logarithms of two cells' times by the row, before any is known. Of the mean nothing is; it grows in proportion
+    to the scale, with a standard deviation of 1 in the exponent.
+    """
+    grown = math.log(one.scale) * math.log(other.scale)
+    both = DEVIATION**2 + GROWTH**2 * grown
+    backbone, method = (one.backbone, one.depth) == (other.backbone, other.depth), one.method == other.method
+    return MEAN**2 + grown + DEVIATION**2 * (one.dataset == other.dataset) + both * (backbone + method)
+
+
+def step_of(model: CTRModel, training: Training, device: torch.device) -> Callable[[Tensor, Tensor], None]:
+    """A step of training on (ids, labels), as ``fit.train_epoch`` makes it, every parameter by Adam.
+
+    By Adam's function: making any of torch's optimisers loads torch.compile, which takes 2 s.
+    """
+    if isinstance(model, AssembledModel) and model.penalty is not None:
+        model.penalty.step = CALIBRATION + 1  # a step like most: the first ones measure the penalty's gradient
+    table = model.table()
+    if table is not None:
+        torch.nn.init.normal_(table, std=training.embedding_std)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    moments = {p: (torch.zeros_like(p), torch.zeros_like(p), torch.zeros((), device=device)) for p in parameters}
+    update = partial(adam, fused=True, amsgrad=False, maximize=False, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0)
+    model.train()
+
+    def take(ids: Tensor, labels: Tensor) -> None:
+        with precision(training, device) as forward_pass:
+            with forward_pass:
+                output = model(ids)
+            loss = functional.binary_cross_entropy_with_logits(output.logits.to(labels.dtype), labels) + output.penalty
+            for parameter in parameters:
+                parameter.grad = None
+            loss.backward()
+        moved = [p for p in parameters if p.grad is not None]
+        gradients = [gradient for p in parameters if (gradient := p.grad) is not None]
+        first, second, count = ([moments[p][part] for p in moved] for part in range(3))
+        update(list[Tensor](moved), gradients, first, second, [], count, lr=training.learning_rate)
+
+    return take

@@ -74,13 +74,11 @@ class Ours:
         self._step = cast(CTRModel, torch.compile(self.model))
         return self
 
-    def turn(self, rows: TrainingRows | None = None) -> float:
-        """Over ``rows`` instead of its own, where they are given."""
+    def turn(self) -> float:
         torch.set_num_threads(self._work.threads)
-        rows = self._rows if rows is None else rows
         with dispatch.switched_off(self._without), tqdm(disable=True) as bar:
             started = time.perf_counter()
-            train_epoch(self.model if self._step is None else self._step, self.optimizers, rows, self.training, self._generator, bar)
+            train_epoch(self.model if self._step is None else self._step, self.optimizers, self._rows, self.training, self._generator, bar)
             return time.perf_counter() - started
 
     def close(self) -> None:

@@ -1,24 +1,34 @@
-"""A plan before a run: its numbers are those of the run that follows, it writes nothing, and times lie between what was timed."""
+"""A plan before a run: its numbers are those of the run that follows, it writes nothing, and times follow what was timed."""
 
 from __future__ import annotations
 
+import copy
+import math
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tqdm import tqdm
 
 import benchmark
+from benchmark import plugins
 from benchmark.__main__ import main
-from benchmark.config import read_suite
+from benchmark.config import NO_BACKBONE, Cell, Training, read_suite
+from benchmark.data.batches import Rows
+from benchmark.method import assemble
+from benchmark.nn.dropout import Dropout
 from benchmark.records import Store
 from benchmark.reporting.dry_run import dry_run
 from benchmark.schema import Bags, Field, Schema
 from benchmark.search.cells import expand
 from benchmark.search.estimate import Estimate, estimate
 from benchmark.search.run import run_suite
-from benchmark.search.step_times import StepTimes
+from benchmark.search.step_times import SCORING, StepTimes, spread, step_of
+from benchmark.training.fit import make_optimizers, train_epoch
 from benchmark.training.memory import needed
 
 TINY = """
@@ -64,7 +74,7 @@ def test_it_says_what_the_run_then_trains(tmp_path: Path, monkeypatch: pytest.Mo
         assert said in dry_run("tiny", replace(before, memory=replace(before.memory, free=free)), 2, False)
     assert not results.exists() and before.epochs["synthetic"][0] == 3 and before.bytes > 0
     assert sum(line.tune for line in before.lines) == 2 * (2 + 2 * 2) and sum(line.final for line in before.lines) == 2 * 2
-    assert 0 < before.seconds < 600 and before.places == (2, 2)
+    assert 0 < before.seconds < 600 and before.timed == 2
     summary = run_suite(suite, results, "local", "cpu")
     assert sum(summary.statuses.values()) == before.left
     finals = [r for r in Store(results) if r.trial.stage == "final"]
@@ -86,32 +96,109 @@ def test_it_says_what_the_run_then_trains(tmp_path: Path, monkeypatch: pytest.Mo
     assert files(results) == there
 
 
-def test_times_lie_between_what_was_timed() -> None:
-    times = StepTimes(torch.device("cpu"), 1, steps={("d", "b", 1): (1.0, 0.1), ("d", "b", 4): (2.0, 0.4)})
-    assert times._step(("d", "b", 2)) == pytest.approx((4 / 3, 0.2))
-    assert times._step(("d", "b", 4)) == (2.0, 0.4)
-    assert times._step(("d", "b", 8)) == pytest.approx((4.0, 0.8))
-    assert times._step(("d", "other", 8)) == pytest.approx((4.0, 0.8)), "like the mean of other backbones"
-    times.fields = {"d": 10, "e": 20}
-    assert times._step(("e", "b", 1)) == (2.0, 0.2), "like another data set, by the number of fields"
-    times.steps["e", "none", 1] = (0.0, 0.0)
-    assert times._step(("e", "b", 1)) == (2.0, 0.2), "a sanity row says nothing of a backbone"
-    assert times._step(("d", "none", 1)) is None
-    assert StepTimes(torch.device("cpu"), 1)._step(("d", "b", 1)) is None
+@pytest.fixture(scope="module")
+def cells() -> list[Cell]:
+    """Eight methods, three backbones, four scales and two data sets: names, nothing is built."""
+    methods = ("single_embedding", "roblock", "multi_embedding", "vicreg", "iternorm", "layer_norm", "rank_one", "barlow")
+    suite = replace(read_suite("standard"), datasets=("synthetic",), methods=methods, backbones=("dnn", "dcnv2", "ipnn"))
+    some = [cell for cell in expand(suite) if cell.backbone != NO_BACKBONE]
+    return some + [replace(cell, dataset="flights") for cell in some]
 
 
-def test_a_method_counts_as_where_it_was_timed() -> None:
-    """A method takes three times the step of single embedding at scale 1, and five times at 4."""
-    steps = {("d", "b", 1): (1.0, 0.1), ("d", "b", 4): (2.0, 0.4), ("d", "c", 4): (2.0, 0.4)}
-    of_method = {("d", "b", 1): (3.0, 0.3), ("d", "b", 4): (10.0, 2.0)}
-    times = StepTimes(torch.device("cpu"), 1, steps=steps, methods={"single_embedding": steps, "m": of_method})
-    assert times._factor("m", ("d", "b", 1), 100) == pytest.approx(3) and times._factor("m", ("d", "b", 4), 100) == pytest.approx(5)
-    assert times._factor("m", ("d", "c", 4), 100) == pytest.approx(5), "another backbone: as at that scale"
-    assert times._factor("m", ("d", "b", 2), 100) == pytest.approx(4), "another scale: as in the mean"
-    assert times._factor("other", ("d", "b", 1), 100) == pytest.approx(2), "a method that was not timed: as the mean of those that were"
-    of_method["d", "b", 1] = (23.0, 0.1)
-    assert times._factor("m", ("d", "b", 1), 100) == pytest.approx(3), "what a step costs by itself"
-    assert times._factor("m", ("d", "b", 1), 10**6) == pytest.approx(1, abs=1e-3), "weighs less in large batches"
+def like(cells: list[Cell], seconds: Callable[[Cell], float], timed: Callable[[Cell], bool]) -> StepTimes:
+    """Times of those cells that were ``timed``."""
+    times = StepTimes(torch.device("cpu"), 1, lambda _: 1024, fields={"synthetic": 12, "flights": 6})
+    times.timed = {cell.key: (cell, seconds(cell)) for cell in cells if timed(cell)}
+    return times
+
+
+def by_row(times: StepTimes, cell: Cell) -> float | None:
+    return times.training(cell, {"train": 1, "valid": 0, "test": 0}, 1.0, False)
+
+
+def test_factors_of_backbone_method_and_scale_are_found_again(cells: list[Cell]) -> None:
+    """Where a time is a product of them, of cells that were not timed too; from a quarter of all cells, and of two scales of four."""
+
+    def seconds(cell: Cell) -> float:
+        backbone = {"dnn": 1e-5, "dcnv2": 2e-5, "ipnn": 3e-5}[cell.backbone] * (2 if cell.dataset == "flights" else 1)
+        return backbone * (3.0 * math.sqrt(cell.scale) if cell.method == "roblock" else 1.0) * math.pow(cell.scale, 0.6)
+
+    quarter = {cell.key for cell in list(spread(cells))[: len(cells) // 4]}
+    times = like(cells, seconds, lambda cell: cell.key in quarter)
+    assert {cell.scale for cell, _ in times.timed.values()} == {1, 10}
+    ratios = [found / seconds(cell) for cell in cells if (found := by_row(times, cell)) is not None]
+    assert len(ratios) == len(cells) and np.std(np.log(ratios)) < 0.1 and max(np.abs(np.log(ratios))) < 0.5
+    assert sum(map(seconds, cells)) == pytest.approx(sum(by_row(times, cell) or 0 for cell in cells), rel=0.1)
+    assert all(by_row(times, cell) == value for cell, value in times.timed.values()), "what was timed is as it was"
+
+
+def test_of_what_nothing_was_timed_the_width_is_what_counts(cells: list[Cell]) -> None:
+    first = next(cell for cell in cells if cell.scale == 1 and cell.dataset == "synthetic")
+    times = like(cells, lambda _: 1e-5, lambda cell: cell is first)
+    wider, elsewhere = replace(first, scale=4), replace(first, dataset="flights")
+    assert by_row(times, wider) == pytest.approx(4e-5, rel=0.01), "in proportion"
+    assert by_row(times, elsewhere) == pytest.approx(0.5e-5, rel=0.01), "by the number of fields"
+    assert by_row(times, replace(first, backbone=NO_BACKBONE)) is None, "a sanity row is like no other"
+    times = like(cells, lambda _: 1e-5, lambda _: False)
+    assert by_row(times, first) is None
+
+
+def test_a_training_is_its_rows_and_those_that_are_scored(cells: list[Cell]) -> None:
+    times = like(cells, lambda _: 2.0, lambda _: True)
+    rows = {"train": 100, "valid": 10, "test": 4}
+    assert times.training(cells[0], rows, 3, False) == 2 * 3 * (100 + SCORING * 10)
+    assert times.training(cells[0], rows, 3, True) == 2 * (3 * (100 + SCORING * 10) + SCORING * 4)
+
+
+def test_what_is_timed_is_spread_over_all_there_is(cells: list[Cell]) -> None:
+    order = list(spread(cells))
+    assert sorted(cell.key for cell in order) == sorted(cell.key for cell in cells) and order == list(spread(cells))
+    methods = {cell.method for cell in cells}
+    some = order[: len(methods)]
+    assert {cell.method for cell in some} == methods
+    for level in ("dataset", "backbone", "scale"):
+        counts = Counter(getattr(cell, level) for cell in some).values()
+        assert max(counts) - min(counts) <= 2, f"{level}: {counts}"
+
+
+def test_a_timed_step_is_one_of_training() -> None:
+    """The same gradients and, where those are more than rounding, the same parameters after it."""
+    suite = replace(read_suite("quick"), methods=("vicreg",), scales=(2,), backbones=("dcnv2",))
+    (cell,) = expand(suite)
+    schema = Schema((Field("a", 9), Field("b", 5), Field("c", 30)), 0.5)
+    random = np.random.default_rng(0)
+    local = random.integers(0, 5, (64, 3)).astype(np.int32)
+    rows = Rows(local, random.integers(0, 2, 64).astype(np.uint8), np.array([0, 9, 14]), torch.device("cpu"), resident=True)
+    method, recipe = plugins.make("methods", cell.method, {}), plugins.make("backbones", cell.backbone, {"depth": 2})
+    one = assemble(method, recipe, schema, cell.scale, cell.dimension)
+    training = Training(embedding_l2=0.0, batch_size=64)
+    take = step_of(one, training, torch.device("cpu"))
+    for module in one.modules():
+        if isinstance(module, Dropout):
+            module.rate = 0.0
+    other = copy.deepcopy(one)
+    assert rows.ids is not None
+    take(rows.ids, rows.labels)
+    with tqdm(disable=True) as bar:
+        train_epoch(other, make_optimizers(other, training), rows, training, torch.Generator().manual_seed(0), bar)
+    for value, expected in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(value.grad, expected.grad, atol=1e-6, rtol=1e-3)
+        if value.grad is not None:
+            sure = value.grad.abs() > 1e-5  # Adam's first step divides a gradient by its size
+            torch.testing.assert_close(value[sure], expected[sure], atol=1e-6, rtol=1e-4)
+
+
+def test_timing_makes_no_optimiser_of_torch(cells: list[Cell], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making one would load torch.compile, which takes longer than the timing."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(torch.optim.Optimizer, "__init__", refuse)
+    some = [cell for cell in cells if cell.scale == 1 and cell.backbone == "dnn" and cell.dataset == "flights"][:3]
+    times = StepTimes(torch.device("cpu"), 1, lambda _: 1024)
+    times.measure(some, {"flights": Schema((Field("a", 9), Field("b", 5)), 0.5)}, 0.3)
+    assert times.timed and all(value > 0 for _, value in times.timed.values())
 
 
 def test_a_step_on_bags_is_timed(tmp_path: Path) -> None:
@@ -121,6 +208,6 @@ def test_a_step_on_bags_is_timed(tmp_path: Path) -> None:
     cells = [cell for cell in expand(read_suite(str(path))) if cell.method == "single_embedding"][:1]
     bags = Bags(np.array([1, 1, 4], np.int32), np.array([0, 1, 2, 9, 9, 40], np.int32))
     schema = Schema((Field("tags", 50, bags=3), Field("b", 9)), 0.5, bags=bags)
-    times = StepTimes(torch.device("cpu"), 1)
+    times = StepTimes(torch.device("cpu"), 1, lambda _: 1024)
     times.measure(cells, {"synthetic": schema}, 0.2)
-    assert len(times.steps) == 1
+    assert len(times.timed) == 1
