@@ -93,7 +93,7 @@ class Made:
 
     def _other_metrics(self, name: str) -> dict[str, float]:
         content = self._content(name)
-        metrics = unpacked_metrics(content["metrics"], content.get("spectra", ()))
+        metrics = unpacked_metrics(content.get("metrics", {}), content.get("spectra", ()))
         return {k: v for k, v in metrics.items() if not is_headline(k)}
 
 
@@ -134,7 +134,7 @@ class _Later(Sequence[Any]):
         self._content, self._name = content, name
 
     def _read(self) -> Sequence[Any]:
-        return [*unpacked_curve(self._content(self._name)["curve"])]
+        return [*unpacked_curve(self._content(self._name).get("curve", ()))]
 
     def __getitem__(self, place: Any) -> Any:
         return self._read()[place]
@@ -158,7 +158,7 @@ class _LaterMapping(Mapping[str, str]):
         self._content, self._name = content, name
 
     def _read(self) -> Mapping[str, str]:
-        found: Mapping[str, str] = self._content(self._name)["environment"]
+        found: Mapping[str, str] = self._content(self._name).get("environment", {})
         return found
 
     def __getitem__(self, key: str) -> str:
