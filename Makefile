@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-long chaos lint lock clean
+.PHONY: run test test-long chaos fuzz lint lock clean
 
 run: .venv/ready
 	$(BIN)/python -m benchmark run quick
@@ -24,6 +24,10 @@ test-long: .venv/ready
 # Kills whatever a run consists of, starts it again, and counts what came of it: some ten minutes.
 chaos: .venv/ready
 	$(BIN)/python tests/search/chaos.py
+
+# A million inputs that nobody would think of, or N=…: suite files, records, tables, command lines. Half an hour.
+fuzz: .venv/ready
+	POLARS_MAX_THREADS=1 $(BIN)/python tests/fuzzing/fuzz.py $(N)
 
 lint: .venv/ready
 	$(BIN)/ruff check .
