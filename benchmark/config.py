@@ -235,7 +235,10 @@ class Suite:
             where = f"suite {self.name}, [[also]]"
             for key in block:
                 one_of("axis", key, self.AXES, where)
-            found.append(from_dict(Suite, {**own, **block}, where))
+            try:
+                found.append(from_dict(Suite, {**own, **block}, where))
+            except UserError as error:  # the axis of the same name above may be sound
+                raise UserError(str(error) if where in str(error) else f"{where}: {error}") from None
         return found
 
 

@@ -45,6 +45,7 @@ def test_the_suites_that_come_along_are_valid(path: Path) -> None:
         ),
         ('datasets = ["synthetic"]\n[options.datasets.mine]\nx = [1979-05-27]', "options.datasets.mine.x = datetime.date(1979, 5, 27)"),
         ('datasets = ["synthetic"]\n[options.methods.mine]\nx = { y = nan }', "mine.x.y = nan; it must be a finite number"),
+        ('datasets = ["synthetic"]\nscales = [1]\n[[also]]\nscales = [0]', "suite mine, [[also]]: suite mine: scales has 0"),
         ('datasets = ["synthetic"]\nname = "other"\nseeds = 0', "mine.toml: suite other: seeds = 0"),
         ('datasets = ["synthetic"]\n[options.methods.mine]\n"a\\nb" = nan', "mine.a b = nan"),
         ('datasets = ["synthetic"]\nname = "a\\nb"\nseeds = 0', "suite a b: seeds = 0"),

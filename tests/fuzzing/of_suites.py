@@ -114,7 +114,7 @@ def check(data: bytes, folder: Path) -> bool:
     def shown() -> str:
         return content.decode(errors="backslashreplace")
 
-    named = [str(path), *([key] if key.isidentifier() and key != "also" and _is_toml(content) else [])]  # [[also]] says which axis
+    named = [str(path), *([key] if key.isidentifier() and _is_toml(content) else [])]
     suite = judged(shown, named, lambda: read_suite(str(path)))
     if suite is None:
         return False
