@@ -147,6 +147,8 @@ def _called(words: Sequence[str], shown: Callable[[], str]) -> tuple[int, str]:
                 raise Wrong(f"it ends as if help were asked for\n{shown()}") from error
         except Exception as error:
             raise Wrong(f"{type(error).__name__}: {str(error)[:600]}\n{shown()}") from error
+    if code == 130:  # a Ctrl-C that the program took for its own
+        raise KeyboardInterrupt
     return code, said.getvalue()
 
 
