@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-long chaos soak lint lock clean
+.PHONY: run test test-long chaos soak fuzz lint lock clean
 
 run: .venv/ready
 	$(BIN)/python -m benchmark run quick
@@ -28,6 +28,10 @@ chaos: .venv/ready
 # How busy three nodes are kept, and what a thousand trainings in one run leave behind: some twenty minutes.
 soak: .venv/ready
 	$(BIN)/python tests/search/soak.py
+
+# A million inputs that nobody would think of, or N=…: suite files, records, tables, command lines. Half an hour.
+fuzz: .venv/ready
+	POLARS_MAX_THREADS=1 $(BIN)/python tests/fuzzing/fuzz.py $(N)
 
 lint: .venv/ready
 	$(BIN)/ruff check .

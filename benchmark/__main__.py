@@ -42,7 +42,7 @@ def _ended(arguments: Sequence[str]) -> int:
         if isinstance(error, BrokenPipeError) and {"run", "train", "prepare"}.isdisjoint(arguments[:1]):
             return 0  # the reader of what is only printed (head, less) has seen enough
         file = f"{error.filename}: " if error.filename else ""
-        print(f"error: {file}{error.strerror or error}", file=sys.stderr)
+        print(f"error: {plain(f'{file}{error.strerror or error}')}", file=sys.stderr)
         return 2
 
 

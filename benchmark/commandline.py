@@ -409,6 +409,9 @@ def _device(command: Parser) -> None:
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Settings]]:
     """The command, and the settings of plug-ins by group ("training", "method", "backbone", "dataset"). Raises UserError."""
+    for word in arguments:
+        if word.startswith("--") and word.endswith("=--"):  # Python 3.11's argparse makes an empty list of the value
+            raise UserError(f"python -m benchmark: {word}: -- is no value (a folder of that name is ./--)")
     first = parser()
     wants_help = {"-h", "--help"} & set(arguments)
     if arguments[:1] == ["train"] or (arguments[:1] == ["prepare"] and len(arguments) > 1 and not arguments[1].startswith("-")):

@@ -235,7 +235,10 @@ class Suite:
             where = f"suite {self.name}, [[also]]"
             for key in block:
                 one_of("axis", key, self.AXES, where)
-            found.append(from_dict(Suite, {**own, **block}, where))
+            try:
+                found.append(from_dict(Suite, {**own, **block}, where))
+            except UserError as error:  # the axis of the same name above may be sound
+                raise UserError(str(error) if where in str(error) else f"{where}: {error}") from None
         return found
 
 
@@ -271,16 +274,18 @@ def read_suite(reference: str) -> Suite:
             raise UserError(f"{reference}: the name of a suite file must end in .toml; the suites that come along are {', '.join(names)}")
         one_of("suite", reference, names, "run")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_bytes().decode())
+        return from_dict(Suite, {"name": path.stem, **content}, str(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such suite file; the suites that come along are {', '.join(names)}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as a suite file: {error}") from None
+    except UserError as error:  # what a suite or a setting says of itself does not know which file it is in
+        raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: not valid TOML: {error}") from None
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8; a number of thousands of digits
+        raise UserError(f"{path}: cannot be read as a suite file: {error}") from None
     except RecursionError:
         raise UserError(f"{path}: nested too deeply for a suite file") from None
-    return from_dict(Suite, {"name": path.stem, **content}, str(path))
 
 
 def cache_folder() -> Path:

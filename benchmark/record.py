@@ -112,11 +112,11 @@ def record_from_json(text: str, where: str) -> Record:
     try:
         content = json.loads(text)
         claimed = content.pop("trial_id")
-        written = content.pop("digest", None)  # records of older versions have none
+        signed, written = "digest" in content, content.pop("digest", None)  # records of older versions have none
         content["metrics"] = unpacked_metrics(content.get("metrics", {}), content.pop("spectra", ()))
         content["curve"] = unpacked_curve(content.get("curve", ()))
         record = from_dict(Record, content, where)
-        changed = written is not None and written != digest({"trial_id": claimed, **content})
+        changed = signed and written != digest({"trial_id": claimed, **content})
         trial_id = record.trial_id
     except UserError as error:  # an impossible setting does not know which record it is in
         raise UserError(str(error) if where in str(error) else f"{where}: {error}") from None

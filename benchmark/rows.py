@@ -116,7 +116,7 @@ def _bare(cls: type[T], content: Mapping[str, Any]) -> T:
 
 def _other_metrics(content: Callable[[str], Mapping[str, Any]], name: str) -> dict[str, float]:
     found = content(name)
-    metrics = unpacked_metrics(found["metrics"], found.get("spectra", ()))
+    metrics = unpacked_metrics(found.get("metrics", {}), found.get("spectra", ()))
     return {k: v for k, v in metrics.items() if not is_headline(k)}
 
 
@@ -149,7 +149,7 @@ class _Later(Sequence[Any]):
         self._content, self._name = content, name
 
     def _read(self) -> Sequence[Any]:
-        return [*unpacked_curve(self._content(self._name)["curve"])]
+        return [*unpacked_curve(self._content(self._name).get("curve", ()))]
 
     def __getitem__(self, place: Any) -> Any:
         return self._read()[place]
@@ -173,7 +173,7 @@ class _LaterMapping(Mapping[str, str]):
         self._content, self._name = content, name
 
     def _read(self) -> Mapping[str, str]:
-        found: Mapping[str, str] = self._content(self._name)["environment"]
+        found: Mapping[str, str] = self._content(self._name).get("environment", {})
         return found
 
     def __getitem__(self, key: str) -> str:

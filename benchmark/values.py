@@ -14,10 +14,13 @@ from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 from benchmark.errors import UserError
+from benchmark.errors import plain as plain
 
 T = TypeVar("T")
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 LISTED = 40  # names in an error message at most: a file may have thousands of columns
+SHOWN = 100  # characters of a value in an error message at most
+LEVELS = 16  # of tables and lists in each other
 
 
 def one_of(what: str, name: str, names: Iterable[str], where: str) -> str:
@@ -36,9 +39,13 @@ def canonical(value: Any) -> str:
     return CANONICAL.encode(value)
 
 
-def plain(text: str) -> str:
-    """Foreign words in one line, without what moves a terminal's cursor or colours what follows: U+FFFD stands in its place."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+def shown(value: Any) -> str:
+    """A value of the user's in a message: cut where it is long, and in words where Python cannot write it."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits in it; thousands of tables in each other
+        return "…"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def digest(value: Any) -> str:
@@ -84,7 +91,7 @@ def typed(hint: Any, value: Any, where: str) -> Any:
         return _plain(value, where)
     if generic is Literal:
         if value not in arguments:
-            raise UserError(f"{where} = {value!r}; it must be one of {', '.join(map(str, arguments))}")
+            raise UserError(f"{where} = {shown(value)}; it must be one of {', '.join(map(str, arguments))}")
         return value
     if generic in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
@@ -96,18 +103,20 @@ def typed(hint: Any, value: Any, where: str) -> Any:
         return tuple(typed(arguments[0], v, where) for v in values)
     if generic is not None and issubclass(generic, Mapping):
         if not isinstance(value, Mapping):
-            raise UserError(f"{where} = {value!r}; it must be a table of keys and values")
+            raise UserError(f"{where} = {shown(value)}; it must be a table of keys and values")
         if arguments[1] is float and set(map(type, value.values())) <= {float} and math.isfinite(sum(value.values())):
             return dict(value)  # a record has hundreds of numbers; a sum is finite only where all of them are
         return {key: typed(arguments[1], v, f"{where}.{key}") for key, v in value.items()}
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise UserError(f"{where} = {value!r}; it must be a table of keys and values")
+            raise UserError(f"{where} = {shown(value)}; it must be a table of keys and values")
         return from_dict(typing.cast(type, hint), value, where)
     if hint is float and type(value) in (int, float):
         return _finite(value, where)
     if type(value) is not hint:
-        raise UserError(f"{where} = {value!r}; it must be of type {hint.__name__}")
+        raise UserError(f"{where} = {shown(value)}; it must be of type {hint.__name__}")
+    if hint is int:
+        _finite(value, where)
     return value
 
 
@@ -124,18 +133,20 @@ def supported(hint: Any) -> bool:
     return hint in (bool, int, float, str)
 
 
-def _plain(value: Any, where: str) -> Any:
+def _plain(value: Any, where: str, levels: int = LEVELS) -> Any:
     """A value that JSON can hold, as the settings of a plug-in must be before it is known of which type."""
+    if isinstance(value, (Mapping, list, tuple)) and not levels:
+        raise UserError(f"{where}: nested too deeply; no setting needs tables or lists in each other {LEVELS} times")
     if isinstance(value, Mapping):
         for key, entry in value.items():
-            _plain(entry, f"{where}.{key}")
+            _plain(entry, f"{where}.{key}", levels - 1)
     elif isinstance(value, (list, tuple)):
         for entry in value:
-            _plain(entry, where)
-    elif isinstance(value, float):
+            _plain(entry, where, levels - 1)
+    elif isinstance(value, (float, int)):
         _finite(value, where)
-    elif value is not None and not isinstance(value, (bool, int, str)):
-        raise UserError(f"{where} = {value!r}; it must be a number, a text, true, false, or a list of these")
+    elif value is not None and not isinstance(value, str):
+        raise UserError(f"{where} = {shown(value)}; it must be a number, a text, true, false, or a list of these")
     return value
 
 
@@ -143,9 +154,9 @@ def _finite(value: float, where: str) -> float:
     try:
         if math.isfinite(number := float(value)):
             return number
-    except OverflowError:  # of a whole number with hundreds of digits
+    except OverflowError:  # of a whole number with hundreds of digits; one with thousands Python cannot even write
         pass
-    raise UserError(f"{where} = {str(value)[:40]}; it must be a finite number")
+    raise UserError(f"{where} = {shown(value)}; it must be a finite number")
 
 
 def to_text(value: Any) -> str:

@@ -309,6 +309,9 @@ def test_a_grid_and_seeds_until_decided_from_the_command_line(tiny: Path, tmp_pa
         (["prepare", "no_label.csv"], "no_label.csv: no such file or folder"),
         (["prepare", "csv", "--label", "y"], "name your file"),
         (["prepare", "/dev/null", "--label", "y"], "/dev/null: neither a file nor a folder"),
+        (["prepare", "a" * 300, "--label", "y"], "File name too long"),
+        (["prepare", "a\nb" * 100, "--label", "y"], "a ba b"),
+        (["compare", "--results=--"], "--results=--: -- is no value (a folder of that name is ./--)"),
     ],
 )
 def test_a_mistake_gets_one_line(

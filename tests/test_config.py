@@ -45,6 +45,17 @@ def test_the_suites_that_come_along_are_valid(path: Path) -> None:
         ),
         ('datasets = ["synthetic"]\n[options.datasets.mine]\nx = [1979-05-27]', "options.datasets.mine.x = datetime.date(1979, 5, 27)"),
         ('datasets = ["synthetic"]\n[options.methods.mine]\nx = { y = nan }', "mine.x.y = nan; it must be a finite number"),
+        ('datasets = ["synthetic"]\nscales = [1]\n[[also]]\nscales = [0]', "suite mine, [[also]]: suite mine: scales has 0"),
+        ('datasets = ["synthetic"]\nname = "other"\nseeds = 0', "mine.toml: suite other: seeds = 0"),
+        ('datasets = ["synthetic"]\n[options.methods.mine]\n"a\\nb" = nan', "mine.a b = nan"),
+        ('datasets = ["synthetic"]\nname = "a\\nb"\nseeds = 0', "suite a b: seeds = 0"),
+        (f'datasets = ["synthetic"]\nscales = [0x{"F" * 5000}]', "scales = …; it must be a finite number"),
+        (f'datasets = ["synthetic"]\n[options.methods.mine]\nx = {"9" * 400}', f"mine.x = {'9' * 100}…; it must be a finite number"),
+        (f'datasets = ["synthetic"]\nscales = [{"9" * 5000}]', "mine.toml: cannot be read as a suite file: Exceeds the limit"),
+        (f'datasets = ["synthetic"]\nseeds = "{"9" * 5000}"', f"seeds = '{'9' * 99}…; it must be of type int"),
+        (f'datasets = ["synthetic"]\noptions.methods.mine.{"a." * 500}a = 1', "a.a.a: nested too deeply"),
+        (f'datasets = ["synthetic"]\nseeds.{"a." * 900}a = 1', "seeds = "),
+        ('datasets = ["synthetic"]\rseeds = 2', "not valid TOML"),
     ],
 )
 def test_a_wrong_suite_file_is_named(tmp_path: Path, text: str, words: str) -> None:

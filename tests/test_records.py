@@ -145,9 +145,30 @@ def test_a_changed_number_is_named_and_left_out(
         assert [r.trial_id for r in store] == [other.trial_id]
     [line] = capsys.readouterr().err.splitlines()
     assert str(path) in line and "is not what was written" in line
+    path.write_text(json.dumps(content | {"digest": None}))
+    assert [r.trial_id for r in store] == [other.trial_id]
     content.pop("digest")
     path.write_text(json.dumps(content))
     assert len(list(store)) == 2, "records of older versions have no digest"
+
+
+@pytest.mark.parametrize("left_out", ["curve", "environment", "metrics"])
+def test_what_a_record_may_leave_out_is_empty_when_it_is_asked_for(tmp_path: Path, left_out: str) -> None:
+    """Also through the index, which reads the file again for what it does not have."""
+    store = Store(tmp_path)
+    store.create()
+    content = json.loads(dataclasses.replace(RECORD, curve=(), metrics={}).to_json())
+    del content[left_out], content["digest"]
+    store.path(RECORD.trial_id).write_text(json.dumps(content))
+    [entry], faults = store.scan()
+    assert not faults and not list(getattr(entry.record, left_out)) and "spectral/a/b" not in entry.record.metrics
+
+
+def test_a_line_end_in_a_record_makes_no_second_line() -> None:
+    content = json.loads(RECORD.to_json()) | {"trial_id": "a\nb"}
+    with pytest.raises(UserError) as caught:
+        record_from_json(json.dumps(content), "some.json")
+    assert "its id a b:" in str(caught.value) and str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from benchmark.data.files import MARK, File, Opened, in_a_line
+from benchmark.data.files import MARK, File, Opened, in_a_line, not_utf8
 from benchmark.data.prefetch import prefetched
 from benchmark.errors import UserError
 
@@ -56,7 +56,7 @@ class _Piece(NamedTuple):
 
     line: int  # number of its first line, from 1
     data: bytes
-    separators: int  # outside quotation marks; -1 where one of these stands oddly, or a NUL byte is in the data
+    separators: int  # outside quotation marks; -1 where one of these stands oddly, and where a NUL byte or a CR alone is in the data
     quoted: bool  # whether there is a quotation mark
 
 
@@ -104,8 +104,10 @@ def _occurrences(data: bytes, mark: bytes, end: int) -> int:
 
 
 def _separators(rows: bytes, separator: str) -> int:
-    """How many stand outside quotation marks. -1 unless these open and close whole cells and are doubled within; and for a NUL byte."""
-    if b"\0" in rows:
+    """How many stand outside quotation marks. -1 unless these open and close whole cells and are doubled within; and for a NUL byte and a
+    carriage return without a line feed: Polars takes that as part of a cell, others as the end of a line.
+    """
+    if b"\0" in rows or (b"\r" in rows and _has_cr_alone(rows)):
         return -1
     if b'"' not in rows:
         return _occurrences(rows, separator.encode(), len(rows))
@@ -118,6 +120,11 @@ def _separators(rows: bytes, separator: str) -> int:
     if len(marks) % 2 or not np.isin(around[marks[::2] - 1], ends).all() or not closed.all():
         return -1
     return int(np.count_nonzero((around == ord(separator)) & ~np.logical_xor.accumulate(is_mark)))
+
+
+def _has_cr_alone(rows: bytes) -> bool:
+    array = np.frombuffer(rows, np.uint8)
+    return bool(array[-1] == ord("\r") or ((array[:-1] == ord("\r")) & (array[1:] != ord("\n"))).any())
 
 
 def _ends(data: bytes, quoted: bool) -> tuple[int, int]:
@@ -172,8 +179,9 @@ def _check_rows(file: File, separator: str, width: int, piece: _Piece) -> None:
             try:
                 record.decode()
             except UnicodeDecodeError as error:
-                raise _not_utf8(file, line, record, error) from None
-        cells = len(_cells(record, separator, file, line)) if b'"' in record or b"\0" in record else record.count(delimiter) + 1
+                raise not_utf8(file, line, record, error) from None
+        odd = b'"' in record or b"\0" in record or record.count(b"\r") > record.endswith(b"\r\n")
+        cells = len(_cells(record, separator, file, line)) if odd else record.count(delimiter) + 1
         if cells != width:
             blank = " (the line is blank)" if not record.strip() else ""
             raise UserError(f"{file}: line {line}: {cells} cells{blank}, but the header has {width} columns")
@@ -198,12 +206,12 @@ def _cells(record: bytes, separator: str, file: File, line: int) -> list[str]:
         raise UserError(f"{file}: line {line}: a NUL byte; is the file damaged, or UTF-16? Convert it to UTF-8")
     if record.count(b'"') % 2:
         raise _unclosed(file, line)
-    if record.endswith(b"\r\r\n"):  # Python's csv takes it, Polars does not
+    if record.endswith((b"\r", b"\r\r\n")):  # Python's csv takes it, Polars does not
         raise _alone(file, line)
     try:
         rows = list(csv.reader(io.StringIO(record.decode(), newline="\n"), delimiter=separator, strict=True))
     except UnicodeDecodeError as error:
-        raise _not_utf8(file, line, record, error) from None
+        raise not_utf8(file, line, record, error) from None
     except csv.Error as error:
         raise (_alone if "new-line" in str(error) else _inside)(file, line) from None
     if len(rows) > 1:
@@ -221,7 +229,3 @@ def _alone(file: File, line: int) -> UserError:
 
 def _inside(file: File, line: int) -> UserError:
     return UserError(f"{file}: line {line}: a quotation mark stands inside a cell; quote the whole cell and double the mark")
-
-
-def _not_utf8(file: File, line: int, record: bytes, error: UnicodeDecodeError) -> UserError:
-    return UserError(f"{file}: line {line}: not UTF-8 (byte 0x{record[error.start]:02x}); convert the file first")

@@ -174,6 +174,10 @@ def in_a_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
+def not_utf8(file: File, line: int, data: bytes, error: UnicodeDecodeError) -> UserError:
+    return UserError(f"{file}: line {line}: not UTF-8 (byte 0x{data[error.start]:02x}); convert the file first")
+
+
 def find_part(location: Path, names: tuple[str, ...], suffixes: tuple[str, ...] = SUFFIXES) -> File:
     """The one file called <one of names><one of suffixes> in a folder, in a zip archive, or in the zip archives of a folder.
 

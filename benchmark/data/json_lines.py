@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, NoReturn
 
 import polars as pl
 
-from benchmark.data.files import EXACT, UNREAD, File, Opened
+from benchmark.data.files import EXACT, MARK, UNREAD, File, Opened, not_utf8
 from benchmark.data.prefetch import prefetched
 from benchmark.errors import UserError
 from benchmark.sources import BETWEEN, INSIDE
@@ -81,7 +82,11 @@ def _lines(file: File) -> Iterator[tuple[int, bytes]]:
 
 def _row(file: File, number: int, line: bytes, multi: tuple[str, ...], exclude: tuple[str, ...]) -> dict[str, str | None]:
     try:
-        row = json.loads(line, parse_int=str, parse_float=_number, parse_constant=_number, object_pairs_hook=_once)
+        text = line.removeprefix(MARK).decode()  # of bytes, json would take UTF-16 and halves of characters as well
+    except UnicodeDecodeError as error:
+        raise not_utf8(file, number, line.removeprefix(MARK), error) from None
+    try:
+        row = json.loads(text, parse_int=str, parse_float=_number, parse_constant=_number, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: line {number}: not JSON ({error}); every line must be an object of its own") from None
     if not isinstance(row, dict):
@@ -112,7 +117,8 @@ def _number(text: str) -> str | None:
     if text in ("NaN", "Infinity", "-Infinity"):
         return None if text == "NaN" else text
     value = float(text)
-    return str(int(value)) if value.is_integer() and abs(value) < EXACT else text
+    whole = value.is_integer() and abs(value) < EXACT and Decimal(text) == value  # 0.99999999999999999999 is no whole number, its float is
+    return str(int(value)) if whole else text
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

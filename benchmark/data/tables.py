@@ -155,6 +155,9 @@ def _table(file: File, opened: Opened) -> Table:
         if empty:
             raise UserError(f"{file}: there are no data rows")
 
+    for name in opened.columns:
+        if name == "*" or (name.startswith("^") and name.endswith("$")):
+            raise UserError(f"{file}: column {name!r} has a name that is read as a pattern for the names of others; call it otherwise")
     frame = register_io_source(read, schema=dict.fromkeys(opened.columns, pl.String()))
     return Table(file, opened.columns, frame, opened.index, opened.numeric, opened.named)
 

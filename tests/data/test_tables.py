@@ -25,6 +25,35 @@ def test_cells_stay_the_text_they_are(tmp_path: Path, name: str) -> None:
     assert table.frame.collect().rows() == [("01", "1e5"), ("1", None), ('x,"y\nz', "é\x0b")]
 
 
+def test_a_carriage_return_between_quotation_marks_is_part_of_the_cell(tmp_path: Path) -> None:
+    content = b'a,b\r\n1,"x\ry"\r\n"\r\n",""\r\n'
+    assert read_table(write(tmp_path, content)).frame.fill_null("").collect().rows() == [("1", "x\ry"), ("\r\n", "")]
+
+
+def test_numbers_of_json_lines(tmp_path: Path) -> None:
+    """A whole one is written out, one that only its float is stays as it is."""
+    spelled = ("1.0", "1e3", "-0.0", "0.99999999999999999999", "4503599627370497.5", "1e400", "100e-2", "9007199254740993")
+    path = write(tmp_path, "\n".join(f'{{"a": {number}}}' for number in spelled).encode(), "rows.jsonl")
+    found = [cell for (cell,) in read_table(path).frame.collect().rows()]
+    assert found == ["1", "1000", "0", "0.99999999999999999999", "4503599627370497.5", "1e400", "1", "9007199254740993"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"a": 1}\n{"a": "\xed\xa0\x80"}\n', "line 2: not UTF-8 (byte 0xed)"),  # half of a character
+        ('{"a": 1}'.encode("utf-16"), "line 1: not UTF-8 (byte 0xff)"),
+        ('{"a": 1}'.encode("utf-16-le"), "line 1: not JSON"),
+        (b'{"*": 1}\n', "column '*' has a name that is read as a pattern"),
+    ],
+)
+def test_json_lines_are_utf8(tmp_path: Path, content: bytes, said: str) -> None:
+    path = write(tmp_path, content, "rows.jsonl")
+    with pytest.raises(UserError) as caught:
+        read_table(path).frame.collect()
+    assert said in str(caught.value) and str(caught.value).isprintable()
+
+
 def test_tsv_has_tabs_and_another_separator_can_be_named(tmp_path: Path) -> None:
     assert read_table(write(tmp_path, b"a\tb\n1\t2,3\n", "rows.tsv")).frame.collect().rows() == [("1", "2,3")]
     assert read_table(write(tmp_path, b"a;b\n1;2,3\n"), ";").frame.collect().rows() == [("1", "2,3")]
@@ -52,6 +81,12 @@ def test_parquet_becomes_text(tmp_path: Path) -> None:
         (b"a,\n1,2\n", "line 1: column 2 has no name"),
         (b"a,b\n1,2\n3,\xff4\n", "line 3: not UTF-8 (byte 0xff)"),
         (b"a,\xe9\n1,2\n", "line 1: not UTF-8"),
+        (b"a,b\n1,2\n3,4\r5\n", "line 3: a carriage return stands alone"),
+        (b"a,b\n1,2\n\r,4\n", "line 3: a carriage return stands alone"),
+        (b"a,b\n1,2\n3,4\r\r\n", "line 3: a carriage return stands alone"),
+        (b"a,b\r\n1,2\r\n3,4\r", "line 3: a carriage return stands alone"),
+        (b"a,*\n1,2\n", "column '*' has a name that is read as a pattern"),
+        (b"^a$,b\n1,2\n", "column '^a$' has a name that is read as a pattern"),
     ],
 )
 def test_the_first_bad_line_is_named(tmp_path: Path, content: bytes, said: str) -> None:
