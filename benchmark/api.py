@@ -213,6 +213,7 @@ def run(
     max_seeds: int | None = None,
     delta: float = DELTA,
     trial_minutes: float | None = None,
+    memory_per_trial: float | None = None,
     renew: bool = False,
 ) -> Summary:
     """Train every cell of a suite that ``results`` has no record of: what ``python -m benchmark run`` does.
@@ -226,6 +227,8 @@ def run(
     track:    also into MLflow
     max_seeds: seeds where verdicts are open, up to so many for a row, in the place of the suite's number; ``delta`` as for ``leaderboard``
     trial_minutes: a trial that takes longer is ended and has failed; None: as long as it takes
+    memory_per_trial: GB (10⁹ bytes) of this machine's memory, not of a GPU's; a trial that needs more has failed. None: with Ray on this
+              machine its memory over the trials that have room at once, else no limit
     renew:    records of these cells that were made by other code than today's are moved to ``replaced`` and trained again
 
     Raises UserError before anything is trained.
@@ -258,6 +261,7 @@ def run(
             listeners=listeners,
             until=until,
             minutes=trial_minutes,
+            gigabytes=memory_per_trial,
             renew=renew,
         )
     finally:
@@ -278,6 +282,7 @@ def plan(
     gpus: int | None = None,
     max_seeds: int | None = None,
     delta: float = DELTA,
+    memory_per_trial: float | None = None,
 ) -> str:
     """What ``run`` with the same arguments would train on this machine, how long it would take and how that was estimated, as text.
 
@@ -285,15 +290,20 @@ def plan(
     """
     from benchmark.reporting.dry_run import dry_run
     from benchmark.search.estimate import estimate
+    from benchmark.search.memory_limit import place_of_machine
     from benchmark.search.until_decided import UntilDecided
     from benchmark.training.room import limits, places
+    from benchmark.training.trial import choose_device
 
     until = None if max_seeds is None else UntilDecided(max_seeds, delta)
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
     device = limits(device, address, executor, cpus_per_trial, cpus, gpus)
     slots = 1 if executor == "local" else places(device, cpus_per_trial, gpus_per_trial, cpus, gpus)
     found = estimate(chosen, Store(Path(results)), device, max(1, int(cpus_per_trial)), until)
-    return dry_run(chosen.name, found, slots, until is not None)
+    if memory_per_trial is None and executor == "ray" and address is None:
+        memory_per_trial = place_of_machine(slots)
+    on_cpu = choose_device(device).type == "cpu"  # the limit is not of a GPU's memory
+    return dry_run(chosen.name, found, slots, until is not None, memory_per_trial if on_cpu else None)
 
 
 def results(folder: str | Path = "results") -> pandas.DataFrame:

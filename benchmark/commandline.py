@@ -111,6 +111,13 @@ def parser() -> Parser:
         help="a trial that takes longer is ended, and its record says failed (default: as long as it takes)",
     )
     run.add_argument(
+        "--memory-per-trial",
+        type=_between(float, 0.01, 10**6),
+        metavar="GB",
+        help="of this machine's memory; a trial that needs more ends, and its record says failed (default: with Ray on this machine its "
+        "memory over the trials at once, else no limit)",
+    )
+    run.add_argument(
         "--dry-run",
         action="store_true",
         help="say what would be trained, how long that takes here and what it needs; train and write nothing",

@@ -46,7 +46,7 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         raise UserError(f"run: {given} goes together with {missing}; add it")
     if parsed.until_decided and parsed.seeds is not None:
         raise UserError("run: --until-decided says itself how many seeds a row has; leave --seeds out")
-    same = ("executor", "address", "device", "cpus_per_trial", "gpus_per_trial", "cpus", "gpus", "max_seeds", "delta")
+    same = ("executor", "address", "device", "cpus_per_trial", "gpus_per_trial", "cpus", "gpus", "max_seeds", "delta", "memory_per_trial")
     shared: dict[str, Any] = {name: getattr(parsed, name) for name in same}
     if parsed.dry_run:
         with contextlib.redirect_stdout(sys.stderr):

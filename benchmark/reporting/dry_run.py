@@ -5,10 +5,13 @@ from __future__ import annotations
 from tabulate import tabulate
 
 from benchmark.search.estimate import Estimate
+from benchmark.search.memory_limit import OPTION
 
 
-def dry_run(name: str, found: Estimate, slots: int, until: bool) -> str:
-    """``slots``: trainings at a time. ``until``: seeds where verdicts are open, of which the first looks alone are known."""
+def dry_run(name: str, found: Estimate, slots: int, until: bool, gigabytes: float | None = None) -> str:
+    """``slots``: trainings at a time. ``until``: seeds where verdicts are open, of which the first looks alone are known. ``gigabytes``:
+    what a training may take of the memory that it trains in.
+    """
     cells = sum(line.cells for line in found.lines)
     tune, final, recorded = (sum(getattr(line, stage) for line in found.lines) for stage in ("tune", "final", "recorded"))
     table = [
@@ -34,17 +37,19 @@ def dry_run(name: str, found: Estimate, slots: int, until: bool) -> str:
         *(f"{data}: {', '.join(f'{part} {count:,}' for part, count in rows.items())} rows" for data, rows in found.rows.items()),
         f"time: {total}" if found.left else "time: none, everything is recorded",
         f"disk: {found.bytes / 1e6:,.1f} MB of records",
-        *_memory(found, slots),
+        *_memory(found, slots, gigabytes),
         *_how(found),
     ]
     return "\n".join(lines)
 
 
-def _memory(found: Estimate, slots: int) -> list[str]:
+def _memory(found: Estimate, slots: int, gigabytes: float | None) -> list[str]:
     largest = found.memory
     if largest is None:
         return []
     said = f"memory: {largest.cell}, the largest that was looked at: {largest.words}"
+    if gigabytes is not None and largest.needed > gigabytes * 1e9:
+        return [f"{said}; a trial may take {gigabytes:.3g} GB ({OPTION}): it cannot be trained"]
     if largest.free is None:
         return [said]
     room = f"{largest.free / 1e9:.2f} GB are free here now"

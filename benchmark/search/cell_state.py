@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from benchmark.config import TUNING_SEEDS, Cell, Trial
+from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Cell, Trial
 from benchmark.records import Record
 from benchmark.search.cells import default_trial
 from benchmark.search.grid import points
@@ -17,8 +17,9 @@ RETRIES = 2  # of a trial whose worker was lost, in one run: what kills its work
 @dataclass
 class CellState:
     """Where a cell stands. With a budget of N > 1: N draws with the first tuning seed (with a grid, each of its points), the best of them
-    with the other tuning seeds, then the winner with each final seed. With 1 the defaults at once. Where the cell has rungs, every draw
-    pauses at the first; then the better half of them goes on to the next, and so on.
+    with the other tuning seeds, then the winner with each final seed. With 1 the defaults at once, and so for a sanity row, which no
+    verdict is drawn from. Where the cell has rungs, every draw pauses at the first; then the better half of them goes on to the next,
+    and so on.
 
     A trial whose worker was lost comes again as it was, before anything else of the cell: what comes next depends on it.
     """
@@ -38,7 +39,9 @@ class CellState:
 
     @property
     def draws(self) -> int:
-        return len(points(self.cell)) if self.cell.grid else self.budget if self.budget > 1 else 0
+        if self.cell.grid:
+            return len(points(self.cell))
+        return self.budget if self.budget > 1 and self.cell.backbone != NO_BACKBONE else 0
 
     def recall(self, record: Record) -> None:
         """Take in a record of an earlier run, in any order."""
@@ -72,7 +75,7 @@ class CellState:
         self.lost = {trial_id: trial for trial_id, trial in self.lost.items() if trial_id in chosen}
         self.drawn = {draw: known for draw, known in self.drawn.items() if known[1].status != "failed"}
         self.tested = {trial_id: status for trial_id, status in self.tested.items() if status != "failed"}
-        if self.draws and self.recorded:
+        if (self.draws or self.budget > 1) and self.recorded:  # a sanity row may have been tuned by an earlier version
             most = max(self.recorded, key=lambda trial_id: (len(self.recorded[trial_id]), trial_id))
             self.winner = self.recorded[most][0]
             self.lost = {}

@@ -19,11 +19,12 @@ def run_local(
     threads: int | None = None,
     train: str = TRAIN,
     minutes: float | None = None,
+    gigabytes: float | None = None,
 ) -> None:
-    """Train until the plan is done. Every record is stored before the plan hears of it. ``minutes``: of a trial at most."""
+    """Train until the plan is done. Every record is stored before the plan hears of it. ``minutes``, ``gigabytes``: of a trial at most."""
     while isinstance(trial := plan.ask(), Trial):
         listener.started(trial)
-        record = plan.stamped(attempt(train, trial, partial(listener.epoch, trial), device, threads, minutes))
+        record = plan.stamped(attempt(train, trial, partial(listener.epoch, trial), device, threads, minutes, gigabytes))
         store.write(record)
         plan.tell(record)
         listener.finished(record)

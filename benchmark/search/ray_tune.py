@@ -39,6 +39,7 @@ from benchmark.records import LOST, Record, Store, record_from_json  # noqa: E40
 from benchmark.search import ray_start  # noqa: E402
 from benchmark.search.leftovers import scratch  # noqa: E402
 from benchmark.search.listeners import Listener  # noqa: E402
+from benchmark.search.memory_limit import place_of_machine  # noqa: E402
 from benchmark.search.plan import Pause, Plan  # noqa: E402
 from benchmark.search.ray_presence import Presence, nodes, slots_of  # noqa: E402
 from benchmark.search.time_limit import words  # noqa: E402
@@ -61,12 +62,14 @@ def run_ray(
     gpus_per_trial: float | None = None,
     train: str = TRAIN,
     minutes: float | None = None,
+    gigabytes: float | None = None,
     most_cpus: int | None = None,
     most_gpus: int | None = None,
     silence: Silence | None = None,
 ) -> int:
     """Train until the plan is done, on this machine or on the cluster at ``address``. Every record is stored before the plan hears of it.
-    Returns how many trials had room at once (at the end, where nodes came and went). ``minutes``: of a trial at most.
+    Returns how many trials had room at once (at the end, where nodes came and went). ``minutes``, ``gigabytes``: of a trial at most; the
+    latter None: this machine's memory over the trials that have room at once, or on a cluster no limit.
     ``most_cpus``, ``most_gpus``: of this machine. ``silence``: one of the listeners, for a watchdog.
 
     gpus_per_trial: None is one where the cluster has any and ``device`` allows it. Raises UserError for a cluster that cannot be
@@ -85,7 +88,10 @@ def run_ray(
             os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(slots_of(share) + STARTING))  # no bound: _Driver.ask is one
             presence.share = share
             driver = _Driver(plan, store, listener, share, minutes, presence)
-            space = {"train": train, "device": device, "threads": max(1, int(cpus_per_trial)), "minutes": minutes}
+            if gigabytes is None and address is None:
+                gigabytes = place_of_machine(slots_of(share))
+            limits = {"minutes": minutes, "gigabytes": gigabytes}
+            space = {"train": train, "device": device, "threads": max(1, int(cpus_per_trial)), **limits}
             with scratch() as folder, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Ray's own deprecations
                 tuner = tune.Tuner(
@@ -122,7 +128,8 @@ def _work(config: dict[str, Any]) -> None:
     def report(metrics: Mapping[str, float]) -> None:
         tune.report({EPOCH: json.dumps(dict(metrics))})
 
-    record = attempt(config["train"], trial, report, config["device"], config["threads"], config["minutes"], ends_process=True)
+    limits = (config["minutes"], config["gigabytes"])
+    record = attempt(config["train"], trial, report, config["device"], config["threads"], *limits, ends_process=True)
     tune.report({RECORD: record.to_json()})
 
 

@@ -69,10 +69,12 @@ def run_suite(
     train: str = TRAIN,
     until: UntilDecided | None = None,
     minutes: float | None = None,
+    gigabytes: float | None = None,
     renew: bool = False,
 ) -> Summary:
     """Train everything of the suite that ``results`` has no record of. ``until`` takes the place of the suite's number of seeds.
-    ``minutes``: a trial that takes longer has failed; None: as long as it takes. ``renew``: records of other code are set aside first.
+    ``minutes``, ``gigabytes``: a trial that takes longer or needs more has failed; None: as long as it takes, and with Ray on this machine
+    a place's share of its memory. ``renew``: records of other code are set aside first.
 
     Raises UserError before anything is trained: the folder cannot be written or another run has it, a cell is impossible, the
     device is not there. ``train`` names the function that trains ("module:function").
@@ -96,12 +98,12 @@ def run_suite(
             if plan.open_cells() and executor == "local":
                 choose_device(device)
                 with watched(silence):
-                    run_local(plan, store, together, device, max(1, int(cpus_per_trial)), train, minutes)
+                    run_local(plan, store, together, device, max(1, int(cpus_per_trial)), train, minutes, gigabytes)
             elif plan.open_cells():
                 from benchmark.search.ray_tune import run_ray  # Ray is imported by those who use it only
 
                 room = (device, address, cpus_per_trial, gpus_per_trial)
-                slots = run_ray(plan, store, together, *room, train, minutes, cpus, gpus, silence)
+                slots = run_ray(plan, store, together, *room, train, minutes, gigabytes, cpus, gpus, silence)
         finally:
             progress.close()
     return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, slots, plan.account())

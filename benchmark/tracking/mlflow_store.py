@@ -119,7 +119,9 @@ class Tracker:
             self._folder = None
             if self._lost is None:
                 self._lost, self._wait = time.monotonic(), AGAIN
-                self._say(f"{_words(error)}; the run goes on untracked, and tries it again from time to time; {REBUILD}")
+                self._say(
+                    f"{_words(error, tracking_uri(self._results))}; the run goes on untracked, and tries it again from time to time; {REBUILD}"
+                )
             self._again = time.monotonic() + self._wait
             self._wait = min(2 * self._wait, LONGEST)
         else:
@@ -214,7 +216,8 @@ def rebuild(store: Store, results: Path) -> tuple[int, list[str]]:
     except UserError:
         raise
     except Exception as error:  # whatever a database or a server may raise
-        raise UserError(f"{without_password(tracking_uri(results))}: MLflow cannot open or write it: {_words(error)}") from None
+        where = tracking_uri(results)
+        raise UserError(f"{without_password(where)}: MLflow cannot open or write it: {_words(error, where)}") from None
     if faults:
         stamp.clear()
     else:
@@ -222,5 +225,13 @@ def rebuild(store: Store, results: Path) -> tuple[int, list[str]]:
     return written, [str(fault) for fault in faults.values()]
 
 
-def _words(error: Exception) -> str:
+def _words(error: Exception, uri: str) -> str:
+    """MLflow's own, or of a server that is not there the system's, which stand at the end of four layers of libraries."""
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+    if any(type(one).__module__.partition(".")[0] == "requests" for one in chain):
+        last = chain[-1]
+        reason = last.strerror if isinstance(last, OSError) and last.strerror else type(last).__name__
+        return f"no answer from {without_password(uri)} ({reason})"
     return without_password(f"{type(error).__name__}: {' '.join(str(error).split())}")[:LINE]

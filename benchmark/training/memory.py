@@ -17,6 +17,7 @@ from benchmark.training.control_groups import GROUPS, TREE, control_groups, word
 
 STATED = 1e9  # bytes of need from which on it is said
 MEMINFO = Path("/proc/meminfo")
+STATUS = Path("/proc/self/status")
 # Parameter numbers of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
@@ -50,25 +51,53 @@ def needed(model: CTRModel) -> int:
 
 
 def free(device: torch.device, meminfo: Path = MEMINFO, groups: Path = GROUPS, tree: Path = TREE) -> int | None:
-    """Bytes that this process can still get on the device; on the CPU the least of what the kernel and the process's control groups leave,
-    files that are only cached counted as free. None where that cannot be read.
+    """Bytes that this process can still get on the device; on the CPU the least of what the kernel, the process's control groups and its
+    own limit (RLIMIT_DATA) leave, files that are only cached counted as free. None where that cannot be read.
     """
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, for what comes next
         return kept + int(torch.cuda.mem_get_info(device)[0])
     words = words_of(meminfo)
     of_kernel = [1024 * int(words[words.index("MemAvailable:") + 1])] if "MemAvailable:" in words else []
-    return min([*of_kernel, *_left_by_groups(groups, tree)], default=None)
+    return min([*of_kernel, *_left_by_groups(groups, tree), *_left_by_limit()], default=None)
+
+
+def total(meminfo: Path = MEMINFO, groups: Path = GROUPS, tree: Path = TREE) -> int | None:
+    """Bytes of memory that this machine has, or that this process's control groups may take of it. None where that cannot be read."""
+    words = words_of(meminfo)
+    of_machine = [1024 * int(words[words.index("MemTotal:") + 1])] if "MemTotal:" in words else []
+    return min([*of_machine, *(limit for limit, _, _ in _groups(groups, tree))], default=None)
+
+
+def data_of_this_process(status: Path = STATUS) -> int | None:
+    """Bytes that count against RLIMIT_DATA. None where that cannot be read."""
+    words = words_of(status)
+    return 1024 * int(words[words.index("VmData:") + 1]) if "VmData:" in words else None
+
+
+def _left_by_limit() -> Iterator[int]:
+    if sys.platform.startswith("linux"):
+        import resource
+
+        limit, taken = resource.getrlimit(resource.RLIMIT_DATA)[0], data_of_this_process()
+        if limit != resource.RLIM_INFINITY and taken is not None:
+            yield max(0, limit - taken)
 
 
 def _left_by_groups(groups: Path, tree: Path) -> Iterator[int]:
+    for limit, used, folder in _groups(groups, tree):
+        words = words_of(folder / "memory.stat")
+        cached = words[words.index("inactive_file") + 1] if "inactive_file" in words else "0"
+        yield max(0, limit - used + int(cached))
+
+
+def _groups(groups: Path, tree: Path) -> Iterator[tuple[int, int, Path]]:
+    """Bytes that each control group with a limit may take and has taken, and its folder."""
     for folder, version in control_groups("memory", groups, tree):
         limit, used = ("memory.max", "memory.current") if version == 2 else ("memory.limit_in_bytes", "memory.usage_in_bytes")
         numbers = [*words_of(folder / limit)[:1], *words_of(folder / used)[:1]]
         if len(numbers) == 2 and all(number.isdecimal() for number in numbers):  # not "max"
-            words = words_of(folder / "memory.stat")
-            cached = words[words.index("inactive_file") + 1] if "inactive_file" in words else "0"
-            yield max(0, int(numbers[0]) - int(numbers[1]) + int(cached))
+            yield int(numbers[0]), int(numbers[1]), folder
 
 
 def in_words(model: CTRModel, bytes_needed: int) -> str:

@@ -72,8 +72,10 @@ def test_it_says_what_the_run_then_trains(tmp_path: Path, monkeypatch: pytest.Mo
         (needed(model) - 1, "cannot be trained"),
     ):
         assert said in dry_run("tiny", replace(before, memory=replace(before.memory, free=free)), 2, False)
+    assert "a trial may take" not in dry_run("tiny", before, 2, False, needed(model) / 1e9)
+    assert "GB (--memory-per-trial): it cannot be trained" in dry_run("tiny", before, 2, False, (needed(model) - 1) / 1e9)
     assert not results.exists() and before.epochs["synthetic"][0] == 3 and before.bytes > 0
-    assert sum(line.tune for line in before.lines) == 2 * (2 + 2 * 2) and sum(line.final for line in before.lines) == 2 * 2
+    assert sum(line.tune for line in before.lines) == 2 + 2 * 2 and sum(line.final for line in before.lines) == 2 * 2
     assert 0 < before.seconds < 600 and before.timed == 2
     summary = run_suite(suite, results, "local", "cpu")
     assert sum(summary.statuses.values()) == before.left

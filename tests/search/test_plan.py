@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 import standin_search as standin
 
-from benchmark.config import TUNING_SEEDS, Suite, Trial
+from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Suite, Trial
 from benchmark.records import LOST, Record, Status
 from benchmark.search import tuner
 from benchmark.search.cell_state import RETRIES
@@ -58,9 +58,13 @@ def failing(when: Callable[[Trial], bool], status: Status = "failed") -> Callabl
 @pytest.mark.parametrize("workers", [1, 3, 50])
 def test_equal_budget_for_every_cell_and_the_winner_on_every_seed(workers: int) -> None:
     records = play(standin.suite(trials=6, seeds=3), workers=workers)
-    assert len({r.trial_id for r in records}) == len(records) == 5 * (6 + 3 * 2 + 3)
+    assert len({r.trial_id for r in records}) == len(records) == 4 * (6 + 3 * 2 + 3) + 3
     for cell in expand(standin.suite()):
         mine = [r for r in records if r.trial.cell.key == cell.key]
+        if cell.backbone == NO_BACKBONE:
+            expected = {default_trial(cell, "final", seed, 6).trial_id for seed in range(3)}
+            assert {r.trial_id for r in mine} == expected, "a sanity row is not tuned"
+            continue
         tuned = {r.trial.draw: r for r in mine if r.trial.stage == "tune" and r.trial.seed == FIRST}
         finals = [r.trial for r in mine if r.trial.stage == "final"]
         assert sorted(tuned) == list(range(6)) and sorted(t.seed for t in finals) == [0, 1, 2]
@@ -72,7 +76,8 @@ def test_equal_budget_for_every_cell_and_the_winner_on_every_seed(workers: int) 
 def test_draw_0_is_the_default_and_no_budget_means_the_default() -> None:
     for cell in expand(standin.suite()):
         first = next(r.trial for r in play(standin.suite(trials=3)) if r.trial.cell.key == cell.key and r.trial.draw == 0)
-        assert first == default_trial(cell, "tune", seed=FIRST, budget=1)
+        sanity = cell.backbone == NO_BACKBONE
+        assert first == (default_trial(cell, "final", 0, 3) if sanity else default_trial(cell, "tune", seed=FIRST, budget=1))
     untuned = play(standin.suite(seeds=2))
     assert {r.trial.trial_id for r in untuned} == {
         default_trial(c, "final", s, 1).trial_id for c in expand(standin.suite()) for s in (0, 1)
@@ -131,7 +136,7 @@ def test_records_beyond_the_budget_or_of_other_cells_are_left_alone() -> None:
     large = play(standin.suite(trials=9, datasets=("toy", "other_toy")))
     rest = play(standin.suite(trials=4), large)
     assert FIRST not in {r.trial.seed for r in rest}
-    assert {r.trial.budget for r in rest if r.trial.stage == "final"} == {4} and len(rest) < 5 * (3 * 2 + 1)
+    assert {r.trial.budget for r in rest if r.trial.stage == "final"} == {4} and len(rest) < 4 * (3 * 2 + 1) + 1
 
 
 def test_failed_is_tried_again_and_diverged_is_not() -> None:
@@ -193,6 +198,15 @@ def test_what_kills_every_worker_is_given_up_and_the_cell_goes_on() -> None:
     assert [r.trial.stage for r in records][-1] == "final" and len(records) == 3 + 1 + RETRIES + 3 * 2 + 1
 
 
+def test_a_sanity_row_that_an_earlier_version_tuned_keeps_its_settings() -> None:
+    suite = standin.suite(trials=6, seeds=2, methods=("standin_sanity",))
+    [cell] = expand(suite)
+    first = default_trial(cell, "final", 0, 6)
+    tuned = dataclasses.replace(first, training=dataclasses.replace(first.training, learning_rate=5e-4))
+    [second] = play(suite, [standin.record_of(tuned)])
+    assert second.trial == dataclasses.replace(tuned, seed=1)
+
+
 @pytest.mark.parametrize("status", ["failed", "diverged"])
 def test_where_no_draw_finishes_the_defaults_are_tested(status: Status) -> None:
     suite = standin.suite(trials=3, seeds=1)
@@ -207,7 +221,7 @@ def test_an_incompatible_cell_is_one_record() -> None:
     told = Plan(suite, cells)
     told.tell(record)
     for plan in (told, Plan(suite, cells, [record])):
-        assert cells[1] not in plan.open_cells() and plan.progress() == (1, 4 * (3 + 3 * 2 + 2) + 1)
+        assert cells[1] not in plan.open_cells() and plan.progress() == (1, 3 * (3 + 3 * 2 + 2) + 2 + 1)
 
 
 def test_a_cell_is_tuned_in_sequence_while_there_are_others() -> None:
@@ -216,7 +230,7 @@ def test_a_cell_is_tuned_in_sequence_while_there_are_others() -> None:
     assert len({t.cell.key for t in first if isinstance(t, Trial)}) == 5
     more = [plan.ask() for _ in range(100)]
     waiting = [answer for answer in more if answer is Pause.WAITING]
-    assert len(more) - len(waiting) == 5 * (tuner.STARTUP - 1)
+    assert len(more) - len(waiting) == 4 * (tuner.STARTUP - 1)  # the sanity row, which is not tuned, was among the first
 
 
 def test_tuning_and_final_seeds_have_nothing_in_common() -> None:
