@@ -119,9 +119,8 @@ class Tracker:
             self._folder = None
             if self._lost is None:
                 self._lost, self._wait = time.monotonic(), AGAIN
-                self._say(
-                    f"{_words(error, tracking_uri(self._results))}; the run goes on untracked, and tries it again from time to time; {REBUILD}"
-                )
+                trouble = _words(error, tracking_uri(self._results))
+                self._say(f"{trouble}; the run goes on untracked, and tries it again from time to time; {REBUILD}")
             self._again = time.monotonic() + self._wait
             self._wait = min(2 * self._wait, LONGEST)
         else:
