@@ -68,7 +68,7 @@ class Content:
                 raise UserError("bags and pooling do not fit the fields")
             if any(factors and bags for factors, bags in zip(self.factors, self.bags, strict=True)):
                 raise UserError("a multi-valued field has no factors")
-        if not set(PARTS) <= self.rows.keys() or not 0 < self.positive_rates.get("train", 0) < 1:
+        if not set(PARTS) <= self.rows.keys() & self.positive_rates.keys() or not 0 < self.positive_rates["train"] < 1:
             raise UserError("rows or positive_rates is incomplete")
 
     @property
@@ -241,7 +241,7 @@ def _verify(folder: Path, content: Content, schema: Schema, made: DataSet) -> No
             complaints.append(f"{part} has ids outside a field's cardinality")
         elif part == "train" and not outside and not counted(folder, ids, schema):
             complaints.append("counts.npy does not count the training part")
-        if abs(float(labels.mean()) - content.positive_rates[part]) > ROUNDING:
+        if not abs(float(labels.mean()) - content.positive_rates[part]) <= ROUNDING:
             complaints.append(f"the positive rate of {part} is not that of its labels")
     if complaints:
         raise UserError(f"{folder}: edited or damaged ({'; '.join(complaints)}); {AGAIN}")

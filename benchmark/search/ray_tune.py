@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -44,11 +45,12 @@ from benchmark.search.plan import Pause, Plan  # noqa: E402
 from benchmark.search.ray_presence import Presence, nodes, slots_of  # noqa: E402
 from benchmark.search.time_limit import words  # noqa: E402
 from benchmark.search.watchdog import Silence, watched  # noqa: E402
-from benchmark.search.worker import TRAIN, attempt, failed  # noqa: E402
+from benchmark.search.worker import TRAIN, attempt, failed, hit_a_limit  # noqa: E402
 from benchmark.signals import catch_sigterm, sigterm_raises  # noqa: E402
 from benchmark.values import canonical, from_dict, to_dict  # noqa: E402
 
 EPOCH, RECORD = "epoch_json", "record_json"
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 STARTING = 8  # workers that may be starting up at the same time
 
 
@@ -130,7 +132,9 @@ def _work(config: dict[str, Any]) -> None:
 
     limits = (config["minutes"], config["gigabytes"])
     record = attempt(config["train"], trial, report, config["device"], config["threads"], *limits, ends_process=True)
-    tune.report({RECORD: record.to_json()})
+    tune.report({RECORD: record.to_json()})  # comes back when the driver has it
+    if hit_a_limit(record):  # wherever it was, in the middle of an import perhaps: no process for another trial
+        os._exit(0)
 
 
 class _Driver:
@@ -271,6 +275,7 @@ class _Teller(TrialProgressCallback):
 def _reason(trial: RayTrial) -> str:
     # get_error looks into the storage folder, where this file is copied only at the end.
     text = Path(trial.error_file).read_text(encoding="utf-8").split("\n", 1)[-1] if trial.error_file else "it ended without a record"
+    text = COLOUR.sub("", text)
     return f"{LOST} (killed, or out of memory?): {text.split('The actor is dead because', 1)[-1]}"
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+OPTION = "--trial-minutes"
 AGAIN = 2.0  # seconds: code that catches everything is told again
 GRACE = 60.0  # seconds after the limit until a process that has not listened is ended
 
@@ -18,7 +19,7 @@ class OutOfTime(BaseException):
 
 
 def words(minutes: float) -> str:
-    return f"it took longer than {minutes:g} minutes (--trial-minutes)"
+    return f"it took longer than {minutes:g} minutes ({OPTION})"
 
 
 @contextmanager

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import os
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 
-from benchmark.config import Trial
+from benchmark.config import NO_BACKBONE, Trial
 from benchmark.errors import UserError
 from benchmark.faults import blamed, frames, in_words
 from benchmark.records import Record
-from benchmark.search import memory_limit
-from benchmark.search.time_limit import OutOfTime, time_limit, words
+from benchmark.search import memory_limit, time_limit
 
 TRAIN = "benchmark.training.trial:run_trial"  # the function that trains; named, since names cross the border of processes
+LAZY = "torch._dynamo"  # imported with the first optimiser
 Report = Callable[[Mapping[str, float]], None]
 Train = Callable[[Trial, Report, str, int | None], Record]
 
@@ -32,14 +35,35 @@ def attempt(
 
     ``minutes``, ``ends_process``: see ``time_limit``; ``gigabytes``: see ``memory_limit``.
     """
+    with _process_as_it_was() as changed:
+        record = _attempt(train, trial, report, device, threads, minutes, gigabytes, ends_process)
+        told = changed()
+    if not told:
+        return record
+    who = trial.cell.method if trial.cell.backbone == NO_BACKBONE else f"{trial.cell.method} (or its backbone, {trial.cell.backbone})"
+    return replace(record, notes=(*record.notes, f"{who} changes {told} of the process; it was put back for the other trials"))
+
+
+def _attempt(
+    train: str,
+    trial: Trial,
+    report: Report,
+    device: str,
+    threads: int | None,
+    minutes: float | None,
+    gigabytes: float | None,
+    ends_process: bool,
+) -> Record:
     try:
         module, name = train.split(":")
         function: Train = typing.cast(Train, getattr(importlib.import_module(module), name))
-        with time_limit(minutes, ends_process), memory_limit.memory_limit(gigabytes):
+        if train == TRAIN:  # before the limits: a module whose import they end stays half there, for every trial of this process
+            importlib.import_module(LAZY)
+        with time_limit.time_limit(minutes, ends_process), memory_limit.memory_limit(gigabytes):
             return function(trial, report, device, threads)
-    except OutOfTime as error:
+    except time_limit.OutOfTime as error:
         place = blamed(error)
-        return Record(trial=trial, status="failed", reason=f"{place}{place and ': '}{words(minutes or 0)}", frames=frames(error))
+        return Record(trial=trial, status="failed", reason=f"{place}{place and ': '}{time_limit.words(minutes or 0)}", frames=frames(error))
     except UserError as error:
         return failed(trial, str(error))
     except (Exception, SystemExit) as error:
@@ -47,6 +71,42 @@ def attempt(
         if gigabytes is not None and memory_limit.is_out_of_memory(error):
             reason = f"{reason}; {memory_limit.words(gigabytes)}"
         return Record(trial=trial, status="failed", reason=reason, frames=frames(error))
+
+
+@contextmanager
+def _process_as_it_was() -> Iterator[Callable[[], str]]:
+    """Environment and working folder are afterwards what they were: the next trial finds its plug-ins and data by them. Yields a function
+    that says what was changed; what a library adds to the environment is no reason to speak.
+    """
+    environment, folder = dict(os.environ), _folder()
+
+    def changed() -> str:
+        names = sorted(name for name, value in environment.items() if os.environ.get(name) != value)
+        parts = [f"the environment ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"] if names else []
+        return " and ".join([*parts, *(["the working folder"] if _folder() != folder else [])])
+
+    try:
+        yield changed
+    finally:
+        if dict(os.environ) != environment:
+            os.environ.clear()
+            os.environ.update(environment)
+        if _folder() != folder:
+            with suppress(OSError):  # somebody has removed it
+                os.chdir(folder)
+
+
+def _folder() -> str:
+    """Empty where it is gone."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
+def hit_a_limit(record: Record) -> bool:
+    """Whether ``attempt`` ended the trial for its time or memory."""
+    return record.status == "failed" and record.reason.endswith((f"({time_limit.OPTION})", f"({memory_limit.OPTION})"))
 
 
 def failed(trial: Trial, reason: str) -> Record:

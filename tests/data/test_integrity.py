@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def negative_id(folder: Path) -> None:
     np.save(folder / "train.ids.npy", ids)
 
 
-def edit(name: str, change: Callable[[list[object]], list[object]]) -> Callable[[Path], None]:
+def edit(name: str, change: Callable[[Any], object]) -> Callable[[Path], None]:
     def edited(folder: Path) -> None:
         content = json.loads((folder / "schema.json").read_text())
         content[name] = change(content[name])
@@ -64,7 +65,21 @@ def swap(values: list[object]) -> list[object]:
     return [values[1], values[0], *values[2:]]
 
 
-@pytest.mark.parametrize("damage", [turn_labels, negative_id, edit("fields", swap), edit("cardinalities", swap)])
+def no_test(rates: dict[str, float]) -> dict[str, float]:
+    return {part.replace("t", "u"): rate for part, rate in rates.items()} | {"train": rates["train"]}
+
+
+def no_number(rates: dict[str, float]) -> dict[str, float]:
+    return rates | {"test": float("nan")}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(turn_labels, negative_id, edit("fields", swap), edit("cardinalities", swap)),
+        *(edit("positive_rates", no_test), edit("positive_rates", no_number)),
+    ],
+)
 def test_an_edited_cache_is_refused(prepared: Prepared, damage: Callable[[Path], None]) -> None:
     damage(prepared.folder)
     with pytest.raises(UserError, match=r"damaged .*; prepare the data set again"):

@@ -4,7 +4,8 @@ Trainings are the stand-ins of the tests (milliseconds, and a record that is a f
 signals, files. An undisturbed run of the same suite says which trials there must be.
 
 survived: the run went on, or ended with at most one line that says why, and never hung.  lost: trials without a record after the same
-command was given again.  doubled: trained again although recorded.  changed: records that are not what their trial gives.
+command was given again.  doubled: trained again although recorded.  changed: records that are not what their trial gives. Methods that
+misbehave (misbehaviour.py) are trained for real, beside twelve that do not: of these none may be lost or changed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from pathlib import Path
 from typing import Literal
 
 import standin_search as standin
+from damage import in_cache, in_records
+from misbehaviour import KINDS, misbehaved
 from places import TOKEN, ThreeNodes, mlflow_server, small_disk
 from tabulate import tabulate
 
@@ -36,6 +39,7 @@ SEEDS, DRAWS = 2, 2
 HANGS = 150.0  # seconds after the fault until a run that neither ends nor goes on counts as hanging
 AT_ONCE = 5.0  # seconds for a run to end after SIGINT or SIGTERM
 FILLER = "filler"
+PLUGINS = f"a method that does what none should ({len(KINDS)} kinds)"
 MARK = "BENCHMARK_CHAOS"  # in the environment of every process of a run
 
 
@@ -292,25 +296,6 @@ def _suffered(fault: Fault, wanted: dict[str, Record], folder: Path, arguments: 
     return Outcome(survived, len(wanted.keys() - found.keys()), len(recorded & set(again)), changed, said)
 
 
-def flipped(wanted: dict[str, Record], folder: Path, times: int) -> Outcome:
-    """A bit of a record turned over: it is refused and named, or says the same."""
-    store = Store(folder)
-    store.create()
-    dice, changed = random.Random(1), 0
-    records = list(wanted.values())
-    for _ in range(times):
-        record = dice.choice(records)
-        store.write(record)
-        path = store.path(record.trial_id)
-        content = bytearray(path.read_bytes())
-        content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
-        path.write_bytes(content)
-        found, _ = store.scan()
-        changed += any(entry.record != record for entry in found)
-        path.unlink()
-    return Outcome(True, changed=changed)
-
-
 def drive(results: Path, executor: str, minutes: float | None, address: str | None, track: str | None) -> int:
     """What is killed: a run of the stand-ins, on this machine one trial at a time. What is drawn does not depend on the order."""
     import pytest
@@ -377,9 +362,17 @@ def main() -> int:
             for column, value in enumerate((1, found.survived, found.lost, found.doubled, found.changed)):
                 row[column] += int(value)
             shutil.rmtree(place, ignore_errors=True)
-        if not given.only:
-            found = flipped(wanted, folder / "flipped", 500)
-            counts["a bit of a record turned over", "-"] = [500, 500, found.lost, found.doubled, found.changed]
+        others: dict[tuple[str, str], Callable[[], tuple[int, int, int, int, list[str]]]] = {
+            (PLUGINS, "ray"): lambda: misbehaved(folder / "plug-ins"),
+            ("a bit of a record turned over", "-"): lambda: (500, 500, 0, in_records(wanted, folder / "records", 500), []),
+            ("a bit of the prepared data turned over", "-"): lambda: (200, 200, 0, in_cache(folder / "cache", 200), []),
+        }
+        for names, suffered in others.items():
+            if given.only in names[0] and given.executor in (None, names[1]):
+                times, survived, lost, changed, said = suffered()
+                counts[names] = [times, survived, lost, 0, changed]
+                verdict = "BAD" if survived < times or lost or changed else "good"
+                print("\n".join([f"{names[0]}: {verdict}", *said]), file=sys.stderr, flush=True)
     table = [[*names, *row] for names, row in counts.items()]
     print(tabulate(table, headers=["fault", "executor", "times", "survived", "lost", "doubled", "changed"]))
     print(f"{time.monotonic() - begun:.0f} s")
