@@ -228,7 +228,7 @@ def run(
     max_seeds: seeds where verdicts are open, up to so many for a row, in the place of the suite's number; ``delta`` as for ``leaderboard``
     trial_minutes: a trial that takes longer is ended and has failed; None: as long as it takes
     memory_per_trial: GB (10⁹ bytes) of this machine's memory, not of a GPU's; a trial that needs more has failed. None: with Ray on this
-              machine its memory over the trials that have room at once, else no limit
+              machine's CPUs its memory over the trials that have room at once, else no limit
     renew:    records of these cells that were made by other code than today's are moved to ``replaced`` and trained again
 
     Raises UserError before anything is trained.

@@ -114,8 +114,8 @@ def parser() -> Parser:
         "--memory-per-trial",
         type=_between(float, 0.01, 10**6),
         metavar="GB",
-        help="of this machine's memory; a trial that needs more ends, and its record says failed (default: with Ray on this machine its "
-        "memory over the trials at once, else no limit)",
+        help="of this machine's memory; a trial that needs more ends, and its record says failed (default: with Ray on this machine's "
+        "CPUs its memory over the trials at once, else no limit)",
     )
     run.add_argument(
         "--dry-run",

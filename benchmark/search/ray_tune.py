@@ -71,7 +71,7 @@ def run_ray(
 ) -> int:
     """Train until the plan is done, on this machine or on the cluster at ``address``. Every record is stored before the plan hears of it.
     Returns how many trials had room at once (at the end, where nodes came and went). ``minutes``, ``gigabytes``: of a trial at most; the
-    latter None: this machine's memory over the trials that have room at once, or on a cluster no limit.
+    latter None: this machine's memory over the trials that have room at once; no limit on a cluster, or with a GPU.
     ``most_cpus``, ``most_gpus``: of this machine. ``silence``: one of the listeners, for a watchdog.
 
     gpus_per_trial: None is one where the cluster has any and ``device`` allows it. Raises UserError for a cluster that cannot be
@@ -90,7 +90,7 @@ def run_ray(
             os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(slots_of(share) + STARTING))  # no bound: _Driver.ask is one
             presence.share = share
             driver = _Driver(plan, store, listener, share, minutes, presence)
-            if gigabytes is None and address is None:
+            if gigabytes is None and address is None and not gpus:  # what CUDA takes of a process's address space was not tried
                 gigabytes = place_of_machine(slots_of(share))
             limits = {"minutes": minutes, "gigabytes": gigabytes}
             space = {"train": train, "device": device, "threads": max(1, int(cpus_per_trial)), **limits}
