@@ -73,8 +73,8 @@ def run_suite(
     renew: bool = False,
 ) -> Summary:
     """Train everything of the suite that ``results`` has no record of. ``until`` takes the place of the suite's number of seeds.
-    ``minutes``, ``gigabytes``: a trial that takes longer or needs more has failed; None: as long as it takes, and with Ray on this machine's
-    CPUs a place's share of its memory. ``renew``: records of other code are set aside first.
+    ``minutes``, ``gigabytes``: a trial that takes longer or needs more has failed; None: as long as it takes, and with Ray on this
+    machine's CPUs a place's share of its memory. ``renew``: records of other code are set aside first.
 
     Raises UserError before anything is trained: the folder cannot be written or another run has it, a cell is impossible, the
     device is not there. ``train`` names the function that trains ("module:function").
