@@ -99,6 +99,8 @@ def _nearly(drawn: Drawn, value: Any) -> Any:
     """Another value of the same type, or the same value of another one."""
     if isinstance(value, bool) or value is None:
         return int(bool(value))
+    if isinstance(value, int) and abs(value) > 2**1000:  # no float is as large
+        return drawn.of((value + 1, -value, str(value), [value]))
     if isinstance(value, (int, float)):
         return drawn.of((value + 1, -value, float(value), str(value), [value], value * (1 + 2**-50), int(value)))
     if isinstance(value, str):
