@@ -45,7 +45,7 @@ def test_its_suite_names_every_cell(folder: Path) -> None:
         if cell.backbone == NO_BACKBONE:
             homes = products
         names = {name for p in homes for name in p.methods}
-        assert {cell.method, f"{cell.method.partition(':')[0]}:all"} & names, record.trial_id
+        assert {cell.method, f"{cell.method.partition(':')[0]}:all", "all"} & names, record.trial_id
         assert cell.dataset in suite.datasets and dict(cell.training) == dict(suite.training)
         assert record.trial.budget == suite.trials and record.trial.seed < suite.seeds
 
