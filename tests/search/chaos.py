@@ -364,8 +364,8 @@ def main() -> int:
             shutil.rmtree(place, ignore_errors=True)
         others: dict[tuple[str, str], Callable[[], tuple[int, int, int, int, list[str]]]] = {
             (PLUGINS, "ray"): lambda: misbehaved(folder / "plug-ins"),
-            ("a bit of a record turned over", "-"): lambda: (500, 500, 0, in_records(wanted, folder / "records", 500), []),
-            ("a bit of the prepared data turned over", "-"): lambda: (200, 200, 0, in_cache(folder / "cache", 200), []),
+            ("a bit of a record turned over", "-"): lambda: (300, 300, 0, in_records(wanted, folder / "records", 300), []),
+            ("a bit of the prepared data turned over", "-"): lambda: (100, 100, 0, in_cache(folder / "cache", 100), []),
         }
         for names, suffered in others.items():
             if given.only in names[0] and given.executor in (None, names[1]):
