@@ -139,6 +139,10 @@ class CellState:
     def _outcomes(self) -> list[Outcome]:
         return [known[1] for known in self.drawn.values()]
 
+    def best(self) -> float | None:
+        """The highest validation AUC of the draws that have finished."""
+        return max((o.valid_auc for o in self._outcomes() if o.status == "finished" and o.valid_auc is not None), default=None)
+
     def _finalists(self) -> list[Outcome]:
         """The best draws; with rungs of those that no other has beaten at one."""
         return best(still_in(self.cell.rungs, self._outcomes())[0])

@@ -85,6 +85,10 @@ class Plan:
         """The trial ids of the cell's draws that were stopped and will not go on: nobody needs their checkpoints."""
         return self._cells[cell.key].paused_for_good() if cell.rungs else []
 
+    def best(self, cell: Cell) -> float | None:
+        """The highest validation AUC of the cell's tuning draws so far."""
+        return self._cells[cell.key].best()
+
     def stamped(self, record: Record) -> Record:
         """The record as it is to be stored: a final says up to how many seeds its row is looked at."""
         return record if self._looking is None else self._looking.until.stamped(record)

@@ -47,12 +47,14 @@ class Pace:
 
 
 class Progress:
-    """Listener that shows "done/total, running N, time left" and one line for each finished trial, on stderr."""
+    """Listener that shows "done/total, running N, time left" and one line for each finished trial, on stderr; on a terminal also how far
+    those are that are running.
+    """
 
     def __init__(self, plan: Plan, stream: TextIO | None = None) -> None:
         self._plan = plan
         self._stream = stream or sys.stderr
-        self._running: set[str] = set()
+        self._running: dict[str, str] = {}  # trial id -> what it was last heard to do
         self._pace = Pace()
         done, total = plan.progress()
         # tqdm draws over its own line, which a log file or a pipe cannot: there the lines of `finished` say it all.
@@ -61,19 +63,25 @@ class Progress:
         )
 
     def started(self, trial: Trial) -> None:
-        self._running.add(trial.trial_id)
-        self._bar.set_postfix_str(f"running {len(self._running)}")
+        self._running[trial.trial_id] = f"{trial.cell}: begun"
+        self._show_running()
 
     def epoch(self, trial: Trial, metrics: Mapping[str, float]) -> None:
         shown = [f"{name} {metrics[key]:.4f}" for name, key in (("loss", "train/loss"), ("AUC", "valid/auc")) if key in metrics]
-        self._bar.set_postfix_str(f"running {len(self._running)}; {trial.cell}: {' '.join(shown)}")
+        when = [f"epoch {metrics['epoch']:.0f}"] if "epoch" in metrics else []
+        self._running.pop(trial.trial_id, None)  # who was heard last stands first: a terminal has room for few
+        self._running = {trial.trial_id: f"{trial.cell}: {' '.join([*when, *shown])}", **self._running}
+        self._show_running()
+
+    def _show_running(self) -> None:
+        self._bar.set_postfix_str("; ".join([f"running {len(self._running)}", *self._running.values()]))
 
     def finished(self, record: Record) -> None:
-        self._running.discard(record.trial_id)
+        self._running.pop(record.trial_id, None)
         self._pace.finished()
         done, total = self._plan.progress()
         state = ", ".join(filter(None, [f"running {len(self._running)}", self._pace.left(total - done)]))
-        text = f"{line(record)}; it is trained again" if self._plan.comes_again(record) else line(record)
+        text = f"{line(record)}; it is trained again" if self._plan.comes_again(record) else f"{line(record)}{self._best(record)}"
         if self._bar.disable:
             try:
                 print(f"[{done}/{total}, {state}] {text}", file=self._stream, flush=True)
@@ -83,6 +91,13 @@ class Progress:
             self._bar.write(text, file=self._stream)
             self._bar.total, self._bar.n = total, done
             self._bar.set_postfix_str(state)
+
+    def _best(self, record: Record) -> str:
+        """Of a tuning draw: how good its cell's best is by now."""
+        best = self._plan.best(record.trial.cell) if record.trial.stage == "tune" and record.status == "finished" else None
+        if best is None:
+            return ""
+        return "; the cell's best so far" if record.metrics.get("valid/auc") == best else f"; its cell's best so far: {best:.5f}"
 
     def close(self) -> None:
         self._bar.close()

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import standin_search as standin
 
-from benchmark.config import Trial
+from benchmark.config import TUNING_SEEDS, Trial
 from benchmark.errors import UserError
 from benchmark.records import LOST, Record, Store
 from benchmark.search import run, time_limit
@@ -117,9 +117,26 @@ def test_progress_on_a_terminal() -> None:
     progress.close()
     assert (
         "running 1" in stream.getvalue()
+        and f"{trial.cell}: epoch 1 loss 0.5000" in stream.getvalue()
         and "1/5" in stream.getvalue()
         and f"test AUC {record.metrics['test/auc']:.5f}" in stream.getvalue()
     )
+
+
+def test_a_tuning_draw_says_how_good_its_cell_s_best_is() -> None:
+    suite = standin.suite(methods=("standin_tuned",), backbones=("standin_flat",), trials=6)
+    plan, stream = Plan(suite, expand(suite)), io.StringIO()
+    progress, best = Progress(plan, stream), 0.0
+    while isinstance(trial := plan.ask(), Trial) and trial.stage == "tune" and trial.seed == TUNING_SEEDS[0]:
+        record = standin.record_of(trial)
+        best = max(best, record.metrics["valid/auc"])
+        progress.started(trial)
+        plan.tell(record)
+        progress.finished(record)
+        said = stream.getvalue().splitlines()[-1]
+        wanted = "; the cell's best so far" if best == record.metrics["valid/auc"] else f"; its cell's best so far: {best:.5f}"
+        assert said.endswith(wanted)
+    assert stream.getvalue().count("its cell's best so far: ") > 0 < stream.getvalue().count("; the cell's best so far")
 
 
 def test_time_left_comes_with_its_spread() -> None:
