@@ -1,4 +1,4 @@
-"""Methods that do what no method should, trained beside two that do not: for chaos.py. Real trainings, real Ray, the real command."""
+"""Methods that do what no method should, trained beside twelve that do not: for chaos.py. Real trainings, real Ray, the real command."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ KINDS: Mapping[str, str] = {
     "seeds_generators": "torch.manual_seed(7), np.random.seed(7), random.seed(7)",
     "sets_its_folder": "os.chdir('/')",
     "sets_its_environment": "os.environ.clear()",
-    "sets_signals": "signal.setitimer(signal.ITIMER_REAL, 0)",
+    "blocks_signals": "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})",
 }
 METHOD = """
 import ctypes, os, random, signal, sys, threading, time
