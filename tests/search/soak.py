@@ -166,12 +166,16 @@ def _workers(driver: int) -> list[int]:
     return found
 
 
-def main() -> int:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", nargs="?", choices=["busy", "flat"], help="one of them; default: both")
     parser.add_argument("--seconds", type=float, default=2.0, help="that a stand-in sleeps (busy)")
     parser.add_argument("--trainings", type=int, default=1000, help="real ones (flat)")
-    given = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    given = parser().parse_args()
     good = True
     for part in [given.part] if given.part else ["busy", "flat"]:
         with tempfile.TemporaryDirectory(prefix="soak-") as name:

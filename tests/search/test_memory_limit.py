@@ -58,6 +58,15 @@ def test_a_trial_that_needs_more_costs_only_itself(tmp_path: Path, monkeypatch: 
     assert reasons == {"MemoryError; it needs more than the 1.5 GB of memory that a trial may take (--memory-per-trial)"}
 
 
-def test_each_place_has_its_share() -> None:
-    memory = total()
-    assert memory is not None and memory_limit.place_of_machine(4) == pytest.approx(memory / 4e9)
+def test_each_place_has_its_share_of_what_the_machine_or_its_group_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal: 30000000 kB\nMemFree: 1 kB\n")
+    (tmp_path / "groups").write_text("0::/job\n")
+    (tmp_path / "tree" / "job").mkdir(parents=True)
+    places = (tmp_path / "meminfo", tmp_path / "groups", tmp_path / "tree")
+    assert total(*places) == 30_000_000 * 1024
+    for name, text in (("memory.max", "24000000000\n"), ("memory.current", "23000000000\n")):
+        (tmp_path / "tree" / "job" / name).write_text(text)
+    assert total(*places) == 24_000_000_000, "what is taken of it already does not count"
+    for known, share in ((total(*places), 8.0), (None, None)):
+        monkeypatch.setattr(memory_limit, "total", lambda known=known: known)
+        assert memory_limit.place_of_machine(3) == share
