@@ -55,6 +55,7 @@ class Progress:
         self._plan = plan
         self._stream = stream or sys.stderr
         self._running: dict[str, str] = {}  # trial id -> what it was last heard to do
+        self._left = ""
         self._pace = Pace()
         done, total = plan.progress()
         # tqdm draws over its own line, which a log file or a pipe cannot: there the lines of `finished` say it all.
@@ -74,23 +75,26 @@ class Progress:
         self._show_running()
 
     def _show_running(self) -> None:
-        self._bar.set_postfix_str("; ".join([f"running {len(self._running)}", *self._running.values()]))
+        self._bar.set_postfix_str("; ".join([self._state(), *self._running.values()]))
+
+    def _state(self) -> str:
+        return ", ".join(filter(None, [f"running {len(self._running)}", self._left]))
 
     def finished(self, record: Record) -> None:
         self._running.pop(record.trial_id, None)
         self._pace.finished()
         done, total = self._plan.progress()
-        state = ", ".join(filter(None, [f"running {len(self._running)}", self._pace.left(total - done)]))
+        self._left = self._pace.left(total - done)
         text = f"{line(record)}; it is trained again" if self._plan.comes_again(record) else f"{line(record)}{self._best(record)}"
         if self._bar.disable:
             try:
-                print(f"[{done}/{total}, {state}] {text}", file=self._stream, flush=True)
+                print(f"[{done}/{total}, {self._state()}] {text}", file=self._stream, flush=True)
             except OSError:  # whoever read the lines is gone (head); the run is not his to end
                 self._stream = io.StringIO()
         else:
             self._bar.write(text, file=self._stream)
             self._bar.total, self._bar.n = total, done
-            self._bar.set_postfix_str(state)
+            self._show_running()
 
     def _best(self, record: Record) -> str:
         """Of a tuning draw: how good its cell's best is by now."""
