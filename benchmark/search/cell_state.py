@@ -36,6 +36,7 @@ class CellState:
     incompatible: bool = False
     winner: Trial | None = None  # with seed 0, once it is known
     recorded: dict[str, list[Trial]] = field(default_factory=dict)  # finals of an earlier run that are the same but for the seed
+    seeded: list[Trial] = field(default_factory=list)  # the winner by seed, made once: each training asks for all of their ids
 
     @property
     def draws(self) -> int:
@@ -163,7 +164,9 @@ class CellState:
             draw = 0 if first is None else first.draw
             chosen = self.drawn[draw][0] if self.draws else default_trial(self.cell, "final", 0, self.budget)
             self.winner = replace(chosen, stage="final", seed=0, draw=0, budget=self.budget, until=0)
-        return tuple(replace(self.winner, seed=seed) for seed in range(self.seeds if seeds is None else seeds))
+        count = self.seeds if seeds is None else seeds
+        self.seeded += [replace(self.winner, seed=seed) for seed in range(len(self.seeded), count)]
+        return tuple(self.seeded[:count])
 
     @property
     def settled(self) -> bool:

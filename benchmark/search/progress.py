@@ -6,7 +6,6 @@ import io
 import sys
 import time
 from collections.abc import Callable, Mapping
-from statistics import fmean, stdev
 from typing import TextIO
 
 from tqdm import tqdm
@@ -25,21 +24,25 @@ class Pace:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last: float | None = None
-        self._gaps: list[float] = []
+        self._count, self._mean, self._squares = 0, 0.0, 0.0  # of the times; Welford's sums: a run may have 100,000 of them
 
     def finished(self) -> None:
         now = self._clock()
         if self._last is not None:
-            self._gaps.append(now - self._last)
+            gap = now - self._last
+            self._count += 1
+            above = gap - self._mean
+            self._mean += above / self._count
+            self._squares += above * (gap - self._mean)
         self._last = now
 
     def left(self, trials: int) -> str:
         """For so many to come, with twice the standard error of such a sum; empty until there are a few to go by, and at the end."""
-        n = len(self._gaps)
+        n = self._count
         if n < FEWEST or not trials:
             return ""
-        mean, sd = fmean(self._gaps), stdev(self._gaps)
-        most, spread = trials * mean, 2 * sd * (trials + trials**2 / n) ** 0.5
+        sd = (self._squares / (n - 1)) ** 0.5
+        most, spread = trials * self._mean, 2 * sd * (trials + trials**2 / n) ** 0.5
         unit, name = (1.0, "s") if most < 100 else (60.0, "min") if most < 6000 else (3600.0, "h")
         digits = 1 if unit == 3600 else 0
         low, middle, high = (f"{max(0.0, value) / unit:.{digits}f}" for value in (most - spread, most, most + spread))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 import standin_search as standin
 
+from benchmark import config, values
 from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Suite, Trial
 from benchmark.records import LOST, Record, Status
 from benchmark.search import tuner
@@ -279,3 +280,16 @@ def test_a_cell_that_was_tuned_and_tested_before_keeps_its_winner() -> None:
     assert rest.trial.training == old[-1].trial.training and rest.trial.method == old[-1].trial.method
     tuned_only = [r for r in old if r.trial.stage == "tune"]
     assert len(play(suite, tuned_only)) == len(play(suite)), "without a final, tuning begins anew with seeds of its own"
+
+
+@pytest.mark.parametrize("seeds", [20, 200])
+def test_a_training_costs_as_many_ids_however_many_seeds_its_cell_has(seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed = Counter[str]()
+
+    def digest(content: object) -> str:
+        hashed["ids"] += 1
+        return values.digest(content)
+
+    monkeypatch.setattr(config, "digest", digest)
+    assert len(play(standin.suite(methods=("standin_plain",), scales=(1,), trials=1, seeds=seeds))) == 2 * seeds
+    assert hashed["ids"] < 5 * 2 * seeds
