@@ -72,6 +72,8 @@ def _how(found: Estimate) -> list[str]:
         lines.append(
             f"Cells with recorded trainings count by those; what was timed is taken {factor:.2f} times, as {behind:,} of them say."
         )
+    if found.elsewhere:
+        lines.append(f"{found.elsewhere:,} recorded trainings are of another device or processor: of the time here they say nothing.")
     lines.append("Cells whose method does not fit the backbone are found when the run starts; until then they count as the others do.")
     return lines
 

@@ -19,6 +19,7 @@ from benchmark.search.halving import share
 from benchmark.search.plan import Plan
 from benchmark.search.step_times import StepTimes
 from benchmark.search.until_decided import UntilDecided
+from benchmark.training.environment import environment
 from benchmark.training.memory import free
 from benchmark.training.torch_state import standard_state
 from benchmark.training.trial import SURELY_FITS, choose_device, memory_of, numbers
@@ -61,6 +62,7 @@ class Estimate:
     timed: int  # cells whose steps were timed
     memory: Memory | None  # of the largest training to come, where its model can be built
     correction: tuple[float, int]  # of the timed steps, from so many recorded trainings of these cells
+    elsewhere: int  # recorded trainings of these cells on another device or processor: of their seconds nothing is taken
 
     @property
     def seconds(self) -> float:
@@ -97,7 +99,7 @@ def estimate(
     def guess(cell: Cell, stage: str) -> float | None:
         return times.training(cell, data[cell.dataset].rows, epochs[cell.dataset][0], stage == "final")
 
-    told = _recorded(entries, {cell.key for cell in cells})
+    told, elsewhere = _recorded(entries, {cell.key for cell in cells}, on)
     by_key = {cell.key: cell for cell in cells}
     guessed = ((seconds, guess(by_key[key], stage)) for (key, stage), seconds in told.items())
     ratios = [seconds / one for seconds, one in guessed if one]
@@ -135,6 +137,7 @@ def estimate(
         timed=len(times.timed),
         memory=_memory([state.cell for state in plan.states() if any(state.left())], data, suite.budget, on),
         correction=(correction, len(ratios)),
+        elsewhere=elsewhere,
     )
 
 
@@ -169,15 +172,22 @@ def _epochs(suite: Suite, first: Mapping[str, Cell], entries: Iterable[Entry]) -
     return counted
 
 
-def _recorded(entries: Iterable[Entry], keys: set[str]) -> dict[tuple[str, str], float]:
-    """Cell key, stage -> mean seconds of its recorded trainings; not of draws that pause, whose records tell the last part's."""
+def _recorded(entries: Iterable[Entry], keys: set[str], device: torch.device) -> tuple[dict[tuple[str, str], float], int]:
+    """Cell key, stage -> mean seconds of its recorded trainings; not of draws that pause, whose records tell the last part's. And how many
+    such records tell nothing of the time here, since they are of another machine.
+    """
+    here = environment(device)
+    elsewhere = 0
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for record in (entry.record for entry in entries):
         trial = record.trial
         whole = record.status == "finished" and not (trial.stage == "tune" and trial.cell.rungs)
         if whole and trial.cell.key in keys and "wall_seconds" in record.cost:
-            found[trial.cell.key, trial.stage].append(record.cost["wall_seconds"])
-    return {which: fmean(values) for which, values in found.items()}
+            if all(record.environment.get(name) == here[name] for name in ("device", "cpu")):
+                found[trial.cell.key, trial.stage].append(record.cost["wall_seconds"])
+            else:
+                elsewhere += 1
+    return {which: fmean(values) for which, values in found.items()}, elsewhere
 
 
 def _sizes(store: Store, entries: Sequence[Entry]) -> dict[str, float]:

@@ -96,6 +96,13 @@ def test_it_says_what_the_run_then_trains(tmp_path: Path, monkeypatch: pytest.Mo
     assert f"tiny: 2 cells; 2 trainings to come (0 of tuning, 2 final), {before.left - 2} recorded already" in text
     assert "synthetic: train 1,600, valid 200, test 200 rows" in text and "How: " in text
     assert files(results) == there
+    for record in finals:
+        Store(results).write(
+            replace(record, environment={**record.environment, "device": "another"}, cost={**record.cost, "wall_seconds": 1e6})
+        )
+    elsewhere = now()
+    assert elsewhere.seconds < 1e6 and elsewhere.elsewhere == len(finals)
+    assert "2 recorded trainings are of another device or processor" in dry_run("tiny", elsewhere, 2, False)
 
 
 @pytest.fixture(scope="module")
