@@ -5,12 +5,13 @@ The page has what MLflow cannot show, figures and intervals; each of its rows le
 
 from __future__ import annotations
 
+import contextlib
 import html
 import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Timer
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -29,6 +30,7 @@ from benchmark.tracking.stores import opened
 KEY = b"mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"
 FIRST_VISIT = b"<script>{const k='" + KEY + b"';localStorage.getItem(k)||localStorage.setItem(k,'true')}</script>"
 RESULTS, HOSTS = "BENCHMARK_UI_RESULTS", "MLFLOW_SERVER_ALLOWED_HOSTS"  # environment: the folder; names under which pages are given
+MEANWHILE = 6.0  # seconds after which the page is made, asked for or not: by then MLflow's own first page is out of the door
 ASGI = Callable[..., Any]  # an application, and what it sends with
 
 
@@ -46,6 +48,11 @@ class Board:
             if self._made is None or self._made[0] != looks:
                 self._made = looks, page(store, str(store.folder), f"{DISTRIBUTION} {version()}", self._links(store))
             return self._made[1]
+
+    def made_ready(self) -> None:
+        """Before anybody asks. What makes it fail is said to who does."""
+        with contextlib.suppress(Exception):
+            self.html()
 
     def _links(self, store: Store) -> dict[str, str]:
         """Key of a cell -> where its run is, on this server."""
@@ -103,4 +110,8 @@ def app() -> ASGI:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mlflow.server.fastapi_app import app as server
-    return beside(server, Board(Path(os.environ[RESULTS])), os.environ[HOSTS].split(","))
+    board = Board(Path(os.environ[RESULTS]))
+    ready = Timer(MEANWHILE, board.made_ready)
+    ready.daemon = True
+    ready.start()
+    return beside(server, board, os.environ[HOSTS].split(","))
