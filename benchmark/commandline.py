@@ -174,6 +174,17 @@ def parser() -> Parser:
     )
     _results(against)
 
+    claimed = command(
+        "claims",
+        "say whether mitigating collapse pays, and whether its gain grows with width and with depth",
+        f"\nOf one results folder or several: each method's difference to {CONTROL} at the greatest width, and how much greater it is there"
+        "\nthan at the smallest width or depth, paired by seed, with intervals and verdicts.",
+    )
+    claimed.add_argument("folders", nargs="*", type=_path, default=[Path("results")], metavar="DIR", help="default results")
+    claimed.add_argument("--methods", nargs="+", default=[], metavar="NAME", help="default: all")
+    claimed.add_argument("--format", choices=("table", "markdown"), default="table")
+    _delta(claimed)
+
     ui = command("ui", "browse the MLflow leaderboard", "Brings the MLflow store up to date with the records first.")
     ui.add_argument("--host", default="127.0.0.1")
     ui.add_argument("--port", type=int, default=5000)
@@ -190,10 +201,11 @@ def parser() -> Parser:
     _results(report)
     documents = command(
         "boards",
-        "write the tables of docs/boards.md, or of another document, again from the records",
+        "write the tables and figures of docs/boards.md, or of another document, again from the records",
         "\nA table stands between two markers, of which the first names the command that prints it; the text around is left alone:"
         "\n\n    <!-- benchmark: compare --results results/reference/collapse | Test AUC less -->\n    <!-- end -->"
-        "\n\nWhat stands after a | is how the titles of the tables begin that are wanted; of leaderboard there is | table.",
+        "\n\nWhat stands after a | is how the titles of the tables begin that are wanted; of leaderboard there is | table, and of figures"
+        "\n| forest, | pareto and so on: an SVG file in images/ beside the document.",
     )
     documents.add_argument("file", nargs="?", type=_path, default=Path("docs/boards.md"), metavar="FILE", help="default docs/boards.md")
     documents.add_argument("--check", action="store_true", help="write nothing; the exit status is 1 if it is not as it would be written")

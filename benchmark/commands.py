@@ -132,6 +132,15 @@ def compare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     return 0
 
 
+def claims(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    from benchmark.reporting.claims import claims as claimed
+
+    for folder in parsed.folders:
+        _recorded(folder)
+    print("\n\n".join(claimed(parsed.folders, parsed.methods, parsed.delta, parsed.format, _width())))
+    return 0
+
+
 def _two_folders(parsed: argparse.Namespace) -> int:
     from benchmark.reporting.board import View
     from benchmark.reporting.two_folders import compare_folders
@@ -188,18 +197,24 @@ def report(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 
 def boards(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
-    from benchmark.reporting.documents import written
+    from benchmark.reporting.documents import drawn, written
 
     try:
         before = parsed.file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise UserError(f"{parsed.file}: not a text in UTF-8") from None
     after = written(before, str(parsed.file), Path())
+    figures = {parsed.file.parent / name: content for name, content in drawn(after, str(parsed.file), Path()).items()}
     if parsed.check:
-        print(f"{parsed.file}: {'as it would be written' if after == before else 'its tables are not those of the records; run `boards`'}")
-        return 0 if after == before else 1
+        same = after == before and all(path.exists() and path.read_bytes() == content for path, content in figures.items())
+        print(f"{parsed.file}: {'as it would be written' if same else 'its tables or figures are not those of the records; run `boards`'}")
+        return 0 if same else 1
+    for path, content in figures.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
     parsed.file.write_text(after, encoding="utf-8")
-    print(parsed.file)
+    for path in (parsed.file, *figures):
+        print(path)
     return 0
 
 
@@ -411,6 +426,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, dict[str, Settings]], int]]
     "run": run,
     "leaderboard": leaderboard,
     "compare": compare,
+    "claims": claims,
     "ui": ui,
     "figures": figures,
     "report": report,

@@ -1,10 +1,11 @@
-"""Tables of a document that are what commands print: between markers that name the command, written again from the records.
+"""Tables and figures of a document that are what commands print and draw: between markers that name the command, made again from records.
 
     <!-- benchmark: compare --results results/reference/collapse | Test AUC less -->
     <!-- end -->
 
 Between them stands the heading, and each table whose title begins with what stands after a |; all of them where nothing does.
-Of ``leaderboard`` there is "| table" for the bare table. All else in the document is left alone.
+Of ``leaderboard`` there is "| table" for the bare table, and of ``figures`` "| forest" and the other views: an SVG file in the folder
+``images`` beside the document, and where it stands. All else in the document is left alone.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmark import commandline
 from benchmark.config import CONTROL
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
 from benchmark.reporting.board import View, board, wanted
+from benchmark.reporting.claims import claims
 from benchmark.reporting.comparison import AUC, sections
 from benchmark.reporting.leaderboard import Row, rows
 from benchmark.reporting.tables import fitted
@@ -44,15 +47,49 @@ def written(text: str, where: str, root: Path) -> str:
 
     def block(match: re.Match[str]) -> str:
         command, *only = match[1].split(" | ")
-        printed = _printed(command, only, where, boards, records)
+        if command.split()[:1] == ["figures"]:
+            name, view = _figure(match[1], where)
+            return f"<!-- benchmark: {match[1]} -->\n![{view} of {name}](images/{name}-{view}.svg)\n<!-- end -->"
+        printed = _printed(command, only, where, root, boards, records)
         shell = textwrap.wrap(f"$ python -m benchmark {command}", WIDTH - 2, subsequent_indent="    ", break_on_hyphens=False)
         return "\n".join([f"<!-- benchmark: {match[1]} -->", "```text", " \\\n".join(shell), "", printed, "```", "<!-- end -->"])
 
     return MARKED.sub(block, text)
 
 
+def drawn(text: str, where: str, root: Path) -> dict[str, bytes]:
+    """The figures of the document, by their paths from its folder. Raises UserError as ``written`` does."""
+    found = {}
+    for match in MARKED.finditer(text):
+        command, *_ = match[1].split(" | ")
+        if command.split()[:1] == ["figures"]:
+            from benchmark.reporting.plots import figures  # matplotlib: a second
+
+            name, view = _figure(match[1], where)
+            folder = commandline.parse(shlex.split(command))[0].results
+            with TemporaryDirectory() as made:
+                paths = figures(list(Store(root / folder)), Path(made), ("svg",), only=[view])
+                if len(paths) != 1:
+                    raise UserError(f"{where}: {match[1]}: {len(paths)} data sets of {folder} have that figure; a document takes one")
+                found[f"images/{name}-{view}.svg"] = paths[0].read_bytes()
+    return found
+
+
+def _figure(marker: str, where: str) -> tuple[str, str]:
+    """Name of the results folder, and the view."""
+    command, *only = marker.split(" | ")
+    if len(only) != 1:
+        raise UserError(f"{where}: {marker}: name one view after a |, as in | forest")
+    return commandline.parse(shlex.split(command))[0].results.name, only[0]
+
+
 def _printed(
-    command: str, only: Sequence[str], where: str, boards: Callable[[Path, float], list[Row]], records: Callable[[Path], list[Record]]
+    command: str,
+    only: Sequence[str],
+    where: str,
+    root: Path,
+    boards: Callable[[Path, float], list[Row]],
+    records: Callable[[Path], list[Record]],
 ) -> str:
     parsed, _ = commandline.parse(shlex.split(command))
     if parsed.command == "leaderboard":
@@ -68,8 +105,11 @@ def _printed(
         return "\n\n".join(parts)
     if parsed.command == "compare" and not parsed.folders:
         texts = sections(records(parsed.results), parsed.to or CONTROL, parsed.dataset, "table", parsed.metric or AUC, WIDTH)
-        kept = [text for text in texts if "\n" not in text or text.startswith(tuple(only or ("",)))]
-        if not any("\n" in text for text in kept):
-            raise UserError(f"{where}: {command}: no table has a title that begins with {' or '.join(only)}")
-        return "\n\n".join(kept)
-    raise UserError(f"{where}: {command}: only leaderboard and compare have tables for a document")
+    elif parsed.command == "claims":
+        texts = claims([root / folder for folder in parsed.folders], parsed.methods, parsed.delta, "table", WIDTH)
+    else:
+        raise UserError(f"{where}: {command}: only leaderboard, compare and claims have tables for a document")
+    kept = [text for text in texts if "\n" not in text or text.startswith(tuple(only or ("",)))]
+    if not any("\n" in text for text in kept):
+        raise UserError(f"{where}: {command}: no table has a title that begins with {' or '.join(only)}")
+    return "\n\n".join(kept)

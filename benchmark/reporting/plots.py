@@ -30,15 +30,21 @@ FONTS: dict[Any, Any] = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsa
 SD = "± 1 sample sd"
 
 
-def figures(records: Sequence[Record], folder: Path, formats: Sequence[Format] = ("png",), width: Width = "page") -> list[Path]:
+def figures(
+    records: Sequence[Record], folder: Path, formats: Sequence[Format] = ("png",), width: Width = "page", only: Sequence[str] = ()
+) -> list[Path]:
     """Draw ``<data set>-<view>.<format>`` into ``folder``; return the paths.
 
-    Views: auc, auc-depth, width, depth, terms, joint, forest, pareto, spectra. Drawn are finished cells with a backbone; a figure without
-    anything to show is not made. A method has one colour in all of them, the page's; the less important of many methods are grey. Error
-    bars are the sample standard deviation over seeds, from two seeds on; the figure says so, with their number.
+    Views: auc, auc-depth, width, depth, terms, joint, forest, pareto, spectra; ``only`` some of them. Drawn are finished cells with a
+    backbone; a figure without anything to show is not made. A method has one colour in all of them, the page's; the less important of many
+    methods are grey. Error bars are the sample standard deviation over seeds, from two seeds on; the figure says so, with their number.
     """
     finished = [g for g in groups(records) if g.status == "finished" and g.cell.backbone != NO_BACKBONE and g.metric("test/auc")]
     look = Look(colours=colours(g.cell.method for g in finished), width=width)
+
+    def wanted(name: str) -> bool:
+        return name in (only or (name,))
+
     if finished:
         folder.mkdir(parents=True, exist_ok=True)
     rows: dict[str, list[Line]] = defaultdict(list)
@@ -47,8 +53,8 @@ def figures(records: Sequence[Record], folder: Path, formats: Sequence[Format] =
     paths: list[Path] = []
     for label, board in groupby(finished, key=lambda g: g.label):
         members = list(board)
-        drawn: list[tuple[str, Figure | None]] = [(name, draw(label, members, look)) for name, draw in OF_GROUPS.items()]
-        drawn += [(name, draw(label, rows[label], look)) for name, draw in OF_ROWS.items()]
+        drawn: list[tuple[str, Figure | None]] = [(name, draw(label, members, look)) for name, draw in OF_GROUPS.items() if wanted(name)]
+        drawn += [(name, draw(label, rows[label], look)) for name, draw in OF_ROWS.items() if wanted(name)]
         for name, figure in drawn:
             for format in formats if figure is not None else ():
                 assert figure is not None

@@ -11,7 +11,7 @@ from standin_records import record
 from benchmark.__main__ import main
 from benchmark.errors import UserError
 from benchmark.records import Store
-from benchmark.reporting.documents import WIDTH, written
+from benchmark.reporting.documents import WIDTH, drawn, written
 
 ROOT = Path(__file__).parents[2]
 BOARDS = ROOT / "docs" / "boards.md"
@@ -29,13 +29,20 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("path", "least"), [(BOARDS, 6), (ROOT / "README.md", 1)])
+@pytest.mark.parametrize(("path", "least"), [(BOARDS, 1), (BOARDS.with_name("boards_in_full.md"), 6), (ROOT / "README.md", 1)])
 def test_the_reference_boards_are_those_of_the_records(path: Path, least: int) -> None:
     text = path.read_text(encoding="utf-8")
     assert written(text, path.name, ROOT) == text, "run `python -m benchmark boards`, and `boards README.md`"
     tables = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
-    assert len(tables) == text.count("<!-- benchmark:") >= least
+    assert len(tables) == text.count("<!-- benchmark:") - text.count("<!-- benchmark: figures") >= least
     assert max(len(line) for table in tables for line in table.splitlines()) <= WIDTH
+
+
+def test_the_figures_of_the_reference_boards_are_those_of_the_records() -> None:
+    figures = drawn(BOARDS.read_text(encoding="utf-8"), BOARDS.name, ROOT)
+    assert len(figures) == BOARDS.read_text(encoding="utf-8").count("![") >= 4
+    for name, content in figures.items():
+        assert (BOARDS.parent / name).read_bytes() == content, "run `python -m benchmark boards`"
 
 
 def test_only_what_is_between_markers_changes(results: Path) -> None:
@@ -55,10 +62,12 @@ def test_only_what_is_between_markers_changes(results: Path) -> None:
     [
         ("<!-- benchmark: leaderboard --results results -->\n", "has no <!-- end -->"),
         ("<!-- benchmark: list -->\n" + BLOCK.format("leaderboard", ""), "has no <!-- end -->"),
-        (BLOCK.format("list", ""), "only leaderboard and compare have tables"),
+        (BLOCK.format("list", ""), "only leaderboard, compare and claims have tables"),
         (BLOCK.format("leaderboard --results none", ""), "no finished records in none"),
+        (BLOCK.format("claims results | Speed", ""), "no table has a title that begins with Speed"),
         (BLOCK.format("compare --results results | Speed", ""), "no table has a title that begins with Speed"),
         (BLOCK.format("compare --results results --to robloc", ""), "no finished cell of robloc"),
+        (BLOCK.format("figures --results results", ""), "name one view after a |"),
     ],
 )
 def test_a_mistake_in_a_document_is_one_line(text: str, words: str, results: Path) -> None:
@@ -73,3 +82,9 @@ def test_the_command_writes_and_checks(results: Path, monkeypatch: pytest.Monkey
     assert main(["boards", "x.md", "--check"]) == 1 and "run `boards`" in capsys.readouterr().out
     assert main(["boards", "x.md"]) == 0 and main(["boards", "x.md", "--check"]) == 0
     assert "toy: 10 of 10 cells finished" in path.read_text(encoding="utf-8")
+    path.write_text(BLOCK.format("figures --results results | forest", ""), encoding="utf-8")
+    assert main(["boards", "x.md", "--check"]) == 1 and main(["boards", "x.md"]) == 0 and main(["boards", "x.md", "--check"]) == 0
+    figure = results / "images" / "results-forest.svg"
+    assert "](images/results-forest.svg)" in path.read_text(encoding="utf-8") and "better" in figure.read_text(encoding="utf-8")
+    figure.write_text("another")
+    assert main(["boards", "x.md", "--check"]) == 1

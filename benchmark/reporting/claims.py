@@ -1,0 +1,182 @@
+"""The claim that this suite is about, put to records: does mitigating collapse pay, and the more the wider and the deeper a model is?"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from benchmark.config import CONTROL, DELTA, NO_BACKBONE, conditions
+from benchmark.errors import UserError
+from benchmark.metrics.growth import Side, contrasts
+from benchmark.metrics.verdicts import Key, pooled_variance
+from benchmark.records import Record, Store
+from benchmark.reporting import acting
+from benchmark.reporting.board import View, folded
+from benchmark.reporting.groups import Group, by_conditions
+from benchmark.reporting.leaderboard import Row, rows_and_groups
+from benchmark.reporting.text import difference_text, shown
+from benchmark.values import canonical, one_of, plain
+
+Format = Literal["table", "markdown"]
+Size = Literal["scale", "depth"]
+CLAIMS = {"gain": "{} lies above {}", "scale": "{}'s gain grows with width", "depth": "{}'s gain grows with depth"}
+ANSWERS = {"above": "yes", "grows": "yes", "equal": "equal", "below": "no", "shrinks": "no", "undecided": "undecided"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What one board says of one claim about one method with one backbone."""
+
+    claim: Literal["gain", "scale", "depth"]
+    method: str
+    board: str
+    where: str  # backbone and sizes
+    difference: float  # in test AUC: to single embedding, or of two such differences
+    low: float | None  # 95 % interval, not adjusted for the number of findings
+    high: float | None
+    n: int  # pairs of seeds
+    verdict: str  # as a board's, or: grows, shrinks, equal, undecided
+
+
+def findings(boards: Mapping[str, Iterable[Record]], methods: Sequence[str] = (), delta: float = DELTA) -> list[Finding]:
+    """By method and claim. A row's gain is taken at the greatest scale that it was trained at, with the board's own verdict; its growth
+    from the least to the greatest scale (depth) under conditions that are equal otherwise, with Holm's rule over all of a board's.
+
+    boards:  name -> records
+    methods: which, as boards name them; none given: all. Inert rows are left out, and at scale 1 nothing is claimed.
+
+    Raises UserError for a method that no board compares with single embedding.
+    """
+    found = [finding for name, records in boards.items() for finding in _of_board(name, records, delta)]
+    for method in methods:
+        one_of("method", method, {finding.method for finding in found}, "claims")
+    order = {method: place for place, method in enumerate(methods or sorted({finding.method for finding in found}))}
+    kept = [finding for finding in found if finding.method in order]
+    return sorted(kept, key=lambda finding: (order[finding.method], list(CLAIMS).index(finding.claim)))
+
+
+def _of_board(name: str, records: Iterable[Record], delta: float) -> list[Finding]:
+    known = rows_and_groups(records, delta)
+    labels = dict.fromkeys(row.dataset for row, _ in known)
+    found = []
+    for label in labels:
+        board = name if len(labels) == 1 else f"{name} {label}"
+        members = [(row, group) for row, group in known if row.dataset == label and _counts(group)]
+        found += [*_gains(board, members), *_growths(board, members, "scale", delta), *_growths(board, members, "depth", delta)]
+    return found
+
+
+def _counts(group: Group) -> bool:
+    return group.status == "finished" and group.cell.backbone != NO_BACKBONE and not acting.inert(group)
+
+
+def _gains(board: str, members: Sequence[tuple[Row, Group]]) -> Iterable[Finding]:
+    widest = _by_size([group for _, group in members], "scale")
+    for row, group in members:
+        if row.verdict is not None and row.delta_auc is not None and group.cell.scale == max(widest[_place(group, "scale")]) > 1:
+            yield Finding(
+                claim="gain",
+                method=row.method,
+                board=board,
+                where=f"{row.backbone} {row.scale}× depth {row.depth}",
+                difference=row.delta_auc,
+                low=row.delta_auc_pooled_low,
+                high=row.delta_auc_pooled_high,
+                n=row.delta_seeds,
+                verdict=row.verdict,
+            )
+
+
+def _growths(board: str, members: Sequence[tuple[Row, Group]], size: Size, delta: float) -> Iterable[Finding]:
+    cells: dict[str, dict[str, dict[int, float]]] = defaultdict(dict)
+    for _, group in members:
+        cells[group.conditions][group.row] = group.metric("test/auc")
+    controls = by_conditions([group for _, group in members], CONTROL)
+
+    def side(group: Group) -> Side:
+        return Side(group.metric("test/auc"), controls[group.conditions].metric("test/auc"), pooled_variance(cells[group.conditions]))
+
+    compared = [group for _, group in members if group.conditions in controls and group.cell.method != CONTROL]
+    pairs: dict[Key, tuple[Group, Group]] = {}
+    for (place, row), sizes in _by_size(compared, size).items():
+        if len(sizes) > 1:
+            pairs[place, row] = sizes[max(sizes)], sizes[min(sizes)]
+    found = contrasts({key: (side(large), side(small)) for key, (large, small) in pairs.items()}, delta)
+    for key, contrast in found.items():
+        large, small = pairs[key]
+        cell = large.cell
+        wide = f"{cell.scale}× − {small.cell.scale}× depth {cell.depth}"
+        deep = f"{cell.scale}× depth {cell.depth} − {small.cell.depth}"
+        yield Finding(
+            claim=size,
+            method=cell.method,
+            board=board,
+            where=f"{cell.backbone} {wide if size == 'scale' else deep}",
+            difference=contrast.mean,
+            low=contrast.low,
+            high=contrast.high,
+            n=contrast.n,
+            verdict=contrast.growth,
+        )
+
+
+def _by_size(members: Iterable[Group], size: Size) -> dict[Key, dict[int, Group]]:
+    """All but its size that a group is -> size -> group."""
+    found: dict[Key, dict[int, Group]] = defaultdict(dict)
+    for group in members:
+        found[_place(group, size)][getattr(group.cell, size)] = group
+    return found
+
+
+def _place(group: Group, size: Size) -> Key:
+    cell = replace(group.cell, scale=0) if size == "scale" else replace(group.cell, depth=0)
+    return canonical([conditions(cell), group.budget]), group.row
+
+
+def summary(found: Sequence[Finding]) -> tuple[list[str], list[list[str]]]:
+    """A line a claim and method: how many cells answer yes, equal, no, and are undecided."""
+    answers: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for finding in found:
+        answers[finding.method, finding.claim][ANSWERS[finding.verdict]] += 1
+    kinds = list(dict.fromkeys(ANSWERS.values()))
+    lines = [
+        [CLAIMS[claim].format(method, CONTROL), str(counts.total()), *(str(counts[kind]) for kind in kinds)]
+        for (method, claim), counts in answers.items()
+    ]
+    return ["claim", "cells", *kinds], lines
+
+
+def details(found: Sequence[Finding], delta: float) -> tuple[list[str], list[list[str]]]:
+    """A line a finding."""
+    lines = []
+    for finding in found:
+        verdict = f"equal within ±{delta:g}" if finding.verdict == "equal" else finding.verdict
+        difference = f"{difference_text(finding.difference, finding.high)} ({finding.n})"
+        lines.append([finding.method, finding.board, finding.where, difference, verdict])
+    return ["method", "board", "where", "Δ test AUC ± 95 % (seeds)", "verdict"], lines
+
+
+def claims(
+    folders: Sequence[Path], methods: Sequence[str] = (), delta: float = DELTA, format: Format = "table", width: int | None = None
+) -> list[str]:
+    """The two tables, as text, each with its title. Raises UserError: nothing to say of these folders."""
+    from tabulate import tabulate
+
+    found = findings({folder.name or str(folder): Store(folder) for folder in folders}, methods, delta)
+    if not found:
+        where = ", ".join(map(str, folders))
+        raise UserError(f"claims: {where}: no finished cell beside one of {CONTROL} at a scale above 1, or at two scales or depths of both")
+    form = "github" if format == "markdown" else "simple"
+    titles = (
+        f"What the records say, by cells: a board's data set, backbone and depth. δ = {delta:g}",
+        f"Each: the difference to {CONTROL} at the greatest width, or the larger model's difference less the smaller one's",
+    )
+    texts = []
+    for title, (heads, lines), alignment in zip(titles, (summary(found), details(found, delta)), (True, False), strict=True):
+        columns = ["left", *(["right"] * (len(heads) - 1) if alignment else ["left"] * (len(heads) - 1))]
+        table = tabulate([[plain(text) for text in line] for line in lines], heads, tablefmt=form, colalign=columns, disable_numparse=True)
+        texts.append("\n".join([*folded([title], View(width=width)), "", table]))
+    return [shown(text, format) for text in texts]

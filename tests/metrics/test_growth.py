@@ -1,0 +1,81 @@
+"""Whether a gain grows with size: Welch's test is the reference where a cell has two methods, and simulation where nothing is true."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmark.metrics.growth import Side, contrasts
+from benchmark.metrics.verdicts import pooled_variance
+
+KEY = ("place", "row")
+DELTA = 0.0003
+
+
+def side(rng: np.random.Generator, n: int, gain: float, sd: float = 0.001) -> Side:
+    """A cell of two methods, whose seeds move both."""
+    seeds = rng.normal(0.8, 0.01, n)
+    method, control = (dict(enumerate(seeds + shift + rng.normal(0, sd, n))) for shift in (gain, 0.0))
+    return Side(method, control, pooled_variance({"a": method, "b": control}))
+
+
+def paired(one: Side) -> np.ndarray:
+    return np.array([one.method[seed] - one.control[seed] for seed in sorted(one.method)])
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 20])
+def test_with_two_methods_a_cell_it_is_welchs_test(n: int) -> None:
+    rng = np.random.default_rng(n)
+    large, small = side(rng, n, 0.002), side(rng, n, 0.0, sd=0.003)
+    found = contrasts({KEY: (large, small)}, DELTA)[KEY]
+    a, b = paired(large), paired(small)
+    welch = stats.ttest_ind(a, b, equal_var=False)
+    se = np.sqrt(a.var(ddof=1) / n + b.var(ddof=1) / n)
+    assert found.mean == pytest.approx(a.mean() - b.mean()) and found.n == n
+    assert found.low is not None and found.high is not None
+    df = max(1, int(welch.df + 1e-9))  # whole degrees of freedom, never more than Satterthwaite's
+    assert found.high - found.low == pytest.approx(2 * stats.t.ppf(0.975, df) * se)
+
+
+def test_a_method_that_is_its_control_at_the_small_size_adds_no_noise() -> None:
+    rng = np.random.default_rng(0)
+    large, small = side(rng, 5, 0.01), side(rng, 5, 0.0, sd=0.05)
+    same = small._replace(method=small.control)
+    found = contrasts({KEY: (large, same)}, DELTA)[KEY]
+    low, high = stats.ttest_1samp(paired(large), 0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((low, high)) and found.growth == "grows"
+    turned = contrasts({KEY: (same, large)}, DELTA)[KEY]
+    assert turned.mean == -found.mean and turned.growth == "shrinks"
+    neither = contrasts({KEY: (same, same)}, DELTA)[KEY]
+    assert (neither.mean, neither.low, neither.high, neither.growth) == (0, 0, 0, "equal")
+
+
+def test_only_seeds_that_all_four_have_count_and_one_is_not_enough() -> None:
+    rng = np.random.default_rng(1)
+    large, small = side(rng, 3, 0.01), side(rng, 5, 0.0)
+    two = small._replace(control={seed: value for seed, value in small.control.items() if seed != 0})
+    assert contrasts({KEY: (large, two)}, DELTA)[KEY].n == 2
+    assert contrasts({KEY: (large, small._replace(control={7: 0.8}))}, DELTA) == {}
+    lone = Side({0: 0.9}, {0: 0.8}, pooled_variance({"a": {0: 0.9}, "b": {0: 0.8}}))
+    found = contrasts({KEY: (lone, lone._replace(method={0: 0.7}))}, DELTA)[KEY]
+    assert (found.low, found.high, found.growth) == (None, None, "undecided") and found.mean == pytest.approx(0.2)
+
+
+def test_where_nothing_grows_five_boards_in_a_hundred_say_so_at_most() -> None:
+    rng = np.random.default_rng(2)
+    boards, contrasts_each = 1000, 4
+    wrong = 0
+    for _ in range(boards):
+        pairs = {("place", str(row)): (side(rng, 3, 0.002), side(rng, 3, 0.002, sd=0.002)) for row in range(contrasts_each)}
+        wrong += any(found.growth in ("grows", "shrinks") for found in contrasts(pairs, DELTA).values())
+    assert wrong / boards <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / boards)
+
+
+def test_equal_is_said_of_what_lies_within_delta_and_of_nothing_at_its_border() -> None:
+    rng = np.random.default_rng(3)
+    told = {}
+    for name, gain in (("within", 0.0), ("border", DELTA)):
+        found = [contrasts({KEY: (side(rng, 10, gain, 1e-4), side(rng, 10, 0.0, 1e-4))}, DELTA)[KEY].growth for _ in range(400)]
+        told[name] = found.count("equal") / len(found)
+    assert told["within"] > 0.9 and told["border"] <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)

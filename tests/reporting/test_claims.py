@@ -1,0 +1,106 @@
+"""The claims about width and depth: found where a board can say something of them, and answered as its numbers do."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace as changed
+from pathlib import Path
+
+import pytest
+from standin_records import record
+
+from benchmark.__main__ import main
+from benchmark.config import CONTROL
+from benchmark.errors import UserError
+from benchmark.record import DOSES
+from benchmark.records import Record, Store
+from benchmark.reporting.claims import Finding, claims, findings, summary
+
+SIZES = ((1, 2), (4, 2), (4, 4), (4, 8))  # scale, depth
+
+
+def board(gains: dict[str, Callable[[int, int], float]], noise: float = 1e-5, seeds: int = 4) -> list[Record]:
+    """Method -> its gain at a scale and depth; noise of each training."""
+    chance = random.Random(0)
+    return [
+        record(method, seed, 0.7 + seed / 100 + gain(scale, depth) + chance.gauss(0, noise), cell={"scale": scale, "depth": depth})
+        for method, gain in {CONTROL: lambda scale, depth: 0.0, **gains}.items()
+        for scale, depth in SIZES
+        for seed in range(seeds)
+    ]
+
+
+def told(found: list[Finding]) -> dict[tuple[str, str, str], str]:
+    return {(finding.method, finding.claim, finding.where): finding.verdict for finding in found}
+
+
+GROWS = {"wider": lambda scale, depth: scale / 100, "deeper": lambda scale, depth: -depth / 100, "level": lambda scale, depth: 0.0}
+
+
+def test_gains_are_of_the_widest_and_growth_goes_from_the_least_to_the_most() -> None:
+    found = told(findings({"a": board(GROWS)}))
+    assert found["wider", "scale", "dcnv2 4× − 1× depth 2"] == "grows"
+    assert found["wider", "depth", "dcnv2 4× depth 8 − 2"] == "equal"
+    assert found["deeper", "depth", "dcnv2 4× depth 8 − 2"] == "shrinks"
+    assert {found[method, "scale", "dcnv2 4× − 1× depth 2"] for method in ("deeper", "level")} == {"equal"}
+    for depth in (2, 4, 8):
+        place = f"dcnv2 4× depth {depth}"
+        assert [found[method, "gain", place] for method in GROWS] == ["above", "below", "equal"]
+    assert len(found) == 3 * (3 + 1 + 1), "nothing else is claimed, and nothing at scale 1"
+
+
+def test_the_differences_are_those_of_the_records() -> None:
+    records = board(GROWS)
+    auc = {(r.trial.cell.method, r.trial.cell.scale, r.trial.cell.depth, r.trial.seed): r.metrics["test/auc"] for r in records}
+
+    def gain(scale: int, depth: int) -> float:
+        return sum(auc["wider", scale, depth, seed] - auc[CONTROL, scale, depth, seed] for seed in range(4)) / 4
+
+    found = {(f.claim, f.where): f for f in findings({"a": records}, ["wider"])}
+    assert found["scale", "dcnv2 4× − 1× depth 2"].difference == pytest.approx(gain(4, 2) - gain(1, 2))
+    assert found["depth", "dcnv2 4× depth 8 − 2"].difference == pytest.approx(gain(4, 8) - gain(4, 2))
+    assert found["gain", "dcnv2 4× depth 8"].difference == pytest.approx(gain(4, 8))
+    assert {f.n for f in found.values()} == {4}
+    for finding in found.values():
+        assert finding.low is not None and finding.high is not None and finding.low < finding.difference < finding.high
+
+
+def test_noise_leaves_it_undecided_and_inert_and_unfinished_rows_claim_nothing() -> None:
+    assert set(told(findings({"a": board(GROWS, noise=1)})).values()) == {"undecided"}
+    inert = [changed(r, metrics={**r.metrics, f"{DOSES}penalty": 1e-5}) if r.trial.cell.method == "wider" else r for r in board(GROWS)]
+    assert {finding.method for finding in findings({"a": inert})} == {"deeper", "level"}
+    lost = [changed(r, status="diverged") if (r.trial.cell.method, r.trial.cell.depth) == ("wider", 8) else r for r in board(GROWS)]
+    found = told(findings({"a": lost}, ["wider"]))
+    assert found["wider", "depth", "dcnv2 4× depth 4 − 2"] == "equal" and not any("8" in where for _, _, where in found)
+
+
+def test_the_summary_counts_the_findings_of_all_boards() -> None:
+    found = findings({"a": board(GROWS), "b": board(GROWS)})
+    heads, lines = summary(found)
+    assert heads == ["claim", "cells", "yes", "equal", "no", "undecided"]
+    counted = {line[0]: [int(number) for number in line[1:]] for line in lines}
+    assert counted[f"wider lies above {CONTROL}"] == [6, 6, 0, 0, 0]
+    assert counted["wider's gain grows with width"] == [2, 2, 0, 0, 0]
+    assert counted["deeper's gain grows with depth"] == [2, 0, 0, 2, 0]
+    assert sum(numbers[0] for numbers in counted.values()) == len(found) == 30
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "one"
+    store = Store(folder)
+    store.create()
+    for made in board(GROWS):
+        store.write(made)
+    assert main(["claims", str(folder), "--methods", "wider"]) == 0
+    out = capsys.readouterr().out
+    assert "wider's gain grows with width" in out and "4× − 1× depth 2" in out and "deeper" not in out
+    assert main(["claims", str(folder), "--methods", "widder"]) == 2
+    assert "wider" in capsys.readouterr().err
+    assert main(["claims", str(tmp_path / "none")]) == 2
+    assert "no records in" in capsys.readouterr().err
+    alone = tmp_path / "alone"
+    Store(alone).create()
+    Store(alone).write(record())
+    with pytest.raises(UserError, match="no finished cell beside one of single_embedding"):
+        claims([alone])
