@@ -22,6 +22,7 @@ from benchmark.values import canonical, one_of, plain
 
 Format = Literal["table", "markdown"]
 Size = Literal["scale", "depth"]
+SIZES: tuple[Size, ...] = ("scale", "depth")
 CLAIMS = {"gain": "{} lies above {}", "scale": "{}'s gain grows with width", "depth": "{}'s gain grows with depth"}
 ANSWERS = {"above": "yes", "grows": "yes", "equal": "equal", "below": "no", "shrinks": "no", "undecided": "undecided"}
 
@@ -64,8 +65,9 @@ def _of_board(name: str, records: Iterable[Record], delta: float) -> list[Findin
     found = []
     for label in labels:
         board = name if len(labels) == 1 else f"{name} {label}"
-        members = [(row, group) for row, group in known if row.dataset == label and _counts(group)]
-        found += [*_gains(board, members), *_growths(board, members, "scale", delta), *_growths(board, members, "depth", delta)]
+        members = [(row, group) for row, group in known if row.dataset == label]
+        found += [*_gains(board, [(row, group) for row, group in members if _counts(group)])]
+        found += growths(board, [group for _, group in members], delta)
     return found
 
 
@@ -90,16 +92,22 @@ def _gains(board: str, members: Sequence[tuple[Row, Group]]) -> Iterable[Finding
             )
 
 
-def _growths(board: str, members: Sequence[tuple[Row, Group]], size: Size, delta: float) -> Iterable[Finding]:
-    cells: dict[str, dict[str, dict[int, float]]] = defaultdict(dict)
-    for _, group in members:
+def growths(board: str, members: Iterable[Group], delta: float) -> list[Finding]:
+    """How the gains of one board go with scale and with depth. ``members``: its groups, of which some may not count."""
+    counted = [group for group in members if _counts(group)]
+    return [finding for size in SIZES for finding in _growths(board, counted, size, delta)]
+
+
+def _growths(board: str, members: Sequence[Group], size: Size, delta: float) -> Iterable[Finding]:
+    cells: dict[str, dict[str, Mapping[int, float]]] = defaultdict(dict)
+    for group in members:
         cells[group.conditions][group.row] = group.metric("test/auc")
-    controls = by_conditions([group for _, group in members], CONTROL)
+    controls = by_conditions(members, CONTROL)
 
     def side(group: Group) -> Side:
         return Side(group.metric("test/auc"), controls[group.conditions].metric("test/auc"), pooled_variance(cells[group.conditions]))
 
-    compared = [group for _, group in members if group.conditions in controls and group.cell.method != CONTROL]
+    compared = [group for group in members if group.conditions in controls and group.cell.method != CONTROL]
     pairs: dict[Key, tuple[Group, Group]] = {}
     for (place, row), sizes in _by_size(compared, size).items():
         if len(sizes) > 1:

@@ -266,12 +266,16 @@ def by_conditions(all_groups: Iterable[Group], method: str) -> dict[str, Group]:
 
 
 def whole_methods(all_groups: Iterable[Group]) -> dict[str, list[Group]]:
-    """Conditions -> their groups, presets left out, where there are at least ``FEWEST``: what a rank correlation is taken over."""
-    found: dict[str, list[Group]] = defaultdict(list)
+    """Conditions -> their groups, presets left out, where there are at least ``FEWEST``: what a rank correlation is taken over.
+
+    Methods that give the same numbers count as one, the first: with one set multi-embedding and its controls are single embedding.
+    """
+    found: dict[str, dict[object, Group]] = defaultdict(dict)
     for group in all_groups:
         if group.is_whole_method:
-            found[group.conditions].append(group)
-    return {conditions: members for conditions, members in found.items() if len(members) >= FEWEST}
+            numbers = tuple(sorted(group.metric("test/auc").items()))
+            found[group.conditions].setdefault(numbers or group.row, group)
+    return {conditions: list(members.values()) for conditions, members in found.items() if len(members) >= FEWEST}
 
 
 def _one_configuration(blocks: Sequence[Block]) -> tuple[Block, ...]:

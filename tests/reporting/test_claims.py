@@ -16,6 +16,8 @@ from benchmark.errors import UserError
 from benchmark.record import DOSES
 from benchmark.records import Record, Store
 from benchmark.reporting.claims import Finding, claims, findings, summary
+from benchmark.reporting.page.answer import answer
+from benchmark.reporting.page.content import lines
 
 SIZES = ((1, 2), (4, 2), (4, 4), (4, 8))  # scale, depth
 
@@ -77,13 +79,21 @@ def test_noise_leaves_it_undecided_and_inert_and_unfinished_rows_claim_nothing()
 
 def test_the_summary_counts_the_findings_of_all_boards() -> None:
     found = findings({"a": board(GROWS), "b": board(GROWS)})
-    heads, lines = summary(found)
+    heads, rows = summary(found)
     assert heads == ["claim", "cells", "yes", "equal", "no", "undecided"]
-    counted = {line[0]: [int(number) for number in line[1:]] for line in lines}
+    counted = {row[0]: [int(number) for number in row[1:]] for row in rows}
     assert counted[f"wider lies above {CONTROL}"] == [6, 6, 0, 0, 0]
     assert counted["wider's gain grows with width"] == [2, 2, 0, 0, 0]
     assert counted["deeper's gain grows with depth"] == [2, 0, 0, 2, 0]
     assert sum(numbers[0] for numbers in counted.values()) == len(found) == 30
+
+
+def test_the_page_says_whether_gains_grow() -> None:
+    said = "\n".join(answer(lines(board(GROWS))))
+    assert "grow with width? Of 3: 2 equal at both, 1 grows. wider's grows with dcnv2 4× − 1× depth 2." in said
+    assert "grow with depth? Of 3: 2 equal at both, 1 shrinks. deeper's shrinks with dcnv2 4× depth 8 − 2." in said
+    narrow = [r for r in board(GROWS) if (r.trial.cell.scale, r.trial.cell.depth) == (1, 2)]
+    assert "grow" not in "\n".join(answer(lines(narrow)))
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,6 +124,9 @@ def test_correlations_need_several_methods() -> None:
     pairs = [(0.80, 5.0), (0.81, 6.0), (0.82, 5.5), (0.83, 8.0), (0.84, 7.0)]
     members = [spectrum(f"m{i}", *pair) for i, pair in enumerate(pairs)]
     assert correlations(groups(members[: FEWEST - 1]))[1] == []
+    again = spectrum("same", *pairs[0])  # as multi-embedding with one set is single embedding
+    assert correlations(groups([*members[: FEWEST - 1], again]))[1] == []
+    assert correlations(groups([*members, again])) == correlations(groups(members))
     _, rows = correlations(groups(members))
     expected = rank_correlation([r for _, r in pairs], [a for a, _ in pairs])
     table = {row[0]: row[1] for row in rows}

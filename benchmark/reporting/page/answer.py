@@ -8,6 +8,7 @@ from statistics import fmean
 
 from benchmark.config import CONTROL
 from benchmark.metrics.statistics import rank_correlation
+from benchmark.reporting.claims import growths
 from benchmark.reporting.groups import Group, whole_methods
 from benchmark.reporting.leaderboard import Row
 from benchmark.reporting.page.content import Line
@@ -17,7 +18,7 @@ NAMED = 4  # names that a line holds
 
 
 def answer(board: Sequence[Line]) -> list[str]:
-    """The best row, what is told apart from single embedding, and whether less collapse goes with a better AUC."""
+    """The best row, what is told apart from single embedding, whether that grows, and whether less collapse goes with a better AUC."""
     ranked = [line for line in board if line.row.rank is not None and line.has_backbone]
     if not ranked:
         return []
@@ -37,8 +38,24 @@ def answer(board: Sequence[Line]) -> list[str]:
     if counts:
         counted = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
         found.append(f"Verdicts, with the noise of all methods of a cell and Holm's correction over the board: {counted}.")
+    found += _growth(ranked)
     found += correlated(board)
     return found
+
+
+def _growth(ranked: Sequence[Line]) -> list[str]:
+    """Whether gains grow with width and with depth, where the board has several."""
+    lines = []
+    found = growths("", [line.group for line in ranked], ranked[0].row.equal_within)
+    for size, word in (("scale", "width"), ("depth", "depth")):
+        here = [finding for finding in found if finding.claim == size]
+        if here:
+            counts = Counter(finding.verdict for finding in here)
+            counted = ", ".join(f"{count} {'equal at both' if verdict == 'equal' else verdict}" for verdict, count in counts.most_common())
+            clear = [f"{f.method}'s {f.verdict} with {f.where}" for f in here if f.verdict in ("grows", "shrinks")]
+            told = "; ".join(clear[:NAMED]) + (f" and {len(clear) - NAMED} more" if len(clear) > NAMED else "")
+            lines.append(f"Does a gain over {CONTROL} grow with {word}? Of {len(here)}: {counted}." + (f" {told}." if clear else ""))
+    return lines
 
 
 def correlated(board: Sequence[Line]) -> list[str]:
