@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,7 @@ from benchmark.reporting import acting
 from benchmark.reporting.board import View, folded
 from benchmark.reporting.groups import Group, by_conditions
 from benchmark.reporting.leaderboard import Row, rows_and_groups
-from benchmark.reporting.text import difference_text, shown
+from benchmark.reporting.text import cell, difference_text, shown
 from benchmark.values import canonical, one_of, plain
 
 Format = Literal["table", "markdown"]
@@ -115,14 +116,14 @@ def _growths(board: str, members: Sequence[Group], size: Size, delta: float) -> 
     found = contrasts({key: (side(large), side(small)) for key, (large, small) in pairs.items()}, delta)
     for key, contrast in found.items():
         large, small = pairs[key]
-        cell = large.cell
-        wide = f"{cell.scale}× − {small.cell.scale}× depth {cell.depth}"
-        deep = f"{cell.scale}× depth {cell.depth} − {small.cell.depth}"
+        width, depth, backbone = large.cell.scale, large.cell.depth, large.cell.backbone
+        wide = f"{width}× − {small.cell.scale}× depth {depth}"
+        deep = f"{width}× depth {depth} − {small.cell.depth}"
         yield Finding(
             claim=size,
-            method=cell.method,
+            method=large.cell.method,
             board=board,
-            where=f"{cell.backbone} {wide if size == 'scale' else deep}",
+            where=f"{backbone} {wide if size == 'scale' else deep}",
             difference=contrast.mean,
             low=contrast.low,
             high=contrast.high,
@@ -140,51 +141,68 @@ def _by_size(members: Iterable[Group], size: Size) -> dict[Key, dict[int, Group]
 
 
 def _place(group: Group, size: Size) -> Key:
-    cell = replace(group.cell, scale=0) if size == "scale" else replace(group.cell, depth=0)
-    return canonical([conditions(cell), group.budget]), group.row
+    anyhow = replace(group.cell, scale=0) if size == "scale" else replace(group.cell, depth=0)
+    return canonical([conditions(anyhow), group.budget]), group.row
 
 
 def summary(found: Sequence[Finding]) -> tuple[list[str], list[list[str]]]:
     """A line a claim and method: how many cells answer yes, equal, no, and are undecided."""
-    answers: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    answers: dict[str, Counter[str]] = defaultdict(Counter)
     for finding in found:
-        answers[finding.method, finding.claim][ANSWERS[finding.verdict]] += 1
+        answers[_claim(finding)][ANSWERS[finding.verdict]] += 1
     kinds = list(dict.fromkeys(ANSWERS.values()))
-    lines = [
-        [CLAIMS[claim].format(method, CONTROL), str(counts.total()), *(str(counts[kind]) for kind in kinds)]
-        for (method, claim), counts in answers.items()
-    ]
+    lines = [[claim, str(counts.total()), *(str(counts[kind]) for kind in kinds)] for claim, counts in answers.items()]
     return ["claim", "cells", *kinds], lines
 
 
-def details(found: Sequence[Finding], delta: float) -> tuple[list[str], list[list[str]]]:
+def details(found: Sequence[Finding]) -> tuple[list[str], list[list[str]]]:
     """A line a finding."""
     lines = []
     for finding in found:
-        verdict = f"equal within ±{delta:g}" if finding.verdict == "equal" else finding.verdict
         difference = f"{difference_text(finding.difference, finding.high)} ({finding.n})"
-        lines.append([finding.method, finding.board, finding.where, difference, verdict])
-    return ["method", "board", "where", "Δ test AUC ± 95 % (seeds)", "verdict"], lines
+        lines.append([_claim(finding), finding.board, finding.where, difference, finding.verdict])
+    return ["claim", "board", "where", "Δ test AUC ± 95 % (seeds)", "verdict"], lines
 
 
 def claims(
     folders: Sequence[Path], methods: Sequence[str] = (), delta: float = DELTA, format: Format = "table", width: int | None = None
 ) -> list[str]:
     """The two tables, as text, each with its title. Raises UserError: nothing to say of these folders."""
-    from tabulate import tabulate
-
     found = findings({folder.name or str(folder): Store(folder) for folder in folders}, methods, delta)
     if not found:
         where = ", ".join(map(str, folders))
         raise UserError(f"claims: {where}: no finished cell beside one of {CONTROL} at a scale above 1, or at two scales or depths of both")
+    what = f"What the records say, by cells: a board's data set, backbone and depth. Equal: within ±{delta:g}"
+    each = f"Each: the difference to {CONTROL} at the greatest width, or the larger model's difference less the smaller one's"
+    heads, lines = summary(found)
+    texts = [_text(what, _table(heads, lines, format, ["left", *["right"] * (len(heads) - 1)]), width)]
+    heads, lines = details(found)
+    if format == "markdown":
+        table = _table(heads, lines, format)
+    else:  # claims between the lines: a terminal has no room for them beside
+        head, rule, *rows = _table(heads[1:], [line[1:] for line in lines], format).splitlines()
+        table = "\n".join([head, rule, *_with_claims([line[0] for line in lines], rows)])
+    return [shown(text, format) for text in (*texts, _text(each, table, width))]
+
+
+def _claim(finding: Finding) -> str:
+    return CLAIMS[finding.claim].format(finding.method, CONTROL)
+
+
+def _with_claims(told: Sequence[str], rows: Sequence[str]) -> Iterable[str]:
+    for claim, group in groupby(zip(told, rows, strict=True), key=lambda pair: pair[0]):
+        yield plain(claim)
+        yield from (row for _, row in group)
+
+
+def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], format: Format, alignment: Sequence[str] | None = None) -> str:
+    from tabulate import tabulate
+
+    cells = [[cell(text, format) for text in line] for line in lines]
     form = "github" if format == "markdown" else "simple"
-    titles = (
-        f"What the records say, by cells: a board's data set, backbone and depth. δ = {delta:g}",
-        f"Each: the difference to {CONTROL} at the greatest width, or the larger model's difference less the smaller one's",
-    )
-    texts = []
-    for title, (heads, lines), alignment in zip(titles, (summary(found), details(found, delta)), (True, False), strict=True):
-        columns = ["left", *(["right"] * (len(heads) - 1) if alignment else ["left"] * (len(heads) - 1))]
-        table = tabulate([[plain(text) for text in line] for line in lines], heads, tablefmt=form, colalign=columns, disable_numparse=True)
-        texts.append("\n".join([*folded([title], View(width=width)), "", table]))
-    return [shown(text, format) for text in texts]
+    made: str = tabulate(cells, heads, tablefmt=form, colalign=alignment or ["left"] * len(heads), disable_numparse=True)
+    return made
+
+
+def _text(title: str, table: str, width: int | None) -> str:
+    return "\n".join([*folded([title], View(width=width)), "", table])
