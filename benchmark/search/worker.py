@@ -76,12 +76,13 @@ def _attempt(
 @contextmanager
 def _process_as_it_was() -> Iterator[Callable[[], str]]:
     """Environment and working folder are afterwards what they were: the next trial finds its plug-ins and data by them. Yields a function
-    that says what was changed; what a library adds to the environment is no reason to speak.
+    that says what was changed. What a library adds to the environment is no reason to speak, nor what it writes under a name with an
+    underscore before it: Polars, when it is imported, adds to what the driver's left in _RJEM_MALLOC_CONF.
     """
     environment, folder = dict(os.environ), _folder()
 
     def changed() -> str:
-        names = sorted(name for name, value in environment.items() if os.environ.get(name) != value)
+        names = sorted(name for name, value in environment.items() if name[:1] != "_" and os.environ.get(name) != value)
         parts = [f"the environment ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"] if names else []
         return " and ".join([*parts, *(["the working folder"] if _folder() != folder else [])])
 

@@ -27,6 +27,7 @@ def standins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def adds(trial: Trial, report: Report, device: str, threads: int | None) -> Record:
     os.environ["ADDED_BY_A_LIBRARY"] = "1"
+    os.environ["_CHANGED_BY_A_LIBRARY"] += ",more"  # as Polars does at its import
     return standin.record_of(trial)
 
 
@@ -48,7 +49,8 @@ def trial_of(backbone: bool) -> Trial:
 
 
 @pytest.mark.parametrize("backbone", [True, False])
-def test_environment_and_folder_are_put_back(backbone: bool) -> None:
+def test_environment_and_folder_are_put_back(backbone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_CHANGED_BY_A_LIBRARY", "some")
     environment, folder, trial = dict(os.environ), os.getcwd(), trial_of(backbone)
     records = [attempt(f"{__name__}:{name}", trial, lambda metrics: None, "cpu", 1) for name in ("adds", "changes", "fails")]
     assert dict(os.environ) == environment and os.getcwd() == folder
