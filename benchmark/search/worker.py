@@ -16,6 +16,7 @@ from benchmark.records import Record
 from benchmark.search import memory_limit, time_limit
 
 TRAIN = "benchmark.training.trial:run_trial"  # the function that trains; named, since names cross the border of processes
+OF_POLARS = "_RJEM_MALLOC_CONF"  # Polars, when it is imported, adds to what it finds there: under Ray to what the driver's Polars has set
 LAZY = "torch._dynamo"  # imported with the first optimiser
 Report = Callable[[Mapping[str, float]], None]
 Train = Callable[[Trial, Report, str, int | None], Record]
@@ -81,7 +82,7 @@ def _process_as_it_was() -> Iterator[Callable[[], str]]:
     environment, folder = dict(os.environ), _folder()
 
     def changed() -> str:
-        names = sorted(name for name, value in environment.items() if os.environ.get(name) != value)
+        names = sorted(name for name, value in environment.items() if os.environ.get(name) != value and name != OF_POLARS)
         parts = [f"the environment ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"] if names else []
         return " and ".join([*parts, *(["the working folder"] if _folder() != folder else [])])
 
