@@ -248,7 +248,7 @@ def run(
         Store(folder).create()
         listeners.append(Tracker(folder))
     try:
-        return run_suite(
+        summary = run_suite(
             chosen,
             folder,
             executor,
@@ -264,9 +264,17 @@ def run(
             gigabytes=memory_per_trial,
             renew=renew,
         )
-    finally:
+    except KeyboardInterrupt:  # or SIGTERM: who asked for it waits for the end
+        for tracker in listeners:
+            tracker.leave()
+        raise
+    except BaseException:
         for tracker in listeners:
             tracker.close()
+        raise
+    for tracker in listeners:
+        tracker.close()
+    return summary
 
 
 def plan(

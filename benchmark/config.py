@@ -47,6 +47,9 @@ class Training(Configured):
     precision: Precision = setting("fp32", help="of training's forward and backward passes (benchmark/training/fit.py)")
 
 
+MOST_DEPTH = 1000  # interaction layers: of a model of millions the objects alone take all memory of the machine, also of other programs
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """One square of the benchmark: what is compared is named here, how well it does is not.
@@ -185,6 +188,8 @@ class Suite:
             for value in getattr(self, name):
                 if value < 1:
                     raise UserError(f"suite {self.name}: {name} has {value}; every entry must be at least 1")
+        if max(self.depths, default=0) > MOST_DEPTH:
+            raise UserError(f"suite {self.name}: depths has {max(self.depths)}; every entry must be at most {MOST_DEPTH}")
         for name in ("datasets", "methods", "backbones", "scales"):
             if not getattr(self, name):
                 raise UserError(f"suite {self.name}: {name} is empty; name at least one")

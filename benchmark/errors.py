@@ -19,7 +19,7 @@ class UserError(Exception):
 
 
 class Changed(UserError):
-    """A record whose numbers are not those that were written. It is named and left out; nothing else stops for it."""
+    """A file that is no record, or not as it was written. It is named and left out; nothing else stops for it."""
 
 
 class Incompatible(Exception):

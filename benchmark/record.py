@@ -108,7 +108,7 @@ def beginning(names: Headlines, prefix: str) -> tuple[tuple[str, str], ...]:
 
 
 def record_from_json(text: str, where: str) -> Record:
-    """The record in ``text``. Raises UserError when it is not one, or does not carry its own id."""
+    """The record in ``text``. Raises Changed when it is not one, does not carry its own id, or is not what was written."""
     try:
         content = json.loads(text)
         claimed = content.pop("trial_id")
@@ -119,11 +119,11 @@ def record_from_json(text: str, where: str) -> Record:
         changed = signed and written != digest({"trial_id": claimed, **content})
         trial_id = record.trial_id
     except UserError as error:  # an impossible setting does not know which record it is in
-        raise UserError(str(error) if where in str(error) else f"{where}: {error}") from None
+        raise Changed(str(error) if where in str(error) else f"{where}: {error}") from None
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        raise UserError(f"{where}: not a record; move it out of the folder") from None
+        raise Changed(f"{where}: not a record; move it out of the folder") from None
     if trial_id != claimed:
-        raise UserError(f"{where}: the trial does not hash to its id {claimed}: edited by hand? move it out of the folder")
+        raise Changed(f"{where}: the trial does not hash to its id {claimed}: edited by hand? move it out of the folder")
     if changed:
         raise Changed(f"{where}: its content is not what was written (edited or damaged); {LEFT_OUT}")
     for name, value in record.metrics.items():

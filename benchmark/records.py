@@ -19,6 +19,7 @@ from benchmark.blocks import Block, blocks_of_rows
 from benchmark.errors import Changed, UserError
 from benchmark.index import Index, Row, State
 from benchmark.record import INERT as INERT
+from benchmark.record import LEFT_OUT
 from benchmark.record import LOST as LOST
 from benchmark.record import Record as Record
 from benchmark.record import Status as Status
@@ -27,6 +28,7 @@ from benchmark.rows import Made, row_of, version
 from benchmark.values import digest, plain
 
 INDEX = ".index/records.sqlite"  # in the results folder
+LINES = 10  # about files that are left out; a folder of another version may have thousands
 NAMED: set[str] = set()  # what was said of records that are left out: a command reads a folder more than once
 DAY = 24 * 3600.0  # seconds; a record is written in milliseconds
 TOGETHER = 500  # records that are put into the index at once
@@ -75,18 +77,21 @@ class Store:
         return self._read(path)[0]
 
     def _read(self, path: Path) -> tuple[Record, str, State]:
-        """The record, the digest of its file, and the file's state before it was read."""
+        """The record, the digest of its file, and the file's state before it was read. Raises Changed, or UserError where the system does
+        not give the file: then nothing is known of what is in it.
+        """
         try:
             with path.open("rb") as file:
                 state = State.of(os.fstat(file.fileno()))
                 content = file.read()
             text = content.decode()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            raise UserError(f"{path}: not a readable record ({reason}); move it out of the folder") from None
+        except OSError as error:
+            raise UserError(f"{path}: not a readable record ({error.strerror}); move it out of the folder") from None
+        except UnicodeDecodeError:
+            raise Changed(f"{path}: not a readable record (not UTF-8); move it out of the folder") from None
         record = record_from_json(text, str(path))
         if path.stem != record.trial_id:
-            raise UserError(f"{path}: this is the record {record.trial_id}: name it {record.trial_id}.json, or move it out of the folder")
+            raise Changed(f"{path}: this is the record {record.trial_id}: name it {record.trial_id}.json, or move it out of the folder")
         return record, hashlib.sha256(content).hexdigest()[:12], state
 
     def write(self, record: Record) -> None:
@@ -118,9 +123,9 @@ class Store:
             os.close(folder)
 
     def __iter__(self) -> Iterator[Record]:
-        """All records, in the order of their ids. Those whose numbers were changed are left out, and named on stderr, each once.
+        """All records, in the order of their ids. Files that are none, or not as written, are left out, and named on stderr, each once.
 
-        Raises UserError at the first file that is no record.
+        Raises UserError at a file that the system does not give.
         """
         made = Made(self._content)
         with no_collection():
@@ -137,9 +142,12 @@ class Store:
         for fault in faults.values():
             if not isinstance(fault, Changed):
                 raise fault
-            if str(fault) not in NAMED:
-                NAMED.add(str(fault))
-                print(f"error: {plain(str(fault))}", file=sys.stderr)
+        new = [text for fault in faults.values() if (text := str(fault)) not in NAMED]
+        NAMED.update(new)
+        for text in new[:LINES]:
+            print(f"error: {plain(text)}{'' if LEFT_OUT in text else '; it is left out'}", file=sys.stderr)
+        if len(new) > LINES:
+            print(f"error: {self.folder}: {len(new) - LINES:,} more files are left out, for such reasons", file=sys.stderr)
         return rows
 
     def scan(self, save: bool = True) -> tuple[list[Entry], dict[str, UserError]]:

@@ -12,6 +12,8 @@ from types import FrameType
 class Terminated(KeyboardInterrupt):
     """SIGTERM has come. Whoever cleans up after Ctrl-C does so after this."""
 
+    came = False  # since the last ``sigterm_raises`` began
+
 
 @contextmanager
 def sigterm_raises() -> Iterator[None]:
@@ -20,9 +22,14 @@ def sigterm_raises() -> Iterator[None]:
         yield
         return
     before = signal.getsignal(signal.SIGTERM)
+    Terminated.came = False
     catch_sigterm()
     try:
         yield
+    except KeyboardInterrupt as error:
+        if Terminated.came and not isinstance(error, Terminated):  # Ray, while it waits, makes this of whatever a handler raises
+            raise Terminated from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -34,4 +41,5 @@ def catch_sigterm() -> None:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
+    Terminated.came = True
     raise Terminated

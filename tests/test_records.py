@@ -14,7 +14,7 @@ import pytest
 
 from benchmark.config import Cell, Training, Trial
 from benchmark.errors import UserError
-from benchmark.records import Record, Store, record_from_json
+from benchmark.records import LINES, Record, Store, record_from_json
 
 TRIAL = Trial(
     cell=Cell(dataset="d", data="0", backbone="b", method="m", scale=2, depth=1),
@@ -83,23 +83,34 @@ def test_a_reason_is_one_line() -> None:
 
 
 @pytest.mark.parametrize("name", ["copy.json", f"{RECORD.trial_id} (1).json"])
-def test_a_copy_is_refused_and_both_names_are_said(tmp_path: Path, name: str) -> None:
+def test_a_copy_is_left_out_and_both_names_are_said(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store(tmp_path)
     store.create()
     store.write(RECORD)
     (store.folder / name).write_text(RECORD.to_json())
-    with pytest.raises(UserError) as caught:
-        list(store)
-    assert name in str(caught.value) and RECORD.trial_id in str(caught.value)
+    assert [record.trial_id for record in store] == [RECORD.trial_id]
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"{name}: this is the record {RECORD.trial_id}: name it" in line and line.endswith("it is left out")
 
 
-def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_of_many_files_that_are_no_records_a_few_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(tmp_path)
+    store.create()
+    store.write(RECORD)
+    for number in range(25):
+        (store.folder / f"{number}.json").write_text("{")
+    assert len(list(store)) == len(store.blocks()) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == LINES + 1 and lines[-1] == f"error: {store.folder}: 15 more files are left out, for such reasons"
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store(tmp_path)
     store.create()
     bad = store.folder / "bad.json"
     bad.write_bytes(b"\xff\xfe")
-    with pytest.raises(UserError, match=r"bad\.json: .*not UTF-8"):
-        list(store)
+    assert list(store) == []
+    assert "bad.json: not a readable record (not UTF-8)" in capsys.readouterr().err
     bad.unlink()
     bad.mkdir()
     with pytest.raises(UserError, match=r"bad\.json: .*directory"):

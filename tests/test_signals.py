@@ -63,3 +63,21 @@ def test_what_sigterm_did_before_it_does_afterwards() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(1)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_it_stays_sigterm_where_a_library_says_ctrl_c() -> None:
+    """Ray's waits raise KeyboardInterrupt whatever the handler has raised."""
+
+    def wait(number: signal.Signals) -> None:
+        with sigterm_raises():
+            try:
+                os.kill(os.getpid(), number)
+                time.sleep(1)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt from None
+
+    with pytest.raises(Terminated):
+        wait(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        wait(signal.SIGINT)
+    assert not isinstance(caught.value, Terminated)

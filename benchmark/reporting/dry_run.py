@@ -6,6 +6,7 @@ from tabulate import tabulate
 
 from benchmark.search.estimate import Estimate
 from benchmark.search.memory_limit import OPTION
+from benchmark.search.progress import to_come
 
 
 def dry_run(name: str, found: Estimate, slots: int, until: bool, gigabytes: float | None = None) -> str:
@@ -30,7 +31,7 @@ def dry_run(name: str, found: Estimate, slots: int, until: bool, gigabytes: floa
     at_least = "at least " if until or any(line.seconds is None for line in found.lines) else ""
     total = f"{at_least}{_hours(found.seconds)} one after another, {_hours(found.seconds / slots)} with {slots} at a time"
     lines = [
-        f"{name}: {cells:,} cells; {found.left:,} trainings to come ({tune:,} of tuning, {final:,} final), {recorded:,} recorded already",
+        to_come(name, cells, tune, final, recorded),
         "",
         tabulate(table, headers=headers, colalign=["left"] * 2 + ["right"] * 5, disable_numparse=True),
         "",

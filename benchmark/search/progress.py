@@ -66,6 +66,14 @@ class Progress:
             total=total, initial=done, file=self._stream, unit="trial", dynamic_ncols=True, disable=not self._stream.isatty(), smoothing=0
         )
 
+    def begin(self, name: str) -> None:
+        """What was found, before anything is trained: starting up takes its time. ``name``: the suite's."""
+        states = self._plan.states()
+        left = [state.left() for state in states]
+        done, total = self._plan.progress()
+        text = to_come(name, len(states), sum(tune for tune, _ in left), sum(final for _, final in left), done)
+        self._say(f"[{done}/{total}] {text}; --dry-run says how long that takes")
+
     def started(self, trial: Trial) -> None:
         self._running[trial.trial_id] = f"{trial.cell}: begun"
         self._show_running()
@@ -90,14 +98,20 @@ class Progress:
         self._left = self._pace.left(total - done)
         text = f"{line(record)}; it is trained again" if self._plan.comes_again(record) else f"{line(record)}{self._best(record)}"
         if self._bar.disable:
-            try:
-                print(f"[{done}/{total}, {self._state()}] {text}", file=self._stream, flush=True)
-            except OSError:  # whoever read the lines is gone (head); the run is not his to end
-                self._stream = io.StringIO()
+            self._say(f"[{done}/{total}, {self._state()}] {text}")
         else:
-            self._bar.write(text, file=self._stream)
+            self._say(text)
             self._bar.total, self._bar.n = total, done
             self._show_running()
+
+    def _say(self, text: str) -> None:
+        if not self._bar.disable:
+            self._bar.write(text, file=self._stream)
+            return
+        try:
+            print(text, file=self._stream, flush=True)
+        except OSError:  # whoever read the lines is gone (head); the run is not his to end
+            self._stream = io.StringIO()
 
     def _best(self, record: Record) -> str:
         """Of a tuning draw: how good its cell's best is by now."""
@@ -108,6 +122,12 @@ class Progress:
 
     def close(self) -> None:
         self._bar.close()
+
+
+def to_come(name: str, cells: int, tune: int, final: int, recorded: int) -> str:
+    """A plan in one line."""
+    counts = f"{tune + final:,} trainings to come ({tune:,} of tuning, {final:,} final), {recorded:,} recorded already"
+    return plain(f"{name}: {cells:,} cells; {counts}")
 
 
 def line(record: Record) -> str:

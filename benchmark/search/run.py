@@ -91,6 +91,8 @@ def run_suite(
         counter, progress, silence, slots = _Counter(), Progress(plan), Silence(), 1
         together = Listeners([counter, _Checkpoints(plan), silence, *listeners, progress])
         try:
+            if plan.open_cells():
+                progress.begin(suite.name)
             for record in _incompatible(suite, plan, minutes):
                 store.write(record)
                 plan.tell(record)

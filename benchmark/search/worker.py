@@ -16,6 +16,7 @@ from benchmark.records import Record
 from benchmark.search import memory_limit, time_limit
 
 TRAIN = "benchmark.training.trial:run_trial"  # the function that trains; named, since names cross the border of processes
+OF_POLARS = "_RJEM_MALLOC_CONF"  # Polars, when it is imported, adds to what it finds there: under Ray to what the driver's Polars has set
 LAZY = "torch._dynamo"  # imported with the first optimiser
 Report = Callable[[Mapping[str, float]], None]
 Train = Callable[[Trial, Report, str, int | None], Record]
@@ -76,13 +77,12 @@ def _attempt(
 @contextmanager
 def _process_as_it_was() -> Iterator[Callable[[], str]]:
     """Environment and working folder are afterwards what they were: the next trial finds its plug-ins and data by them. Yields a function
-    that says what was changed. What a library adds to the environment is no reason to speak, nor what it writes under a name with an
-    underscore before it: Polars, when it is imported, adds to what the driver's left in _RJEM_MALLOC_CONF.
+    that says what was changed; what a library adds to the environment is no reason to speak.
     """
     environment, folder = dict(os.environ), _folder()
 
     def changed() -> str:
-        names = sorted(name for name, value in environment.items() if name[:1] != "_" and os.environ.get(name) != value)
+        names = sorted(name for name, value in environment.items() if os.environ.get(name) != value and name != OF_POLARS)
         parts = [f"the environment ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"] if names else []
         return " and ".join([*parts, *(["the working folder"] if _folder() != folder else [])])
 

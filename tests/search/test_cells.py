@@ -56,6 +56,7 @@ def test_all_finds_the_plugins() -> None:
         ({"options": {"methods": {"standin_tuned": {"strenght": 1.0}}}}, "did you mean 'strength'"),
         ({"options": {"backbones": {"standin_flat": {"dropout": "much"}}}}, "must be of type float"),
         ({"options": {"backbones": {"standin_flat": {"depth": 3}}}, "depths": (2,)}, "keep one of them"),
+        ({"depths": (2, 2**31 - 2)}, "at most 1000"),
     ],
 )
 def test_bad_suites_are_one_clear_line(changes: dict[str, object], message: str) -> None:

@@ -66,9 +66,13 @@ def test_local_run_and_again(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert summary.statuses == {"finished": 13, "failed": 2} and summary.recorded_before == 0
     assert all(diary.epochs[r.trial_id] == (2 if r.status == "finished" else 0) for r in diary.records)
     assert {r.reason for r in diary.records if r.status == "failed"} == {"seed: not this one"}
-    assert "[15/15, running 0]" in capsys.readouterr().err
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("[0/15] toys: 5 cells; 15 trainings to come (0 of tuning, 15 final), 0 recorded already")
+    assert last.startswith("[15/15, running 0]")
     again = run_suite(suite, tmp_path, "local", train=standin.TRAIN)
     assert again.statuses == {"failed": 2} and again.recorded_before == 13
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith("[13/15] toys: 5 cells; 2 trainings to come (0 of tuning, 2 final), 13 recorded already")
 
 
 def test_all_cells_are_checked_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from benchmark.config import Trial
 from benchmark.records import Record
 from benchmark.search import memory_limit, time_limit
 from benchmark.search.cells import default_trial, expand
-from benchmark.search.worker import attempt, failed, hit_a_limit
+from benchmark.search.worker import OF_POLARS, attempt, failed, hit_a_limit
 
 Report = Callable[[Mapping[str, float]], None]
 
@@ -27,7 +27,7 @@ def standins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def adds(trial: Trial, report: Report, device: str, threads: int | None) -> Record:
     os.environ["ADDED_BY_A_LIBRARY"] = "1"
-    os.environ["_CHANGED_BY_A_LIBRARY"] += ",more"  # as Polars does at its import
+    os.environ[OF_POLARS] += ",its own"
     return standin.record_of(trial)
 
 
@@ -50,7 +50,7 @@ def trial_of(backbone: bool) -> Trial:
 
 @pytest.mark.parametrize("backbone", [True, False])
 def test_environment_and_folder_are_put_back(backbone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("_CHANGED_BY_A_LIBRARY", "some")
+    monkeypatch.setenv(OF_POLARS, "of the driver")
     environment, folder, trial = dict(os.environ), os.getcwd(), trial_of(backbone)
     records = [attempt(f"{__name__}:{name}", trial, lambda metrics: None, "cpu", 1) for name in ("adds", "changes", "fails")]
     assert dict(os.environ) == environment and os.getcwd() == folder

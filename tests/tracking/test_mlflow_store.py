@@ -190,6 +190,26 @@ def test_what_a_killed_driver_left_open_goes_and_is_made_again(tmp_path: Path) -
     assert {run.data.tags["method"]: run.info.status for run in runs} == {"se": "FINISHED", "me": "FINISHED"}
 
 
+def test_a_run_that_is_told_to_end_leaves_nothing_running_and_makes_no_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = record_of(trial_of("me", "final"))
+    store = stored(tmp_path, ())
+    Tracker(tmp_path / "not begun").leave()
+    assert not (tmp_path / "not begun").exists(), "to make a database takes seconds"
+    tracker = Tracker(tmp_path)
+    tracker.started(record.trial)
+    tracker.started(trial_of("se", "final"))
+    store.write(record)
+    tracker.finished(record)
+    monkeypatch.setattr(mlflow_store, "view_of", None)  # what takes the longer the more records there are
+    tracker.leave()
+    monkeypatch.undo()
+    _, runs = runs_of(tmp_path)
+    assert [(run.data.tags["method"], run.info.status) for run in runs if "trial_id" in run.data.tags] == [("me", "FINISHED")]
+    rebuild(store, tmp_path)
+    _, runs = runs_of(tmp_path)
+    assert {run.data.tags["stage"] for run in runs} == {"final", "cell"} and {run.info.status for run in runs} == {"FINISHED"}
+
+
 def test_a_running_trial_shows_its_curve(tmp_path: Path) -> None:
     record = record_of(trial_of("me", "final"))
     stored(tmp_path, ())
