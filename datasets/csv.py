@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.division import at_random, by_age, parsed_shares
 from benchmark.data.files import DELIMITED, SPARSE
-from benchmark.data.layout import ROWS, SPELLINGS, tables_of
+from benchmark.data.layout import ROWS, SPELLINGS, tables_of, unread_in
 from benchmark.data.store import PARTS
 from benchmark.data.tables import Reading, Table
 from benchmark.data.times import moments
@@ -28,6 +28,7 @@ from benchmark.values import one_of
 
 DEFAULT, OF_TWO = "8:1:1", "9:1"
 MOST = 1 << 20  # buckets
+LISTED = 5  # files
 HEADERS = {"criteo": ("label", *(f"I{n}" for n in range(1, 14)), *(f"C{n}" for n in range(1, 27)))}  # of files without one, by name
 
 
@@ -96,6 +97,9 @@ class Csv(DataSet):
         fields = [column.name for column in columns]
         index = [name for name in table.index if name not in (*fields, *self.exclude)]
         notes = [f"the column {name!r} is the index of a pandas frame, and no field" for name in index]
+        if unread := unread_in(source_path, tables):
+            more = f" and {len(unread) - LISTED} more" if len(unread) > LISTED else ""
+            notes.append(f"beside the parts lie tables that are not read: {', '.join(unread[:LISTED])}{more}")
         for part, one in tables.items():
             if one.file.kind in SPARSE and not one.named and len(one.columns) != len(table.columns):
                 raise UserError(

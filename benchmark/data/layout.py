@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-from benchmark.data.files import PACKED, READ, SUFFIXES, File, find_part, packed
+from benchmark.data.files import PACKED, READ, SUFFIXES, File, find_part, packed, plain_name
 from benchmark.data.store import PARTS
 from benchmark.data.tables import Piece, Reading, Table, read_as, read_tables
 from benchmark.errors import UserError
 
 SPELLINGS = {"train": ("train",), "valid": ("valid", "val", "validation", "dev"), "test": ("test",)}  # of files and split-column cells
 ROWS = "rows"  # a table that is to be divided
+KEEPERS = {"_delta_log": "a Delta", ".hoodie": "a Hudi"}  # folders that say which files of a table still count
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # Hive's missing cell
 
 
@@ -105,6 +106,15 @@ def _matches(source: Path) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
+def unread_in(source: Path, tables: Mapping[str, Table]) -> list[str]:
+    """The files of a folder of parts that look like tables and are no part."""
+    if "test" not in tables or not source.is_dir():
+        return []
+    parts = {name for names in SPELLINGS.values() for name in names}
+    names = sorted(path.name for path in source.iterdir() if path.name.endswith(SUFFIXES) and plain_name(path) not in parts)
+    return [name for name in names if not _is_hidden(name)]
+
+
 def _part(folder: Path, names: tuple[str, ...], reading: Reading) -> Table | None:
     """One part: a file (see find_part), or a folder of part files called train or, as Spark does, train.parquet."""
     folders = [path for name in names for suffix in ("", *SUFFIXES) if (path := folder / f"{name}{suffix}").is_dir()]
@@ -158,6 +168,12 @@ def _visible(folder: Path) -> Iterator[Path]:
         if real in seen:
             raise UserError(f"{inside}: the folder {real} is here twice, by a link; remove the link")
         seen.add(real)
+        kept = next((name for name in KEEPERS if name in folders), "")
+        if kept:
+            raise UserError(
+                f"{inside}: {KEEPERS[kept]} table ({kept} is there), some of whose files hold rows that were changed or deleted; "
+                "have your engine write it as plain Parquet"
+            )
         folders[:] = [name for name in folders if not _is_hidden(name)]
         yield from (_checked(Path(inside) / name) for name in files if not _is_hidden(name))
 

@@ -5,6 +5,7 @@ Nothing is decided here. What looks wrong is said, with the setting that changes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from benchmark.data.times import is_iso
+from benchmark.data.layout import SPELLINGS
+from benchmark.data.times import MILLISECONDS, SECONDS, is_iso
 from benchmark.errors import UserError
 from benchmark.sources import BETWEEN, Source
 
@@ -25,7 +27,13 @@ AT_LEAST = 5  # rows of each class, or its AUC says nothing
 SHOWN = 3  # examples
 BUCKETS = 32  # a column of numbers with no more values is as well a category
 FIELDS = ("categorical", "numeric", "scaled", "multi")  # uses that make a field
-EPOCHS = ((1e9, 2.2e9), (1e12, 2.2e12), (1.9e7, 2.1e7))  # seconds, milliseconds, days written as 20240131
+EPOCHS = (SECONDS, MILLISECONDS, (1.9e7, 2.1e7))  # the last: days written as 20240131
+DAY = r"^(\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{4}[./]\d{1,2}[./]\d{1,2})($|[ T])"  # 31.01.2024, 1/31/2024, 2024/01/31
+NUMBER = r"^[+-]?\d{1,15}(\.\d*)?$"  # that two texts may stand for; a float tells so many digits apart
+WITH_COMMA = r"^[+-]?\d[\d.]*(,\d+)+(\.\d+)?$"  # 3,14 or 1,234.5, and the list 3,14
+LIST = r"^\[.*\]$"
+PART_NAMES = tuple(name for names in SPELLINGS.values() for name in names)
+MISSING_WORDS = {"na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "\\n", "?", "-"}  # in lower case
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,7 @@ def look(source: Source) -> Look:
     others = list(parts.values())[1:]
     uses = _uses(source, first.columns)
     labels = first[source.label].cast(pl.Float64, strict=False).to_numpy() if source.label in first.columns else np.empty(0)
+    most = {column.name: column.most for column in source.columns if column.kind == "multi"}
     partitions: dict[bytes, str] = {}
     columns, notes = [], dict[str, list[str]]()
     for name in first.columns:
@@ -69,11 +78,17 @@ def look(source: Source) -> Look:
             remarks = list(
                 _remarks(name, uses[name], cells, labels, partitions, [other[name] for other in others if name in other.columns])
             )
+            remarks += _of_several(cells.drop_nulls(), most[name]) if name in most else []
         columns.append(_column(name, uses[name], cells, remarks))
         if uses[name] in FIELDS:
             for remark in remarks:
                 notes.setdefault(remark, []).append(name)
-    return Look(len(first), tuple(columns), tuple(f"{', '.join(names)}: {remark}" for remark, names in notes.items()))
+    said = [f"{', '.join(names)}: {remark}" for remark, names in notes.items()]
+    if source.label in ("0", "1") and 2 * sum(name in first[name] for name in first.columns) >= len(first.columns):
+        said.append(
+            f"the columns' names ({', '.join(first.columns[:SHOWN])}, …) look like a row: name the columns of a file without by --columns"
+        )
+    return Look(len(first), tuple(columns), tuple(said))
 
 
 def _head(source: Source, part: str, rows: int) -> pl.DataFrame:
@@ -134,19 +149,69 @@ def _of_a_category(there: pl.Series, distinct: int, numbers: NDArray[np.float64]
     asked of a few first: there may be thousands of columns.
     """
     some = there.head(FEW).to_list()
+    values = there.unique(maintain_order=True)
     numeric = np.isfinite(numbers)
     share = float(numeric.mean())
-    if _is_time(there, some, numbers, numeric):
+    if distinct <= len(PART_NAMES) and values.str.to_lowercase().is_in(PART_NAMES).all():
+        yield "says train, valid or test: name it in --split-column, or --exclude it"
+    elif _is_time(there, some, numbers, numeric):
         yield "looks like a time: name it in --by-time, or --exclude it"
     elif share >= ALMOST and distinct > BUCKETS and (numbers[numeric] % 1 != 0).any():
         yield "looks like numbers: name it in --numeric to put them into buckets"
+    elif _most(there, some, WITH_COMMA):
+        yield "has commas in its numbers: write decimals with a point to name it in --numeric, several values with | to name it in --multi"
+    elif _most(there, some, LIST):
+        yield "cells hold lists written as text: write their values with | between them, and name it in --multi"
     elif distinct >= ALMOST * len(there):
         yield "almost every row has a value of its own: an id? If so, --exclude it"
+    texts = values.to_list()
+    words = [text for text in texts if len(text) <= 4 and text.lower() in MISSING_WORDS][:SHOWN]
     if ALMOST <= share < 1 and distinct > BUCKETS:
-        texts = there.filter(pl.Series(~numeric)).unique(maintain_order=True).head(SHOWN).to_list()
-        yield f"has {', '.join(map(repr, texts))} among numbers: name what stands for a missing one in --null-values"
+        shown = there.filter(pl.Series(~numeric)).unique(maintain_order=True).head(SHOWN).to_list()
+        yield f"has {', '.join(map(repr, shown))} among numbers: name what stands for a missing one in --null-values"
+    elif words:
+        yield f"has {', '.join(map(repr, words))}: if that stands for a missing cell, name it in --null-values"
+    if share >= ALMOST:
+        yield from _written_twice(values)
+    yield from _padded(texts)
     if any(BETWEEN in text for text in some) and int(there.str.contains(BETWEEN, literal=True).sum()) >= (1 - ALMOST) * len(there):
         yield f"cells hold several values, with {BETWEEN} between them: name it in --multi to take each"
+
+
+def _of_several(there: pl.Series, most: int) -> Iterator[str]:
+    """there: (n,) cells of a multi-valued column that are not missing."""
+    lists = there.str.split(BETWEEN)
+    longest = lists.list.len().max()
+    if longest == 1 and len(there) >= FEW:
+        yield f"no cell holds several values; they stand with {BETWEEN} between them"
+    if isinstance(longest, int) and longest > most:
+        yield f"cells hold up to {longest} values, as far as was looked, of which the first {most} are taken (--most-values)"
+    yield from _padded(lists.explode().unique(maintain_order=True).to_list())
+
+
+def _written_twice(values: pl.Series) -> Iterator[str]:
+    """values: distinct texts."""
+    if values.cast(pl.Float64, strict=False).n_unique() == len(values):
+        return
+    plain = values.filter(values.str.contains(NUMBER)).alias("text")
+    ways = plain.to_frame().group_by(pl.col("text").cast(pl.Float64), maintain_order=True).agg(pl.col("text").alias("ways"))["ways"]
+    twice = ways.filter(ways.list.len() > 1)
+    if len(twice):
+        shown = ", ".join(map(repr, twice[0].head(SHOWN).to_list()))
+        yield f"writes a number in several ways ({shown}): to a category they are different values"
+
+
+def _padded(texts: Sequence[str]) -> Iterator[str]:
+    """texts: distinct ones."""
+    padded = [text for text in texts if text != text.strip()]
+    known = set(texts) if padded else set()
+    for text in [text for text in padded if text.strip() in known][:1]:
+        yield f"has {text.strip()!r} and {text!r}: blanks around a text make it another value"
+
+
+def _most(there: pl.Series, some: Sequence[str], form: str) -> bool:
+    """Whether almost all texts, and the first, are of the form; ``some``: the first of them."""
+    return all(re.search(form, text) for text in some[:SHOWN]) and int(there.str.contains(form).sum()) >= ALMOST * len(there)
 
 
 def _is_time(there: pl.Series, some: Sequence[str], numbers: NDArray[np.float64], numeric: NDArray[np.bool_]) -> bool:
@@ -154,7 +219,8 @@ def _is_time(there: pl.Series, some: Sequence[str], numbers: NDArray[np.float64]
         low, high = numbers[numeric].min(), numbers[numeric].max()
         within = any(first <= low and high <= last for first, last in EPOCHS)
         return within and numeric.mean() >= ALMOST and len(np.unique(numbers[numeric])) > BUCKETS
-    return any(text[4:5] == "-" for text in some) and int(is_iso(there).sum()) >= ALMOST * len(there)
+    iso = any(text[4:5] == "-" for text in some) and int(is_iso(there).sum()) >= ALMOST * len(there)
+    return iso or _most(there, some, DAY)
 
 
 def _written_with_point(cells: pl.Series) -> float | None:

@@ -113,6 +113,8 @@ def _of_all(first: Opened, others: Iterable[File], reading: Reading) -> Reading:
 def _opened(file: File, reading: Reading) -> Opened:
     if not file.path.is_file():
         raise UserError(f"{file}: no such file")
+    if file.kind == ".tar":
+        raise UserError(f"{file}: a tar archive is not read; unpack it, and name the folder")
     if not file.name.endswith(SUFFIXES):
         raise UserError(f"{file}: this type of file is not read; it must end in {READ}")
     if file.kind in TYPED and not file.name.endswith(TYPED):
@@ -155,7 +157,9 @@ def _table(file: File, opened: Opened) -> Table:
         if empty:
             raise UserError(f"{file}: there are no data rows")
 
-    for name in opened.columns:
+    for number, name in enumerate(opened.columns, start=1):
+        if not name:
+            raise UserError(f"{file}: column {number} has no name; give it one")
         if name == "*" or (name.startswith("^") and name.endswith("$")):
             raise UserError(f"{file}: column {name!r} has a name that is read as a pattern for the names of others; call it otherwise")
     frame = register_io_source(read, schema=dict.fromkeys(opened.columns, pl.String()))

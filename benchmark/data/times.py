@@ -11,6 +11,7 @@ from benchmark.errors import UserError
 
 NUMBER, LOCAL, ZONED = "a number", "an ISO date or time", "an ISO time with a zone"
 ERA = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # microseconds: what datetime holds
+SECONDS, MILLISECONDS = (1e9, 2.2e9), (1e12, 2.2e12)  # since 1970: of the years 2001 to 2039
 EXAMPLES = "2024-01-31, 2024-01-31 23:59, 2024-01-31T23:59:59.5Z or 2024-01-31 23:59:59+01:00"
 
 
@@ -38,6 +39,8 @@ def moments(where: str, column: str, texts: pl.Series, date_format: str = "") ->
             continue
         found = parse(texts)
         refuse(found, f"is no time like that of row 1, {first[0]!r}, which is {form}; every row needs one to split by time")
+        if form == NUMBER:
+            _check_order(where, column, texts, found)
         return (found, _number) if form == NUMBER else (_of_our_era(found, refuse), _moment)
     refuse(
         _numbers(first), f"is no time that is read without being told how: a number, or ISO ({EXAMPLES}); name its form by --date-format"
@@ -56,6 +59,22 @@ def _numbers(texts: pl.Series) -> pl.Series:
         return whole
     numbers = texts.cast(pl.Float64, strict=False)
     return numbers.set(~numbers.is_finite().fill_null(False), None)
+
+
+def _check_order(where: str, column: str, texts: pl.Series, numbers: pl.Series) -> None:
+    """Raises UserError for numbers that do not grow with time: days written as 31012024 or 1312024, and seconds among milliseconds."""
+    year_last = numbers.is_between(1_010_000, 31_129_999) & (numbers % 10_000).is_between(1900, 2100) & (numbers % 1 == 0)
+    if year_last.all():
+        raise UserError(
+            f"{where}: column {column!r}: its numbers end with a year, as {texts[0]!r} does, and do not grow with time; "
+            "name their form by --date-format, as in %d%m%Y"
+        )
+    seconds, milliseconds = numbers.is_between(*SECONDS), numbers.is_between(*MILLISECONDS)
+    if seconds.any() and milliseconds.any() and (seconds | milliseconds).all():
+        row = int((milliseconds if seconds[0] else seconds).arg_true()[0])
+        raise UserError(
+            f"{where}: row {row + 1}, column {column!r}: {texts[0]!r} and {texts[row]!r} are seconds and milliseconds since 1970; write one"
+        )
 
 
 def _local(texts: pl.Series) -> pl.Series:

@@ -305,6 +305,8 @@ ENCODED: dict[str, tuple[Make, dict[str, Any]]] = {
     "one file with a column of parts": (one_file(lambda frame: frame), BY_PART),
     "by ISO dates": (one_file(dated("%Y-%m-%d")), BY_DAY),
     "by days in their usual form": (one_file(dated("%d.%m.%Y")), {**BY_DAY, "date_format": "%d.%m.%Y"}),
+    "by days in figures alone": (one_file(dated("%d%m%Y")), {**BY_DAY, "date_format": "%d%m%Y"}),
+    "by days in figures alone, year first": (one_file(dated("%Y%m%d")), BY_DAY),
     "by times with a zone": (one_file(dated("%Y-%m-%dT%H:%M:%S%z", "Europe/Berlin")), BY_DAY),
     "by a column of datetimes": (one_file(dated(""), ".parquet"), BY_DAY),
     "by a column of datetimes with a zone": (one_file(dated("", "Europe/Berlin"), ".parquet"), BY_DAY),
@@ -522,6 +524,73 @@ NOTED: dict[str, tuple[Make, dict[str, Any], str]] = {
         CSV,
         "tags: cells hold several values",
     ),
+    "lists as text": (
+        odd(tags=lambda f, draw: [f"[{n % 4}, {n % 5}]" for n in range(len(f))]),
+        CSV,
+        "tags: cells hold lists written as text",
+    ),
+    "decimal commas": (odd(price=lambda f, draw: [f"{n % 90},{n % 10}" for n in range(len(f))]), CSV, "price: has commas in its numbers"),
+    "thousands with commas": (
+        odd(price=lambda f, draw: [f"{1000 + n * 7:,}" for n in range(len(f))]),
+        CSV,
+        "price: has commas in its numbers",
+    ),
+    "--multi without a bar": (
+        odd(tags=lambda f, draw: ["a;b" if n % 3 else "c" for n in range(len(f))]),
+        {**CSV, "multi": ("tags",)},
+        "tags: no cell holds several values; they stand with | between them",
+    ),
+    "more values in a cell than are taken": (
+        odd(tags=lambda f, draw: ["|".join(map(str, range(n % 5))) for n in range(len(f))]),
+        {**CSV, "multi": ("tags",), "most_values": 3},
+        "tags: cells hold up to 4 values, as far as was looked, of which the first 3 are taken",
+    ),
+    "blanks beside bars": (
+        odd(tags=lambda f, draw: ["a | b" if n % 3 else "b|a" for n in range(len(f))]),
+        {**CSV, "multi": ("tags",)},
+        "tags: has 'a' and 'a ': blanks around a text make it another value",
+    ),
+    "blanks around some texts": (
+        odd(site=lambda f, draw: [f"s{n % 7}{' ' * (n % 2)}" for n in range(len(f))]),
+        CSV,
+        "site: has 's1' and 's1 ': blanks",
+    ),
+    "leading zeros in some rows": (
+        odd(zone=lambda f, draw: [f"{n % 7:0{2 + n % 2}}" for n in range(len(f))]),
+        CSV,
+        "zone: writes a number in several ways ('00', '000')",
+    ),
+    "a point in some rows": (
+        odd(shop=lambda f, draw: [f"{n % 7}" if n < 300 else f"{n % 7}.0" for n in range(len(f))]),
+        CSV,
+        "shop: writes a number in several ways ('0', '0.0')",
+    ),
+    "words for a missing cell": (
+        odd(site=lambda f, draw: [["s1", "NULL", "s2", r"\N"][n % 4] for n in range(len(f))]),
+        CSV,
+        r"site: has 'NULL', '\\N': if that stands for a missing cell, name it in --null-values",
+    ),
+    "US dates": (odd(day=lambda f, draw: [f"{1 + n % 12}/{1 + n % 28}/2024" for n in range(len(f))]), CSV, "day: looks like a time"),
+    "day-first times": (
+        odd(day=lambda f, draw: [f"{1 + n % 28:02}.{1 + n % 12:02}.2024 12:{n % 60:02}" for n in range(len(f))]),
+        CSV,
+        "day: looks like a time",
+    ),
+    "a column of parts that is not named": (
+        one_file(lambda f: f),
+        {**CSV, "split": "8:1:1"},
+        "part: says train, valid or test: name it in --split-column",
+    ),
+    "a table that is no part": (
+        texts(as_csv(), ".csv", "", {"valid": "eval"}),
+        CSV,
+        "beside the parts lie tables that are not read: eval.csv",
+    ),
+    "a row in the place of names": (
+        spoilt(odd(), lambda f: [path.write_text(path.read_text().replace("click,user,ad\n", "1,20,21\n")) for path in f.iterdir()]),
+        {"label": "1"},
+        "the columns' names (1, 20, 21, …) look like a row",
+    ),
     "columns that training has not": (
         spoilt(texts(as_libffm, ".ffm"), appended("test.ffm", "1 1:3:1 7:1:1")),
         LIBFM,
@@ -552,12 +621,25 @@ def test_what_is_suspicious_is_noted_and_stays_with_the_data(name: str, cache: P
 
 
 def test_nothing_is_noted_where_nothing_is_odd(cache: Path, tmp_path: Path) -> None:
-    plain = odd(site=lambda f, draw: draw.integers(0, 90, len(f)))
+    """Hashes like 123e4567 and numbers with zeros before them are texts; a version and an address are no dates and no decimals."""
+    plain = odd(
+        site=lambda f, draw: draw.integers(0, 90, len(f)),
+        code=lambda f, draw: [f"{n:05}" for n in draw.integers(0, 90, len(f))],
+        hashed=lambda f, draw: [f"{n * 2654435761 % 2**32:08x}" for n in draw.integers(0, 90, len(f))],
+        version=lambda f, draw: [f"{n // 9}.{n % 9}.0" for n in draw.integers(0, 90, len(f))],
+        address=lambda f, draw: [f"10.0.{n // 9}.{n}" for n in draw.integers(0, 90, len(f))],
+        named=lambda f, draw: [f" n, {n} " for n in draw.integers(0, 90, len(f))],
+    )
     assert prepare("csv", CSV, plain(tmp_path, people()), alias="mine").notes == ()
 
 
 def lists(folder: Path, parts: Parts) -> Path:
     return typed("parquet")(folder, {part: frame.assign(tags=pandas.Series([["a", "b"]] * len(frame))) for part, frame in parts.items()})
+
+
+def archived(folder: Path, parts: Parts) -> Path:
+    texts(as_csv(), ".csv")(folder, parts)
+    return Path(shutil.make_archive(str(folder / "x"), "gztar", folder))
 
 
 REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
@@ -584,6 +666,27 @@ REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
         {**CSV, "by_time": "when"},
         "test.csv: column 'when': its times are of another form than those of ",
     ),
+    "days as numbers that end with the year": (
+        one_file(dated("%d%m%Y")),
+        BY_DAY,
+        "column 'when': its numbers end with a year, as '20112023' does, and do not grow with time; name their form by --date-format",
+    ),
+    "seconds among milliseconds": (
+        one_file(lambda f: f.drop(columns="part").assign(when=[(1_700_000_000 + n) * (1000 if n > 70 else 1) for n in range(len(f))])),
+        BY_DAY,
+        "row 72, column 'when': '1700000000' and '1700000071000' are seconds and milliseconds since 1970",
+    ),
+    "a Delta table": (
+        spoilt(in_parts(".parquet"), lambda f: (f / "train" / "_delta_log").mkdir()),
+        CSV,
+        "train: a Delta table (_delta_log is there), some of whose files hold rows that were changed or deleted",
+    ),
+    "a column of Parquet without a name": (
+        lambda folder, parts: typed("parquet")(folder, {part: f.rename(columns={"ad": ""}) for part, f in parts.items()}),
+        CSV,
+        "train.parquet: column 3 has no name",
+    ),
+    "a tar archive": (archived, CSV, "x.tar.gz: a tar archive is not read; unpack it"),
     "a format that does not fit": (one_file(dated("%d.%m.%Y")), {**BY_DAY, "date_format": "%Y/%m/%d"}, "is no time of the form %Y/%m/%d"),
     "files of two kinds": (
         spoilt(in_parts(".csv"), lambda f: (f / "train" / "p.parquet").write_bytes(b"PAR1")),
