@@ -115,6 +115,9 @@ def test_the_page_beside_it_leads_to_mlflow_and_back(
     show(driver, run, 1440, 900, scheme)
     back = "return [...document.querySelectorAll('a')].filter(a => a.href.includes('/board#')).map(a => a.href)"
     WebDriverWait(driver, 90).until(lambda d: script(d, back))
+    numbers = "return [...document.querySelectorAll('span')].filter(e => /^0[.][0-9]{4,5}$/.test(e.innerText))"
+    WebDriverWait(driver, 90).until(lambda d: script(d, numbers))
+    assert script(driver, f"{numbers}.every(e => e.getBoundingClientRect().right <= innerWidth)"), "the run's numbers are off the screen"
     show(driver, script(driver, back)[0], width, height, scheme)
     assert script(driver, "return document.querySelectorAll('.detail').length") == 1
 
