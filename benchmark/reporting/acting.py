@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from statistics import fmean
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.errors import UserError
 from benchmark.record import DOSES, Headlines, dose_of
 from benchmark.records import INERT, Record, Store
-from benchmark.reporting.text import cell
+from benchmark.reporting.tables import Format, in_parts
 
 if TYPE_CHECKING:
     from benchmark.reporting.groups import Group
@@ -82,8 +83,11 @@ def changed(row: Any, part: str) -> list[str]:
     return ["-" if value is None else f"{value:+.5f}" for value in values]
 
 
-def table_of_knock_outs(rows: Sequence[Any], form: str) -> list[str]:
-    """Lines below a board: for each row that has some, and each part, what validation AUC and logloss change by without it."""
+def table_of_knock_outs(rows: Sequence[Any], form: Format, width: int | None = None) -> list[str]:
+    """Lines below a board: for each row that has some, and each part, what validation AUC and logloss change by without it.
+
+    ``width``: of the terminal, in characters; a wider table comes in parts.
+    """
     found = [row for row in rows if row.knock_outs]
     parts = list(dict.fromkeys(name.rpartition("/")[0] for row in found for name in row.knock_outs))
     if not parts:
@@ -95,14 +99,11 @@ def table_of_knock_outs(rows: Sequence[Any], form: str) -> list[str]:
 
     lines = [[r.method, r.backbone, str(r.scale), str(r.depth), *(told(r, part) for part in parts)] for r in found]
     headers = ["method", "backbone", "scale", "depth", *(part.replace("_", " ") for part in parts)]
-    from tabulate import tabulate  # for what is printed, which is not for other programs
-
-    safe = [[cell(text, form) for text in line] for line in (headers, *lines)]
-    table = tabulate(safe[1:], headers=safe[0], tablefmt="github" if form == "markdown" else "simple", disable_numparse=True)
     words = (
         "Knock-outs: change of AUC and logloss on validation data with a part of the trained model in its neutral form (mean over seeds):"
     )
-    return ["", words, "", table]
+    told_in = [words] if width is None or form == "markdown" else textwrap.wrap(words, max(40, width))
+    return ["", *told_in, "", in_parts(headers, lines, form, width, lead=4)]
 
 
 def _by_rebalancing(group: Group) -> list[float]:

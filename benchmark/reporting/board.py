@@ -38,17 +38,21 @@ class View:
     first: int | None = None
 
 
-def board(label: str, members: Sequence[Row], format: Format, view: View) -> str:
-    """One data set's board: heading, table, and below it what must be said about it."""
-    finished = sum(row.status == "finished" for row in members)
-    heading = f"{plain(label)}: {finished} of {len(members)} cells finished, tuning trials per cell: {tuned(members)}"
-    lost = sum(row.draws_lost for row in members)
+def board(label: str, members: Sequence[Row], format: Format, view: View, whole: Sequence[Row]) -> str:
+    """One data set's board: heading, table, and below it what must be said about it. ``whole``: all its rows, of which ``members`` are
+    shown: verdicts are made over all of them, and so the noise is of all of them.
+    """
+    finished = sum(row.status == "finished" for row in whole)
+    heading = f"{plain(label)}: {finished} of {len(whole)} cells finished, tuning trials per cell: {tuned(whole)}"
+    lost = sum(row.draws_lost for row in whole)
     heading += f", draws lost: {lost}" if lost else ""
-    lines = list(dict.fromkeys(map(plain, remarks(members))))
+    heading += f"; {len(members)} of them shown" if len(members) < len(whole) else ""
+    lines = list(dict.fromkeys(map(plain, remarks(members, whole))))
     shown = members[: view.first]
     if len(shown) < len(members):
         lines.insert(0, f"{len(members) - len(shown)} more rows are not shown here")
-    inner = [*(_internal_states(members, format, view.width) if view.details else []), *acting.table_of_knock_outs(members, format)]
+    inner = _internal_states(members, format, view.width) if view.details else []
+    inner += acting.table_of_knock_outs(members, format, view.width)
     if format == "markdown":
         table = tabulated(shown, wanted(members, view), format)
         return "\n".join([f"### {heading}", "", table, *([""] if lines else []), *(f"- {line}" for line in lines), *inner])
@@ -93,8 +97,8 @@ def _internal_states(board: Sequence[Row], format: Format, width: int | None) ->
     return ["", "What the models say of themselves, at each layer from 0 on (mean over seeds):", "", table]
 
 
-def remarks(board: Sequence[Row]) -> Iterable[str]:
-    """The lines under a board; equal ones are said once."""
+def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
+    """The lines under a board of rows chosen from a ``whole`` one, which the noise is of; equal ones are said once."""
     for row in board:
         if row.bayes_auc is not None:
             optimum = f"AUC {row.bayes_auc:.5f}" + ("" if row.bayes_logloss is None else f", logloss {row.bayes_logloss:.5f}")
@@ -102,7 +106,7 @@ def remarks(board: Sequence[Row]) -> Iterable[str]:
         if row.test_auc_unseen_pairs_mean is not None:
             some = f"{row.unseen_pairs_rows:,.0f} test rows, {row.unseen_pairs_positives:,.0f} of them positive"
             yield f"AUC unseen pairs: over {some}, whose pair of two fields no training row has (docs/data.md)"
-    judged = [row for row in board if row.verdict]
+    judged = [row for row in whole if row.verdict]
     yield from noise([r.delta_sd for r in judged if r.delta_sd is not None], len(judged))
     for row in board:
         if row.status != "finished":

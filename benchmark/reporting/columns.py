@@ -166,7 +166,7 @@ COLUMNS: tuple[Column[Row], ...] = (
         "log-\nloss own\nepoch",
         "at the epoch of the best validation logloss",
         rank=6,
-        where="both",
+        where="terminal",
         when=_any("test_logloss_own_epoch_mean"),
     ),
     _number("ia", "information_abundance", _two, "IA\ntable", "information abundance of the fields' tables", rank=7, where="terminal"),

@@ -101,7 +101,7 @@ def _printed(
         for label, members in groupby(found, key=lambda row: row.dataset):
             shown = list(members)
             bare = fitted(shown, wanted(shown, view), WIDTH, view.grouped, keep=bool(view.columns))
-            parts.append(bare if only == ["table"] else board(label, shown, "table", view))
+            parts.append(bare if only == ["table"] else board(label, shown, "table", view, shown))
         return "\n\n".join(parts)
     if parsed.command == "compare" and not parsed.folders:
         texts = sections(records(parsed.results), parsed.to or CONTROL, parsed.dataset, "table", parsed.metric or AUC, WIDTH)

@@ -120,7 +120,7 @@ def leaderboard(
         labels = {row.dataset for row in found}
         wanted = one_of("data set", dataset, labels | {label.split("@")[0] for label in labels}, "leaderboard")
         found = [row for row in found if wanted in (row.dataset, row.dataset.split("@")[0])]
-    return render(selection.of(found), format, view)
+    return render(selection.of(found), format, view, found)
 
 
 def rows(records: Iterable[Record], delta: float = DELTA) -> list[Row]:
@@ -166,8 +166,12 @@ def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapp
     return found
 
 
-def render(rows: Sequence[Row], format: Format, view: View = PLAIN) -> str:
-    """The rows as text: ``table`` and ``markdown`` for people, one board a data set; ``csv`` and ``json`` with every key of ``Row``."""
+def render(rows: Sequence[Row], format: Format, view: View = PLAIN, whole: Sequence[Row] | None = None) -> str:
+    """The rows as text: ``table`` and ``markdown`` for people, one board a data set; ``csv`` and ``json`` with every key of ``Row``.
+
+    ``whole``: the boards that ``rows`` were chosen from, in whose order they are; what is said of a board as a whole is of these. None: of
+    ``rows``.
+    """
     if format == "json":
         lines = (json.dumps(vars(row), allow_nan=False, ensure_ascii=False) for row in rows)  # a row a line: thousands are soon written
         return "[\n" + ",\n".join(lines) + "\n]"
@@ -180,7 +184,11 @@ def render(rows: Sequence[Row], format: Format, view: View = PLAIN) -> str:
         content = [{name: inert(value) for name, value in entry.items()} for entry in content]
         written: str = pandas.DataFrame(content, columns=[f.name for f in fields(Row)], dtype=object).to_csv(index=False)
         return written
-    boards = [board(label, list(members), format, view) for label, members in groupby(rows, key=lambda row: row.dataset)]
+    everything: dict[str, list[Row]] = {}
+    for row in rows if whole is None else whole:
+        everything.setdefault(row.dataset, []).append(row)
+    by_label = groupby(rows, key=lambda row: row.dataset)
+    boards = [board(label, list(members), format, view, everything[label]) for label, members in by_label]
     said = [f"- {line}" for line in legend(rows)] if format == "markdown" else folded(legend(rows), view)
     return shown("\n\n".join([*boards, "\n".join(said)]), format)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from benchmark.config import NO_BACKBONE
-from benchmark.reporting.columns import Column
 from benchmark.reporting.text import cell
 from benchmark.values import plain
+
+if TYPE_CHECKING:
+    from benchmark.reporting.columns import Column
 
 Format = Literal["table", "markdown"]
 PLACE = ("backbone", "scale", "depth")

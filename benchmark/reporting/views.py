@@ -14,7 +14,9 @@ from benchmark.reporting.page.content import Line
 
 
 def forest(label: str, board: Sequence[Line], look: Look) -> Figure | None:
-    """Δ of every row that has one with its 95 % interval, best mean first, in blocks of one backbone, scale and depth."""
+    """Δ of every row that has one with its 95 % interval, best mean first, in blocks of one backbone, scale and depth. An arrow head where
+    a bar leaves the axis, as on the page.
+    """
     found = [line for line in board if line.row.delta_auc is not None]
     if not found:
         return None
@@ -22,10 +24,9 @@ def forest(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     pairs = {line.row.delta_seeds for line in found}
     bars = f"bars: 95 % interval, n = {pairs.pop()} pairs of seeds" if len(pairs) == 1 else "bars: 95 % interval; (n): pairs of seeds"
     places = list(dict.fromkeys(line.place for line in found))
-    ends = sorted(max(abs(line.row.delta_auc_low or 0), abs(line.row.delta_auc_high or 0), abs(line.row.delta_auc or 0)) for line in found)
-    far = ends[int(0.9 * (len(ends) - 1))] * 1.1 or 1e-3  # the widest tenth leaves the panel
     figure, axis = look.tall(len(found) + 2 * len(places), f"{label}: test AUC less single_embedding's", bars, ("Δ test AUC", ""))
     names: list[tuple[float, str]] = []
+    at_y: list[tuple[float, Line]] = []
     y = 0.0
     for place in places:
         names.append((y, place))
@@ -36,10 +37,9 @@ def forest(label: str, board: Sequence[Line], look: Look) -> Figure | None:
             colour = look.colour(row.method)
             if low is not None and high is not None:
                 axis.plot([low, high], [y, y], color=colour, linewidth=1 if look.narrow else 1.5)
-            outside = abs(mean) > far  # an arrow at the border: a bar without a point would be taken for a mistake
-            marker, at = (("<" if mean < 0 else ">"), 0.985 * (far if mean > 0 else -far)) if outside else ("o", mean)
-            axis.plot([at], [y], marker, color=colour, markersize=2.5 if look.narrow else 4.5)
+            axis.plot([mean], [y], "o", color=colour, markersize=2.5 if look.narrow else 4.5)
             names.append((y, row.method if pairs == set() else f"{row.method} ({row.delta_seeds})"))
+            at_y.append((y, line))
             y += 1
         y += 0.6
     axis.axvline(0, color="#777777", linewidth=0.8)
@@ -49,7 +49,14 @@ def forest(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     axis.set_ylim(y, -1)
     axis.tick_params(axis="y", length=0)
     axis.grid(False, axis="y")
+    ends = sorted(max(abs(line.row.delta_auc_low or 0), abs(line.row.delta_auc_high or 0), abs(line.row.delta_auc or 0)) for line in found)
+    far = ends[int(0.9 * (len(ends) - 1))] * 1.1 or 1e-3  # the widest tenth leaves the panel
     axis.set_xlim(-far, far)
+    for y, line in at_y:
+        row = line.row
+        for end, edge, head in ((row.delta_auc_low, -far, "<"), (row.delta_auc_high, far, ">")):
+            if end is not None and abs(end) > far and end * edge > 0:
+                axis.plot([edge], [y], head, color=look.colour(row.method), markersize=2.5 if look.narrow else 4.5, clip_on=False)
     axis.locator_params(axis="x", nbins=5)
     return figure
 

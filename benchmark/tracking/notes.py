@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -14,6 +15,7 @@ from benchmark.tracking.view import BOARD
 from benchmark.values import to_dict
 
 LONGEST_VALUE = 5000  # characters of a tag, a parameter or a description
+CODE = 76  # characters of a line of a command
 SHOWN = 25  # rows of the board in an experiment's description
 
 
@@ -38,7 +40,9 @@ def cell_note(row: Row, group: Group, beside: bool) -> str:
     if group.cell.dataset_options:
         lines += ["", "To repeat it, the suite file that has the settings above; the trials are in record.json of the runs below."]
     else:
-        lines += ["", "To repeat it:", "", f"    {repeat(group)}"]
+        # Folded: the page of a run becomes as wide as the longest line of code in it, and its numbers leave the screen.
+        folded = textwrap.wrap(repeat(group), CODE, break_long_words=False, break_on_hyphens=False, subsequent_indent="  ")
+        lines += ["", "To repeat it:", "", " \\\n".join(f"    {line}" for line in folded)]
     return "\n".join(lines)[:LONGEST_VALUE]
 
 

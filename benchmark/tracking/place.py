@@ -17,8 +17,10 @@ from benchmark.records import Store
 from benchmark.values import digest
 
 EMBEDDED = "this folder"  # owner of the runs that the folder's own database was given by the folder itself
-VERSION = 3  # of what rows hold; another one makes them again
-PASSWORD = re.compile(r"(://[^/@\s:]*):[^/@\s]*@")
+VERSION = 4  # of what rows and views hold; another one makes them again
+# Up to the last @, since SQLAlchemy takes a password with / and an HTTP client one with @; and the values of a query that are secrets.
+PASSWORD = re.compile(r"(://[^/@\s:]*):\S*@")
+SECRET = re.compile(r"([?&][a-z_]*(?:passw(?:or)?d|pwd|token|secret|key)=)[^&#\s]*", re.IGNORECASE)
 
 
 def tracking_uri(results: Path) -> str:
@@ -32,7 +34,7 @@ def embedded(results: Path) -> Path:
 
 def without_password(text: str) -> str:
     """An address, or a message with addresses in it, as it may be shown."""
-    return PASSWORD.sub(r"\1:***@", text)
+    return SECRET.sub(r"\1***", PASSWORD.sub(r"\1:***@", text))
 
 
 def is_embedded(results: Path, uri: str) -> bool:

@@ -15,10 +15,23 @@ from typing import Any
 KEY = "leaderboard"
 TAG = f"mlflow.sharedViewState.{KEY}"
 NOTE = "mlflow.note.content"
-# As many as stand on a screen of 1,440 pixels without scrolling: the page gives each the same width. The rest is in each run, and in the
-# project's own page. Depth is in a run's name.
-METRICS = ("1 AUC", "1 AUC sd", "2 delta")
-TAGS = ("method", "backbone", "scale", "verdict")
+RUN_NAME, CREATED, DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"  # the page's own columns, which are always there
+# Columns of the cells from the left, and their widths in pixels: so many as hold their longest text, all together what a screen of 1,440
+# pixels has beside the side bar. The difference is the tag, which has its interval; sorting by it takes the metric, which the page's menu
+# has. A run's name begins with its row, and is repeated in columns, so that it may be cut; the rest is in each run, and in the own page.
+COLUMNS = {
+    "tags.`method`": 160,
+    "tags.`backbone`": 72,
+    "tags.`scale`": 48,
+    "metrics.`1 AUC`": 68,
+    "metrics.`1 AUC sd`": 70,
+    "tags.`delta`": 132,
+    "tags.`verdict`": 172,
+    "metrics.`3 logloss`": 70,
+    "metrics.`4 rank last`": 74,
+    "metrics.`5 dense`": 76,
+}
+WIDTHS = {RUN_NAME: 110, CREATED: 44, **COLUMNS, DURATION: 80}
 PLAIN = "workflowType=machine_learning"  # of an address: the side bar of model training, not that of GenAI
 BOARD = "/board"  # where `ui` serves the project's own page
 PLACE = "0 row"  # metric of a cell: its place on the board; no two cells share one, as they may a rank, or an AUC as it is rounded
@@ -39,10 +52,12 @@ def state() -> str:
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": [*(f"metrics.`{name}`" for name in METRICS), *(f"tags.`{name}`" for name in TAGS)],
+        "selectedColumns": list(COLUMNS),
+        "columnOrder": list(WIDTHS),  # widths alone the page leaves alone
+        "columnWidths": WIDTHS,
         # The page takes the state as it is, without its own defaults.
-        **{name: [] for name in ("columnOrder", "runsPinned", "runsHidden")},
-        **{name: {} for name in ("columnWidths", "runsExpanded", "runsVisibilityMap", "groupsExpanded")},
+        **{name: [] for name in ("runsPinned", "runsHidden")},
+        **{name: {} for name in ("runsExpanded", "runsVisibilityMap", "groupsExpanded")},
         **{name: False for name in ("viewMaximized", "runListHidden", "isAccordionReordered")},
         **{name: True for name in ("useGroupedValuesInCharts", "hideEmptyCharts", "autoRefreshEnabled")},
         "runsHiddenMode": "FIRST_20_RUNS",

@@ -39,8 +39,8 @@ DATA: dict[str, Any] = {"rows": 2000, "cardinalities": [3, 8, 40, 90], "expected
 ROWS, SHOWN = 32, 4  # of the batch; logits of it that are written down
 # Of another CPU's: its sums have another order, and a training step multiplies the difference.
 RELATIVE, ABSOLUTE = 2e-3, 2e-5
-# A whole parameter's gradient below this is rounding: 0 in exact arithmetic, as of RankMixer's last shift, which the batch normalisation behind
-# it takes out. Adam would make a whole step of it, in a direction that each kind of CPU has for itself.
+# A whole parameter's gradient below this is rounding: 0 in exact arithmetic, as of RankMixer's last shift, which the batch normalisation
+# behind it takes out. Adam would make a whole step of it, in a direction that each kind of CPU has for itself.
 ROUNDING = 3e-7
 
 

@@ -12,6 +12,7 @@ from standin_records import record
 from benchmark.errors import UserError
 from benchmark.records import Store
 from benchmark.reporting.acting import acts, inert
+from benchmark.reporting.board import View
 from benchmark.reporting.groups import groups
 from benchmark.reporting.leaderboard import leaderboard, render, rows
 
@@ -42,6 +43,15 @@ def test_knock_outs_stand_below_the_board() -> None:
     text = render(rows([record("block", metrics=metrics), record()]), "table")
     assert "Knock-outs" in text and "-0.00123 +0.00456" in text
     assert "Knock-outs" not in render(rows([record()]), "table")
+
+
+def test_knock_outs_fit_the_terminal() -> None:
+    parts = ("maps", "basis", "gates", "gate_input", "rebalancing")
+    found = rows([record("block", metrics={f"dose/knockout/{part}/auc": -0.00123 for part in parts})])
+    lines = render(found, "table", View(width=80)).splitlines()
+    told = lines[next(index for index, line in enumerate(lines) if line.startswith("Knock-outs")) :]
+    assert max(map(len, told)) <= 80
+    assert all(any(part.replace("_", " ") in line for line in told) for part in parts)
 
 
 def test_without_doses_the_rebalancing_says_its_own() -> None:

@@ -62,6 +62,10 @@ def test_rows_are_chosen_and_ranks_stay_the_whole_boards(records: list[Record]) 
         (row.method, row.rank) for row in board if (row.backbone, row.scale) == ("xdeepfm", 4)
     ][:2]
     assert few[1].rank is not None and few[1].rank > 2
+    text, all_of_it = (render(some, "table", whole=board) for some in (few, board))
+    assert text.startswith("frappe_x1: 44 of 44 cells finished, tuning trials per cell: 1; 2 of them shown")
+    noise = [[line for line in told.splitlines() if line.startswith(("noise: ", "by the strictest"))] for told in (text, all_of_it)]
+    assert noise[0] == noise[1] and "over the 36 comparisons" in noise[0][1]
     for wrong in (Selection(backbones=("none_such",)), Selection(scales=(3,))):
         with pytest.raises(UserError, match=r"none_such|3"):
             wrong.of(board)

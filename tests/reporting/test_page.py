@@ -132,6 +132,24 @@ def test_five_hundred_cells_are_less_than_three_megabytes() -> None:
     assert 0.9e6 + small + (large - small) / 19 * 499 < 3e6
 
 
+def test_only_what_did_not_finish_has_failed() -> None:
+    """What is said of the noise, and notes, are none of it."""
+    text = report.page(
+        [record(m, seed, 0.8 + seed * gain) for m, gain in (("m", 1e-3), ("single_embedding", 2e-3)) for seed in (0, 1)], "", ""
+    )
+    failed, notes = text.split("What failed, and why")[1].split("Protocol, notes, machines")
+    assert "every cell of toy finished" in failed and "<li>noise: " in notes
+    text = report.page([record(), record("broken", auc=None, status="failed", reason="no memory")], "", "")
+    assert (
+        "<li>failed: broken, dcnv2, scale 1, depth 3: no memory</li>" in text.split("What failed, and why")[1].split("Protocol, notes")[0]
+    )
+
+
+def test_the_numbers_can_be_scrolled_by_keyboard() -> None:
+    [numbers] = [attributes for tag, attributes in page([record()]).elements if tag == "pre" and attributes.get("id") == "csv"]
+    assert numbers["tabindex"] == "0" and numbers["aria-label"]
+
+
 def test_a_folder_without_final_trainings_says_so() -> None:
     with pytest.raises(Exception, match="nothing to report of records"):
         report.page([record(stage="tune")], "records", "")

@@ -86,6 +86,16 @@ def test_no_window_scrolls_sideways(driver: webdriver.Chrome, address: str) -> N
             WebDriverWait(driver, 5).until(lambda _: script(driver, fits) == [width, True], f"{width} pixels, columns open: {action}")  # noqa: B023
 
 
+def test_a_row_is_one_line_on_a_desktop(driver: webdriver.Chrome, tmp_path: Path) -> None:
+    """Of the board with the most columns, and names of 22 characters."""
+    path = tmp_path / "report.html"
+    path.write_text(page(Store(REFERENCE / "nycflights13"), "nycflights13", "tests"), encoding="utf-8")
+    show(driver, path.as_uri(), 1440, 900)
+    heights = "return [...document.querySelectorAll('#board tbody tr')].map(row => row.offsetHeight)"
+    assert max(script(driver, heights)) < 40
+    assert script(driver, "return document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_it_opens_within_a_second(driver: webdriver.Chrome, address: str) -> None:
     """The best of three: the machine may be busy."""
     took = []

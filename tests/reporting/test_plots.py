@@ -196,6 +196,18 @@ def test_the_forest_plots_bars_are_the_boards_intervals() -> None:
     assert len(wanted) > 2 and wanted <= bars
 
 
+def test_a_bar_that_leaves_the_forest_plots_axis_ends_in_an_arrow() -> None:
+    """Twenty rows near 0 make the axis; one lies below all of it, so that nothing else of it is drawn."""
+    methods = ("single_embedding", "far", *(f"m{index}" for index in range(20)))
+    board = lines([record(m, seed, 0.8 + seed * 1e-3 * (1 + len(m)) - 0.3 * (m == "far")) for m in methods for seed in (0, 1, 2)])
+    figure = views.forest("toy", board, look(*methods))
+    assert figure is not None
+    [axis] = figure.axes
+    assert axis.get_xlim()[0] > -0.1
+    heads = {(line.get_marker(), float(np.asarray(line.get_xdata()).item())) for line in axis.lines if line.get_marker() in ("<", ">")}
+    assert heads == {("<", axis.get_xlim()[0])}
+
+
 def test_budgets_are_lines_of_their_own() -> None:
     board = groups([record("m", auc=0.8), record("m", auc=0.9, budget=8)])
     assert set(drawn(plots.auc_against_scale("toy", board, look("m")))["dcnv2 · depth 3"]) == {"m · 1 trials", "m · 8 trials"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import shutil
 import socket
 import sqlite3
@@ -157,7 +158,11 @@ def test_live_and_rebuilt_look_alike_and_again_changes_nothing(tmp_path: Path) -
     assert me.data.metrics["1 AUC sd"] == round((0.5 * 0.1**2) ** 0.5, 5)
     assert "1 AUC" not in cells["bad"].data.metrics and cells["bad"].data.tags["reason"] == "loss is not finite"
     assert me.data.params["backbone.hidden"] == "[400,400]" and me.data.params["method.note"] == "two words"
-    assert "test AUC 0.75000" in me.data.tags["mlflow.note.content"]
+    note = me.data.tags["mlflow.note.content"]
+    assert "test AUC 0.75000" in note
+    command = note.split("To repeat it:\n\n")[1].split("\n")
+    assert all(line.endswith(" \\") for line in command[:-1]) and max(map(len, command)) <= 90
+    assert shlex.split(" ".join(command).replace("\\", ""))[:4] == ["python", "-m", "benchmark", "train"]
     children = [run for run in runs if run.data.tags.get(MLFLOW_PARENT_RUN_ID) == me.info.run_id]
     assert sorted(run.info.run_name.split(" ")[:2] for run in children) == [["seed", "0"], ["seed", "1"], ["tuning", "0"]]
     assert len({run.info.run_name[:20] for run in runs}) == len(runs)
@@ -464,7 +469,12 @@ def test_rebuild_keeps_its_hands_off_a_run_at_work(tmp_path: Path) -> None:
     [
         ("https://me:secret@host:5000/x", "https://me:***@host:5000/x"),
         ("postgresql://u:p:w@h/db", "postgresql://u:***@h/db"),
+        ("postgresql+psycopg2://u:p/w@h/db", "postgresql+psycopg2://u:***@h/db"),
+        ("http://u:p@w@h:5000", "http://u:***@h:5000"),
+        ("http://:p@h", "http://:***@h"),
+        ("mysql://h/db?user=u&password=p&ssl_key=k#x", "mysql://h/db?user=u&password=***&ssl_key=***#x"),
         ("http://h:1", "http://h:1"),
+        ("http://h:1/x?user=u", "http://h:1/x?user=u"),
     ],
 )
 def test_passwords_are_not_shown(address: str, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

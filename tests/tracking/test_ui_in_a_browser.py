@@ -34,6 +34,12 @@ for (const cell of document.querySelectorAll('[role=gridcell]')) {
 }
 return Object.keys(rows).map(Number).sort((a, b) => a - b).map(i => rows[i]);
 """
+# Columns of which a cell's text is longer than the cell.
+CUT = """
+const long = cell => { const all = document.createRange(); all.selectNodeContents(cell);
+  return [...all.getClientRects()].some(r => r.right > cell.getBoundingClientRect().right); };
+return [...document.querySelectorAll('[role=gridcell]')].filter(long).map(cell => cell.getAttribute('col-id'));
+"""
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +90,16 @@ def test_mlflow_shows_the_ranked_rows_with_auc_and_difference_without_scrolling(
     show(driver, addresses["leaderboard of teacher"], 1440, 900, scheme)
     rows = rows_of(driver)
     name, auc = "attributes.`Run Name`", "metrics.`1 AUC`"
-    told = ["tags.`method`", "tags.`backbone`", "tags.`scale`", "tags.`verdict`", "metrics.`2 delta`"]
-    assert len(rows) == 10 and all({name, auc, *told} <= row.keys() for row in rows)
+    told = ["tags.`method`", "tags.`backbone`", "tags.`scale`", "tags.`verdict`", "tags.`delta`"]
+    costs = ["metrics.`1 AUC sd`", "metrics.`3 logloss`", "metrics.`4 rank last`", "metrics.`5 dense`"]
+    assert len(rows) == 10 and all({name, auc, *told, *costs} <= row.keys() for row in rows)
+    assert not set(script(driver, CUT)) & {auc, *told, *costs}
     values = [float(row[auc]) for row in rows]
     assert values == sorted(values, reverse=True)
     names = [row[name].splitlines()[-1] for row in rows]
     assert [text.split()[0] for text in names] == [f"{n:02}" for n in range(1, 11)]
     assert names[5] == "06 ensemble dnn 10x depth 1"
-    assert [rows[5][key] for key in told] == ["ensemble", "dnn", "10", "above", "0.02447"]
+    assert [rows[5][key] for key in told] == ["ensemble", "dnn", "10", "above", "+0.02447 ± 0.00378"]
 
 
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "dark"), (390, 844, "light")])
@@ -107,6 +115,9 @@ def test_the_page_beside_it_leads_to_mlflow_and_back(
     show(driver, run, 1440, 900, scheme)
     back = "return [...document.querySelectorAll('a')].filter(a => a.href.includes('/board#')).map(a => a.href)"
     WebDriverWait(driver, 90).until(lambda d: script(d, back))
+    numbers = "return [...document.querySelectorAll('span')].filter(e => /^0[.][0-9]{4,5}$/.test(e.innerText))"
+    WebDriverWait(driver, 90).until(lambda d: script(d, numbers))
+    assert script(driver, f"{numbers}.every(e => e.getBoundingClientRect().right <= innerWidth)"), "the run's numbers are off the screen"
     show(driver, script(driver, back)[0], width, height, scheme)
     assert script(driver, "return document.querySelectorAll('.detail').length") == 1
 

@@ -45,6 +45,7 @@ def test_every_experiment_has_a_view_of_columns_that_its_cells_have(
     assert len(cells) == 3 and len(finished) == 2
     shown = {column.split(".", 1)[1].strip("`") for column in state["selectedColumns"]}
     measured = {"1 AUC", "1 AUC sd", "method", "backbone", "scale"}
+    assert list(state["columnWidths"]) == state["columnOrder"] and set(state["selectedColumns"]) <= set(state["columnOrder"])
     assert measured <= shown
     for cell in finished:
         assert measured <= {*cell.data.metrics, *cell.data.tags}

@@ -23,7 +23,6 @@ from benchmark.reporting.page.embedded import embedded
 from benchmark.reporting.page.library import script
 from benchmark.reporting.page.template import part, template
 
-REMARKED = ("note: ", "protocol ", "Bayes optimum")
 CONTROL_COLOUR = "var(--ink)"  # black, and white on a dark page
 
 
@@ -93,7 +92,9 @@ def _filters(found: Sequence[Line]) -> list[tuple[str, str, list[Any], bool]]:
 
 
 def _board(label: str, members: Sequence[Line]) -> dict[str, Any]:
-    said = list(dict.fromkeys(remarks([line.row for line in members])))
+    own = [line.row for line in members]
+    said = list(dict.fromkeys(remarks(own, own)))
+    failed = tuple({f"{row.status}: " for row in own if row.status != "finished"})
     return {
         "label": label,
         "lines": members,
@@ -101,7 +102,7 @@ def _board(label: str, members: Sequence[Line]) -> dict[str, Any]:
         "trials": tuned(line.row for line in members),
         "answer": answer(members),
         "captions": {"joint": correlated(members)},
-        "failed": [line for line in said if not line.startswith(REMARKED)],
-        "notes": [line.removeprefix("note: ") for line in said if line.startswith(REMARKED)],
+        "failed": [line for line in said if line.startswith(failed)],
+        "notes": [line.removeprefix("note: ") for line in said if not line.startswith(failed)],
         "machines": [*content.machines(members).items(), *content.versions(members).items()],
     }
