@@ -187,7 +187,7 @@ def _objects_of(given: Input) -> Reference | None:
             return None
         rows.append({**texts})
     columns = tuple(dict.fromkeys(key for row in rows for key in row))
-    if not columns or any(map(_is_pattern, columns)):
+    if not all(columns) or not columns or any(map(_is_pattern, columns)):
         return None
     longest = max(map(len, given.content.split(b"\n")))
     return Reference(columns, [tuple(row.get(name) or "" for name in columns) for row in rows], longest < given.block)

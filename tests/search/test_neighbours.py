@@ -19,6 +19,19 @@ from benchmark.search.run import run_suite
 
 OLD = time.time() - 25 * 3600
 
+TINY = """
+datasets = ["synthetic"]
+methods = ["single_embedding", "multi_embedding"]
+backbones = ["dnn"]
+scales = [2]
+seeds = 1
+trials = 1
+[training]
+epochs = 1
+[options.datasets.synthetic]
+rows = 2000
+"""
+
 FORKING = """
 import os, sys, time
 from pathlib import Path
@@ -86,3 +99,19 @@ def test_a_results_folder_that_was_moved_goes_on(tmp_path: Path, monkeypatch: py
     again = run_suite(standin.suite(seeds=2), tmp_path / "second", "local", train=standin.TRAIN)
     assert first.statuses == {"finished": 5} and again.recorded_before == 5 and again.statuses == {"finished": 5}
     assert not (tmp_path / "first").exists()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("executor", ["ray", "local"])
+def test_a_home_that_cannot_be_written_is_not_needed(tmp_path: Path, executor: str) -> None:
+    """With data to make, Ray and MLflow. Not even root writes into /proc."""
+    (tmp_path / "tiny.toml").write_text(TINY)
+    unset = ("MLFLOW_TRACKING_URI", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    environment |= {"HOME": "/proc", "BENCHMARK_CACHE": str(tmp_path / "cache")}
+    results = tmp_path / "results"
+    for arguments in (["run", str(tmp_path / "tiny.toml"), "--executor", executor], ["report"], ["figures"]):
+        command = [sys.executable, "-m", "benchmark", *arguments, "--results", str(results)]
+        done = subprocess.run(command, cwd=standin.ROOT, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    assert len(list((results / "records").glob("*.json"))) == 2 and (results / "mlflow.db").exists()
