@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import numpy as np
+
+from benchmark.metrics.looks import looks
+from benchmark.metrics.sequential import sequential_p
 from benchmark.metrics.statistics import holm, t_quantile
 from benchmark.metrics.verdicts import LEVEL, Key, Pool, Values, t_tests
 
@@ -18,6 +22,7 @@ class Side(NamedTuple):
     method: Values
     control: Values
     pool: Pool  # pooled_variance of all methods of the cell
+    max_seeds: int | None = None  # where it was looked at after every seed: up to so many
 
     @property
     def same(self) -> bool:
@@ -28,7 +33,8 @@ class Side(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """(method − control) at the large size less the same at the small one: mean over the seeds that all four have."""
+    """(method − control) at the large size less the same at the small one: mean over the seeds that all four have. Where a
+    method is its control with every seed that was tried, it is that with the others too."""
 
     mean: float
     low: float | None  # 95 % interval, not adjusted for the number of contrasts; None: no variance is known
@@ -43,12 +49,12 @@ def contrasts(pairs: Mapping[Key, tuple[Side, Side]], delta: float, level: float
     A difference of one cell has the variance 2σ² / n of its two-way model (docs/mathematics.md, 5.1), and that of a method that is its
     control none. The two cells are independent given their seeds' means, which both differences take out; the degrees of freedom of the
     sum are Satterthwaite's (1946). "equal": within ± ``delta`` by two one-sided tests. Holm's rule goes over all pairs, for differences
-    and equalities apart. Seeds that were added where verdicts were open are taken as if they had been asked for from the start.
+    and equalities apart. Where seeds were added as long as verdicts were open, p are those of the look that the n seeds are (sequential_p).
     """
     found = {key: one for key, (large, small) in pairs.items() if (one := _one(large, small)) is not None}
-    tests = {key: t_tests(mean, se, df, delta) for key, (mean, se, df, _) in found.items() if df}
-    differ = holm({key: min(1.0, 2 * min(test.above, test.below)) for key, test in tests.items()})
-    alike = holm({key: test.equal for key, test in tests.items()})
+    tests = {key: _test(found[key], delta, *pairs[key]) for key in found if found[key][2]}
+    differ = holm({key: min(1.0, 2 * min(above, below)) for key, (above, below, _) in tests.items()})
+    alike = holm({key: equal for key, (_, _, equal) in tests.items()})
     told: dict[Key, Contrast] = {}
     for key, (mean, se, df, n) in found.items():
         half = t_quantile(df, 0.975) * se if df else None
@@ -62,13 +68,27 @@ def contrasts(pairs: Mapping[Key, tuple[Side, Side]], delta: float, level: float
     return told
 
 
+def _test(found: tuple[float, float, int, int], delta: float, large: Side, small: Side) -> tuple[float, float, float]:
+    mean, se, df, n = found
+    p = t_tests(mean, se, df, delta)
+    most = max(large.max_seeds or 0, small.max_seeds or 0)
+    if n not in looks(most) or not se:
+        return p
+    above, below, equal = (float(one) for one in sequential_p(np.array(p), n, looks(most)))
+    return above, below, equal
+
+
 def _one(large: Side, small: Side) -> tuple[float, float, int, int] | None:
     """Mean, standard error, its degrees of freedom (0: not known) and seeds."""
-    seeds = large.method.keys() & large.control.keys() & small.method.keys() & small.control.keys()
-    if not seeds:
+    sides = [side for side in (large, small) if not side.same] or [
+        large,
+        small,
+    ]  # where it is its control, the difference is 0 with any seed
+    seeds = set.intersection(*({*side.method} & {*side.control} for side in sides))
+    if not seeds or not (large.method.keys() & large.control.keys() and small.method.keys() & small.control.keys()):
         return None
     n = len(seeds)
-    mean = sum((large.method[s] - large.control[s]) - (small.method[s] - small.control[s]) for s in sorted(seeds)) / n
+    mean = sum((1 if side is large else -1) * (side.method[s] - side.control[s]) for side in sides for s in sorted(seeds)) / n
     pools = [side.pool for side in (large, small) if not side.same]
     if not pools:
         return mean, 0.0, 1, n  # nothing is left to chance

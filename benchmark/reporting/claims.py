@@ -106,7 +106,8 @@ def _growths(board: str, members: Sequence[Group], size: Size, delta: float) -> 
     controls = by_conditions(members, CONTROL)
 
     def side(group: Group) -> Side:
-        return Side(group.metric("test/auc"), controls[group.conditions].metric("test/auc"), pooled_variance(cells[group.conditions]))
+        control = controls[group.conditions].metric("test/auc")
+        return Side(group.metric("test/auc"), control, pooled_variance(cells[group.conditions]), group.max_seeds)
 
     compared = [group for group in members if group.conditions in controls and group.cell.method != CONTROL]
     pairs: dict[Key, tuple[Group, Group]] = {}

@@ -45,6 +45,9 @@ def test_a_method_that_is_its_control_at_the_small_size_adds_no_noise() -> None:
     found = contrasts({KEY: (large, same)}, DELTA)[KEY]
     low, high = stats.ttest_1samp(paired(large), 0).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((low, high)) and found.growth == "grows"
+    fewer = same._replace(method={seed: same.method[seed] for seed in (0, 1)})  # its seeds stop where that is clear
+    assert contrasts({KEY: (large, fewer)}, DELTA)[KEY] == found
+    assert contrasts({KEY: (large, same._replace(method={7: 0.8}))}, DELTA) == {}
     turned = contrasts({KEY: (same, large)}, DELTA)[KEY]
     assert turned.mean == -found.mean and turned.growth == "shrinks"
     neither = contrasts({KEY: (same, same)}, DELTA)[KEY]
@@ -79,3 +82,22 @@ def test_equal_is_said_of_what_lies_within_delta_and_of_nothing_at_its_border() 
         found = [contrasts({KEY: (side(rng, 10, gain, 1e-4), side(rng, 10, 0.0, 1e-4))}, DELTA)[KEY].growth for _ in range(400)]
         told[name] = found.count("equal") / len(found)
     assert told["within"] > 0.9 and told["border"] <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_growth_that_is_looked_at_after_every_seed_is_seldom_wrong() -> None:
+    rng = np.random.default_rng(4)
+    boards, most, wrong, naive = 300, 8, 0, 0
+    for _ in range(boards):
+        large, small = side(rng, most, 0.002), side(rng, most, 0.002, sd=0.002)
+        said = {True: False, False: False}
+        for n in range(2, most + 1):
+            for adjusted in said:
+                first = [_first(one, n)._replace(max_seeds=most if adjusted else None) for one in (large, small)]
+                said[adjusted] |= contrasts({KEY: (first[0], first[1])}, DELTA)[KEY].growth in ("grows", "shrinks")
+        wrong, naive = wrong + said[True], naive + said[False]
+    assert wrong / boards <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / boards) < naive / boards
+
+
+def _first(one: Side, n: int) -> Side:
+    method, control = ({seed: values[seed] for seed in range(n)} for values in (one.method, one.control))
+    return Side(method, control, pooled_variance({"a": method, "b": control}))
