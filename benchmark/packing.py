@@ -61,7 +61,14 @@ def unpacked_metrics(metrics: Mapping[str, Any], spectra: Sequence[Mapping[str, 
 
 @lru_cache(maxsize=1 << 12)  # thousands of records have the same names, which are one object then
 def _names(matrix: str, columns: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"spectral/{matrix}/{column}" for column in columns)
+    return tuple(f"spectral/{matrix}/{column}" for column in _checked(columns))
+
+
+def _checked(columns: Sequence[Any]) -> Sequence[str]:
+    """Raises TypeError for names that are none: by a number among them a record could not be written again."""
+    if not all(isinstance(column, str) for column in columns):
+        raise TypeError(f"columns are named {columns!r}")
+    return columns
 
 
 def packed_curve(curve: Sequence[Mapping[str, float]]) -> Any:
@@ -73,7 +80,7 @@ def packed_curve(curve: Sequence[Mapping[str, float]]) -> Any:
 
 def unpacked_curve(curve: Any) -> Any:
     """What was packed, or the list that it is in older records. Raises as ``unpacked_metrics``."""
-    return [dict(zip(curve["columns"], row, strict=True)) for row in curve["rows"]] if isinstance(curve, Mapping) else curve
+    return [dict(zip(_checked(curve["columns"]), row, strict=True)) for row in curve["rows"]] if isinstance(curve, Mapping) else curve
 
 
 def to_bytes(values: Sequence[float]) -> bytes:

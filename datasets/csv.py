@@ -98,8 +98,8 @@ class Csv(DataSet):
         index = [name for name in table.index if name not in (*fields, *self.exclude)]
         notes = [f"the column {name!r} is the index of a pandas frame, and no field" for name in index]
         if unread := unread_in(source_path, tables):
-            more = f" and {len(unread) - LISTED} more" if len(unread) > LISTED else ""
-            notes.append(f"beside the parts lie tables that are not read: {', '.join(unread[:LISTED])}{more}")
+            rest = f" and {len(unread) - LISTED} more" if len(unread) > LISTED else ""
+            notes.append(f"beside the parts lie tables that are not read: {', '.join(unread[:LISTED])}{rest}")
         for part, one in tables.items():
             if one.file.kind in SPARSE and not one.named and len(one.columns) != len(table.columns):
                 raise UserError(

@@ -60,6 +60,16 @@ def test_what_is_no_record_is_named(text: str) -> None:
         record_from_json(text, "some.json")
 
 
+@pytest.mark.parametrize("place", ["curve", "spectra"])
+def test_a_number_for_the_name_of_a_column_is_refused(place: str) -> None:
+    metrics = {"test/auc": 0.75, "spectral/layer0/batch/effective_rank": 2.0}
+    content = json.loads(dataclasses.replace(RECORD, curve=({"epoch": 1.0, "a": 1.0},), metrics=metrics).packed())
+    del content["digest"]  # which would tell, too
+    (content["curve"] if place == "curve" else content["spectra"][0])["columns"][0] = 0
+    with pytest.raises(UserError, match=r"some\.json"):
+        record_from_json(json.dumps(content), "some.json")
+
+
 @pytest.mark.parametrize(
     ("place", "value", "words"),
     [
