@@ -169,7 +169,9 @@ def claims(
     folders: Sequence[Path], methods: Sequence[str] = (), delta: float = DELTA, format: Format = "table", width: int | None = None
 ) -> list[str]:
     """The two tables, as text, each with its title. Raises UserError: nothing to say of these folders."""
-    found = findings({folder.name or str(folder): Store(folder) for folder in folders}, methods, delta)
+    named = Counter(folder.name for folder in dict.fromkeys(folders))
+    names = {folder: folder.name if folder.name and named[folder.name] == 1 else str(folder) for folder in folders}
+    found = findings({name: Store(folder) for folder, name in names.items()}, methods, delta)
     if not found:
         where = ", ".join(map(str, folders))
         raise UserError(f"claims: {where}: no finished cell beside one of {CONTROL} at a scale above 1, or at two scales or depths of both")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace as changed
 from pathlib import Path
@@ -105,6 +107,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["claims", str(folder), "--methods", "wider"]) == 0
     out = capsys.readouterr().out
     assert "wider's gain grows with width" in out and "4× − 1× depth 2" in out and "deeper" not in out
+    shutil.copytree(folder, tmp_path / "other" / "one")
+    assert main(["claims", str(folder), str(tmp_path / "other" / "one"), str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"wider's gain grows with width +2 +2 ", out) and f"{tmp_path / 'other' / 'one'} " in out
     assert main(["claims", str(folder), "--methods", "widder"]) == 2
     assert "wider" in capsys.readouterr().err
     assert main(["claims", str(tmp_path / "none")]) == 2
