@@ -247,8 +247,9 @@ def run(
 
         Store(folder).create()
         listeners.append(Tracker(folder))
+    at_once = False
     try:
-        summary = run_suite(
+        return run_suite(
             chosen,
             folder,
             executor,
@@ -265,16 +266,14 @@ def run(
             renew=renew,
         )
     except KeyboardInterrupt:  # or SIGTERM: who asked for it waits for the end
-        for tracker in listeners:
-            tracker.leave()
+        at_once = True
         raise
-    except BaseException:
+    finally:
         for tracker in listeners:
-            tracker.close()
-        raise
-    for tracker in listeners:
-        tracker.close()
-    return summary
+            if at_once:
+                tracker.leave()
+            else:
+                tracker.close()
 
 
 def plan(

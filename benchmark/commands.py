@@ -135,8 +135,9 @@ def compare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 def claims(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.reporting.claims import claims as claimed
 
-    for folder in parsed.folders:
-        _recorded(folder)
+    for store in map(Store, parsed.folders):
+        if not store.paths():
+            raise UserError(_nothing_in(store))
     print("\n\n".join(claimed(parsed.folders, parsed.methods, parsed.delta, parsed.format, _width())))
     return 0
 

@@ -48,8 +48,8 @@ def written(text: str, where: str, root: Path) -> str:
     def block(match: re.Match[str]) -> str:
         command, *only = match[1].split(" | ")
         if command.split()[:1] == ["figures"]:
-            name, view = _figure(match[1], where)
-            return f"<!-- benchmark: {match[1]} -->\n![{view} of {name}](images/{name}-{view}.svg)\n<!-- end -->"
+            folder, view = _figure(match[1], where)
+            return f"<!-- benchmark: {match[1]} -->\n![{view} of {folder.name}](images/{folder.name}-{view}.svg)\n<!-- end -->"
         printed = _printed(command, only, where, root, boards, records)
         shell = textwrap.wrap(f"$ python -m benchmark {command}", WIDTH - 2, subsequent_indent="    ", break_on_hyphens=False)
         return "\n".join([f"<!-- benchmark: {match[1]} -->", "```text", " \\\n".join(shell), "", printed, "```", "<!-- end -->"])
@@ -65,22 +65,21 @@ def drawn(text: str, where: str, root: Path) -> dict[str, bytes]:
         if command.split()[:1] == ["figures"]:
             from benchmark.reporting.plots import figures  # matplotlib: a second
 
-            name, view = _figure(match[1], where)
-            folder = commandline.parse(shlex.split(command))[0].results
+            folder, view = _figure(match[1], where)
             with TemporaryDirectory() as made:
                 paths = figures(list(Store(root / folder)), Path(made), ("svg",), only=[view])
                 if len(paths) != 1:
                     raise UserError(f"{where}: {match[1]}: {len(paths)} data sets of {folder} have that figure; a document takes one")
-                found[f"images/{name}-{view}.svg"] = paths[0].read_bytes()
+                found[f"images/{folder.name}-{view}.svg"] = paths[0].read_bytes()
     return found
 
 
-def _figure(marker: str, where: str) -> tuple[str, str]:
-    """Name of the results folder, and the view."""
+def _figure(marker: str, where: str) -> tuple[Path, str]:
+    """The results folder, and the view."""
     command, *only = marker.split(" | ")
     if len(only) != 1:
         raise UserError(f"{where}: {marker}: name one view after a |, as in | forest")
-    return commandline.parse(shlex.split(command))[0].results.name, only[0]
+    return commandline.parse(shlex.split(command))[0].results, only[0]
 
 
 def _printed(
