@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from benchmark.errors import UserError
-from benchmark.settings import Configured, setting, tuned
+from benchmark.settings import MOST_DEPTH, Configured, setting, tuned
 from benchmark.values import canonical, digest, from_dict, one_of, to_dict
 
 NO_BACKBONE = "none"  # in a sanity row's cell
@@ -45,9 +45,6 @@ class Training(Configured):
     gradient_clip: float = setting(0.0, at_least=0, help="largest norm of the gradient; 0: off")
     embedding_std: float = setting(1e-2, above=0, help="the table starts as N(0, embedding_std²)")
     precision: Precision = setting("fp32", help="of training's forward and backward passes (benchmark/training/fit.py)")
-
-
-MOST_DEPTH = 1000  # interaction layers: of a model of millions the objects alone take all memory of the machine, also of other programs
 
 
 @dataclass(frozen=True, kw_only=True)

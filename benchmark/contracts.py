@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import Incompatible as Incompatible
 from benchmark.errors import UserError as UserError
+from benchmark.settings import MOST_DEPTH as MOST_DEPTH
 from benchmark.settings import Configured
 from benchmark.settings import setting as setting
 from benchmark.settings import tuned as tuned

@@ -14,6 +14,8 @@ from typing import Any, ClassVar, final
 
 from benchmark.errors import UserError
 
+MOST_DEPTH = 1000  # interaction layers: of a model of millions the objects alone take all memory of the machine, also of other programs
+
 
 @dataclass(frozen=True)
 class Range:

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Layout, setting, tuned
+from benchmark.contracts import MOST_DEPTH, Backbone, Layout, setting, tuned
 from benchmark.nn.cross import CrossTerm
 from benchmark.nn.linear import SetMLP, Tower
 from benchmark.nn.rows import LastState
@@ -23,7 +23,7 @@ class DCNv2(Backbone):
     field_rows = True
     hidden_widths = ("hidden",)
 
-    depth: int = setting(4, at_least=1, help="interaction layers L")
+    depth: int = setting(4, at_least=1, at_most=MOST_DEPTH, help="interaction layers L")
     structure: Literal["stacked", "parallel"] = setting("stacked", help="cross layers, then an MLP, or beside it")
     hidden: tuple[int, ...] = setting((400, 400), at_least=1, help="units of the MLP's layers")
     dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1)

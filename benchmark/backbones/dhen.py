@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Incompatible, Layout, UserError, setting, tuned
+from benchmark.contracts import MOST_DEPTH, Backbone, Incompatible, Layout, UserError, setting, tuned
 from benchmark.nn.cross import CrossTerm
 from benchmark.nn.linear import SetLinear, SetMLP, Tower
 from benchmark.nn.rows import InnerProducts, LastState, RowMixing, RowNorm, each_row
@@ -28,7 +28,7 @@ class DHEN(Backbone):
     field_rows = True
     hidden_widths = ("units", "hidden")
 
-    depth: int = setting(4, at_least=1, help="2 to 8 in the paper")
+    depth: int = setting(4, at_least=1, at_most=MOST_DEPTH, help="2 to 8 in the paper")
     modules: tuple[Literal["dot", "linear", "cross", "attention"], ...] = setting(("dot", "linear"), help="what a layer adds up")
     units: int = setting(100, at_least=1, help="of the hidden layer in dot")
     hidden: tuple[int, ...] = setting((400, 400), at_least=1, help="units of the MLP's layers")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from benchmark.contracts import Backbone, Layout, setting, tuned
+from benchmark.contracts import MOST_DEPTH, Backbone, Layout, setting, tuned
 from benchmark.nn.linear import Tower
 from benchmark.nn.rows import HiddenRows, LastState, rows_of
 
@@ -19,7 +19,7 @@ class DNN(Backbone):
     source = "Covington et al., RecSys 2016; 400-400, first layer per set as in Guo et al., ICML 2024"
     hidden_widths = ("units", "hidden")
 
-    depth: int = setting(1, at_least=1, help="hidden layers before the mean over the sets")
+    depth: int = setting(1, at_least=1, at_most=MOST_DEPTH, help="hidden layers before the mean over the sets")
     units: int = setting(400, at_least=1, help="of each of them")
     hidden: tuple[int, ...] = setting((400,), at_least=1, help="units of the MLP's layers after the mean")
     dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1)

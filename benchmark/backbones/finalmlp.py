@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Layout, setting, tuned
+from benchmark.contracts import MOST_DEPTH, Backbone, Layout, setting, tuned
 from benchmark.nn.bilinear import BilinearFusion
 from benchmark.nn.linear import SetMLP
 from benchmark.nn.rows import LastState, rows_of
@@ -21,7 +21,7 @@ class FinalMLP(Backbone):
     source = "Mao et al., AAAI 2023; one fusion head, no feature selection as in Guo et al., ICML 2024"
     hidden_widths = ("units1", "units2")
 
-    depth: int = setting(2, at_least=1, help="hidden layers of each stream")
+    depth: int = setting(2, at_least=1, at_most=MOST_DEPTH, help="hidden layers of each stream")
     units1: int = setting(400, at_least=1, help="of each hidden layer of stream 1")
     units2: int = setting(400, at_least=1)
     heads: int = setting(1, at_least=1, help="of the bilinear fusion")

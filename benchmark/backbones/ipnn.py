@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Layout, setting, tuned
+from benchmark.contracts import MOST_DEPTH, Backbone, Layout, setting, tuned
 from benchmark.nn.linear import SetMLP, Tower
 from benchmark.nn.rows import HiddenRows, InnerProducts, LastState, rows_of
 
@@ -24,7 +24,7 @@ class IPNN(Backbone):
     source = "Qu et al., ICDM 2016 and TOIS 2018; 400-400, first layer per set as in Guo et al., ICML 2024"
     hidden_widths = ("units", "hidden")
 
-    depth: int = setting(1, at_least=1, help="hidden layers before the mean over the sets")
+    depth: int = setting(1, at_least=1, at_most=MOST_DEPTH, help="hidden layers before the mean over the sets")
     units: int = setting(400, at_least=1, help="of each of them")
     hidden: tuple[int, ...] = setting((400,), at_least=1, help="units of the MLP's layers after the mean")
     dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Incompatible, Layout, setting, tuned
+from benchmark.contracts import MOST_DEPTH, Backbone, Incompatible, Layout, setting, tuned
 from benchmark.nn.dropout import Dropout
 from benchmark.nn.linear import SetMLP, Tower
 from benchmark.nn.rows import mix_rows
@@ -22,7 +22,7 @@ class NFwFM(Backbone):
     source = "Pan et al., WWW 2018, pooled as in He and Chua, SIGIR 2017; form and sizes of Guo et al., ICML 2024"
     hidden_widths = ("hidden",)
 
-    depth: int = setting(1, at_least=1, help="interaction layers L")
+    depth: int = setting(1, at_least=1, at_most=MOST_DEPTH, help="interaction layers L")
     hidden: tuple[int, ...] = setting((400, 400), at_least=1, help="units of the MLP's layers")
     dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1)
     batch_norm: bool = setting(True)

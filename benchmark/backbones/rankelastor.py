@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Layout, setting, tuned
+from benchmark.contracts import MOST_DEPTH, Backbone, Layout, setting, tuned
 from benchmark.nn.linear import SetMLP, Tower
 from benchmark.nn.rows import LastState, RowNorm
 from benchmark.nn.tokens import FullMixing, GatedTokenFFN, Tokenise, number_of_tokens
@@ -27,7 +27,7 @@ class RankElastor(Backbone):
     source = "Li et al., KDD 2026 (arXiv 2605.23191), formulas second-hand: a reconstruction; number of tokens and MLP ours"
     hidden_widths = ("hidden",)
 
-    depth: int = setting(2, at_least=1, help="interaction layers L")
+    depth: int = setting(2, at_least=1, at_most=MOST_DEPTH, help="interaction layers L")
     tokens: int = setting(10, at_least=1, help="at most; 15 and 16 in the paper")
     expansion: int = setting(3, at_least=1, help="r")
     hidden: tuple[int, ...] = setting((400, 400), at_least=1, help="units of the MLP's layers")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Layout, setting, tuned
+from benchmark.contracts import MOST_DEPTH, Backbone, Layout, setting, tuned
 from benchmark.nn.linear import SetMLP, Tower
 from benchmark.nn.rows import LastState, RowNorm
 from benchmark.nn.tokens import TokenFFN, Tokenise, mix_heads, number_of_tokens
@@ -24,7 +24,7 @@ class RankMixer(Backbone):
     source = "Zhu et al., CIKM 2025 (arXiv 2507.15551), dense; number of tokens and MLP ours"
     hidden_widths = ("hidden",)
 
-    depth: int = setting(2, at_least=1, help="L of both published sizes")
+    depth: int = setting(2, at_least=1, at_most=MOST_DEPTH, help="L of both published sizes")
     tokens: int = setting(10, at_least=1, help="at most; 16 and 32 in the paper")
     expansion: int = setting(3, at_least=1, help="k; the paper's parameter counts over its 2kLTD² give 2.8 and 3.6")
     hidden: tuple[int, ...] = setting((400, 400), at_least=1, help="units of the MLP's layers")

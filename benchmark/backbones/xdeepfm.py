@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Layout, setting, tuned
+from benchmark.contracts import MOST_DEPTH, Backbone, Layout, setting, tuned
 from benchmark.nn.cin import CINLayer
 from benchmark.nn.linear import SetMLP, Tower
 
@@ -22,7 +22,7 @@ class XDeepFM(Backbone):
     source = "Lian et al., KDD 2018; no linear term and CIN (16, 16) as in Guo et al., ICML 2024"
     hidden_widths = ("hidden",)
 
-    depth: int = setting(2, at_least=1, help="interaction layers L")
+    depth: int = setting(2, at_least=1, at_most=MOST_DEPTH, help="interaction layers L")
     maps: int = setting(16, at_least=1, help="feature maps of each CIN layer")
     hidden: tuple[int, ...] = setting((400, 400), at_least=1, help="units of the MLP's layers")
     dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1)

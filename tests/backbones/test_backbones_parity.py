@@ -48,6 +48,12 @@ def ids(rows: int = 16) -> Tensor:
     return torch.stack([torch.randint(f.cardinality, (rows,), generator=generator) for f in SCHEMA.fields], 1) + torch.tensor([0, 7, 12])
 
 
+@pytest.mark.parametrize("name", plugins.names("backbones"))
+def test_no_depth_takes_all_memory(name: str) -> None:
+    with pytest.raises(UserError, match=f"{name}: depth = {2**31 - 2}; it must lie in .1, 1000"):
+        plugins.make("backbones", name, {"depth": 2**31 - 2})
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize(("method", "scale", "sets"), [("single_embedding", 2, 1), ("multi_embedding", 3, 3)])
 def test_a_whole_model_is_its_formula(name: str, method: str, scale: int, sets: int) -> None:

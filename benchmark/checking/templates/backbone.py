@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from benchmark.contracts import Backbone, Layout, setting, tuned
+from benchmark.contracts import MOST_DEPTH, Backbone, Layout, setting, tuned
 from benchmark.nn.linear import SetMLP, Tower
 from benchmark.nn.rows import LastState, RowMixing
 
@@ -25,7 +25,7 @@ class Template(Backbone):
     hidden_widths = ("hidden",)  # settings by which a method may make the model larger; width_step: what each must be a multiple of
 
     # Every backbone has a depth; a suite may vary it. tuned and setting: as in methods (benchmark/settings.py).
-    depth: int = setting(2, at_least=1, help="interaction layers L")
+    depth: int = setting(2, at_least=1, at_most=MOST_DEPTH, help="interaction layers L")
     hidden: tuple[int, ...] = setting((64, 64), at_least=1, help="units of the MLP's layers")
     dropout: float = tuned(0.2, low=0.0, high=0.5, step=0.1, at_least=0, below=1, help="of the MLP")
 
