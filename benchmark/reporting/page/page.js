@@ -157,11 +157,11 @@ function chart(place, {key, spec, height, title, choices}, cells, width, cost) {
     if (key !== "sigma") panels.sort();  // else as the data set and the model have them
     filled.facet.sort = panels;
     const fields = sizes(values.map(v => v.where));  // of a heat map, which has names on its left and no less than 9 pixels a field
-    const [axis, gap, most] = {spectra: [165, 20, 24 * fields], sigma: [46, 14, 200]}[key] || [52, 22, 520];
+    const [axis, gap, most] = {spectra: [165, 20, 24 * fields], sigma: [60, 14, 200]}[key] || [52, 22, 520];
     const own = filled.resolve.scale.y === "independent";  // each panel has an axis, or the first of a row alone
     const least = {spectra: axis + gap + 9 * fields, sigma: width < 500 ? 100 : 136}[key] || 290;
     const across = filled.columns = Math.max(1, Math.min(panels.length, Math.floor(width / least), key === "sigma" ? 8 : 4));
-    filled.spec.width = Math.max(90, Math.min(most, Math.floor((width - (own ? 0 : axis)) / across) - (own ? axis : 0) - gap));
+    filled.spec.width = Math.max(key === "sigma" ? 60 : 90, Math.min(most, Math.floor((width - (own ? 0 : axis)) / across) - (own ? axis : 0) - gap));
     filled.spec.height = height || {step: 14};
     if (key === "sigma") {
       const far = Math.max(2, ...values.map(v => v.i)), low = Math.max(1e-3, Math.min(0.5, ...values.map(v => v.value)));
