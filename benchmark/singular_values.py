@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from math import isfinite
 from typing import NamedTuple
 
 PLACES = 12  # of a spectrum at most. Part of the form: with another number records would be read wrongly
@@ -61,7 +61,7 @@ def unpacked(line: str) -> Spectrum:
     if not (first.isascii() and first.isdigit() and len(first) < 10):
         raise ValueError(f"{first!r} is not the number of singular values")
     count, values = int(first), (1.0, *map(float, rest))
-    falling = all(low <= high for high, low in pairwise(values))  # and no value is nan
-    if len(values) != len(positions(count)) or not falling or values[-1] < 0:
+    falling = isfinite(sum(values)) and values == tuple(sorted(values, reverse=True)) and values[-1] >= 0
+    if len(values) != len(positions(count)) or not falling:
         raise ValueError(f"{line!r} is not the spectrum of {count} singular values")
     return Spectrum(count, values)

@@ -151,7 +151,10 @@ def spectra() -> Chart:
 
 def sigma() -> Chart:
     x = {"scale": {"nice": False, "zero": False}, "axis": {"format": "d", "tickCount": 4, "tickMinStep": 1}}
-    y = {"scale": {"type": "log", "nice": False}, "axis": {"format": "~g", "titlePadding": 12, "values": [1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001]}}
+    y = {
+        "scale": {"type": "log", "nice": False},
+        "axis": {"format": "~g", "titlePadding": 12, "values": [1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001]},
+    }
     encoding: Json = {
         "x": {"field": "i", "type": "quantitative", "title": "i", **x},
         "y": {"field": "value", "type": "quantitative", "title": "σ_i / σ_1", **y},

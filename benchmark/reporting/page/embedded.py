@@ -51,7 +51,7 @@ def _cells(
 ) -> list[dict[str, Any]]:
     """What the script knows of a board's rows; ``texts`` takes what they say in words.
 
-    Numbers of figures have five or six digits; those of the board are its text.
+    Numbers of figures have four to six digits; those of the board are its text.
     """
     names, matrices = _field_names(members), [*content.matrices(members)]
     return [
@@ -92,8 +92,8 @@ def _cell(
             "seconds": _rounded(line.cost("fit_seconds")),
             "memory": _rounded(row.peak_memory_mb),
         },
-        "layers": [[layer, _rounded(mean), _rounded(sd) or 0] for layer, mean, sd in layers],
-        "fields": [_rounded(fields.get(name)) for name in names],
+        "layers": [[layer, round(mean, 4), round(sd or 0, 4) or 0] for layer, mean, sd in layers],
+        "fields": [None if name not in fields else round(fields[name], 4) for name in names],  # a page has tens of thousands of them
         "curves": [[seed, *_packed(points)] for seed, points in line.curves.items() if points],
         "values": {column.key: _sortable(column, row) for column in columns},
         "about": [[name, texts.setdefault(text, len(texts))] for name, text in content.about(line)],
