@@ -14,6 +14,7 @@ from typing import Any, Literal
 from benchmark.config import Trial
 from benchmark.errors import Changed, UserError
 from benchmark.packing import Names, Numbers, packed_curve, packed_metrics, unpacked_curve, unpacked_metrics
+from benchmark.singular_values import unpacked
 from benchmark.values import digest, from_dict, plain, to_dict
 
 # "stopped": a tuning draw that paused at a rung of its cell, and goes on from there if it is among the better ones
@@ -34,6 +35,7 @@ class Record:
     reason: str = ""  # why, when not finished; in one line, since boards and progress show it in one
     frames: tuple[str, ...] = ()  # of one that failed: the last places in plug-in and project, "file:line, in function", innermost last
     metrics: Mapping[str, float] = field(default_factory=dict)
+    singular_values: Mapping[str, str] = field(default_factory=dict)  # of a final training, by matrix (benchmark/singular_values.py)
     curve: tuple[Mapping[str, float], ...] = ()  # one entry per epoch
     cost: Mapping[str, float] = field(default_factory=dict)  # parameters_table, parameters_dense, flops_per_sample, samples_per_second, …
     environment: Mapping[str, str] = field(default_factory=dict)  # versions, device, host
@@ -91,8 +93,10 @@ class Record:
 
     def _content(self) -> dict[str, Any]:
         content = {"trial_id": self.trial_id, **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}}
-        plain = {name: dict(content[name]) for name in ("metrics", "cost", "environment", "fingerprints")}
+        plain = {name: dict(content[name]) for name in ("metrics", "singular_values", "cost", "environment", "fingerprints")}
         content = {**content, **plain, "trial": to_dict(self.trial), "curve": [dict(entry) for entry in self.curve]}
+        if not content["singular_values"]:  # as in records from before they were kept: their digest is without the key
+            del content["singular_values"]
         return {**content, "digest": digest(content)}
 
 
@@ -118,6 +122,8 @@ def record_from_json(text: str, where: str) -> Record:
         record = from_dict(Record, content, where)
         changed = signed and written != digest({"trial_id": claimed, **content})
         trial_id = record.trial_id
+        for line in record.singular_values.values():
+            unpacked(line)
     except UserError as error:  # an impossible setting does not know which record it is in
         raise Changed(str(error) if where in str(error) else f"{where}: {error}") from None
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):

@@ -100,9 +100,10 @@ class Made:
                 **of_record,
                 "trial": trial,
                 "metrics": Numbers(metrics, row.numbers[:size], partial(self._others, row.name)),
+                "singular_values": _LaterMapping(self._content, row.name, "singular_values"),
                 "curve": _Later(self._content, row.name),
                 "cost": Numbers(cost, row.numbers[size:]),
-                "environment": _LaterMapping(self._content, row.name),
+                "environment": _LaterMapping(self._content, row.name, "environment"),
             },
         )
 
@@ -165,15 +166,15 @@ class _Later(Sequence[Any]):
 
 
 class _LaterMapping(Mapping[str, str]):
-    """The environment of the record in a file, read when it is asked for."""
+    """Texts of the record in a file, its environment say, read when they are asked for."""
 
-    __slots__ = ("_content", "_name")
+    __slots__ = ("_content", "_name", "_part")
 
-    def __init__(self, content: Callable[[str], Mapping[str, Any]], name: str) -> None:
-        self._content, self._name = content, name
+    def __init__(self, content: Callable[[str], Mapping[str, Any]], name: str, part: str) -> None:
+        self._content, self._name, self._part = content, name, part
 
     def _read(self) -> Mapping[str, str]:
-        found: Mapping[str, str] = self._content(self._name).get("environment", {})
+        found: Mapping[str, str] = self._content(self._name).get(self._part, {})
         return found
 
     def __getitem__(self, key: str) -> str:

@@ -31,7 +31,7 @@ FLOORS = [
     {"benchmark.rows"},
     {"benchmark.record"},
     {"benchmark.contracts", "benchmark.sources", "benchmark.config", "benchmark.faults"},
-    {"benchmark.index", "benchmark.packing"},
+    {"benchmark.index", "benchmark.packing", "benchmark.singular_values"},
     {"benchmark.settings", "benchmark.schema", "benchmark.discovery", "benchmark.provenance"},
     {"benchmark.values"},
     {"benchmark.errors", "benchmark.metrics", "benchmark.signals"},

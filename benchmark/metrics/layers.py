@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.metrics.spectral import METRICS, centred, each, gaussian_reference, keyed, mean_of, spectrum
+from benchmark.metrics.spectral import METRICS, Measured, centred, each, gaussian_reference, keyed, mean_of, normalised, spectrum
 
 FLAT_INSTANCES = 1024  # instances of the matrix `flat`: its Gram matrix is of their number
 INSTANCES = 256  # samples whose own matrix is looked at
@@ -24,6 +24,11 @@ Counts = NDArray[np.int64]
 def layer_metrics(
     states: Tensor, learned: Sequence[int] | None = None, repeats: Sequence[Counts] | Counts | None = None
 ) -> dict[str, float]:
+    """The metrics of ``measured_layer``."""
+    return measured_layer(states, learned, repeats).metrics
+
+
+def measured_layer(states: Tensor, learned: Sequence[int] | None = None, repeats: Sequence[Counts] | Counts | None = None) -> Measured:
     """Metrics of one layer's representation. states: (B, S, N, d) -> {"<matrix>/<metric>", "<matrix>/<metric>_over_gaussian"}
 
     batch          for each row n its B×(S·d) matrix, sets side by side; mean over the rows
@@ -37,18 +42,22 @@ def layer_metrics(
     repeats: how often each different instance stands among the B, (k,) with sum B: one array, or one for each row n. Then there is also
     "<matrix>/<metric>_over_repeated_gaussian" of the three matrices named batch: the mean over their rows of the metric over
     ``repeated_reference``'s.
+
+    Singular values are of "batch": at each position i the mean of σ_i/σ_1 over the rows that the means of batch are over.
     Raises ValueError when a state is not finite, or repeats do not fit it.
     """
     count, sets, rows, size = states.shape
     if not bool(torch.isfinite(states).all()):
         raise ValueError("states are not finite")
     found: dict[str, list[Tensor]] = {"batch": [], "batch_centred": [], "batch_set": []}
+    curves: list[Tensor] = []  # σ_i/σ_1 of each row's batch matrix, (n, k)
     step = max(1, LAYER_CHUNK // (count * sets * size))
     for part in torch.split(states, step, dim=2):
         by_row = part.permute(2, 0, 1, 3).double()  # (n, B, S, d)
         joined = by_row.flatten(2)
         less = centred(joined)
         values, less_values = spectrum(joined), spectrum(less)
+        curves.append(normalised(values))
         found["batch"].append(each(values, less_values))
         found["batch_centred"].append(each(less_values, less_values))
         if sets > 1:
@@ -83,7 +92,8 @@ def layer_metrics(
         if repeats is not None and name.startswith("batch"):
             references = _references(repeats, (count, rows), width, is_centred).repeat_interleave(matrices.shape[1] // rows, dim=1)
             result |= _over(f"{name}/", matrices[:, chosen], references[:, chosen])
-    return result
+    filled = able[sets * size] if learned is not None else torch.ones(rows, dtype=torch.bool)
+    return Measured(result, {"batch": torch.cat(curves)[filled].mean(0)} if bool(filled.any()) else {})
 
 
 def repeated_reference(repeats: Counts, columns: int, is_centred: bool = False) -> Mapping[str, float]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from statistics import fmean
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -126,7 +127,24 @@ def _gaussian(rows: int, columns: int) -> Mapping[str, float]:
     return MappingProxyType({name: float(f(values).mean()) for name, f in METRICS.items()})
 
 
+class Measured(NamedTuple):
+    """The metrics of some matrices, and of the main ones the singular values that they were made of."""
+
+    metrics: dict[str, float]
+    values: dict[str, Tensor]  # matrix -> its singular values over the largest, σ_i/σ_1: (k,) descending, float64
+
+
+def normalised(values: Tensor) -> Tensor:
+    """σ_i/σ_1; of the matrix of zeros zeros. values: (…, k) descending -> the same"""
+    return _ratio(values, values[..., :1])
+
+
 def table_metrics(table: Tensor, sets: int, names: Sequence[str], counts: Sequence[np.ndarray]) -> dict[str, float]:
+    """The metrics of ``measured_table``."""
+    return measured_table(table, sets, names, counts).metrics
+
+
+def measured_table(table: Tensor, sets: int, names: Sequence[str], counts: Sequence[np.ndarray]) -> Measured:
     """Metrics of an embedding table. table: (V, D), one field after the other; sets: S, D = S·d; counts: for each field, how often
     each of its values occurs in training (V_f,).
 
@@ -135,6 +153,8 @@ def table_metrics(table: Tensor, sets: int, names: Sequence[str], counts: Sequen
     ``table_set`` is the mean over sets of the V_f×d matrices. ``table`` and ``table_set`` also ``…_over_gaussian``.
     "table/<metric>" … are means over the fields with at least D values (d for ``table_set``): a field with fewer cannot collapse, it
     cannot fill the space to begin with. ``table/fields_averaged`` counts them; where there is none, the means are absent.
+
+    Singular values are of "table/<field>", V_f×D, and of "table": the learned rows of all fields in one matrix.
     Raises ValueError when table, sets, names and counts do not fit together.
     """
     sizes = [len(c) for c in counts]
@@ -142,12 +162,18 @@ def table_metrics(table: Tensor, sets: int, names: Sequence[str], counts: Sequen
         raise ValueError(f"a table {tuple(table.shape)} of {sets} sets does not fit {len(names)} fields of {sum(sizes)} values")
     width = table.shape[1]
     result: dict[str, float] = {}
+    kept: dict[str, Tensor] = {}
+    whole, all_learned = torch.zeros(width, width, dtype=torch.float64, device=table.device), 0
     averaged: dict[str, list[dict[str, float]]] = {"table": [], "table_freq": [], "table_set": []}
     for name, rows, count in zip(names, torch.split(table, sizes), counts, strict=True):
         learned = int((count > 0).sum())
         if learned == 0:
             continue
-        for matrix, means in _field_metrics(rows, torch.from_numpy(np.asarray(count, dtype=np.float64)), sets).items():
+        gram, values, found = _field_metrics(rows, torch.from_numpy(np.asarray(count, dtype=np.float64)), sets)
+        whole += gram
+        all_learned += learned
+        kept[f"table/{name}"] = normalised(values)
+        for matrix, means in found.items():
             columns = width // sets if matrix == "table_set" else width
             named = keyed("/", means, {} if matrix == "table_freq" else gaussian_reference(learned, columns))
             result |= {f"{matrix}/{name}{key}": value for key, value in named.items()}
@@ -158,11 +184,16 @@ def table_metrics(table: Tensor, sets: int, names: Sequence[str], counts: Sequen
         for key in dict.fromkeys(key for field in fields for key in field):
             result[f"{matrix}{key}"] = fmean(field[key] for field in fields if key in field)
     result["table/fields_averaged"] = float(len(averaged["table"]))
-    return result
+    if all_learned:
+        kept["table"] = normalised(spectrum_of_gram(whole, all_learned))
+    return Measured(result, kept)
 
 
-def _field_metrics(table: Tensor, counts: Tensor, sets: int) -> dict[str, dict[str, float]]:
-    """Matrix -> metric -> value for one field. table: (V_f, D); counts: (V_f,) float64. One pass for the means, one for the Grams."""
+def _field_metrics(table: Tensor, counts: Tensor, sets: int) -> tuple[Tensor, Tensor, dict[str, dict[str, float]]]:
+    """Of one field the Gram matrix of its learned rows (D, D), their singular values (k,), and matrix -> metric -> value.
+
+    table: (V_f, D); counts: (V_f,) float64. One pass for the means, one for the Grams.
+    """
     width = table.shape[1]
     learned = int((counts > 0).sum())
     total = counts.sum()
@@ -180,11 +211,12 @@ def _field_metrics(table: Tensor, counts: Tensor, sets: int) -> dict[str, dict[s
             gram[kind] += part.mT @ part
     limit = min(learned, width)
     spectra = {kind: spectrum_of_gram(value, limit) for kind, value in gram.items()}
-    return {
+    found = {
         "table": mean_of(each(spectra["plain"], spectra["centred"])),
         "table_freq": mean_of(each(spectra["weighted"], spectra["weighted_centred"])),
         "table_set": mean_of(each(*(spectrum_of_gram(_blocks(gram[kind], sets), learned) for kind in ("plain", "centred")))),
     }
+    return gram["plain"], spectra["plain"], found
 
 
 def _learned(table: Tensor, counts: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

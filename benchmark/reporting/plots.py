@@ -28,6 +28,7 @@ Format = Literal["png", "pdf", "svg"]
 # Text stays text: a reader can search a PDF, and an editor can change an SVG.
 FONTS: dict[Any, Any] = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "benchmark"}
 SD = "± 1 sample sd"
+SIGMA = "singular-values"  # a file for each backbone, scale and depth
 
 
 def figures(
@@ -35,9 +36,10 @@ def figures(
 ) -> list[Path]:
     """Draw ``<data set>-<view>.<format>`` into ``folder``; return the paths.
 
-    Views: auc, auc-depth, width, depth, terms, joint, forest, pareto, spectra; ``only`` some of them. Drawn are finished cells with a
-    backbone; a figure without anything to show is not made. A method has one colour in all of them, the page's; the less important of many
-    methods are grey. Error bars are the sample standard deviation over seeds, from two seeds on; the figure says so, with their number.
+    Views: auc, auc-depth, width, depth, terms, joint, forest, pareto, spectra, and singular-values, a file for each backbone, scale and
+    depth, which are the end of its name; ``only`` some of them. Drawn are finished cells with a backbone; a figure without anything to
+    show is not made. A method has one colour in all of them, the page's; the less important of many methods are grey. Error bars are the
+    sample standard deviation over seeds, from two seeds on; the figure says so, with their number.
     """
     finished = [g for g in groups(records) if g.status == "finished" and g.cell.backbone != NO_BACKBONE and g.metric("test/auc")]
     look = Look(colours=colours(g.cell.method for g in finished), width=width)
@@ -55,6 +57,8 @@ def figures(
         members = list(board)
         drawn: list[tuple[str, Figure | None]] = [(name, draw(label, members, look)) for name, draw in OF_GROUPS.items() if wanted(name)]
         drawn += [(name, draw(label, rows[label], look)) for name, draw in OF_ROWS.items() if wanted(name)]
+        if wanted(SIGMA):
+            drawn += [(f"{SIGMA}-{place}", figure) for place, figure in views.singular_values(label, rows[label], look)]
         for name, figure in drawn:
             for format in formats if figure is not None else ():
                 assert figure is not None

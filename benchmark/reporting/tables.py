@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
@@ -65,12 +66,12 @@ def _table(body: Sequence[Sequence[str]], heads: Sequence[str], format: Format, 
 
 def in_parts(headers: Sequence[str], rows: Sequence[Sequence[str]], format: Format, width: int | None, lead: int = 1) -> str:
     """A table of texts; where it is wider than ``width``, as several, each with the first ``lead`` columns and without rows that have
-    nothing but "-" in it. A column that alone is too wide stays as it is.
+    nothing but "-" in it. The texts of a column that alone is too wide are folded between their words, which are never cut.
     """
 
-    def made(columns: Sequence[int], kept: Sequence[Sequence[str]]) -> str:
-        body = [[cell(text, format) for text in (*row[:lead], *(row[column] for column in columns))] for row in kept]
-        heads = [cell(text, format) for text in (*headers[:lead], *(headers[column] for column in columns))]
+    def made(columns: Sequence[int], kept: Sequence[Sequence[str]], room: int | None = None) -> str:
+        body = [[*_cells(row[:lead], format), *_cells([row[column] for column in columns], format, room)] for row in kept]
+        heads = [*_cells(headers[:lead], format), *_cells([headers[column] for column in columns], format, room)]
         return _table(body, heads, format)
 
     rest = list(range(lead, len(headers)))
@@ -83,12 +84,23 @@ def in_parts(headers: Sequence[str], rows: Sequence[Sequence[str]], format: Form
         while True:
             kept = [row for row in rows if any(row[column] != "-" for column in rest[:count])]
             part = made(rest[:count], kept)
-            if count == 1 or _wide(part) <= width:
+            if _wide(part) <= width:
+                break
+            if count == 1:
+                part = made(rest[:1], kept, max(8, width - _wide(made([], kept)) - 2 * GAP))  # tabulate makes headings wider by as much
                 break
             count -= 1
         parts.append(part)
         rest = rest[count:]
     return "\n\n".join(parts)
+
+
+def _cells(texts: Sequence[str], format: Format, room: int | None = None) -> list[str]:
+    """``room``: characters of a line, which cells are folded into; None: one line a cell."""
+    shown = [cell(text, format) for text in texts]
+    if room is None:
+        return shown
+    return ["\n".join(textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)) for text in shown]
 
 
 def _wide(text: str) -> int:

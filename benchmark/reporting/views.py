@@ -1,16 +1,18 @@
-"""Figures of rows: the forest plot, AUC against cost with its Pareto front, and a map of spectra per field and layer."""
+"""Figures of rows: the forest plot, AUC against cost with its Pareto front, spectra per field and layer as a map and as lines."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import ceil
+from statistics import fmean
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from benchmark.reporting.drawing import MARKERS, Look, order
-from benchmark.reporting.page.content import Line
+from benchmark.reporting.page.content import Line, matrices, series
+from benchmark.singular_values import OF_FIELD, positions
 
 
 def forest(label: str, board: Sequence[Line], look: Look) -> Figure | None:
@@ -129,3 +131,60 @@ def spectra(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     bar = figure.colorbar(image, ax=axis, location="right", shrink=0.6, aspect=30, pad=0.02)
     bar.ax.tick_params(labelsize=look.font - 0.5)
     return figure
+
+
+FIELDS = 12  # with a panel of their own at most
+NO_BREAK = "\u00a0"
+LOWEST = 1e-3  # of σ_i/σ_1 in a panel; what is less leaves it
+
+
+def singular_values(label: str, board: Sequence[Line], look: Look) -> Iterator[tuple[str, Figure]]:
+    """σ_i/σ_1 over i, a panel a field, table and layer, a line a method: for each backbone, scale and depth its name in a file, and figure.
+
+    Of many fields those whose values fall fastest, mean over the lines, are shown, in the order of the data set.
+    """
+    names = dict(zip(map(id, board), series(board), strict=True))
+    ranked = [line for line in board if line.has_backbone and line.row.rank is not None]
+    for place in sorted({line.place for line in ranked if line.spectra}):
+        here = [line for line in ranked if line.place == place]
+        drawn = [line for line in here if line.spectra]
+        told = matrices(drawn)
+        fields = [matrix for matrix in told if matrix.startswith(OF_FIELD)]
+        lasting = {m: fmean(fmean(line.spectra[m].values) for line in drawn if m in line.spectra) for m in fields}
+        shown = set(sorted(fields, key=lambda m: lasting[m])[:FIELDS])
+        panels = {matrix: name for matrix, name in told.items() if matrix not in lasting or matrix in shown}
+        title = f"{label}: singular values, {place.replace(' ', NO_BREAK)}"
+        title += f"; {FIELDS} of {len(fields)} fields, where they fall fastest" if len(shown) < len(fields) else ""
+        without = sorted({names[id(line)] for line in here if not line.spectra})
+        title += f"; not in the records of {', '.join(without)}" if without else ""
+        seeds = sorted({line.filed.spectra_seeds for line in drawn})
+        many = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
+        lines = f"lines: σ_i/σ_1, mean over n = {many} seeds" if seeds[-1] > 1 else "lines: σ_i/σ_1 of one seed"
+        figure, axes = look.small(len(panels), title, lines, ("i", "σ_i / σ_1"))
+        far = max(spectrum.size for line in drawn for matrix, spectrum in line.spectra.items() if matrix in panels)
+        low = min(value for line in drawn for matrix, spectrum in line.spectra.items() if matrix in panels for value in spectrum.values)
+        for axis, (matrix, name) in zip(axes, panels.items(), strict=True):
+            for line in (line for line in drawn if matrix in line.spectra):
+                size, values = line.spectra[matrix]
+                grey = look.is_grey(line.row.method)
+                width, above = (0.8 if look.narrow else 1.3), (2 if grey else 3)
+                heights = [max(value, LOWEST / 1e3) for value in values]
+                axis.plot(
+                    positions(size), heights, color=look.colour(line.row.method), linewidth=width, alpha=0.6 if grey else 1, zorder=above
+                )
+            axis.set_yscale("log")
+            axis.set(xlim=(1, max(2, far)), ylim=(min(0.5, max(LOWEST, low)), 1))
+            axis.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.yaxis.set_minor_locator(NullLocator())
+            axis.tick_params(labelleft=bool(axis.get_ylabel()), labelbottom=bool(axis.get_xlabel()))  # the same for all
+            look.name(axis, name)
+        look.legend(
+            figure, {names[id(line)]: (line.row.method, _stroke(look, line)) for line in sorted(drawn, key=lambda n: order(n.row.method))}
+        )
+        yield f"{line.row.backbone}-{line.row.scale}x-depth{line.row.depth}", figure
+
+
+def _stroke(look: Look, line: Line) -> Line2D:
+    return Line2D([], [], color=look.colour(line.row.method))

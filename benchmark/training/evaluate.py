@@ -14,8 +14,8 @@ from benchmark.contracts import Backbone, CTRModel
 from benchmark.data.batches import Rows
 from benchmark.errors import UserError
 from benchmark.metrics.ctr import auc, expected_auc, expected_logloss, logloss
-from benchmark.metrics.layers import layer_metrics
-from benchmark.metrics.spectral import spectrum, table_metrics
+from benchmark.metrics.layers import measured_layer
+from benchmark.metrics.spectral import Measured, measured_table, spectrum
 from benchmark.schema import Schema
 
 BATCH = 8192
@@ -79,9 +79,7 @@ def scores(model: CTRModel, rows: Rows, at_most: int | None = None) -> tuple[Ten
 
 
 @torch.no_grad()
-def spectra(
-    model: CTRModel, sample: Rows, schema: Schema, value_counts: Sequence[np.ndarray], backbone: type[Backbone] | None
-) -> dict[str, float]:
+def spectra(model: CTRModel, sample: Rows, schema: Schema, value_counts: Sequence[np.ndarray], backbone: type[Backbone] | None) -> Measured:
     """The spectral metrics of docs/mathematics.md §4: of the table (learned rows only) and of each layer's states on the first
     ``SPECTRAL_SAMPLE`` instances of ``sample``. Names: spectral/table/…, spectral/layer{l}/….
 
@@ -92,10 +90,12 @@ def spectra(
 
     …_over_repeated_gaussian: at layer 0 a row of the batch is that of the field's value, and repeats as the value does in the sample;
     behind it only where the whole instance repeats, whatever the layer.
+
+    Singular values are of "table/<field>", "table", "layer{l}/batch" and "layer{l}/term/batch", as the metrics of these names are.
     """
     table = model.table()
     if table is None:
-        return {}
+        return Measured({}, {})
     model.eval()
     states: list[list[Tensor]] = []
     sampled: list[Tensor] = []
@@ -109,7 +109,8 @@ def spectra(
     layers = [torch.cat(parts) for parts in zip(*states, strict=True)]
     sets = layers[0].shape[1] if layers else 1
     names = [f.name for f in schema.fields]
-    found = {f"spectral/{name}": value for name, value in table_metrics(table.detach().cpu(), sets, names, value_counts).items()}
+    of_table = measured_table(table.detach().cpu(), sets, names, value_counts)
+    found, values = {f"spectral/{name}": value for name, value in of_table.metrics.items()}, dict(of_table.values)
     # A field's embeddings span no more than its rows do, and no more than it has different ones.
     learned = [min(int((counts > 0).sum()), field.ids) for field, counts in zip(schema.fields, value_counts, strict=True)]
     instances = torch.cat(sampled).numpy()
@@ -118,12 +119,15 @@ def spectra(
     for index, layer in enumerate(layers):
         eligible = learned if index == 0 or (backbone is not None and backbone.field_rows) else None
         repeats = by_field if index == 0 else whole
-        found |= {f"spectral/layer{index}/{name}": value for name, value in layer_metrics(layer, eligible, repeats).items()}
+        whole_layer = measured_layer(layer, eligible, repeats)
+        found |= {f"spectral/layer{index}/{name}": value for name, value in whole_layer.metrics.items()}
+        values |= {f"layer{index}/{name}": of_matrix for name, of_matrix in whole_layer.values.items()}
         # A model may have fewer sets of the cell's backbone than of the table: its state 0 is then no state that a layer added to.
         if index > 0 and backbone is not None and backbone.residual and layer.shape == layers[index - 1].shape:
-            added = layer_metrics(layer - layers[index - 1], eligible, whole)
-            found |= {f"spectral/layer{index}/term/{name}": value for name, value in added.items() if name.startswith("batch")}
-    return found
+            added = measured_layer(layer - layers[index - 1], eligible, whole)
+            found |= {f"spectral/layer{index}/term/{name}": value for name, value in added.metrics.items() if name.startswith("batch")}
+            values |= {f"layer{index}/term/{name}": of_matrix for name, of_matrix in added.values.items()}
+    return Measured(found, values)
 
 
 @torch.no_grad()

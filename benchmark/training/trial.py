@@ -19,6 +19,7 @@ from benchmark.faults import frames, in_words
 from benchmark.method import assemble
 from benchmark.records import Record, Status
 from benchmark.schema import Schema
+from benchmark.singular_values import packed
 from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.cost import parameter_cost, running_cost
 from benchmark.training.doses import knock_outs
@@ -174,12 +175,13 @@ def _train(
         metrics |= {"valid/logloss_own_epoch": fitted.logloss_valid, "logloss_epoch": float(fitted.logloss_epoch)}
         cost |= running_cost(model, prepared, fitted, on)
         notes: tuple[str, ...] = ()
+        lines: dict[str, str] = {}
         if trial.stage == "final":
-            last, notes = final_metrics(model, found, fold.valid, on, fitted.logloss_weights)
+            last, lines, notes = final_metrics(model, found, fold.valid, on, fitted.logloss_weights)
             metrics |= last
         status: Status = "stopped" if fitted.paused else "finished"
         reason = f"after epoch {len(fitted.curve)} by {halving(trial.cell.rungs or (trial.until,))}" if fitted.paused else ""
-        finished = record(status, reason, metrics=_finite(metrics), curve=fitted.curve, notes=notes)
+        finished = record(status, reason, metrics=_finite(metrics), singular_values=lines, curve=fitted.curve, notes=notes)
     except Diverged as error:
         return record("diverged", str(error), curve=error.curve)
     except NotFinite:
@@ -229,14 +231,18 @@ def draw_table(model: CTRModel, std: float, seed: int) -> None:
 
 def final_metrics(
     model: CTRModel, found: Resolved, valid: Rows, device: torch.device, logloss_weights: Mapping[str, torch.Tensor] | None
-) -> tuple[dict[str, float], tuple[str, ...]]:
+) -> tuple[dict[str, float], dict[str, str], tuple[str, ...]]:
     """Spectra and knock-outs on validation rows, the model's own state, and what test data says, which is opened here only.
 
     All of it at the epoch of the best validation AUC, but test/logloss_own_epoch: at that of the best validation logloss, whose weights are
-    ``logloss_weights``, None where they are the model's own. And notes for the board.
+    ``logloss_weights``, None where they are the model's own. Then the singular values for the record, and notes for the board.
     """
     backbone = None if found.backbone is None else type(found.backbone)
-    metrics = spectra(model, valid, found.data.schema, found.data.value_counts(), backbone)
+    fields, counts = found.data.schema.fields, found.data.value_counts()
+    measured = spectra(model, valid, found.data.schema, counts, backbone)
+    learned = {field.name: int((count > 0).sum()) for field, count in zip(fields, counts, strict=True)}
+    lines = packed({name: values.tolist() for name, values in measured.values.items()}, learned)
+    metrics = measured.metrics
     metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
     metrics |= {f"dose/{name}": value for name, value in knock_outs(model, valid).items()}
     test = found.data.test(device)
@@ -248,7 +254,7 @@ def final_metrics(
         model.load_state_dict(logloss_weights)
         metrics["test/logloss_own_epoch"] = score(model, test)["logloss"]
         model.load_state_dict(kept)
-    return {**metrics, **found.data.known}, notes
+    return {**metrics, **found.data.known}, lines, notes
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:

@@ -111,7 +111,7 @@ def test_spectra_of_heterogeneous_sets_are_those_of_the_table_and_of_the_cells_b
 
     sample: Any = Sample()
     counts = [np.bincount(ids[:, f] - first, minlength=SCHEMA.fields[f].cardinality) for f, first in enumerate((0, 7, 12))]
-    found = spectra(built("hetero_me", backbone("dcnv2"), 4), sample, SCHEMA, counts, plugins.plugin("backbones", "dcnv2"))
+    found = spectra(built("hetero_me", backbone("dcnv2"), 4), sample, SCHEMA, counts, plugins.plugin("backbones", "dcnv2")).metrics
     for name in ("table/c/effective_rank", "layer0/flat/effective_rank", "layer4/flat/effective_rank", "layer2/term/batch/effective_rank"):
         assert f"spectral/{name}" in found
     assert not any(name.startswith("spectral/layer1/term") for name in found)

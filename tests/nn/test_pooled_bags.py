@@ -155,5 +155,5 @@ def test_a_field_of_few_bags_stays_out_of_the_means_over_fields() -> None:
     given = Schema((Field("tags", 50, bags=3), Field("b", 20)), 0.5, bags=bags)
     model = assemble(plugins.make("methods", CONTROL, {}), plugins.make("backbones", "dnn", {"hidden": (4,)}), given, 2, 4)
     rows = Rows(drawn(given, 64)[0].numpy(), np.zeros(64, np.uint8), np.array([0, 3]), cell.CPU, resident=True)
-    found = spectra(model, rows, given, [np.ones(50, np.int64), np.ones(20, np.int64)], None)
+    found = spectra(model, rows, given, [np.ones(50, np.int64), np.ones(20, np.int64)], None).metrics
     assert found["spectral/layer0/rows_averaged"] == 1 and found["spectral/table/fields_averaged"] == 2

@@ -23,6 +23,7 @@ def record(
     metrics: dict[str, float] | None = None,
     cost: dict[str, float] | None = None,
     notes: tuple[str, ...] = (),
+    spectra: dict[str, str] | None = None,
 ) -> Record:
     """A final record of the cell toy · dcnv2 · scale 1 · depth 3, with a test AUC unless ``auc`` is None."""
     place = {"dataset": "toy", "data": "f" * 12, "backbone": "dcnv2", "scale": 1, "depth": 3, "method": method, **(cell or {})}
@@ -30,4 +31,5 @@ def record(
         cell=Cell(**place), stage=stage, training=training or Training(), backbone={}, method={}, seed=seed, draw=draw, budget=budget
     )
     scores = {} if auc is None else {"test/auc": auc, "test/logloss": 1.2 - auc, "valid/auc": auc + 0.001}
-    return Record(trial=trial, status=status, reason=reason, metrics=scores | (metrics or {}), cost=cost or {}, notes=notes)
+    measured = scores | (metrics or {})
+    return Record(trial=trial, status=status, reason=reason, metrics=measured, singular_values=spectra or {}, cost=cost or {}, notes=notes)

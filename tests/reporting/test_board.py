@@ -122,3 +122,19 @@ def test_a_board_of_its_first_rows_counts_all_of_them(records: list[Record]) -> 
     whole, few = (render(rows(records), "markdown", view) for view in (View(), View(first=3)))
     assert whole.splitlines()[0] == few.splitlines()[0] and "44 of 44 cells" in few
     assert "- 41 more rows are not shown here" in few and sum(line.startswith("|") for line in few.splitlines()) == 3 + 2
+
+
+@pytest.mark.parametrize("layers", [3, 8, 40])
+def test_details_fit_a_terminal_of_80_columns_with_every_name_and_number(layers: int) -> None:
+    """What models say of themselves has a number a layer, and knock-outs two a part; longer than a line, they are folded at blanks."""
+    inner = {f"model/layer{n}/{what}": 0.0123 + n / 1e4 for n in range(layers) for what in ("gate_cosine", "leading_over_rms_before")}
+    inner |= {f"dose/knockout/{part}/{metric}": 0.00125 for part in ("gates", "rebalancing") for metric in ("auc", "logloss")}
+    names = ("roblock:full_projection", "roblock:of_twenty_nine_letters", "single_embedding")
+    found = rows([record(name, seed, 0.8, metrics=inner, cell={"backbone": "finalmlp"}) for name in names for seed in (0, 1)])
+    text = render(found, "table", View(details=True, width=80))
+    assert max(map(len, text.splitlines())) <= 80
+    told = text.split("say of themselves")[1].split("Knock-outs")[0]
+    for value in inner:
+        if value.startswith("model/"):
+            assert told.split().count(f"{inner[value]:.3g}") == 2 * len(names), value
+    assert all(told.split().count(name) == 2 for name in names)

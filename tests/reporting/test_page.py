@@ -19,6 +19,7 @@ from benchmark.records import Record, Store
 from benchmark.reporting.colours import COLOURS, GREY, OWN, colour, colours
 from benchmark.reporting.leaderboard import render, rows
 from benchmark.reporting.page import content, forest, report
+from benchmark.singular_values import packed, unpacked
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 EVIL = "<script>alert(1)</script>"
@@ -123,13 +124,70 @@ def test_five_hundred_cells_are_less_than_three_megabytes() -> None:
     size |= {f"spectral/layer{i}/batch/effective_rank{ending}": 0.987654321 for i in range(5) for ending in ("", "_over_gaussian")}
     cost = dict.fromkeys(("flops_per_sample", "parameters_dense", "fit_seconds", "samples_per_second", "peak_memory_mb"), 123456.789)
     curve = tuple({"epoch": float(i), "valid/auc": 0.712345678} for i in range(12))
+    fall = {"table": [1 / i for i in range(1, 101)]} | {f"table/a_field_{n}": [0.95**i for i in range(100)] for n in range(26)}
+    fall |= {f"layer{n}/{part}batch": [0.93**i for i in range(100)] for n in range(5) for part in ("", "term/")}
+    lines = packed(fall, {f"a_field_{n}": 100 for n in range(26)})
     made = []
     for index in range(20):
         for seed in range(5):
-            one = record(f"some_method_{index}", seed, 0.8123456789 + seed / 1e4, metrics=size, cost=cost, cell={"scale": 1 + index % 4})
+            one = record(
+                f"some_method_{index}",
+                seed,
+                0.8123456789 + seed / 1e4,
+                metrics=size,
+                cost=cost,
+                spectra=lines,
+                cell={"scale": 1 + index % 4},
+            )
             made.append(replace(one, curve=curve, environment={"device": "cpu", "cpu": "a processor", "cores": "2", "threads": "1"}))
     small, large = (len(report.page(found, "", "").encode()) for found in (made[:5], made))
     assert 0.9e6 + small + (large - small) / 19 * 499 < 3e6
+
+
+def decoded(known: dict[str, Any], cell: dict[str, Any]) -> dict[str, list[float]]:
+    """Matrix -> σ_i/σ_1 at its places, from the signs of a row."""
+    told, (place, signs) = known["spectra"], cell["sigma"]
+    found, left = {}, iter(signs)
+    for name, size in zip(known["matrices"][cell["dataset"]], told["counts"][place], strict=True):
+        level, values = 0, [1.0] if size else []
+        for _ in told["positions"].get(str(size), [])[1:]:
+            while (sign := told["signs"].index(next(left))) == 63:
+                level += 63
+            level += sign
+            values.append(10 ** (-told["step"] * level))
+        found[name] = values
+    assert not [*left]
+    return found
+
+
+def test_singular_values_are_the_mean_of_the_records_within_a_pixel() -> None:
+    """A step of the code is a hundredth of a decade; half of one, 1.2 %, may be lost."""
+    fall = {
+        f"table/{EVIL}": [1, 0.5, 0.1],
+        "table": [1.0, 0.03, 0.0],
+        "layer0/batch": [0.9**i for i in range(40)],
+        "layer1/term/batch": [1, 1e-6],
+    }
+    other = {name: [value**2 for value in values] for name, values in fall.items()}
+    seeds = [packed(values, {EVIL: 3}) for values in (fall, other)]
+    found = [record(seed=seed, spectra=lines) for seed, lines in enumerate(seeds)]
+    known = data(page([*found, record("roblock", spectra=seeds[0], cell={"scale": 4}), record("from_before")]))
+    assert known["matrices"] == {"toy": ["all fields", EVIL, "layer 0", "layer 1 term"]}
+    cells = {cell["method"]: cell for cell in known["cells"]}
+    assert "sigma" not in cells["from_before"] and cells["roblock"]["sigma"][0] == cells["single_embedding"]["sigma"][0]
+    for name, matrix in zip(known["matrices"]["toy"], ["table", f"table/{EVIL}", "layer0/batch", "layer1/term/batch"], strict=True):
+        both = [unpacked(lines[matrix]).values for lines in seeds]
+        wanted = [max((a + b) / 2, 1e-7) for a, b in zip(*both, strict=True)]
+        assert decoded(known, cells["single_embedding"])[name] == pytest.approx(wanted, rel=0.012)
+        assert decoded(known, cells["roblock"])[name] == pytest.approx([max(a, 1e-7) for a in both[0]], rel=0.012)
+
+
+def test_only_records_with_singular_values_give_their_page_that_figure() -> None:
+    def figures(read: Read) -> set[str | None]:
+        return {attributes.get("id") for tag, attributes in read.elements if tag == "section"}
+
+    lines = packed({"table": [1.0, 0.5]}, {})
+    assert figures(page([record(), record("roblock", spectra=lines)])) - figures(page([record(), record("roblock")])) == {"sigma"}
 
 
 def test_only_what_did_not_finish_has_failed() -> None:

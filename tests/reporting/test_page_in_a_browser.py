@@ -14,6 +14,7 @@ from standin_records import record
 
 from benchmark.records import Store
 from benchmark.reporting.page.report import page
+from benchmark.singular_values import packed, positions
 
 pytestmark = needs_chromium
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
@@ -125,6 +126,49 @@ def test_filters_order_and_an_opened_row(driver: webdriver.Chrome, address: str)
     assert script(driver, display) == "none"
     script(driver, "document.querySelector('.column[value=speed]').click()")
     assert script(driver, display) == "table-cell"
+
+
+def test_singular_values_are_lines_of_the_chosen_cell_and_markup_in_them_is_text(driver: webdriver.Chrome, tmp_path: Path) -> None:
+    """A panel a matrix, a line a row; of the best row's backbone, scale and depth until another is chosen."""
+    evil = "<script>window.evil=1</script>"
+    fields = {name: 40 for name in (evil, "b")}
+    falls = {
+        rate: packed({name: [rate**i for i in range(40)] for name in ("table", *(f"table/{f}" for f in fields), "layer1/batch")}, fields)
+        for rate in (0.9, 0.8)
+    }
+    found = [record(spectra=falls[0.8]), record("roblock", auc=0.81, spectra=falls[0.9]), record("before", auc=0.82)]
+    found += [record(spectra=falls[0.9], cell={"scale": 4}), record(evil, auc=0.7, spectra=falls[0.9], cell={"scale": 4})]
+    path = tmp_path / "report.html"
+    path.write_text(page(found, "", ""), encoding="utf-8")
+    lines = (
+        "return [...document.querySelectorAll('#sigma svg path[aria-roledescription=\"line mark\"]')].map(p => p.getAttribute('stroke'))"
+    )
+    for width, scheme in ((1440, "light"), (390, "dark")):
+        show(driver, path.as_uri(), width, 900, scheme)
+        drawn(driver)
+        said = script(driver, "return document.querySelector('#sigma .said').textContent")
+        assert said.startswith("dcnv2 · 1× · depth 3, one of 2") and "in the records of before:" in said
+        assert len(script(driver, lines)) == 4 * 2 and len(set(script(driver, lines))) == 2
+        shown = script(driver, "return document.querySelector('#sigma svg').textContent")
+        assert all(name in shown for name in ("all fields", evil[:8], "b", "layer 1"))
+        values = script(
+            driver, "return spectra(data.cells.find(c => c.method === 'roblock')).filter(v => v.matrix === 'b').map(v => [v.i, v.value])"
+        )
+        assert [i for i, _ in values] == list(positions(40))
+        assert [value for _, value in values] == pytest.approx([0.9 ** (i - 1) for i in positions(40)], rel=0.02)
+        script(
+            driver, "const s = document.querySelector('[name=scale]'); s.value = '4'; s.dispatchEvent(new Event('input', {bubbles: true}))"
+        )
+        WebDriverWait(driver, 30).until(
+            lambda d: script(d, "return document.querySelector('#sigma .said').textContent") == "dcnv2 · 4× · depth 3."
+        )
+        drawn(driver)
+        assert len(script(driver, lines)) == 4 * 2
+        assert script(driver, "return document.documentElement.scrollWidth") <= width
+    script(driver, "document.querySelector('#board tbody tr:not([hidden]) button.open').click()")
+    WebDriverWait(driver, 30).until(lambda d: script(d, "return document.querySelectorAll('.detail svg').length") == 1)
+    assert script(driver, "return window.evil") is None
+    assert not [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
 
 
 def test_a_name_that_is_markup_is_shown_as_text(driver: webdriver.Chrome, tmp_path: Path) -> None:

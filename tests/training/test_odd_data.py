@@ -101,7 +101,7 @@ def test_fields_of_one_value_are_trained_and_measured() -> None:
     kept: list[CTRModel] = []
     assert math.isfinite(fitted(Fold(train, valid), schema, 0.4, Training(epochs=2, batch_size=64), kept=kept).valid["auc"])
     counts = [np.array([0, 0, 300]), np.bincount(local[:, 1], minlength=40)]
-    found = evaluate.spectra(kept[0], valid, schema, counts, None)
+    found = evaluate.spectra(kept[0], valid, schema, counts, None).metrics
     assert found["spectral/table/fields_averaged"] == 1 and all(map(math.isfinite, found.values()))
     assert found["spectral/table/one/information_abundance"] == pytest.approx(1)
 

@@ -1,13 +1,16 @@
 """The page's figures as Vega-Lite specifications: what is drawn, without data. page.js fills in the rows that the filters leave.
 
 Data sets by name, one entry a mark: ``cells`` (a row of the board with its costs), ``front`` (those of them that no cheaper one beats),
-``layers`` (cell, layer), ``spectra`` (cell, field or layer), ``curves`` (cell, seed, epoch). Each carries the cell's names and colour.
+``layers`` (cell, layer), ``spectra`` (cell, field or layer), ``sigma`` (cell, matrix, singular value), ``curves`` (cell, seed, epoch).
+Each carries the cell's names and colour.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+
+from benchmark.singular_values import FIELDS, PLACES
 
 Json = dict[str, Any]
 COSTS = {
@@ -29,7 +32,7 @@ class Chart:
 
 
 def charts() -> list[Chart]:
-    return [scaling(), pareto(), ranks(), spectra(), joint(), curves()]
+    return [scaling(), pareto(), ranks(), spectra(), sigma(), joint(), curves()]
 
 
 def scaling() -> Chart:
@@ -136,13 +139,43 @@ def spectra() -> Chart:
     spec["resolve"]["scale"]["y"] = "independent"
     return Chart(
         key="spectra",
-        title="Spectra per field and layer",
+        title="Effective ranks per field and layer",
         caption=(
             "How many directions each field’s table and each layer’s batch use: their effective rank over that of a Gaussian matrix of the "
             "same shape, mean over seeds. 1: no collapse; dark: few directions. Fields in the order of the data set, then layers."
         ),
         spec=spec,
         height=0,  # as many rows as there are methods
+    )
+
+
+def sigma() -> Chart:
+    x = {"scale": {"nice": False, "zero": False}, "axis": {"format": "d", "tickCount": 4, "tickMinStep": 1}}
+    y = {
+        "scale": {"type": "log", "nice": False},
+        "axis": {"format": "~g", "titlePadding": 12, "values": [1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001]},
+    }
+    encoding: Json = {
+        "x": {"field": "i", "type": "quantitative", "title": "i", **x},
+        "y": {"field": "value", "type": "quantitative", "title": "σ_i / σ_1", **y},
+        "color": COLOUR,
+        "detail": [{"field": "series"}],
+        "opacity": OPACITY,
+        "tooltip": _told("matrix"),
+    }
+    spec = _panels("matrix", "sigma", [{"mark": {"type": "line", "strokeWidth": 1.4, "clip": True}, "encoding": encoding}])
+    spec |= {"resolve": {"scale": {"x": "shared", "y": "shared"}}, "spacing": 14}
+    return Chart(
+        key="sigma",
+        title="Singular values per field and layer",
+        caption=(
+            "The i-th singular value over the largest, mean over seeds: of each field’s table (learned rows), of all fields’ as one, of a "
+            "batch of validation data after each layer (0: embedding; mean over the rows of its state), and of the term that a layer adds, "
+            "where it does. The higher a line stays, the less collapse; it ends where a field has no more rows. Records keep "
+            f"{PLACES} places of a spectrum, and the {FIELDS} fields with the most values."
+        ),
+        spec=spec,
+        height=92,
     )
 
 
@@ -216,6 +249,7 @@ WORDS = {
     "layer": "layer",
     "ratio": "effective rank / Gaussian",
     "where": "field or layer",
+    "matrix": "of",
     "last": "effective rank / Gaussian, last layer",
     "seed": "seed",
 }

@@ -17,6 +17,7 @@ from benchmark.records import Record
 from benchmark.reporting.colours import colours
 from benchmark.reporting.groups import PLAIN, Group, batch_ratio
 from benchmark.reporting.leaderboard import Row, rows_and_groups
+from benchmark.singular_values import OF_FIELD, Spectrum, unpacked
 from benchmark.values import canonical, to_dict
 
 FIELD = re.compile(r"spectral/table/(.+)/effective_rank_over_gaussian")  # a field's name may hold a slash
@@ -27,6 +28,8 @@ VERSIONS = ("python", "torch", "numpy")
 
 class Filed(NamedTuple):
     fields: dict[str, float]  # field -> effective rank of its table over that of a Gaussian one of its shape, mean over seeds
+    spectra: dict[str, Spectrum]  # matrix -> its singular values over the largest, mean over seeds
+    spectra_seeds: int  # how many have them in their records
     curves: dict[int, list[tuple[float, float]]]  # seed -> (epoch, validation AUC) of each epoch
     machines: Counter[str]  # a machine, in words -> how many trainings it did
     versions: Counter[str]  # of Python and libraries, likewise
@@ -65,7 +68,9 @@ class Line:
     def filed(self) -> Filed:
         """What is in the records' files alone: each of them is read once, and a board has thousands."""
         fields: dict[str, list[float]] = defaultdict(list)
-        found = Filed({}, {}, Counter(), Counter())
+        spectra: dict[str, list[Spectrum]] = defaultdict(list)
+        known = [record for record in self.group.records if record.status == "finished" and record.singular_values]
+        found = Filed({}, {}, len(known), {}, Counter(), Counter())
         for record in self.group.records:
             if record.status == "finished":
                 for name, field in _fields(tuple(record.metrics)):
@@ -75,13 +80,22 @@ class Line:
             environment = dict(record.environment)
             found.machines[_told(environment, MACHINE)] += 1
             found.versions[_told(environment, VERSIONS)] += 1
+        for record in known:
+            for matrix, text in record.singular_values.items():
+                spectra[matrix].append(unpacked(text))
         found.fields.update((field, fmean(values)) for field, values in fields.items())
+        found.spectra.update((matrix, _mean(of_seeds)) for matrix, of_seeds in spectra.items())
         return found
 
     @property
     def fields(self) -> dict[str, float]:
         """Field -> effective rank of its table over that of a Gaussian one of its shape, mean over seeds."""
         return self.filed.fields
+
+    @property
+    def spectra(self) -> dict[str, Spectrum]:
+        """Matrix, as named in records ("table/<field>", "layer0/batch"), -> its singular values over the largest, mean over seeds."""
+        return self.filed.spectra
 
     @property
     def curves(self) -> dict[int, list[tuple[float, float]]]:
@@ -97,6 +111,29 @@ class Line:
     def cost(self, name: str) -> float | None:
         values = self.group.cost(name)
         return fmean(values.values()) if values else None
+
+
+def _mean(of_seeds: Sequence[Spectrum]) -> Spectrum:
+    """At each position; of those that have as many singular values as the first, which are all where the data is the same."""
+    size = of_seeds[0].size
+    alike = [spectrum.values for spectrum in of_seeds if spectrum.size == size]
+    return Spectrum(size, tuple(fmean(values) for values in zip(*alike, strict=True)))
+
+
+MATRIX = re.compile(r"layer(\d+)/(term/)?batch")
+
+
+def matrices(found: Iterable[Line]) -> dict[str, str]:
+    """The matrices that rows have singular values of, each with its name for people: the whole table, fields in the order of the data
+    set, layers, and what each layer adds.
+    """
+    names = dict.fromkeys(matrix for line in found for matrix in line.spectra)
+    layers = {matrix: match for matrix in names if (match := MATRIX.fullmatch(matrix))}
+    told = {"table": "all fields"} if "table" in names else {}
+    told |= {matrix: matrix.removeprefix(OF_FIELD) for matrix in names if matrix.startswith(OF_FIELD)}
+    for matrix, match in sorted(layers.items(), key=lambda entry: (bool(entry[1][2]), int(entry[1][1]))):
+        told[matrix] = f"layer {match[1]}" + (" term" if match[2] else "")
+    return told
 
 
 @lru_cache(maxsize=1 << 10)  # thousands of records have the same names

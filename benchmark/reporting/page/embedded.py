@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import log10
 from typing import Any
 
 from benchmark.metrics.statistics import mean_sd
@@ -13,6 +15,7 @@ from benchmark.reporting.leaderboard import Row
 from benchmark.reporting.page import content
 from benchmark.reporting.page.charts import charts
 from benchmark.reporting.page.content import Line
+from benchmark.singular_values import positions
 
 TOLD = next(column for column in COLUMNS if column.key == "auc")
 
@@ -22,10 +25,13 @@ def embedded(
 ) -> str:
     """For a script element: whatever a name in it holds, it cannot end the element. ``links``: key of a cell -> its run in MLflow."""
     texts: dict[str, int] = {}  # what many rows say, once
-    cells = [cell for members in boards.values() for cell in _cells(members, columns, palette, texts)]
+    spectra_of = Spectra()
+    cells = [cell for members in boards.values() for cell in _cells(members, columns, palette, texts, spectra_of)]
     data = {
         "cells": [{**cell, "link": links[cell["key"]]} if cell["key"] in links else cell for cell in cells],
         "fields": {label: _field_names(members) for label, members in boards.items()},
+        "matrices": {label: [*content.matrices(members).values()] for label, members in boards.items()},
+        "spectra": spectra_of.told(),
         "charts": [{"key": c.key, "title": c.title, "spec": c.spec, "height": c.height, "choices": c.choices} for c in charts()],
         "grey": GREY,
         "texts": list(texts),
@@ -41,14 +47,17 @@ def _field_names(members: Sequence[Line]) -> list[str]:
 
 
 def _cells(
-    members: Sequence[Line], columns: Sequence[Column[Row]], palette: Mapping[str, str], texts: dict[str, int]
+    members: Sequence[Line], columns: Sequence[Column[Row]], palette: Mapping[str, str], texts: dict[str, int], spectra: Spectra
 ) -> list[dict[str, Any]]:
     """What the script knows of a board's rows; ``texts`` takes what they say in words.
 
-    Numbers of figures have five or six digits; those of the board are its text.
+    Numbers of figures have four to six digits; those of the board are its text.
     """
-    names = _field_names(members)
-    return [_cell(line, series, names, columns, palette, texts) for line, series in zip(members, content.series(members), strict=True)]
+    names, matrices = _field_names(members), [*content.matrices(members)]
+    return [
+        {**_cell(line, series, names, columns, palette, texts), **spectra.of(line, matrices)}
+        for line, series in zip(members, content.series(members), strict=True)
+    ]
 
 
 def _cell(
@@ -83,13 +92,47 @@ def _cell(
             "seconds": _rounded(line.cost("fit_seconds")),
             "memory": _rounded(row.peak_memory_mb),
         },
-        "layers": [[layer, _rounded(mean), _rounded(sd) or 0] for layer, mean, sd in layers],
-        "fields": [_rounded(fields.get(name)) for name in names],
+        "layers": [[layer, round(mean, 4), round(sd or 0, 4) or 0] for layer, mean, sd in layers],
+        "fields": [None if name not in fields else round(fields[name], 4) for name in names],  # a page has tens of thousands of them
         "curves": [[seed, *_packed(points)] for seed, points in line.curves.items() if points],
         "values": {column.key: _sortable(column, row) for column in columns},
         "about": [[name, texts.setdefault(text, len(texts))] for name, text in content.about(line)],
         "command": content.command(line),
     }
+
+
+SIGNS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+STEP = 0.01  # decades of σ_i/σ_1 that a sign stands for: a fifth of a pixel
+FLOOR = -7  # decades: what is less is rounding, and below every panel
+
+
+class Spectra:
+    """Singular values in few bytes, for the script: of each value, a matrix after the other, by how many steps it falls below the one
+    before it, one sign up to 62; the last sign stands for 63 steps that more follow. The first value of each matrix, 1, is not there.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[int, ...], int] = {}  # how many singular values each matrix has, which many rows have in common
+
+    def of(self, line: Line, matrices: Sequence[str]) -> dict[str, Any]:
+        """Of a row: ``sigma`` is the place in ``told``'s counts, and the signs. Nothing where its records have no singular values."""
+        if not line.spectra:
+            return {}
+        found = [line.spectra.get(matrix) for matrix in matrices]
+        counts = tuple(0 if spectrum is None else spectrum.size for spectrum in found)
+        signs = "".join(_signs(spectrum.values) for spectrum in found if spectrum is not None)
+        return {"sigma": [self._counts.setdefault(counts, len(self._counts)), signs]}
+
+    def told(self) -> dict[str, Any]:
+        """What the script reads them with; asked for behind all rows."""
+        places = {count: positions(count) for counts in self._counts for count in counts if count}
+        return {"signs": SIGNS, "step": STEP, "counts": list(self._counts), "positions": places}
+
+
+def _signs(values: Sequence[float]) -> str:
+    levels = [round(max(FLOOR, log10(value) if value > 0 else FLOOR) / -STEP) for value in values]
+    falls = [divmod(low - high, len(SIGNS) - 1) for high, low in pairwise(levels)]
+    return "".join(SIGNS[-1] * whole + SIGNS[rest] for whole, rest in falls)
 
 
 def _packed(points: Sequence[tuple[float, float]]) -> tuple[list[int], list[float]]:

@@ -73,7 +73,7 @@ function open(cell) {
   const charts = inside.appendChild(made("div", undefined, {class: "charts"}));
   inside.append(made("p", "Repeats it (in a shell, in the project’s folder):"), made("pre", cell.command, {tabindex: 0}));
   cell.tr.after(cell.detail);
-  for (const key of ["curves", "ranks", "spectra"]) {
+  for (const key of ["curves", "ranks", "spectra", ...(cell.sigma ? ["sigma"] : [])]) {
     const place = made("div");
     charts.append(place);
     chart(place, data.charts.find(c => c.key === key), [cell], Math.min(420, charts.clientWidth));
@@ -103,13 +103,33 @@ const data_of = {
     ...c.fields.map((ratio, i) => ({...named(c), where: data.fields[c.dataset][i], ratio})),
     ...c.layers.map(([layer, ratio]) => ({...named(c), where: `layer ${layer}`, ratio})),
   ].filter(mark => mark.ratio !== null)),
+  sigma: cells => cells.flatMap(spectra),
   curves: cells => cells.flatMap(c => c.curves.flatMap(([seed, epochs, values]) => values.map((valid, i) => ({...named(c), seed, epoch: epochs[i], valid})))),
 };
+// A row's singular values, which come as signs (page/embedded.py), as marks: one for each kept place of each matrix.
+function spectra(cell) {
+  if (!cell.sigma) return [];
+  const {signs, step, counts, positions} = data.spectra, told = named(cell), found = [];
+  let at = 0;
+  counts[cell.sigma[0]].forEach((count, which) => {
+    let level = 0;
+    for (const i of positions[count] || []) {
+      if (i > 1) for (let sign = signs.length - 1; sign === signs.length - 1; level += sign) sign = signs.indexOf(cell.sigma[1][at++]);
+      found.push({series: told.series, backbone: told.backbone, scale: told.scale, depth: told.depth, told: told.told, colour: told.colour,
+        opacity: told.opacity, matrix: data.matrices[cell.dataset][which], i, value: 10 ** (-step * level)});
+    }
+  });
+  return found;
+}
 const sizes = values => new Set(values).size;
 
 // The rows of a figure: with a backbone and an AUC; grey ones first, so that they lie below.
 function marks(key, cells) {
   const here = cells.filter(c => c.sized && c.auc !== null).sort((a, b) => b.plain - a.plain);
+  if (key === "sigma") {
+    const known = here.filter(c => c.sigma), best = [...known].sort((a, b) => b.auc - a.auc)[0];
+    return known.filter(c => c.shape === best.shape);
+  }
   if (key !== "scaling") return here;
   const several = place => sizes(here.filter(c => c.place === place).map(c => c.scale)) > 1;
   return here.filter(c => several(c.place));
@@ -133,15 +153,21 @@ function chart(place, {key, spec, height, title, choices}, cells, width, cost) {
   filled.background = "transparent";
   filled.autosize = {type: "pad", contains: "padding"};
   if (filled.facet) {
-    const panels = [...new Set(values.map(v => v[filled.facet.field]))].sort();
+    const panels = [...new Set(values.map(v => v[filled.facet.field]))];
+    if (key !== "sigma") panels.sort();  // else as the data set and the model have them
     filled.facet.sort = panels;
     const fields = sizes(values.map(v => v.where));  // of a heat map, which has names on its left and no less than 9 pixels a field
-    const [axis, gap, most] = key === "spectra" ? [165, 20, 24 * fields] : [52, 22, 520];
+    const [axis, gap, most] = {spectra: [165, 20, 24 * fields], sigma: [60, 14, 200]}[key] || [52, 22, 520];
     const own = filled.resolve.scale.y === "independent";  // each panel has an axis, or the first of a row alone
-    const least = key === "spectra" ? axis + gap + 9 * fields : 290;
-    const across = filled.columns = Math.max(1, Math.min(panels.length, Math.floor(width / least), 4));
-    filled.spec.width = Math.max(90, Math.min(most, Math.floor((width - (own ? 0 : axis)) / across) - (own ? axis : 0) - gap));
+    const least = {spectra: axis + gap + 9 * fields, sigma: width < 500 ? 100 : 136}[key] || 290;
+    const across = filled.columns = Math.max(1, Math.min(panels.length, Math.floor(width / least), key === "sigma" ? 8 : 4));
+    filled.spec.width = Math.max(key === "sigma" ? 60 : 90, Math.min(most, Math.floor((width - (own ? 0 : axis)) / across) - (own ? axis : 0) - gap));
     filled.spec.height = height || {step: 14};
+    if (key === "sigma") {
+      const far = Math.max(2, ...values.map(v => v.i)), low = Math.max(1e-3, Math.min(0.5, ...values.map(v => v.value)));
+      for (const {encoding: {x, y}} of filled.spec.layer) [x.scale.domain, y.scale.domain] = [[1, far], [low, 1]];
+      filled.facet.header = {labelLimit: filled.spec.width, labelPadding: 2};
+    }
     if (key === "curves") {  // what training starts from says little, and takes the room
       const reached = values.map(v => v.valid).sort((a, b) => a - b), [low, high] = [reached[Math.floor(reached.length / 8)], reached.at(-1)];
       for (const layer of filled.spec.layer) Object.assign(layer.encoding.y.scale, {domain: [low - 0.05 * (high - low), high], nice: true});
@@ -183,6 +209,15 @@ function library() {
   return window.vegaEmbed;
 }
 
+// Singular values are of one backbone, scale and depth, the best row's that has them: which, and whose records have none.
+function said(line, cells) {
+  const [one] = marks("sigma", cells), places = new Set(cells.filter(c => c.sigma).map(c => c.shape));
+  const without = [...new Set(cells.filter(c => c.sized && c.auc !== null && !c.sigma && (!one || c.shape === one.shape)).map(c => c.method))];
+  const parts = one ? [one.shape + (places.size > 1 ? `, one of ${places.size}: backbone, scale and depth at the board choose another.` : ".")] : [];
+  if (without.length) parts.push(`No singular values in the records of ${without.sort().join(", ")}: of them there are effective ranks alone.`);
+  line.textContent = parts.join(" ");
+}
+
 const drawn = new Set();
 // One figure after another while the page is idle, so that the board is there first.
 function drawSome() {
@@ -191,6 +226,7 @@ function drawSome() {
   drawn.add(section.id);
   delete document.body.dataset.drawn;
   const known = data.charts.find(c => c.key === section.id), cells = visible(), choice = $(section, "select"), place = $(section, ".chart");
+  if (section.id === "sigma") said($(section, ".said"), cells);
   if (section.id !== "spectra") legend($(section, ".legend"), marks(section.id, cells));
   Promise.resolve(chart(place, known, cells, place.clientWidth, choice && choice.value)).finally(() => idle(drawSome));
 }

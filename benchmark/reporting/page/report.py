@@ -63,7 +63,7 @@ def page_of(found: Sequence[Line], made_by: str, links: Mapping[str, str]) -> st
             for line in found
         ],
         filters=_filters(found),
-        figures=charts(),
+        figures=[chart for chart in charts() if chart.key != "sigma" or any(line.spectra for line in found)],
         legend=legend(rows),
         csv=render(rows, "csv"),
         data=Markup(embedded(boards, columns, palette, links)),
