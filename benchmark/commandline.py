@@ -249,6 +249,7 @@ def parser() -> Parser:
         "measure throughput of training and of data",
         "\npeers: this suite, FuxiCTR and DeepCTR-Torch on the same work, in turns on the CPU; sets up the peers' environment on first use."
         "\nstep:  this suite's training step, with each optimisation switched off in turn, and in other precisions."
+        "\nparts: where that step's time goes, by part of the model, forward and backward."
         "\nmethods: a training step of each method over single embedding's of the same width."
         "\nscale: how the cost grows with scale, depth, batch, table, rows and sets; a table and a figure."
         "\ndata:  encoding a made-up table like Criteo's, beside FuxiCTR's preprocessing; opening it; batches."
@@ -258,7 +259,7 @@ def parser() -> Parser:
         "\n       --until-decided have it. The default, suite `verdict`, takes hours."
         "\ngpu:   steps at Criteo's shape, an epoch of 33 million rows, evaluation, on a GPU; one JSON file. On a CPU with tiny sizes.",
     )
-    speed.add_argument("what", choices=("peers", "step", "methods", "scale", "data", "records", "stream", "verdict", "gpu"))
+    speed.add_argument("what", choices=("peers", "step", "parts", "methods", "scale", "data", "records", "stream", "verdict", "gpu"))
     speed.add_argument(
         "--backbones",
         nargs="+",
@@ -269,14 +270,14 @@ def parser() -> Parser:
         "--methods",
         nargs="+",
         metavar="NAME",
-        help="of step and stream: default single_embedding; of methods: default every one that has a backbone",
+        help="of step, parts and stream: default single_embedding; of methods: default every one that has a backbone",
     )
     speed.add_argument("--dimensions", nargs="+", type=int, metavar="D", default=[10], help="base dimensions (default 10)")
     speed.add_argument("--scale", type=int, metavar="S", help="of the model; of scale: where it is not varied (default 1; of methods: 4)")
     speed.add_argument("--batch", type=int, default=4096, metavar="B")
     speed.add_argument("--batches", type=int, metavar="N", help="of one turn; rows = batch x batches (default 6; of stream: 120)")
     speed.add_argument("--shape", choices=("small", "criteo"), default="small", help="12 fields with 12,000 values, or 39 with 2 million")
-    speed.add_argument("--precision", choices=typing.get_args(Precision), help="of step, methods, scale and stream (default fp32)")
+    speed.add_argument("--precision", choices=typing.get_args(Precision), help="of step, parts, methods, scale and stream (default fp32)")
     speed.add_argument("--compile", action="store_true", help="step: also through torch.compile")
     speed.add_argument("--threads", type=int, default=2, metavar="N", help="torch threads of every contestant (default 2)")
     speed.add_argument("--rounds", type=int, default=5, metavar="R", help="turns of each contestant (default 5)")

@@ -39,6 +39,8 @@ def kernel_matrices(z: Tensor, kernel: Kernel) -> Tensor:
         median = some.nanmedian(2).values
         # The mean is of all of them: where the few are equal and a later one is not, it stands in for the median.
         bandwidth = torch.maximum(torch.where(median.isnan(), mean, median), 1e-3 * mean).clamp_min(TINY)
+        # Of a component that is the same for all samples any width gives a kernel of ones; by a tiny one its gradient would be 0 · ∞.
+        bandwidth = torch.where(mean > 0, bandwidth, 1.0)
     return torch.exp(-distances / bandwidth[:, :, None, None])
 
 

@@ -6,6 +6,7 @@ peers        the environments and scripts of FuxiCTR and DeepCTR-Torch
 counting     what a step has to do for a sample: arithmetic and bytes
 machine      what the machine can do at most: products and copies
 compare      contestants in turns, and the table of medians, spreads and ratios
+parts        where a step's time goes, by part of the model
 scaling      how the cost of a training step grows with scale, depth, batch, table, rows and sets: a table and a figure
 data         a table prepared, opened and handed out in batches; beside FuxiCTR's preprocessing
 records      what thousands of records cost: board, MLflow's store, the start of a run; beside another checkout

@@ -13,6 +13,7 @@ from benchmark.config import CONTROL, read_suite
 from benchmark.errors import UserError
 from benchmark.metrics.looks import FIRST_LOOK
 from benchmark.speed.compare import methods, peers, step, stream
+from benchmark.speed.parts import parts
 from benchmark.speed.workload import SHAPES, Workload
 from benchmark.training.trial import choose_device
 
@@ -21,10 +22,10 @@ BATCHES, STREAMED = 6, 120
 
 # Flags of `speed` that not all of its measurements have.
 SPEED_ONLY = {
-    "methods": ("step", "methods", "stream", "verdict"),
+    "methods": ("step", "methods", "parts", "stream", "verdict"),
     "compile": ("step",),
-    "scale": ("step", "methods", "scale", "stream"),
-    "precision": ("step", "methods", "scale", "stream"),
+    "scale": ("step", "methods", "parts", "scale", "stream"),
+    "precision": ("step", "methods", "parts", "scale", "stream"),
     "out": ("scale", "gpu", "verdict"),
     "rows": ("data",),
     "no_peers": ("data",),
@@ -88,6 +89,10 @@ def speed(parsed: argparse.Namespace) -> None:
     if parsed.what == "step":
         several = [dataclasses.replace(workload, method=method) for workload in workloads for method in named or [CONTROL]]
         print(step(several, device, parsed.rounds, parsed.compile))
+        return
+    if parsed.what == "parts":
+        several = [dataclasses.replace(workload, method=method) for workload in workloads for method in named or [CONTROL]]
+        print(parts(several, device, parsed.rounds))
         return
     if parsed.what == "stream":
         several = [dataclasses.replace(workload, method=method) for workload in workloads for method in named or [CONTROL]]

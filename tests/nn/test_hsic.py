@@ -54,6 +54,21 @@ def test_unbiased_estimator_is_the_formula_of_song(samples: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", ["rbf", "linear"])
+def test_a_constant_component_depends_on_nothing(samples: Tensor, name: hsic.Kernel) -> None:
+    """And moves nothing: its pairs are 0, their gradient too, in training's precision; the others' is what it is without it."""
+    x, y = samples[:, 0].float(), samples[:, 0].float() ** 2 + samples[:, 1].float()
+    both = torch.stack((x, torch.full_like(x, 0.3), y), 1).unsqueeze(1).requires_grad_()
+    matrix = hsic.normalized(hsic.biased_hsic(both, name))
+    assert matrix[0, 0, 1] == matrix[0, 1, 2] == 0
+    hsic.mean_over_pairs(matrix).backward()
+    alone = pair(x, y).requires_grad_()
+    hsic.mean_over_pairs(hsic.normalized(hsic.biased_hsic(alone, name))).backward()
+    assert both.grad is not None and alone.grad is not None
+    assert not both.grad[:, :, 1].any()
+    torch.testing.assert_close(3 * both.grad[:, :, ::2], alone.grad, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["rbf", "linear"])
 def test_normalised_is_one_for_itself_and_free_of_scale(samples: Tensor, name: hsic.Kernel) -> None:
     x, y = samples[:, 0], samples[:, 0] ** 2 + samples[:, 1]
     same = hsic.normalized(hsic.biased_hsic(pair(x, x), name))

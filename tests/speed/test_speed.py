@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from benchmark.speed import records
 from benchmark.speed.compare import MODELS, Timed, methods, race, ratio, step
 from benchmark.speed.contestants import Ours, Peer, SetBySet, build
 from benchmark.speed.counting import _Bytes, demand
+from benchmark.speed.parts import Clock, parts, watched
 from benchmark.speed.peers import HAVE, SCRIPTS
 from benchmark.speed.scaling import Axis, axes, study
 from benchmark.speed.workload import Workload
@@ -79,12 +81,13 @@ def test_bytes_of_weights_are_shared_by_the_batch() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("peers --scale 4", "speed peers: --scale is for step, methods, scale, stream only"),
-        ("peers --precision bf16", "speed peers: --precision is for step, methods, scale, stream only"),
+        ("peers --scale 4", "speed peers: --scale is for step, methods, parts, scale, stream only"),
+        ("peers --precision bf16", "speed peers: --precision is for step, methods, parts, scale, stream only"),
         ("step --out here", "speed step: --out is for scale, gpu, verdict only"),
-        ("scale --methods roblock", "speed scale: --methods is for step, methods, stream, verdict only"),
+        ("scale --methods roblock", "speed scale: --methods is for step, methods, parts, stream, verdict only"),
         ("step --scale 0", "--scale 0; it must be at least 1"),
         ("step --backbones finalmlp --scale 7 --batch 8 --batches 1", "units1 = 400 does not divide into rows of 70"),
+        ("parts --methods constant --batch 8 --batches 1", "constant · dcnv2, width 10, fp32 is not made of table and interaction layers"),
         ("peers --backbones dcnv3", "unknown backbone 'dcnv3'"),
     ],
 )
@@ -101,6 +104,28 @@ def test_our_turn_is_a_real_training_pass_and_restores_the_switches() -> None:
         assert ours.turn() > 0 and dispatch.without() == ("routing",)
     same = [name for name, parameter in ours.model.named_parameters() if torch.equal(before[name], parameter)]
     assert all(re.search(r"linears\.\d\.bias", name) for name in same), "what batch normalisation takes out again"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_parts_add_up_to_the_step_and_the_model_stays_as_it_was(threads: int) -> None:
+    work = replace(SMALL, method="roblock", scale=2, threads=threads)
+    ours = Ours("ours", work, CPU)
+    attributes = {module: set(vars(module)) for module in ours.model.modules()}
+    clock = Clock(time.perf_counter)
+    with watched(ours, clock):
+        started = time.perf_counter()
+        ours.turn()
+        whole = time.perf_counter() - started
+    assert {module: set(vars(module)) for module in ours.model.modules()} == attributes
+    assert 0.5 * whole < sum(clock.spent.values()) <= whole and min(clock.spent.values()) >= 0
+    both = {"gates, components, maps", "HSIC", "orthogonal map (Cayley)", "interaction layers", "readout", "head", "table"}
+    assert {part for part, direction in clock.spent if direction == "backward"} >= both
+    assert ("running rms of the gates' input", "backward") not in clock.spent
+
+
+def test_the_table_of_parts_has_the_whole_step() -> None:
+    shown = parts([SMALL, replace(SMALL, precision="bf16")], CPU, rounds=1)
+    assert shown.count("the whole step") == 2 and "single_embedding · dcnv2, width 4, bf16" in shown and "HSIC" not in shown
 
 
 def test_the_step_table_names_every_switch() -> None:
