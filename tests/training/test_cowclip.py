@@ -45,9 +45,8 @@ def schema(values: int) -> Schema:
 
 def rows(values: int, count: int = 3 * SIZE + 7) -> Rows:
     random = np.random.default_rng(0)
-    local = np.stack(
-        [random.integers(size, size=count) ** power // size ** (power - 1) for size, power in ((values, 3), (5, 1), (4, 1))], 1
-    )
+    drawn = [(values * random.random(count) ** 3).astype(int), random.integers(5, size=count), random.integers(4, size=count)]
+    local = np.stack(drawn, 1)
     labels = random.integers(0, 2, count).astype(np.uint8)
     return Rows(local.astype(np.int32), labels, np.array([0, values, values + 5]), cell.CPU)
 
