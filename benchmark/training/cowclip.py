@@ -28,6 +28,8 @@ from benchmark.contracts import CTRModel
 from benchmark.errors import UserError
 from benchmark.nn.embedding import EmbeddingTable
 
+ROW = 6  # rows of a pass over the table that cost as much as one row fetched alone (a CPU's thread, width 10 and 40: 5 to 8)
+
 
 def dense_rate(training: Training) -> float:
     """Learning rate of all but the table, warm-up apart."""
@@ -93,7 +95,7 @@ class RowClip:
             return
         rows, there = self._of.occurrences(ids)
         self._counts.index_add_(0, rows, there)
-        if len(rows) < len(table):  # only the batch's rows, those that stand there several times several times, with the same numbers
+        if ROW * len(rows) < len(table):  # only the batch's rows; one that is there several times is written as often, the same each time
             some = gradient.index_select(0, rows)
             factor = self._factor(some, table.index_select(0, rows), self._counts.index_select(0, rows))
             gradient.index_copy_(0, rows, some.mul_(factor))
