@@ -248,7 +248,7 @@ def parser() -> Parser:
         "speed",
         "measure throughput of training and of data",
         "\npeers: this suite, FuxiCTR and DeepCTR-Torch on the same work, in turns on the CPU; sets up the peers' environment on first use."
-        "\nstep:  this suite's training step, with each optimisation switched off in turn, and in other precisions."
+        "\nstep:  this suite's training step, with each optimisation switched off in turn, in other precisions, and by CowClip's rules."
         "\nparts: where that step's time goes, by part of the model, forward and backward."
         "\nmethods: a training step of each method over single embedding's of the same width."
         "\nscale: how the cost grows with scale, depth, batch, table, rows and sets; a table and a figure."

@@ -8,13 +8,13 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from benchmark.errors import UserError
-from benchmark.settings import MOST_DEPTH, Configured, setting, tuned
-from benchmark.values import canonical, digest, from_dict, one_of, to_dict
+from benchmark.settings import MOST_DEPTH, Configured, recorded, setting, tuned
+from benchmark.values import canonical, digest, from_dict, one_of, to_dict, typed
 
 NO_BACKBONE = "none"  # in a sanity row's cell
 CONTROL = "single_embedding"  # the method that others are compared with
@@ -45,6 +45,19 @@ class Training(Configured):
     gradient_clip: float = setting(0.0, at_least=0, help="largest norm of the gradient; 0: off")
     embedding_std: float = setting(1e-2, above=0, help="the table starts as N(0, embedding_std²)")
     precision: Precision = setting("fp32", help="of training's forward and backward passes (benchmark/training/fit.py)")
+    cowclip_base_batch: int = setting(
+        0,
+        at_least=0,
+        formerly=0,
+        help="batch size that the other settings are for: from it CowClip's rules lead to batch_size; 0: no rules",
+    )
+    cowclip_floor: float = setting(
+        1e-5, above=0, formerly=1e-5, help="ζ of CowClip: a row shorter than ζ√D is clipped as if of that length"
+    )
+
+    def validate(self) -> None:
+        if self.cowclip_floor != type(self).cowclip_floor and not self.cowclip_base_batch:
+            raise UserError(f"training: cowclip_floor = {self.cowclip_floor} has no effect without cowclip_base_batch; set that too")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +153,8 @@ class Trial:
 
 def identified(trial: Mapping[str, Any]) -> dict[str, Any]:
     """A trial's content as its id is made of."""
-    return {**{name: value for name, value in trial.items() if name != "until"}, "cell": identity(trial["cell"])}
+    settings = {name: value for name, value in trial.items() if name != "until"}
+    return {**settings, "cell": identity(trial["cell"]), "training": recorded(Training, trial["training"])}
 
 
 def chosen(trial: Trial, name: str) -> Any:
@@ -153,7 +167,8 @@ def chosen(trial: Trial, name: str) -> Any:
 class Suite:
     """A list of cells, written as the product of its axes. ``("all",)`` stands for every plug-in found.
 
-    ``also`` ([[also]] in the file) adds further products: each entry replaces some axes of the suite, and shares all the rest.
+    ``also`` ([[also]] in the file) adds further products: each entry replaces some axes of the suite, and single settings of its
+    ``training``, and shares all the rest.
     ``grid`` ([grid]) takes the place of the tuner: lists of values of training settings, for every method alike, and under ``methods`` of
     settings of single methods. Each cell chooses among all combinations.
     ``rungs`` stops draws early, where anything is tuned: epochs after each of which the better half of a cell's draws goes on.
@@ -212,10 +227,13 @@ class Suite:
             one_of("setting", name, [f.name for f in dataclasses.fields(Training)], where)
             if name in self.training:
                 raise UserError(f"{where}: {name} is in [training] too; keep one of them")
-            grid_values(where, name, values, lambda value, key=name: getattr(from_dict(Training, {key: value}, where), key))  # type: ignore[misc]
+            grid_values(where, name, values, partial(self._training_value, where, name))
         for method, settings in methods.items():
             for name, values in settings.items():
                 grid_values(f"suite {self.name}, [grid.methods.{method}]", name, values, lambda value: value)
+
+    def _training_value(self, where: str, name: str, value: Any) -> Any:
+        return getattr(from_dict(Training, {**self.training, name: value}, where), name)
 
     @property
     def training_grid(self) -> Mapping[str, Any]:
@@ -236,9 +254,10 @@ class Suite:
         for block in self.also:
             where = f"suite {self.name}, [[also]]"
             for key in block:
-                one_of("axis", key, self.AXES, where)
+                one_of("axis", key, (*self.AXES, "training"), where)
+            training = typed(Mapping[str, Any], block.get("training", {}), f"{where}: training")
             try:
-                found.append(from_dict(Suite, {**own, **block}, where))
+                found.append(from_dict(Suite, {**own, **block, "training": {**self.training, **training}}, where))
             except UserError as error:  # the axis of the same name above may be sound
                 raise UserError(str(error) if where in str(error) else f"{where}: {error}") from None
         return found

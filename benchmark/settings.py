@@ -92,7 +92,7 @@ def setting(
 ) -> Any:
     """A field that is not tuned. ``help`` is what commands and docs show; without a default the user must give a value.
 
-    ``formerly``: for a setting of a data set that came later than records of it, whose ids must stay; see ``recorded``.
+    ``formerly``: for a setting of a data set or of training that came later than records, whose ids must stay; see ``recorded``.
     """
     return _field(default, Setting(help, metavar, at_least, above, at_most, below, because, None, formerly))
 

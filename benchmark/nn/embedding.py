@@ -69,6 +69,18 @@ class EmbeddingTable(nn.Module):
             return self._members(ids)[0]
         return (ids if self.direct else self.row_of[ids]).flatten()
 
+    def occurrences(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, F) global ids -> ``rows`` (n,) as int64, and for each 1 or 0 (n,), float32: whether the row takes part in its sample. One
+        that only fills the place of a bag's missing member does not, nor that of a scaled field whose number is 0 or missing.
+        """
+        if self.direct:
+            return ids.flatten().long(), torch.ones(ids.numel(), device=ids.device)
+        counts = self.factor[ids] != 0
+        if not self.pooled:
+            return self.row_of[ids].flatten().long(), counts.flatten().float()
+        rows, there = self._members(ids)
+        return rows.long(), torch.cat([counts.flatten(), (there & counts[:, self.columns].unsqueeze(2)).flatten()]).float()
+
     def _members(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """(B, F) -> the rows that the ids have, the first ones (B · F), then the others (B · M · (L - 1)), and which of the others are
         there (B, M, L - 1): in the place of one that is not is the bag's first. So nothing depends on how many there are, for which a GPU

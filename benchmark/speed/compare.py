@@ -97,8 +97,9 @@ def peers(workloads: Sequence[Workload], rounds: int) -> str:
 
 
 def step(workloads: Sequence[Workload], device: torch.device, rounds: int, compiled: bool = False) -> str:
-    """This suite's training as it is, with the plain form of each operation and of all of them; in bfloat16; where there are sets, as a
-    loop over them; and, if asked for, through torch.compile. The fused forms are a CPU's: on a GPU none is switched off.
+    """This suite's training as it is, with the plain form of each operation and of all of them; in bfloat16; by the rules for large
+    batches; where there are sets, as a loop over them; and, if asked for, through torch.compile. The fused forms are a CPU's: on a GPU none
+    is switched off.
     """
     machine = measure(device, max(workload.threads for workload in workloads))
     rows: list[list[str]] = []
@@ -108,6 +109,7 @@ def step(workloads: Sequence[Workload], device: torch.device, rounds: int, compi
             contestants += [Ours(f"without {name}", workload, device, (name,)) for name in dispatch.names()]
             contestants.append(Ours("without all of them", workload, device, dispatch.names()))
         contestants += [Ours(f"in {p}", replace(workload, precision=p), device) for p in get_args(Precision) if _has(p, workload, device)]
+        contestants.append(Ours("by CowClip's rules", workload, device, cowclip=True))
         if workload.method == "multi_embedding" and workload.scale > 1:
             contestants.append(Ours("a loop over the sets", workload, device, model=SetBySet(workload)))
         if compiled:

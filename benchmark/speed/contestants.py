@@ -41,7 +41,7 @@ class Contestant(Protocol):
 
 class Ours:
     """This suite's own training loop on the workload's rows, or on ``rows``, as many. ``without`` names the operations whose fused form is
-    off in its turns.
+    off in its turns. ``cowclip``: by the rules for large batches, with the batch itself as the base.
     """
 
     def __init__(
@@ -52,11 +52,13 @@ class Ours:
         without: Collection[str] = (),
         model: CTRModel | None = None,
         rows: TrainingRows | None = None,
+        cowclip: bool = False,
     ) -> None:
         keep_freed_memory()
         self.name, self._work, self._without = name, workload, without
         torch.manual_seed(0)
-        self.training = Training(batch_size=workload.batch, precision=workload.precision)
+        base = workload.batch if cowclip else 0
+        self.training = Training(batch_size=workload.batch, precision=workload.precision, cowclip_base_batch=base)
         self.model = (build(workload) if model is None else model).to(device)
         if isinstance(self.model, AssembledModel) and self.model.penalty is not None:
             self.model.penalty.step = CALIBRATION + 1  # a step like most: the first ones measure the penalty's gradient

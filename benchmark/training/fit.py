@@ -19,6 +19,7 @@ from benchmark.contracts import Adam, CTRModel
 from benchmark.data.batches import TrainingRows, batch_sizes
 from benchmark.data.store import Fold
 from benchmark.errors import UserError
+from benchmark.training import cowclip
 from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.doses import calibrate, doses
 from benchmark.training.evaluate import NotFinite, score
@@ -128,7 +129,7 @@ def fit(
                 bar.set_postfix_str(f"valid AUC {at.best['auc']:.5f}")
             if table is not None:
                 rule.epoch_starts(at.epoch, table, optimizers[-1])
-            loss, speed = train_epoch(model, optimizers, fold.train, training, generator, bar)
+            loss, speed = train_epoch(model, optimizers, fold.train, training, generator, bar, is_first=at.epoch == 1)
         if not math.isfinite(loss) or loss > limit:
             raise Diverged(f"training loss {loss:.4g} in epoch {at.epoch}", tuple(at.curve))
         scoring = time.perf_counter()
@@ -192,17 +193,18 @@ def make_optimizers(model: CTRModel, training: Training) -> list[torch.optim.Opt
     The last one has the table: Adam, or an optimiser of the method's own (``contracts.TableRule``).
     """
     table = model.table()
-    own = None if table is None else model.table_rule().optimizer(table, training.learning_rate, training.embedding_l2)
+    rate, l2 = cowclip.dense_rate(training), cowclip.l2(training)
+    own = None if table is None else model.table_rule().optimizer(table, training.learning_rate, l2)
     own_rules = model.adam()
     by_rule: dict[Adam, list[torch.nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad and parameter is not table:
             by_rule.setdefault(own_rules.get(parameter, Adam()), []).append(parameter)
     groups: list[dict[str, Any]] = [
-        {"params": of, "weight_decay": 0.0, "eps": rule.epsilon, "lr": training.learning_rate * rule.rate} for rule, of in by_rule.items()
+        {"params": of, "weight_decay": 0.0, "eps": rule.epsilon, "lr": rate * rule.rate} for rule, of in by_rule.items()
     ]
     if table is not None and own is None:
-        groups.append({"params": [table], "weight_decay": training.embedding_l2})
+        groups.append({"params": [table], "weight_decay": l2})
     adam = [torch.optim.Adam(groups, lr=training.learning_rate, fused=True)] if groups else []
     return [*adam, *([] if own is None else [own])]
 
@@ -230,10 +232,16 @@ def train_epoch(
     training: Training,
     generator: torch.Generator,
     bar: tqdm[Never],
+    is_first: bool = False,
 ) -> tuple[float, float]:
-    """One pass over ``train``: mean logloss (without penalty) and samples per second. Raises ContractError."""
+    """One pass over ``train``: mean logloss (without penalty) and samples per second. Raises ContractError.
+
+    ``is_first``: of the training, in which CowClip's rules warm up.
+    """
     model.train()
     rule, table = model.table_rule(), model.table()
+    clip = cowclip.row_clip(model, training)
+    warm_up = cowclip.warm_up(optimizers, table, len(batch_sizes(len(train), training.batch_size)), training) if is_first else None
     parameters = [parameter for optimizer in optimizers for group in optimizer.param_groups for parameter in group["params"]]
     started = time.perf_counter()
     total = torch.zeros((), dtype=torch.float64, device=train.device)
@@ -241,6 +249,8 @@ def train_epoch(
     seen = 0
     with precision(training, train.device) as forward_pass:
         for step, (ids, labels) in enumerate(train.shuffled(training.batch_size, generator)):
+            if warm_up is not None:
+                warm_up(step)
             if table is not None:
                 rule.batch_starts(ids, table, optimizers[-1])
             with forward_pass:
@@ -253,6 +263,8 @@ def train_epoch(
             for optimizer in optimizers:
                 optimizer.zero_grad(set_to_none=True)
             (loss + output.penalty).backward()
+            if clip is not None:
+                clip(ids)
             if training.gradient_clip > 0:
                 torch.nn.utils.clip_grad_norm_(parameters, training.gradient_clip)
             for optimizer in optimizers:

@@ -122,9 +122,22 @@ def test_also_adds_products_and_shares_the_rest() -> None:
         ({"seeds": 3}, "unknown axis 'seeds'"),
         ({"scales": [0]}, "at least 1"),
         ({"scale": [1]}, "did you mean 'scales'"),
+        ({"training": {"epoch": 1}}, r"\[\[also\]\]: .*unknown key 'epoch'; did you mean 'epochs'"),
+        ({"training": 4}, r"\[\[also\]\]: training = 4; it must be a table"),
     ):
         with pytest.raises(UserError, match=words):
             standin.suite(also=(entry,))
+
+
+def test_an_entry_of_also_replaces_single_settings_of_training() -> None:
+    also = ({"training": {"batch_size": 64}}, {"training": {"batch_size": 64, "epochs": 2}, "scales": [8]})
+    found = expand(standin.suite(methods=("standin_plain",), backbones=("standin_flat",), training={"epochs": 1}, also=also))
+    assert [(c.scale, dict(c.training)) for c in found] == [
+        (1, {"epochs": 1}),
+        (1, {"epochs": 1, "batch_size": 64}),
+        (8, {"epochs": 2, "batch_size": 64}),
+    ]
+    assert len({c.key for c in found}) == 3
 
 
 @pytest.mark.parametrize("path", sorted(SUITES.glob("*.toml")), ids=lambda p: p.stem)

@@ -73,12 +73,13 @@ def killed_in(epoch: int, wanted: Trial) -> None:
     assert checkpoint.path_of(wanted.trial_id).exists()
 
 
-def check_that_it_goes_on(method: str, backbone: str) -> None:
-    wanted = trial(method, backbone)
+def check_that_it_goes_on(method: str, backbone: str, **training: Any) -> bool:
+    """False: there was nothing to train, or it was over before it could be killed."""
+    wanted = trial(method, backbone, **training)
     whole = run_trial(wanted, lambda metrics: None, "cpu", 1)
     checkpoint.forget(wanted.trial_id)
-    if whole.status == "incompatible" or len(whole.curve) < 3:  # nothing to train, or over before it could be killed
-        return
+    if whole.status == "incompatible" or len(whole.curve) < 3:
+        return False
     killed_in(2, wanted)  # after one epoch is kept
     killed_in(3, wanted)  # and once more
     torch.manual_seed(1234)
@@ -87,11 +88,17 @@ def check_that_it_goes_on(method: str, backbone: str) -> None:
     assert told(again) == told(whole)
     checkpoint.forget(wanted.trial_id)
     assert not checkpoint.path_of(wanted.trial_id).exists()
+    return True
 
 
 @pytest.mark.parametrize("method", OWN_STATE)
 def test_it_goes_on_to_the_same_record(method: str) -> None:
     check_that_it_goes_on(method, "dcnv2")
+
+
+def test_it_goes_on_by_the_rules_for_large_batches() -> None:
+    """Killed in the second epoch, after the one of the warm-up."""
+    assert check_that_it_goes_on("single_embedding", "dcnv2", cowclip_base_batch=200)
 
 
 @pytest.mark.long
