@@ -18,6 +18,7 @@ become ids. In memory are some blocks of rows, the distinct texts, and one colum
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -80,15 +81,46 @@ class Texts:
         self._type = pl.Categorical(self._categories)
         self._held = pl.Series([""], dtype=self._type)  # Polars forgets the codes when no series of that type is left
         self._missing: int = self._held.to_physical()[0]
+        self._highest = [self._missing]  # of each block
 
     def codes(self, texts: pl.Series) -> NDArray[np.uint32]:
         """(n,) texts -> (n,) codes. Null is the empty text. Threads may call it at the same time."""
-        codes = texts.cast(self._type).to_physical()
-        return (codes.fill_null(self._missing) if codes.null_count() else codes).to_numpy()
+        physical = texts.cast(self._type).to_physical()
+        codes = (physical.fill_null(self._missing) if physical.null_count() else physical).to_numpy()
+        self._highest.append(int(codes.max(initial=0)))
+        return codes
 
     def distinct(self) -> pl.Series:
         """The texts, by code."""
-        return self._categories.to_series()
+        # Not Categories.to_series(): that makes a Python string of each.
+        return pl.Series(np.arange(max(self._highest) + 1, dtype=np.uint32)).cat.to(self._type).cast(pl.String)
+
+
+class _Spare:
+    """Arrays of which many are made and few are in use at a time, in memory that is used again: a fresh page costs the system more than
+    filling it. Threads may call it at the same time.
+    """
+
+    def __init__(self) -> None:
+        self._free: list[NDArray[np.int32]] = []
+
+    def taken(self, *shape: int) -> NDArray[np.int32]:
+        """An array of any content, to be given back."""
+        size = math.prod(shape)
+        try:
+            flat = self._free.pop()
+        except IndexError:
+            flat = np.empty(0, np.int32)
+        if len(flat) < size:
+            flat = np.empty(size, np.int32)
+        return flat[:size].reshape(shape)
+
+    def given(self, array: NDArray[np.int32]) -> None:
+        """``array`` is no longer used, nor is a view of it."""
+        flat = array
+        while isinstance(flat.base, np.ndarray):
+            flat = flat.base
+        self._free.append(flat)
 
 
 class _Block(NamedTuple):
@@ -169,6 +201,7 @@ class _Encoder:
         by = division.column if division else None
         division_codes: list[NDArray[np.uint32]] = []
         starts = [0]
+        spare = _Spare()
 
         def batches() -> Iterator[tuple[int, pl.DataFrame]]:
             start = 0
@@ -181,7 +214,7 @@ class _Encoder:
                 start += len(batch)
 
         def coded(numbered: tuple[int, pl.DataFrame]) -> _Block:
-            return self._coded(where, *numbered, by)
+            return self._coded(where, *numbered, by, spare)
 
         try:
             with (
@@ -192,6 +225,7 @@ class _Encoder:
             ):
                 for block in in_threads(self.pool, coded, batches(), depth=self.pool._max_workers + 1):
                     codes.write(block.codes.data)
+                    spare.given(block.codes)
                     numbers.write(block.numbers.data)
                     labels.write(block.labels.data)
                     division_codes.append(block.by)
@@ -215,13 +249,13 @@ class _Encoder:
             else PARTS.index(part),
         )
 
-    def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None) -> _Block:
+    def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None, spare: _Spare) -> _Block:
         rows = len(batch)
         labels = batch[self.source.label]
         _refuse(
             ~labels.is_in(LABELS).fill_null(False), labels, where, start, "is no label; a label is 0 or 1 (make it from other values first)"
         )
-        codes = np.empty((len(self.texts), rows), np.int32)
+        codes = spare.taken(len(self.texts), rows)
         for position, (name, texts) in enumerate(self.texts.items()):
             codes[position] = texts.codes(batch[name])
         numbers = np.empty((len(self.numbers), rows))
@@ -293,13 +327,23 @@ class _Encoder:
         rows = {part: sum(_count(s, PARTS.index(part)) for s in staged) for part in self.parts}
         positives = dict.fromkeys(self.parts, 0)
 
+        spare = _Spare()
+
         def translated(task: tuple[_Staged, int]) -> list[tuple[str, tuple[NDArray[Any], ...]]]:
             s, block = task
-            columns: list[NDArray[Any]] = [self._ids(s, block, vocabularies), s.labels[s.rows(block)]]
+            ids = self._ids(s, block, vocabularies, spare)
+            others: list[NDArray[Any]] = [s.labels[s.rows(block)]]
             if self.source.probability is not None:
-                columns.append(s.column(block, False, self.positions[self.source.probability]))
-            chosen = ((part, s.of_part(block, PARTS.index(part))) for part in self.parts)
-            return [(part, tuple(column[mine] for column in columns)) for part, mine in chosen]
+                others.append(s.column(block, False, self.positions[self.source.probability]))
+            if not isinstance(s.part, np.ndarray):
+                return [(PARTS[s.part], (ids, *others))]
+            found = []
+            for part in self.parts:
+                mine = np.flatnonzero(s.part[s.rows(block)] == PARTS.index(part))
+                chosen = np.take(ids, mine, axis=0, out=spare.taken(len(mine), ids.shape[1]), mode="clip")
+                found.append((part, (chosen, *(column[mine] for column in others))))
+            spare.given(ids)
+            return found
 
         tasks = ((s, block) for s in staged for block in s.blocks())
         with (
@@ -319,6 +363,7 @@ class _Encoder:
                 for part, columns in found:
                     for file, column in zip(into[part], columns, strict=False):  # probabilities of training rows go nowhere
                         file.write(np.ascontiguousarray(column).data)
+                    spare.given(columns[0])
                     positives[part] += int(columns[1].sum())
                     bar.update(len(columns[1]))
         rates = {part: positives[part] / rows[part] for part in self.parts}
@@ -333,11 +378,11 @@ class _Encoder:
             arrays.append(("probabilities", np.float64, ()))
         return arrays
 
-    def _ids(self, staged: _Staged, block: int, vocabularies: list[Vocabulary]) -> NDArray[np.int32]:
+    def _ids(self, staged: _Staged, block: int, vocabularies: list[Vocabulary], spare: _Spare) -> NDArray[np.int32]:
         """(n, F): so few rows at a time that turning columns into rows stays in the cache"""
         rows = staged.rows(block)
         cells = [staged.column(block, column.kind in TEXT, self.positions[column.name]) for column in self.source.columns]
-        ids = np.empty((rows.stop - rows.start, len(vocabularies)), np.int32)
+        ids = spare.taken(rows.stop - rows.start, len(vocabularies))
         for start in range(0, len(ids), TURNED):
             some = slice(start, start + TURNED)
             for field, vocabulary in enumerate(vocabularies):
