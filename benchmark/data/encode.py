@@ -38,10 +38,10 @@ from tqdm import tqdm
 from benchmark.data.integrity import BAGS, fingerprint, stamp, states_of
 from benchmark.data.prefetch import in_threads
 from benchmark.data.store import PARTS, VERSION
-from benchmark.data.suspicions import mismatches, suspicions
+from benchmark.data.suspicions import alike, mismatches, suspicions
 from benchmark.data.vocabulary import FIRST, MISSING, UNSEEN, Bagged, Buckets, Categories, Scaled, Vocabulary
 from benchmark.errors import UserError
-from benchmark.sources import Column, Source, Stream
+from benchmark.sources import BETWEEN, Column, Source, Stream
 from benchmark.values import one_of
 
 BLOCK = 1 << 17  # rows handled at once
@@ -176,6 +176,7 @@ class _Encoder:
         self.scaled = {column.name for column in source.columns if column.kind == "scaled"}  # their numbers are kept in float32
         self.positions = {name: position for names in (self.texts, self.numbers) for position, name in enumerate(names)}
         self.by = Texts()
+        self.spelled: dict[str, list[str]] = {}  # what is odd in the spelling of a column's values
 
     def run(self, identity: Mapping[str, Any]) -> None:
         temporary = self.building / "rows"
@@ -306,6 +307,9 @@ class _Encoder:
                 return Categories.numbered(self.texts[column.name].distinct(), self.stream.counts[self.source.columns.index(column)])
             if column.kind in TEXT:
                 texts = self.texts[column.name].distinct()
+                if self.source.examined:
+                    values = texts.str.split(BETWEEN).explode().unique() if column.kind == "multi" else texts
+                    self.spelled[column.name] = list(alike(values))
                 counts = np.zeros(len(texts), np.int64)
                 for codes in cells(True, self.positions[column.name], 0):
                     found = np.bincount(codes)
@@ -430,6 +434,8 @@ class _Encoder:
         source = self.source
         if source.division is not None and source.division.notes is not None:
             yield from source.division.notes
+        yield from source.noticed()
+        yield from (f"{column.name}: {said}" for column in source.columns for said in self.spelled.get(column.name, ()))
         if source.published is not None:
             values = sum(len(v.counts) - FIRST for v in vocabularies if isinstance(v, Categories))
             yield from mismatches(source.published, rows, rates, values)
