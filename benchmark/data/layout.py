@@ -118,6 +118,25 @@ def unread_in(source: Path, tables: Mapping[str, Table]) -> list[str]:
     return [name for name in names if not _is_hidden(name)]
 
 
+def copies(source: Path, checksums: Mapping[str, str]) -> Iterator[str]:
+    """A line for files of a table that are the same byte for byte; ``checksums``: of ``files_of``'s. Files without rows are often alike."""
+    names: dict[str, list[str]] = {}
+    for name, checksum in checksums.items():
+        names.setdefault(checksum, []).append(name)
+    files = files_of(source) if any(len(alike) > 1 for alike in names.values()) else {}
+    twice = [alike for alike in names.values() if len(alike) > 1 and _has_rows(files[alike[0]])]
+    for alike in twice[:1]:
+        more = f", and so do {len(twice) - 1} groups of files more" if len(twice) > 1 else ""
+        yield f"{' and '.join(alike[:2])} hold the same bytes{more}: are their rows to count twice?"
+
+
+def _has_rows(path: Path) -> bool:
+    try:
+        return len(read_as(path, Reading()).frame.head(1).collect()) > 0
+    except UserError:
+        return False
+
+
 def _part(folder: Path, names: tuple[str, ...], reading: Reading) -> Table | None:
     """One part: a file (see find_part), or a folder of part files called train or, as Spark does, train.parquet."""
     folders = [path for name in names for suffix in ("", *SUFFIXES) if (path := folder / f"{name}{suffix}").is_dir()]

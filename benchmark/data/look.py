@@ -32,6 +32,7 @@ EPOCHS = (SECONDS, MILLISECONDS, (1.9e7, 2.1e7))  # the last: days written as 20
 DAY = r"^(\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{4}[./]\d{1,2}[./]\d{1,2})($|[ T])"  # 31.01.2024, 1/31/2024, 2024/01/31
 NUMBER = r"^[+-]?\d{1,15}(\.\d*)?$"  # that two texts may stand for; a float tells so many digits apart
 WITH_COMMA = r"^[+-]?\d[\d.]*(,\d+)+(\.\d+)?$"  # 3,14 or 1,234.5, and the list 3,14
+SHORTENED = r"^-?\d(\.\d+[eE]\+?|[eE]\+)\d{2}$"  # a long number, by a spreadsheet or as a float
 LIST = r"^\[.*\]$"
 PART_NAMES = tuple(name for names in SPELLINGS.values() for name in names)
 MISSING_WORDS = {"na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "\\n", "?", "-"}  # in lower case
@@ -173,6 +174,8 @@ def _of_a_category(there: pl.Series, distinct: int, numbers: NDArray[np.float64]
         yield f"has {', '.join(map(repr, shown))} among numbers: name what stands for a missing one in --null-values"
     elif words:
         yield f"has {', '.join(map(repr, words))}: if that stands for a missing cell, name it in --null-values"
+    if shortened := [text for text in some if re.search(SHORTENED, text)][:1]:
+        yield f"writes numbers as {shortened[0]}: their last digits may be lost, and different numbers be one value; write them out"
     if share >= ALMOST:
         yield from _written_twice(values)
     if any(BETWEEN in text for text in some) and int(there.str.contains(BETWEEN, literal=True).sum()) >= (1 - ALMOST) * len(there):

@@ -18,6 +18,7 @@ UNSEEN_SHARE = 0.5  # of a part's rows, from which on it is said
 TWICE_SHARE = 0.01  # of a part's rows
 BEYOND_CHANCE = 4.0  # standard errors: two parts in 16,000 by chance
 LISTED = 10
+UNSEEN_MARKS = "[\u00ad\u200b-\u200d\u2060\ufeff]"  # characters that show nothing
 VALUES = 1 << 20  # of a column, whose spelling is compared
 
 
@@ -52,12 +53,16 @@ def suspicions(folder: Path, fields: Mapping[int, str], rates: Mapping[str, floa
 
 
 def alike(texts: pl.Series) -> Iterator[str]:
-    """texts: (n,) distinct values, in any order. A line where some differ only in case or in blanks around them, with an example."""
+    """texts: (n,) distinct values, in any order. A line, with an example, where some differ only in case, in blanks around them, or in how
+    Unicode writes the same characters.
+    """
     share = -(-len(texts) // VALUES)
     kept = []
     for start in range(0, len(texts), VALUES):  # of many values those whose folded text has one hash in so many: all spellings of it
         some = texts.slice(start, VALUES).rename("text")
-        folded = some.str.strip_chars().str.to_lowercase().alias("folded")
+        plain = some.str.len_bytes() == some.str.len_chars()  # ASCII
+        folded = some if plain.all() else some.str.normalize("NFKC").str.replace_all(UNSEEN_MARKS, "")
+        folded = folded.str.strip_chars().str.to_lowercase().alias("folded")
         if share > 1:
             chosen = folded.hash() % share == 0
             some, folded = some.filter(chosen), folded.filter(chosen)
@@ -71,8 +76,8 @@ def alike(texts: pl.Series) -> Iterator[str]:
         count = len(several) - several["folded"].n_unique()
         of = f" (of one in {share} that were looked at)" if share > 1 else ""
         yield (
-            f"{count:,} value{'s' if count > 1 else ''}{of} differ{'' if count > 1 else 's'} from another only in case or in blanks around "
-            f"the text, as {first[0]!r} and {first[1]!r}: they are different values"
+            f"{count:,} value{'s' if count > 1 else ''}{of} differ{'' if count > 1 else 's'} from another only in case, in blanks around "
+            f"the text or in unseen marks, as {first[0]!r} and {first[1]!r}: they are different values"
         )
 
 

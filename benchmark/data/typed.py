@@ -55,6 +55,9 @@ def arrow(file: File, multi: tuple[str, ...] = (), exclude: tuple[str, ...] = ()
             empty = pa.ipc.open_stream(source).schema.empty_table()
     except (*_BROKEN, pa.ArrowException) as error:
         raise UserError(f"{file}: not a readable Arrow file: {in_a_line(error)}") from None
+    if len(set(empty.column_names)) < empty.num_columns:
+        twice = next(name for name in empty.column_names if empty.column_names.count(name) > 1)
+        raise UserError(f"{file}: two columns are called {twice!r}; rename one of them")
     schema = pl.DataFrame(empty).schema
     texts = _texts(file, schema, multi, exclude)
 

@@ -492,6 +492,14 @@ def within_delta(folder: Path, parts: Parts) -> Path:
     return folder / "train"
 
 
+def arrow_twice(folder: Path, parts: Parts) -> Path:
+    for part, frame in parts.items():
+        table = pyarrow.Table.from_pandas(frame, preserve_index=False).rename_columns(["click", "user", "user"])
+        with pyarrow.ipc.new_stream(folder / f"{part}.arrow", table.schema) as sink:
+            sink.write_table(table)
+    return folder
+
+
 def iceberg(folder: Path, parts: Parts) -> Path:
     for name in ("data", "metadata"):
         (folder / "train" / name).mkdir(parents=True)
@@ -502,6 +510,16 @@ def iceberg(folder: Path, parts: Parts) -> Path:
 
 def rewritten(path: Path, pattern: str, by: str) -> None:
     path.write_text(re.sub(pattern, by, path.read_text()))
+
+
+def typed_odd(**columns: Callable[[pandas.DataFrame], Any]) -> Make:
+    return lambda folder, parts: typed("parquet")(
+        folder, {part: pandas.concat([f] * 9).assign(**{n: made for n, made in columns.items()}) for part, f in parts.items()}
+    )
+
+
+def first_in(folder: Path) -> Path:
+    return min(path for path in folder.iterdir() if path.suffix == ".csv" and path.stat().st_size)
 
 
 def cut(name: str) -> Callable[[Path], Any]:
@@ -581,17 +599,38 @@ NOTED: dict[str, tuple[Make, dict[str, Any], str]] = {
     "blanks beside bars": (
         odd(tags=lambda f, draw: ["a | b" if n % 3 else "b|a" for n in range(len(f))]),
         {**CSV, "multi": ("tags",)},
-        "tags: 2 values differ from another only in case or in blanks around the text, as 'a' and 'a '",
+        "tags: 2 values differ from another only in case, in blanks around the text or in unseen marks, as 'a' and 'a '",
     ),
     "blanks around some texts": (
         odd(site=lambda f, draw: [f"s{n % 7}{' ' * (n % 2)}" for n in range(len(f))]),
         CSV,
-        "site: 7 values differ from another only in case or in blanks around the text, as 's0' and 's0 '",
+        "site: 7 values differ from another only in case, in blanks around the text or in unseen marks, as 's0' and 's0 '",
     ),
     "cases that differ, in test alone": (
         rare_in("test", lambda f: f.assign(site=["BERLIN", "berlin"] * 250), site=lambda f: ["Berlin", "Oslo"] * 250),
         CSV,
-        "site: 2 values differ from another only in case or in blanks around the text, as 'BERLIN' and 'Berlin'",
+        "site: 2 values differ from another only in case, in blanks around the text or in unseen marks, as 'BERLIN' and 'Berlin'",
+    ),
+    "one character written in two ways": (
+        odd(site=lambda f, draw: ["e\u0301" if n % 2 else "\u00e9" for n in range(len(f))]),
+        CSV,
+        "site: 1 value differs from another only in case",
+    ),
+    "a mark that nobody sees": (odd(site=lambda f, draw: ["a\u200b" if n % 2 else "a" for n in range(len(f))]), CSV, "'a' and 'a\\u200b'"),
+    "long numbers as spreadsheets shorten them": (
+        odd(phone=lambda f, draw: [f"4.9{n % 7}E+{10 + n % 3}" for n in range(len(f))]),
+        CSV,
+        "phone: writes numbers as 4.90E+10",
+    ),
+    "ids that a float does not hold": (
+        typed_odd(user=lambda f: 2.0**60 + 2.0**40 * f["user"]),
+        CSV,
+        "user: writes numbers as 1.15",
+    ),
+    "a part file twice": (
+        spoilt(in_parts(".csv"), lambda f: shutil.copy(first_in(f / "train"), f / "train" / "copy.csv")),
+        CSV,
+        "train/copy.csv and train/part-00000-c000.csv hold the same bytes",
     ),
     "a part file of Parquet with texts for numbers": (
         part_file(lambda f: f.astype({"user": str})),
@@ -799,6 +838,7 @@ REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
         LIBFM,
         "test.libfm: line 1: its entries stand in another order than those of the first lines",
     ),
+    "two columns of an Arrow stream with one name": (arrow_twice, CSV, "train.arrow: two columns are called 'user'; rename one of them"),
     "a column of Parquet without a name": (
         lambda folder, parts: typed("parquet")(folder, {part: f.rename(columns={"ad": ""}) for part, f in parts.items()}),
         CSV,
