@@ -18,7 +18,6 @@ become ids. In memory are some blocks of rows, the distinct texts, and one colum
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import sys
@@ -35,6 +34,7 @@ import polars as pl
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmark.data.codes import Spare, Texts
 from benchmark.data.integrity import BAGS, fingerprint, stamp, states_of
 from benchmark.data.prefetch import in_threads
 from benchmark.data.store import PARTS, VERSION
@@ -71,56 +71,6 @@ def encode(source: Source, folder: Path, identity: Mapping[str, Any], stream: St
         stamp(folder, states_of(folder))
     finally:
         shutil.rmtree(building, ignore_errors=True)
-
-
-class Texts:
-    """A code for each distinct text of one column; 0… without gaps, in no particular order."""
-
-    def __init__(self) -> None:
-        self._categories = pl.Categories.random()
-        self._type = pl.Categorical(self._categories)
-        self._held = pl.Series([""], dtype=self._type)  # Polars forgets the codes when no series of that type is left
-        self._missing: int = self._held.to_physical()[0]
-        self._highest = [self._missing]  # of each block
-
-    def codes(self, texts: pl.Series) -> NDArray[np.uint32]:
-        """(n,) texts -> (n,) codes. Null is the empty text. Threads may call it at the same time."""
-        physical = texts.cast(self._type).to_physical()
-        codes = (physical.fill_null(self._missing) if physical.null_count() else physical).to_numpy()
-        self._highest.append(int(codes.max(initial=0)))
-        return codes
-
-    def distinct(self) -> pl.Series:
-        """The texts, by code."""
-        # Not Categories.to_series(): that makes a Python string of each.
-        return pl.Series(np.arange(max(self._highest) + 1, dtype=np.uint32)).cat.to(self._type).cast(pl.String)
-
-
-class _Spare:
-    """Arrays of which many are made and few are in use at a time, in memory that is used again: a fresh page costs the system more than
-    filling it. Threads may call it at the same time.
-    """
-
-    def __init__(self) -> None:
-        self._free: list[NDArray[np.int32]] = []
-
-    def taken(self, *shape: int) -> NDArray[np.int32]:
-        """An array of any content, to be given back."""
-        size = math.prod(shape)
-        try:
-            flat = self._free.pop()
-        except IndexError:
-            flat = np.empty(0, np.int32)
-        if len(flat) < size:
-            flat = np.empty(size, np.int32)
-        return flat[:size].reshape(shape)
-
-    def given(self, array: NDArray[np.int32]) -> None:
-        """``array`` is no longer used, nor is a view of it."""
-        flat = array
-        while isinstance(flat.base, np.ndarray):
-            flat = flat.base
-        self._free.append(flat)
 
 
 class _Block(NamedTuple):
@@ -202,7 +152,7 @@ class _Encoder:
         by = division.column if division else None
         division_codes: list[NDArray[np.uint32]] = []
         starts = [0]
-        spare = _Spare()
+        spare = Spare()
 
         def batches() -> Iterator[tuple[int, pl.DataFrame]]:
             start = 0
@@ -250,7 +200,7 @@ class _Encoder:
             else PARTS.index(part),
         )
 
-    def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None, spare: _Spare) -> _Block:
+    def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None, spare: Spare) -> _Block:
         rows = len(batch)
         labels = batch[self.source.label]
         _refuse(
@@ -331,7 +281,7 @@ class _Encoder:
         rows = {part: sum(_count(s, PARTS.index(part)) for s in staged) for part in self.parts}
         positives = dict.fromkeys(self.parts, 0)
 
-        spare = _Spare()
+        spare = Spare()
 
         def translated(task: tuple[_Staged, int]) -> list[tuple[str, tuple[NDArray[Any], ...]]]:
             s, block = task
@@ -382,7 +332,7 @@ class _Encoder:
             arrays.append(("probabilities", np.float64, ()))
         return arrays
 
-    def _ids(self, staged: _Staged, block: int, vocabularies: list[Vocabulary], spare: _Spare) -> NDArray[np.int32]:
+    def _ids(self, staged: _Staged, block: int, vocabularies: list[Vocabulary], spare: Spare) -> NDArray[np.int32]:
         """(n, F): so few rows at a time that turning columns into rows stays in the cache"""
         rows = staged.rows(block)
         cells = [staged.column(block, column.kind in TEXT, self.positions[column.name]) for column in self.source.columns]

@@ -19,7 +19,7 @@ from benchmark.sources import BETWEEN, Column
 class Categories:
     """One id for each distinct text, in the order of the text's UTF-8 bytes."""
 
-    ids_of: NDArray[np.int32]  # the id of each code (see encode.Texts)
+    ids_of: NDArray[np.int32]  # the id of each code (see codes.Texts)
     counts: NDArray[np.int64]  # (cardinality,) training occurrences of each id
 
     @classmethod
@@ -117,7 +117,7 @@ class Bagged:
     them, they only say what an id stands for.
     """
 
-    ids_of: NDArray[np.int32]  # the bag of each code (see encode.Texts)
+    ids_of: NDArray[np.int32]  # the bag of each code (see codes.Texts)
     counts: NDArray[np.int64]  # (cardinality,) training occurrences of each row
     bags: Bags
     pooling: Pooling
