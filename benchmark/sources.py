@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
@@ -68,6 +68,7 @@ class Source:
     published: Build | None = None
     examined: bool = False  # whether what looks wrong in the encoded parts becomes a note, too: nobody has vouched for them
     known: Mapping[str, float] = field(default_factory=dict)  # metrics known in advance, e.g. {"test/bayes_auc": 0.8}
+    noticed: Callable[[], Iterable[str]] = tuple  # asked when all rows were read: more notes
     probability: str | None = None  # column with P(label = 1), where it is known: valid and test metrics are expected ones then
 
 

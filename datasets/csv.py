@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from benchmark.data.division import at_random, by_age, parsed_shares
 from benchmark.data.files import DELIMITED, SPARSE
+from benchmark.data.forms import disagreements
 from benchmark.data.layout import ROWS, SPELLINGS, tables_of, unread_in
 from benchmark.data.store import PARTS
 from benchmark.data.tables import Reading, Table
-from benchmark.data.times import moments
+from benchmark.data.times import moments, units
 from benchmark.data.transforms import without
 from benchmark.sources import Column, DataSet, Division, Source, UserError, setting
 from benchmark.values import one_of
@@ -87,7 +88,7 @@ class Csv(DataSet):
             raise UserError("data set csv: name the file, or the folder with train, valid and test files, by --from PATH")
         header = HEADERS.get(self.columns[0], self.columns) if len(self.columns) == 1 else self.columns
         try:
-            tables = tables_of(source_path, Reading(self.separator, header, self.multi, self.exclude))
+            tables = tables_of(source_path, Reading(self.separator, header, self.multi, self.exclude, null_values=self.null_values))
         except OSError as error:
             raise UserError(f"{error.filename or source_path}: cannot be read ({error.strerror})") from None
         table = next(iter(tables.values()))
@@ -118,6 +119,7 @@ class Csv(DataSet):
             division=self._division(str(source_path), tables),
             notes=tuple(notes),
             examined=True,
+            noticed=partial(_noticed, tables, fields),
         )
 
     def _check_no_header(self, tables: Iterable[Table]) -> None:
@@ -222,6 +224,17 @@ class Csv(DataSet):
             if their_form is not shown:
                 raise UserError(f"{test.file}: column {self.by_time!r}: its times are of another form than those of {where}")
             notes[0] += f", test {shown(theirs.min())} … {shown(theirs.max())}"  # type: ignore[arg-type]
+            if not self.date_format and (differ := units(ages, theirs)):
+                raise UserError(
+                    f"{test.file}: column {self.by_time!r}: its times are {differ[1]} since 1970, those of {where} {differ[0]}; write one"
+                )
             if older := int((theirs < ages.max()).sum()):
                 notes.append(f"{older:,} of test's {len(theirs):,} rows are older than the youngest of {PARTS[parts.max()]}")
         return parts
+
+
+def _noticed(tables: Mapping[str, Table], fields: list[str]) -> Iterator[str]:
+    """What reading all rows showed."""
+    for table in tables.values():
+        yield from (f"{table.file.name}: {name} {table.remarks[name]}" for name in fields if name in table.remarks)
+    yield from disagreements((table.forms for table in tables.values()), fields)

@@ -34,13 +34,14 @@ import polars as pl
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmark.data.codes import Spare, Texts
 from benchmark.data.integrity import BAGS, fingerprint, stamp, states_of
 from benchmark.data.prefetch import in_threads
 from benchmark.data.store import PARTS, VERSION
-from benchmark.data.suspicions import mismatches, suspicions
+from benchmark.data.suspicions import alike, mismatches, suspicions
 from benchmark.data.vocabulary import FIRST, MISSING, UNSEEN, Bagged, Buckets, Categories, Scaled, Vocabulary
 from benchmark.errors import UserError
-from benchmark.sources import Column, Source, Stream
+from benchmark.sources import BETWEEN, Column, Source, Stream
 from benchmark.values import one_of
 
 BLOCK = 1 << 17  # rows handled at once
@@ -70,25 +71,6 @@ def encode(source: Source, folder: Path, identity: Mapping[str, Any], stream: St
         stamp(folder, states_of(folder))
     finally:
         shutil.rmtree(building, ignore_errors=True)
-
-
-class Texts:
-    """A code for each distinct text of one column; 0… without gaps, in no particular order."""
-
-    def __init__(self) -> None:
-        self._categories = pl.Categories.random()
-        self._type = pl.Categorical(self._categories)
-        self._held = pl.Series([""], dtype=self._type)  # Polars forgets the codes when no series of that type is left
-        self._missing: int = self._held.to_physical()[0]
-
-    def codes(self, texts: pl.Series) -> NDArray[np.uint32]:
-        """(n,) texts -> (n,) codes. Null is the empty text. Threads may call it at the same time."""
-        codes = texts.cast(self._type).to_physical()
-        return (codes.fill_null(self._missing) if codes.null_count() else codes).to_numpy()
-
-    def distinct(self) -> pl.Series:
-        """The texts, by code."""
-        return self._categories.to_series()
 
 
 class _Block(NamedTuple):
@@ -144,6 +126,7 @@ class _Encoder:
         self.scaled = {column.name for column in source.columns if column.kind == "scaled"}  # their numbers are kept in float32
         self.positions = {name: position for names in (self.texts, self.numbers) for position, name in enumerate(names)}
         self.by = Texts()
+        self.spelled: dict[str, list[str]] = {}  # what is odd in the spelling of a column's values
 
     def run(self, identity: Mapping[str, Any]) -> None:
         temporary = self.building / "rows"
@@ -169,6 +152,7 @@ class _Encoder:
         by = division.column if division else None
         division_codes: list[NDArray[np.uint32]] = []
         starts = [0]
+        spare = Spare()
 
         def batches() -> Iterator[tuple[int, pl.DataFrame]]:
             start = 0
@@ -181,7 +165,7 @@ class _Encoder:
                 start += len(batch)
 
         def coded(numbered: tuple[int, pl.DataFrame]) -> _Block:
-            return self._coded(where, *numbered, by)
+            return self._coded(where, *numbered, by, spare)
 
         try:
             with (
@@ -192,6 +176,7 @@ class _Encoder:
             ):
                 for block in in_threads(self.pool, coded, batches(), depth=self.pool._max_workers + 1):
                     codes.write(block.codes.data)
+                    spare.given(block.codes)
                     numbers.write(block.numbers.data)
                     labels.write(block.labels.data)
                     division_codes.append(block.by)
@@ -215,13 +200,13 @@ class _Encoder:
             else PARTS.index(part),
         )
 
-    def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None) -> _Block:
+    def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None, spare: Spare) -> _Block:
         rows = len(batch)
         labels = batch[self.source.label]
         _refuse(
             ~labels.is_in(LABELS).fill_null(False), labels, where, start, "is no label; a label is 0 or 1 (make it from other values first)"
         )
-        codes = np.empty((len(self.texts), rows), np.int32)
+        codes = spare.taken(len(self.texts), rows)
         for position, (name, texts) in enumerate(self.texts.items()):
             codes[position] = texts.codes(batch[name])
         numbers = np.empty((len(self.numbers), rows))
@@ -272,6 +257,9 @@ class _Encoder:
                 return Categories.numbered(self.texts[column.name].distinct(), self.stream.counts[self.source.columns.index(column)])
             if column.kind in TEXT:
                 texts = self.texts[column.name].distinct()
+                if self.source.examined:
+                    values = texts.str.split(BETWEEN).explode().unique() if column.kind == "multi" else texts
+                    self.spelled[column.name] = list(alike(values))
                 counts = np.zeros(len(texts), np.int64)
                 for codes in cells(True, self.positions[column.name], 0):
                     found = np.bincount(codes)
@@ -293,13 +281,23 @@ class _Encoder:
         rows = {part: sum(_count(s, PARTS.index(part)) for s in staged) for part in self.parts}
         positives = dict.fromkeys(self.parts, 0)
 
+        spare = Spare()
+
         def translated(task: tuple[_Staged, int]) -> list[tuple[str, tuple[NDArray[Any], ...]]]:
             s, block = task
-            columns: list[NDArray[Any]] = [self._ids(s, block, vocabularies), s.labels[s.rows(block)]]
+            ids = self._ids(s, block, vocabularies, spare)
+            others: list[NDArray[Any]] = [s.labels[s.rows(block)]]
             if self.source.probability is not None:
-                columns.append(s.column(block, False, self.positions[self.source.probability]))
-            chosen = ((part, s.of_part(block, PARTS.index(part))) for part in self.parts)
-            return [(part, tuple(column[mine] for column in columns)) for part, mine in chosen]
+                others.append(s.column(block, False, self.positions[self.source.probability]))
+            if not isinstance(s.part, np.ndarray):
+                return [(PARTS[s.part], (ids, *others))]
+            found = []
+            for part in self.parts:
+                mine = np.flatnonzero(s.part[s.rows(block)] == PARTS.index(part))
+                chosen = np.take(ids, mine, axis=0, out=spare.taken(len(mine), ids.shape[1]), mode="clip")
+                found.append((part, (chosen, *(column[mine] for column in others))))
+            spare.given(ids)
+            return found
 
         tasks = ((s, block) for s in staged for block in s.blocks())
         with (
@@ -319,6 +317,7 @@ class _Encoder:
                 for part, columns in found:
                     for file, column in zip(into[part], columns, strict=False):  # probabilities of training rows go nowhere
                         file.write(np.ascontiguousarray(column).data)
+                    spare.given(columns[0])
                     positives[part] += int(columns[1].sum())
                     bar.update(len(columns[1]))
         rates = {part: positives[part] / rows[part] for part in self.parts}
@@ -333,11 +332,11 @@ class _Encoder:
             arrays.append(("probabilities", np.float64, ()))
         return arrays
 
-    def _ids(self, staged: _Staged, block: int, vocabularies: list[Vocabulary]) -> NDArray[np.int32]:
+    def _ids(self, staged: _Staged, block: int, vocabularies: list[Vocabulary], spare: Spare) -> NDArray[np.int32]:
         """(n, F): so few rows at a time that turning columns into rows stays in the cache"""
         rows = staged.rows(block)
         cells = [staged.column(block, column.kind in TEXT, self.positions[column.name]) for column in self.source.columns]
-        ids = np.empty((rows.stop - rows.start, len(vocabularies)), np.int32)
+        ids = spare.taken(rows.stop - rows.start, len(vocabularies))
         for start in range(0, len(ids), TURNED):
             some = slice(start, start + TURNED)
             for field, vocabulary in enumerate(vocabularies):
@@ -385,6 +384,8 @@ class _Encoder:
         source = self.source
         if source.division is not None and source.division.notes is not None:
             yield from source.division.notes
+        yield from source.noticed()
+        yield from (f"{column.name}: {said}" for column in source.columns for said in self.spelled.get(column.name, ()))
         if source.published is not None:
             values = sum(len(v.counts) - FIRST for v in vocabularies if isinstance(v, Categories))
             yield from mismatches(source.published, rows, rates, values)

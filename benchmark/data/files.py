@@ -167,6 +167,9 @@ class Opened:
     index: tuple[str, ...] = ()  # columns that are pandas' index
     numeric: Mapping[str, str] = field(default_factory=dict)  # columns that the file itself says are numbers, and their index there
     named: bool = False  # whether every cell says its column, so that one which the file lacks is missing in its rows
+    spans: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # of the indices of libsvm's fields: see sparse
+    types: Mapping[str, str] = field(default_factory=dict)  # what the file itself says of its columns' cells, in forms' words
+    remarks: Mapping[str, str] = field(default_factory=dict)  # column -> what in it is odd; filled while the rows are read
 
 
 def in_a_line(error: Exception) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NoReturn
 
 import polars as pl
 
+from benchmark.data import forms
 from benchmark.data.files import EXACT, MARK, UNREAD, File, Opened, not_utf8
 from benchmark.data.prefetch import prefetched
 from benchmark.errors import UserError
@@ -22,6 +23,37 @@ from benchmark.sources import BETWEEN, INSIDE
 LINES = 1 << 15  # made a frame at once
 LOOKED_AT = 1000  # lines, whose keys are the columns
 LONGEST = 1 << 23  # bytes of a line
+SHAPES = 1 << 12  # lines' keys and kinds of values, of which is remembered that they were looked at
+
+
+_KINDS = {bytes: forms.NUMBERS, str: forms.TEXTS, bool: forms.BOOLEANS}  # a number is read as bytes: "1" beside it is a text
+
+
+class _Kinds:
+    """Of each key's values, and where they come first."""
+
+    def __init__(self) -> None:
+        self._shapes: set[tuple[object, ...]] = set()
+        self._first: dict[str, dict[str, str]] = {}  # key -> kind -> where
+        self.remarks: dict[str, str] = {}  # of keys with values of several kinds
+
+    def see(self, number: int, row: Mapping[str, Any]) -> None:
+        shape = (*row, *map(type, row.values()))
+        if shape in self._shapes:
+            return
+        if len(self._shapes) < SHAPES:
+            self._shapes.add(shape)
+        for key, value in row.items():
+            kind = _KINDS.get(type(value))
+            of_key = self._first.setdefault(key, {})
+            if kind is not None and kind not in of_key:
+                of_key[kind] = f"line {number}: {value.decode() if kind == forms.NUMBERS else json.dumps(value)[:40]}"
+                if len(of_key) > 1:
+                    said = ", ".join(f"{kind} ({where})" for kind, where in of_key.items())
+                    self.remarks[key] = f'holds {said}: 1, "1" and true become one value, "true" another'
+
+    def types(self) -> Mapping[str, str]:
+        return {key: next(iter(of_key)) for key, of_key in self._first.items() if len(of_key) == 1}
 
 
 def json_lines(file: File, multi: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> Opened:
@@ -31,8 +63,9 @@ def json_lines(file: File, multi: tuple[str, ...] = (), exclude: tuple[str, ...]
     may hold anything. Raises UserError at the first bad line.
     """
     columns: dict[str, None] = {}
+    kinds = _Kinds()
     for number, line in _lines(file):
-        columns.update(dict.fromkeys(_row(file, number, line, multi, exclude)))
+        columns.update(dict.fromkeys(_row(file, number, line, multi, exclude, kinds)))
         if number >= LOOKED_AT:
             break
     if not columns:
@@ -42,7 +75,7 @@ def json_lines(file: File, multi: tuple[str, ...] = (), exclude: tuple[str, ...]
     def frames() -> Iterator[pl.DataFrame]:
         rows: list[tuple[str | None, ...]] = []
         for number, line in _lines(file):
-            row = _row(file, number, line, multi, exclude)
+            row = _row(file, number, line, multi, exclude, kinds)
             if not row.keys() <= columns.keys():
                 new = next(key for key in row if key not in columns)
                 raise UserError(f"{file}: line {number}: key {new!r} is in none of the first {LOOKED_AT} lines; give every line all keys")
@@ -57,7 +90,7 @@ def json_lines(file: File, multi: tuple[str, ...] = (), exclude: tuple[str, ...]
         for frame in prefetched(frames()):
             yield frame if chosen is None else frame.select(chosen)
 
-    return Opened(names, batches)
+    return Opened(names, batches, types=kinds.types(), remarks=kinds.remarks)
 
 
 def _frame(names: tuple[str, ...], rows: list[tuple[str | None, ...]]) -> pl.DataFrame:
@@ -80,17 +113,18 @@ def _lines(file: File) -> Iterator[tuple[int, bytes]]:
             yield number + 1, rest
 
 
-def _row(file: File, number: int, line: bytes, multi: tuple[str, ...], exclude: tuple[str, ...]) -> dict[str, str | None]:
+def _row(file: File, number: int, line: bytes, multi: tuple[str, ...], exclude: tuple[str, ...], kinds: _Kinds) -> dict[str, str | None]:
     try:
         text = line.removeprefix(MARK).decode()  # of bytes, json would take UTF-16 and halves of characters as well
     except UnicodeDecodeError as error:
         raise not_utf8(file, number, line.removeprefix(MARK), error) from None
     try:
-        row = json.loads(text, parse_int=str, parse_float=_number, parse_constant=_number, object_pairs_hook=_once)
+        row = _decoded(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: line {number}: not JSON ({error}); every line must be an object of its own") from None
     if not isinstance(row, dict):
         raise UserError(f'{file}: line {number}: no object; every line must be one like {{"click": 1, "ad": "a7"}}')
+    kinds.see(number, row)
     for key in exclude:
         if isinstance(row.get(key), list | dict):
             row[key] = UNREAD
@@ -103,6 +137,8 @@ def _row(file: File, number: int, line: bytes, multi: tuple[str, ...], exclude: 
 def _text(file: File, number: int, key: str, value: Any, multi: tuple[str, ...]) -> str | None:
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, bytes):
+        return value.decode()
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, list) and key in multi and not any(isinstance(one, list | dict) for one in value):
@@ -113,12 +149,12 @@ def _text(file: File, number: int, key: str, value: Any, multi: tuple[str, ...])
     raise UserError(f"{file}: line {number}, key {key!r}: holds {'a list' if isinstance(value, list) else 'an object'}; {hint}")
 
 
-def _number(text: str) -> str | None:
+def _number(text: str) -> bytes | None:
     if text in ("NaN", "Infinity", "-Infinity"):
-        return None if text == "NaN" else text
+        return None if text == "NaN" else text.encode()
     value = float(text)
     whole = value.is_integer() and abs(value) < EXACT and Decimal(text) == value  # 0.99999999999999999999 is no whole number, its float is
-    return str(int(value)) if whole else text
+    return (str(int(value)) if whole else text).encode()
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -131,3 +167,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _twice(pairs: list[tuple[str, Any]]) -> NoReturn:
     keys = [key for key, _ in pairs]
     raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
+
+
+# Made once: json.loads makes one for each line, which takes as long as reading the line.
+_decoded = json.JSONDecoder(parse_int=str.encode, parse_float=_number, parse_constant=_number, object_pairs_hook=_once).decode

@@ -16,7 +16,7 @@ from benchmark.errors import UserError
 
 SPELLINGS = {"train": ("train",), "valid": ("valid", "val", "validation", "dev"), "test": ("test",)}  # of files and split-column cells
 ROWS = "rows"  # a table that is to be divided
-KEEPERS = {"_delta_log": "a Delta", ".hoodie": "a Hudi"}  # folders that say which files of a table still count
+KEEPERS = {"_delta_log": "a Delta", ".hoodie": "a Hudi", "metadata/version-hint.text": "an Iceberg"}  # say which files still count
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # Hive's missing cell
 
 
@@ -57,7 +57,8 @@ def _in_turn(
         table = opened(names, reading)
         if table is not None:
             found[part] = table
-            reading = reading._replace(numeric=next(iter(found.values())).numeric)
+            first = next(iter(found.values()))
+            reading = reading._replace(numeric=first.numeric, spans=first.spans)
     return found
 
 
@@ -80,6 +81,7 @@ def files_of(source: Path) -> Mapping[str, Path]:
         return {os.path.relpath(path, _root(source)): path for path in _matches(source)}
     if not source.exists():
         raise UserError(f"{source}: no such file or folder")
+    _check_not_within([source])
     if source.is_file():
         return {source.name: source}
     if not source.is_dir():
@@ -100,6 +102,7 @@ def _matches(source: Path) -> list[Path]:
     found = sorted(map(Path, glob.glob(str(source), recursive=True)))
     shown = [path for path in found if not _is_hidden(path.name)]
     files = [file for path in shown for file in (_files_in(path) if path.is_dir() else [_checked(path)])]
+    _check_not_within(files)
     if not files:
         hint = "; [ ] in a folder's own name is written [[] ]" if "[" in str(source) else ""
         raise UserError(f"{source}: no file has such a name{hint}")
@@ -113,6 +116,25 @@ def unread_in(source: Path, tables: Mapping[str, Table]) -> list[str]:
     parts = {name for names in SPELLINGS.values() for name in names}
     names = sorted(path.name for path in source.iterdir() if path.name.endswith(SUFFIXES) and plain_name(path) not in parts)
     return [name for name in names if not _is_hidden(name)]
+
+
+def copies(source: Path, checksums: Mapping[str, str]) -> Iterator[str]:
+    """A line for files of a table that are the same byte for byte; ``checksums``: of ``files_of``'s. Files without rows are often alike."""
+    names: dict[str, list[str]] = {}
+    for name, checksum in checksums.items():
+        names.setdefault(checksum, []).append(name)
+    files = files_of(source) if any(len(alike) > 1 for alike in names.values()) else {}
+    twice = [alike for alike in names.values() if len(alike) > 1 and _has_rows(files[alike[0]])]
+    for alike in twice[:1]:
+        more = f", and so do {len(twice) - 1} groups of files more" if len(twice) > 1 else ""
+        yield f"{' and '.join(alike[:2])} hold the same bytes{more}: are their rows to count twice?"
+
+
+def _has_rows(path: Path) -> bool:
+    try:
+        return len(read_as(path, Reading()).frame.head(1).collect()) > 0
+    except UserError:
+        return False
 
 
 def _part(folder: Path, names: tuple[str, ...], reading: Reading) -> Table | None:
@@ -168,12 +190,7 @@ def _visible(folder: Path) -> Iterator[Path]:
         if real in seen:
             raise UserError(f"{inside}: the folder {real} is here twice, by a link; remove the link")
         seen.add(real)
-        kept = next((name for name in KEEPERS if name in folders), "")
-        if kept:
-            raise UserError(
-                f"{inside}: {KEEPERS[kept]} table ({kept} is there), some of whose files hold rows that were changed or deleted; "
-                "have your engine write it as plain Parquet"
-            )
+        _check_not_kept(Path(inside))
         folders[:] = [name for name in folders if not _is_hidden(name)]
         yield from (_checked(Path(inside) / name) for name in files if not _is_hidden(name))
 
@@ -181,6 +198,22 @@ def _visible(folder: Path) -> Iterator[Path]:
 def _is_hidden(name: str) -> bool:
     """As Spark has it: _day=1 is a key."""
     return name.startswith(".") or (name.startswith("_") and "=" not in name)
+
+
+def _check_not_kept(folder: Path) -> None:
+    """Raises UserError for the folder of a table whose engine keeps account of its files."""
+    kept = next((name for name in KEEPERS if (folder / name).exists()), "")
+    if kept:
+        raise UserError(
+            f"{folder}: {KEEPERS[kept]} table ({kept} is there), some of whose files hold rows that were changed or deleted; "
+            "have your engine write it as plain Parquet"
+        )
+
+
+def _check_not_within(places: Iterable[Path]) -> None:
+    """As ``_check_not_kept``, of all folders that the files and folders lie in."""
+    for folder in sorted({folder for place in places for folder in place.absolute().parents}):
+        _check_not_kept(folder)
 
 
 def _checked(path: Path) -> Path:

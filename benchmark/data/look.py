@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from benchmark.data.layout import SPELLINGS
+from benchmark.data.suspicions import alike
 from benchmark.data.times import MILLISECONDS, SECONDS, is_iso
 from benchmark.errors import UserError
 from benchmark.sources import BETWEEN, Source
@@ -31,6 +32,7 @@ EPOCHS = (SECONDS, MILLISECONDS, (1.9e7, 2.1e7))  # the last: days written as 20
 DAY = r"^(\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{4}[./]\d{1,2}[./]\d{1,2})($|[ T])"  # 31.01.2024, 1/31/2024, 2024/01/31
 NUMBER = r"^[+-]?\d{1,15}(\.\d*)?$"  # that two texts may stand for; a float tells so many digits apart
 WITH_COMMA = r"^[+-]?\d[\d.]*(,\d+)+(\.\d+)?$"  # 3,14 or 1,234.5, and the list 3,14
+SHORTENED = r"^-?\d(\.\d+[eE]\+?|[eE]\+)\d{2}$"  # a long number, by a spreadsheet or as a float
 LIST = r"^\[.*\]$"
 PART_NAMES = tuple(name for names in SPELLINGS.values() for name in names)
 MISSING_WORDS = {"na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "\\n", "?", "-"}  # in lower case
@@ -79,7 +81,8 @@ def look(source: Source) -> Look:
                 _remarks(name, uses[name], cells, labels, partitions, [other[name] for other in others if name in other.columns])
             )
             remarks += _of_several(cells.drop_nulls(), most[name]) if name in most else []
-        columns.append(_column(name, uses[name], cells, remarks))
+        # What is true of the few rows is said here alone: the encoder looks at the values of all.
+        columns.append(_column(name, uses[name], cells, [*remarks, *_spelled(uses[name], cells.drop_nulls())]))
         if uses[name] in FIELDS:
             for remark in remarks:
                 notes.setdefault(remark, []).append(name)
@@ -171,11 +174,17 @@ def _of_a_category(there: pl.Series, distinct: int, numbers: NDArray[np.float64]
         yield f"has {', '.join(map(repr, shown))} among numbers: name what stands for a missing one in --null-values"
     elif words:
         yield f"has {', '.join(map(repr, words))}: if that stands for a missing cell, name it in --null-values"
+    if shortened := [text for text in some if re.search(SHORTENED, text)][:1]:
+        yield f"writes numbers as {shortened[0]}: their last digits may be lost, and different numbers be one value; write them out"
     if share >= ALMOST:
         yield from _written_twice(values)
-    yield from _padded(texts)
     if any(BETWEEN in text for text in some) and int(there.str.contains(BETWEEN, literal=True).sum()) >= (1 - ALMOST) * len(there):
         yield f"cells hold several values, with {BETWEEN} between them: name it in --multi to take each"
+
+
+def _spelled(use: str, there: pl.Series) -> Iterator[str]:
+    if use in ("categorical", "multi"):
+        yield from alike((there.str.split(BETWEEN).explode() if use == "multi" else there).unique())
 
 
 def _of_several(there: pl.Series, most: int) -> Iterator[str]:
@@ -186,7 +195,6 @@ def _of_several(there: pl.Series, most: int) -> Iterator[str]:
         yield f"no cell holds several values; they stand with {BETWEEN} between them"
     if isinstance(longest, int) and longest > most:
         yield f"cells hold up to {longest} values, as far as was looked, of which the first {most} are taken (--most-values)"
-    yield from _padded(lists.explode().unique(maintain_order=True).to_list())
 
 
 def _written_twice(values: pl.Series) -> Iterator[str]:
@@ -199,14 +207,6 @@ def _written_twice(values: pl.Series) -> Iterator[str]:
     if len(twice):
         shown = ", ".join(map(repr, twice[0].head(SHOWN).to_list()))
         yield f"writes a number in several ways ({shown}): to a category they are different values"
-
-
-def _padded(texts: Sequence[str]) -> Iterator[str]:
-    """texts: distinct ones."""
-    padded = [text for text in texts if text != text.strip()]
-    known = set(texts) if padded else set()
-    for text in [text for text in padded if text.strip() in known][:1]:
-        yield f"has {text.strip()!r} and {text!r}: blanks around a text make it another value"
 
 
 def _most(there: pl.Series, some: Sequence[str], form: str) -> bool:

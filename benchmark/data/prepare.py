@@ -16,7 +16,7 @@ from polars import LazyFrame
 
 from benchmark import plugins
 from benchmark.data.encode import encode
-from benchmark.data.layout import files_of
+from benchmark.data.layout import copies, files_of
 from benchmark.data.look import Look, look
 from benchmark.data.store import PARTS, VERSION, Prepared, folder_of, identity_of, open_prepared
 from benchmark.errors import UserError
@@ -76,7 +76,8 @@ def prepare(
                 if source.examined:
                     found = look(source)
                     looked(found)
-                    source = replace(source, notes=(*source.notes, *found.notes))
+                    twice = copies(source_path, identity["files"]) if source_path is not None else ()
+                    source = replace(source, notes=(*source.notes, *twice, *found.notes))
                 encode(source, folder, identity, stream)
             return there or open_prepared(folder)
     except OSError as error:

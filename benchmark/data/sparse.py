@@ -21,8 +21,10 @@ from benchmark.sources import BETWEEN
 
 BLOCK = 1 << 22  # bytes parsed at once; no line may be longer
 ENOUGH = 10_000  # lines of a file without names of fields, to tell numbers from categories
+ALMOST = 0.95  # of the first lines, whose indices must be in one order to expect it of others
 LABEL = "label"
 _LABELS = {"-1": "0", "-1.0": "0", "+1": "1", "+1.0": "1", "0": "0", "0.0": "0", "1": "1", "1.0": "1", "-1.000000": "0", "1.000000": "1"}
+Spans = Mapping[str, tuple[int, int]]  # field -> least and greatest index
 
 
 class _Form(NamedTuple):
@@ -31,12 +33,20 @@ class _Form(NamedTuple):
     fields: tuple[str, ...]
     named: bool  # whether each entry names its field (libffm)
     numeric: Mapping[str, str]  # field -> its one index
+    spans: Spans  # where no two fields' overlap, and entries do not name their fields
 
 
-def sparse(file: File, multi: tuple[str, ...] = (), numeric: Mapping[str, str] | None = None, fields: tuple[str, ...] = ()) -> Opened:
+def sparse(
+    file: File,
+    multi: tuple[str, ...] = (),
+    numeric: Mapping[str, str] | None = None,
+    fields: tuple[str, ...] = (),
+    spans: Spans | None = None,
+) -> Opened:
     """``multi``: fields of which a line may have several entries; their values come as one text, with BETWEEN between them. ``numeric``:
     the fields that are numbers, and their index, as another file of the table has them; None: this file says it. ``fields``: those of all
-    files of the table, where each entry names its own; none given: those of this file's first lines.
+    files of the table, where each entry names its own; none given: those of this file's first lines. ``spans``: of the fields' indices, as
+    another file of the table has them.
 
     Raises UserError at the first bad line.
     """
@@ -49,6 +59,10 @@ def sparse(file: File, multi: tuple[str, ...] = (), numeric: Mapping[str, str] |
     if numeric is not None:  # in a few lines a number may happen to be 1 throughout
         form = form._replace(numeric={name: numeric[name] for name in form.fields if name in numeric})
 
+    if spans is not None:
+        form = form._replace(spans=spans if set(spans) == set(form.fields) and not form.named else {})
+    remarks: dict[str, str] = {}
+
     def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
         negatives: set[bool] = set()  # whether they are written −1: 0 beside it would be a third label
         for number, lines in prefetched(_blocks(file)):
@@ -59,10 +73,12 @@ def sparse(file: File, multi: tuple[str, ...] = (), numeric: Mapping[str, str] |
                 raise UserError(f"{file}: up to line {last} there are the labels -1 and 0; a label is 0 or 1, or -1 or 1")
             frame = None if form.named else _in_places(lines, form)
             if frame is None:
-                frame = _wide(file, number, lines, _entries(file, number, lines, form.named), form, multi)
+                entries = _entries(file, number, lines, form.named)
+                frame = _wide(file, number, lines, entries, form, multi)
+                _check_places(file, number, entries, form, remarks)
             yield frame if chosen is None else frame.select(chosen)
 
-    return Opened((LABEL, *form.fields), batches, numeric=form.numeric, named=form.named)
+    return Opened((LABEL, *form.fields), batches, numeric=form.numeric, named=form.named, remarks=remarks, spans=form.spans)
 
 
 def in_order(fields: Iterable[str]) -> tuple[str, ...]:
@@ -127,7 +143,60 @@ def _form(file: File, number: int, lines: pl.DataFrame, multi: tuple[str, ...]) 
     )
     numbers = of_field.filter((pl.col("indices") == 1) & ~pl.col("ones"))
     numeric = dict(numbers.select("name", "index").iter_rows())
-    return _Form(tuple(fields["name"]), named, {name: numeric[name] for name in fields["name"] if name in numeric and name not in multi})
+    numeric = {name: numeric[name] for name in fields["name"] if name in numeric and name not in multi}
+    return _Form(tuple(fields["name"]), named, numeric, {} if named else _spans(entries))
+
+
+def _index() -> pl.Expr:
+    return pl.col("index").cast(pl.UInt64, strict=False)
+
+
+def _spans(entries: pl.DataFrame) -> Spans:
+    """Of the fields' indices, in the order of the indices, where no two fields' overlap, as those counted within fields do. entries: with
+    names. Lines whose indices are in another order than almost all have are left out.
+    """
+    entries = entries.select("line", "name", index=_index()).drop_nulls()
+    orders = entries.group_by("line", maintain_order=True).agg(order=pl.col("index").rank("dense"))
+    most = orders["order"].value_counts(sort=True)
+    if not len(most) or most["count"][0] < ALMOST * len(orders):
+        return {}
+    usual = orders.join(most.head(1), on="order").select("line")
+    spans = entries.join(usual, on="line").group_by("name").agg(least=pl.col("index").min(), greatest=pl.col("index").max()).sort("least")
+    overlap = (spans["least"].slice(1) <= spans["greatest"].head(len(spans) - 1)).any()
+    return {} if overlap else {name: (least, greatest) for name, least, greatest in spans.iter_rows()}
+
+
+def _bounds(spans: Spans) -> Spans:
+    """Between which indices, exclusive, none is of another field's span."""
+    below = [-1, *(greatest for _, greatest in spans.values())]
+    above = [*[least for least, _ in spans.values()][1:], 2**64 - 1]
+    return dict(zip(spans, zip(below, above, strict=False), strict=False))
+
+
+def _check_places(file: File, number: int, entries: pl.DataFrame, form: _Form, remarks: dict[str, str]) -> None:
+    """Where the fields have indices of their own, as those counted over all fields are: raises UserError for a line that has one of each
+    field, but in another order; one that has another field's index otherwise becomes a remark.
+    """
+    bounds = _bounds(form.spans)
+    placed = _with_names(entries, False).with_columns(index=_index())
+    outside = [
+        (pl.col("name") == name) & ~pl.col("index").is_between(below, above, closed="none") for name, (below, above) in bounds.items()
+    ]
+    bad = placed.filter(pl.any_horizontal(outside)) if bounds else placed.clear()
+    for line, name, index in bad.select("line", "name", "index").iter_rows():
+        indices = placed.filter(pl.col("line") == line)["index"].to_list()
+        fitting = zip(sorted(indices), bounds.values(), strict=False)
+        if len(indices) == len(bounds) and all(below < one < above for one, (below, above) in fitting):
+            raise UserError(
+                f"{file}: line {number + line}: its entries stand in another order than those of the first lines ({name} has {index}); "
+                "a value's place in its line is its field (libffm, field:index:value, names the field)"
+            )
+        if name not in remarks:
+            other = next((other for other, (least, greatest) in form.spans.items() if least <= index <= greatest), "another field")
+            remarks[name] = (
+                f"has an index among those of {other} in the first lines (line {number + line}: {index}): "
+                "does every line have one entry of each field?"
+            )
 
 
 def _is_one() -> pl.Expr:
@@ -152,10 +221,13 @@ def _in_places(lines: pl.DataFrame, form: _Form) -> pl.DataFrame | None:
 
     label = part(LABEL, 0).replace_strict(_LABELS, default=None, return_dtype=pl.String)
     sound = [label.is_not_null() & part(LABEL, 1).is_null()]
+    bounds = _bounds(form.spans)
     for name in form.fields:
         index, value = part(name, 0), part(name, 1)
         right = index == form.numeric[name] if name in form.numeric else value.cast(pl.Float64, strict=False) == 1
-        sound += [index.cast(pl.UInt64, strict=False).is_not_null() & right & (value != "") & part(name, 2).is_null()]
+        place = index.cast(pl.UInt64, strict=False)
+        within = place.is_between(*bounds[name], closed="none") if name in bounds else place.is_not_null()
+        sound += [within & right & (value != "") & part(name, 2).is_null()]
     cells = [part(name, 1 if name in form.numeric else 0).alias(name) for name in form.fields]
     found = parts.select(label.alias(LABEL), *cells, sound=pl.all_horizontal(*sound).fill_null(False))
     return found.drop("sound") if found["sound"].all() else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from polars.io.plugins import register_io_source
 
 from benchmark.data.delimited import delimited
 from benchmark.data.files import DELIMITED, JSON_LINES, READ, SPARSE, SUFFIXES, TYPED, File, Opened
+from benchmark.data.forms import Forms
 from benchmark.data.json_lines import json_lines
 from benchmark.data.sparse import in_order, sparse
 from benchmark.data.typed import arrow, parquet
@@ -28,6 +29,9 @@ class Table:
     index: tuple[str, ...] = ()  # columns that are pandas' index
     numeric: Mapping[str, str] = field(default_factory=dict)  # columns that the file itself says are numbers, and their index there
     named: bool = False  # as of Opened
+    spans: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # as of Opened
+    forms: Forms = field(default_factory=Forms)  # filled while the rows are read, and so are the
+    remarks: Mapping[str, str] = field(default_factory=dict)  # as of Opened, of all files
 
 
 class Piece(NamedTuple):
@@ -45,7 +49,9 @@ class Reading(NamedTuple):
     multi: tuple[str, ...] = ()  # columns that may hold lists
     exclude: tuple[str, ...] = ()  # columns that may hold anything
     numeric: Mapping[str, str] | None = None  # of libsvm and its like: what another file of the table says are numbers
+    spans: Mapping[str, tuple[int, int]] | None = None  # of libsvm and its like: those of another file of the table
     fields: tuple[str, ...] = ()  # of libffm: those of all files of the table
+    null_values: tuple[str, ...] = ()  # texts that stand for a missing cell: they say nothing of a column's form
 
 
 def read_table(file: File | Path, separator: str = "", columns: tuple[str, ...] = ()) -> Table:
@@ -60,7 +66,13 @@ def read_as(file: File | Path, reading: Reading) -> Table:
     are read.
     """
     file = file if isinstance(file, File) else File(file)
-    return _table(file, _opened(file, reading))
+    opened = _opened(file, reading)
+    table = Forms(reading.null_values)
+
+    def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
+        return _watched(file, opened, chosen, table)
+
+    return _table(file, replace(opened, batches=batches), table)
 
 
 def read_tables(folder: Path, pieces: Sequence[Piece], reading: Reading) -> Table:
@@ -78,9 +90,11 @@ def read_tables(folder: Path, pieces: Sequence[Piece], reading: Reading) -> Tabl
     if opened.named:
         reading = _of_all(opened, (piece.file for piece in pieces if piece is not first), reading)
         opened = _opened(first.file, reading)
-    reading = reading._replace(numeric=opened.numeric)
+    reading = reading._replace(numeric=opened.numeric, spans=opened.spans)
     keys = tuple(key for key, _ in first.keys if key not in opened.columns)
     columns = (*opened.columns, *keys)
+    table = Forms(reading.null_values)
+    remarks: dict[str, str] = {}
 
     def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
         wanted = list(columns) if chosen is None else chosen
@@ -93,10 +107,23 @@ def read_tables(folder: Path, pieces: Sequence[Piece], reading: Reading) -> Tabl
             if set(one.columns) != set(opened.columns) or found.keys() != dict(first.keys).keys():
                 different = _difference((*one.columns, *found), (*columns, *dict(first.keys)))
                 raise UserError(f"{piece.file}: {different} {first.file}; all files of a table need the same")
-            for frame in one.batches(own or [one.columns[0]]):
+            for frame in _watched(piece.file, one, own or [one.columns[0]], table):
                 yield frame.with_columns(pl.lit(found[key], pl.String).alias(key) for key in keys).select(wanted)
+            for name, remark in one.remarks.items():
+                remarks.setdefault(name, remark)
 
-    return _table(File(folder), Opened(columns, batches, opened.index, opened.numeric, opened.named))
+    joined = replace(opened, columns=columns, batches=batches, remarks=remarks)
+    return _table(File(folder), joined, table)
+
+
+def _watched(file: File, opened: Opened, chosen: list[str] | None, table: Forms) -> Iterator[pl.DataFrame]:
+    """The rows of one file of a table, whose forms become known."""
+    watch = file.kind not in SPARSE  # whose cells are numbers of the file's own
+    for frame in opened.batches(chosen):
+        if watch and len(frame):
+            table.see(file, opened.types, frame)
+            watch = False
+        yield frame
 
 
 def _of_all(first: Opened, others: Iterable[File], reading: Reading) -> Reading:
@@ -127,7 +154,7 @@ def _opened(file: File, reading: Reading) -> Opened:
     if file.kind in JSON_LINES:
         return json_lines(file, reading.multi, reading.exclude)
     if file.kind in SPARSE:
-        return sparse(file, reading.multi, reading.numeric, reading.fields)
+        return sparse(file, reading.multi, reading.numeric, reading.fields, reading.spans)
     return delimited(file, reading.separator, reading.columns)
 
 
@@ -143,7 +170,7 @@ def _unless_void(file: File, reading: Reading) -> Opened | None:
     return opened if opened.columns else None
 
 
-def _table(file: File, opened: Opened) -> Table:
+def _table(file: File, opened: Opened, forms: Forms) -> Table:
     def read(chosen: list[str] | None, predicate: pl.Expr | None, limit: int | None, hint: int | None) -> Iterator[pl.DataFrame]:
         empty = True
         for frame in opened.batches(chosen):
@@ -163,7 +190,7 @@ def _table(file: File, opened: Opened) -> Table:
         if name == "*" or (name.startswith("^") and name.endswith("$")):
             raise UserError(f"{file}: column {name!r} has a name that is read as a pattern for the names of others; call it otherwise")
     frame = register_io_source(read, schema=dict.fromkeys(opened.columns, pl.String()))
-    return Table(file, opened.columns, frame, opened.index, opened.numeric, opened.named)
+    return Table(file, opened.columns, frame, opened.index, opened.numeric, opened.named, opened.spans, forms, opened.remarks)
 
 
 def _difference(columns: tuple[str, ...], others: tuple[str, ...]) -> str:

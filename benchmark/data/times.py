@@ -12,6 +12,7 @@ from benchmark.errors import UserError
 NUMBER, LOCAL, ZONED = "a number", "an ISO date or time", "an ISO time with a zone"
 ERA = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # microseconds: what datetime holds
 SECONDS, MILLISECONDS = (1e9, 2.2e9), (1e12, 2.2e12)  # since 1970: of the years 2001 to 2039
+UNITS = {"seconds": SECONDS, "milliseconds": MILLISECONDS}
 EXAMPLES = "2024-01-31, 2024-01-31 23:59, 2024-01-31T23:59:59.5Z or 2024-01-31 23:59:59+01:00"
 
 
@@ -46,6 +47,12 @@ def moments(where: str, column: str, texts: pl.Series, date_format: str = "") ->
         _numbers(first), f"is no time that is read without being told how: a number, or ISO ({EXAMPLES}); name its form by --date-format"
     )
     raise AssertionError
+
+
+def units(some: pl.Series, others: pl.Series) -> tuple[str, str] | None:
+    """What the one's numbers and the others' count since 1970, where the ones are seconds and the others milliseconds."""
+    found = [next((unit for unit, span in UNITS.items() if numbers.is_between(*span).all()), "") for numbers in (some, others)]
+    return (found[0], found[1]) if all(found) and found[0] != found[1] else None
 
 
 def is_iso(texts: pl.Series) -> pl.Series:

@@ -12,6 +12,7 @@ from typing import cast
 
 import polars as pl
 
+from benchmark.data import forms
 from benchmark.data.files import EXACT, UNREAD, File, Opened, in_a_line
 from benchmark.errors import UserError
 from benchmark.sources import BETWEEN, INSIDE
@@ -35,7 +36,7 @@ def parquet(file: File, multi: tuple[str, ...] = (), exclude: tuple[str, ...] = 
         rows = frame.select(pl.len()).collect().item()
     except _BROKEN as error:
         raise UserError(f"{file}: not a readable Parquet file: {in_a_line(error)}") from None
-    return _opened(file, "Parquet", frame, _texts(file, schema, multi, exclude), rows)
+    return _opened(file, "Parquet", frame, _texts(file, schema, multi, exclude), schema, rows)
 
 
 def arrow(file: File, multi: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> Opened:
@@ -48,11 +49,15 @@ def arrow(file: File, multi: tuple[str, ...] = (), exclude: tuple[str, ...] = ()
         if of_the_file_format:
             frame = pl.scan_ipc(file.path, glob=False, hive_partitioning=False)
             rows = frame.select(pl.len()).collect().item()
-            return _opened(file, "Arrow", frame, _texts(file, frame.collect_schema(), multi, exclude), rows)
+            schema = frame.collect_schema()
+            return _opened(file, "Arrow", frame, _texts(file, schema, multi, exclude), schema, rows)
         with pa.memory_map(str(file.path)) as source:
             empty = pa.ipc.open_stream(source).schema.empty_table()
     except (*_BROKEN, pa.ArrowException) as error:
         raise UserError(f"{file}: not a readable Arrow file: {in_a_line(error)}") from None
+    if len(set(empty.column_names)) < empty.num_columns:
+        twice = next(name for name in empty.column_names if empty.column_names.count(name) > 1)
+        raise UserError(f"{file}: two columns are called {twice!r}; rename one of them")
     schema = pl.DataFrame(empty).schema
     texts = _texts(file, schema, multi, exclude)
 
@@ -64,10 +69,12 @@ def arrow(file: File, multi: tuple[str, ...] = (), exclude: tuple[str, ...] = ()
         except (*_BROKEN, pa.ArrowException) as error:
             raise UserError(f"{file}: damaged: {in_a_line(error)}") from None
 
-    return Opened(tuple(texts), batches, _index(texts))
+    return Opened(tuple(texts), batches, _index(texts), types=_types(schema))
 
 
-def _opened(file: File, kind: str, frame: pl.LazyFrame, texts: Mapping[str, pl.Expr], rows: int) -> Opened:
+def _opened(
+    file: File, kind: str, frame: pl.LazyFrame, texts: Mapping[str, pl.Expr], schema: Mapping[str, pl.DataType], rows: int
+) -> Opened:
     def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
         found = 0
         cells = frame.select(texts[name] for name in (texts if chosen is None else chosen))
@@ -80,7 +87,27 @@ def _opened(file: File, kind: str, frame: pl.LazyFrame, texts: Mapping[str, pl.E
         if found < rows:  # where damage makes a thread of Polars panic, the batches just end
             raise UserError(f"{file}: damaged: {found} of its {rows} rows can be read")
 
-    return Opened(tuple(texts), batches, _index(texts))
+    return Opened(tuple(texts), batches, _index(texts), types=_types(schema))
+
+
+def _types(schema: Mapping[str, pl.DataType]) -> Mapping[str, str]:
+    """Of the columns whose type says what their cells are: not of lists, nor of a column without a value."""
+    found = {name: _kind(dtype) for name, dtype in schema.items()}
+    return {name: kind for name, kind in found.items() if kind is not None}
+
+
+def _kind(dtype: pl.DataType) -> str | None:
+    if dtype == pl.Boolean:
+        return forms.BOOLEANS
+    if dtype.is_integer() or (isinstance(dtype, pl.Decimal) and not dtype.scale):
+        return forms.WHOLE
+    if dtype.is_numeric():
+        return forms.FLOATS
+    if dtype in (pl.String, pl.Categorical, pl.Enum):
+        return forms.TEXTS
+    if dtype.is_temporal():
+        return forms.DATES if dtype == pl.Date else forms.TIMES
+    return None
 
 
 def _index(columns: Iterable[str]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from benchmark.sources import BETWEEN, Column
 class Categories:
     """One id for each distinct text, in the order of the text's UTF-8 bytes."""
 
-    ids_of: NDArray[np.int32]  # the id of each code (see encode.Texts)
+    ids_of: NDArray[np.int32]  # the id of each code (see codes.Texts)
     counts: NDArray[np.int64]  # (cardinality,) training occurrences of each id
 
     @classmethod
@@ -32,7 +32,7 @@ class Categories:
         kept = np.flatnonzero((counts >= max(min_count, 1)) & ~missing)
         ids_of = np.full(len(texts), UNSEEN, np.int32)
         ids_of[missing] = missing_id
-        ids_of[kept[texts.gather(kept).arg_sort().to_numpy()]] = np.arange(FIRST, FIRST + len(kept), dtype=np.int32)
+        ids_of[kept[_order(texts.gather(kept))]] = np.arange(FIRST, FIRST + len(kept), dtype=np.int32)
         return cls(ids_of, np.bincount(ids_of, weights=counts, minlength=FIRST + len(kept)).astype(np.int64))
 
     @classmethod
@@ -46,6 +46,16 @@ class Categories:
     def ids(self, codes: NDArray[np.int32]) -> NDArray[np.int32]:
         """(n,) codes -> (n,) local ids"""
         return self.ids_of.take(codes)
+
+
+def _order(texts: pl.Series) -> NDArray[np.int64]:
+    """(n,) distinct texts -> (n,) their places in the order of the texts' UTF-8 bytes."""
+    # Texts that differ in their first eight bytes are sorted as numbers, in a third of the time.
+    padded = texts.cast(pl.Binary) + pl.Series([bytes(8)])
+    starts = padded.bin.slice(0, 8).bin.reinterpret(dtype=pl.UInt64, endianness="big").to_numpy()
+    order: NDArray[np.int64] = np.argsort(starts)
+    ordered = starts[order]
+    return order if (ordered[1:] != ordered[:-1]).all() else texts.arg_sort().to_numpy().astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -107,7 +117,7 @@ class Bagged:
     them, they only say what an id stands for.
     """
 
-    ids_of: NDArray[np.int32]  # the bag of each code (see encode.Texts)
+    ids_of: NDArray[np.int32]  # the bag of each code (see codes.Texts)
     counts: NDArray[np.int64]  # (cardinality,) training occurrences of each row
     bags: Bags
     pooling: Pooling

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from benchmark.data import encode as encoding
 from benchmark.data.encode import encode
 from benchmark.data.store import open_prepared
+from benchmark.data.vocabulary import Categories
 from benchmark.errors import UserError
 from benchmark.schema import Field
 from benchmark.sources import Column, Source
@@ -47,6 +49,17 @@ def test_ids_are_missing_unseen_then_values_in_text_order(tmp_path: Path) -> Non
     assert prepared.schema.positive_rate == 0.5
     [counts] = prepared.value_counts()
     assert counts.tolist() == [2, 0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("length", [3, 8, 12])
+def test_values_are_in_the_order_of_their_bytes(length: int) -> None:
+    """Also such as are alike up to their eighth byte, end early or have bytes of 0 and above 127."""
+    draw = random.Random(length)
+    texts = {"".join(draw.choices("aab\0\x7fé😀", k=draw.randint(1, length))) for _ in range(400)}
+    distinct = ["", *texts]
+    learned = Categories.learn(pl.Series(distinct), np.ones(len(distinct), np.int64), 1)
+    ordered = sorted(texts, key=str.encode)
+    assert learned.ids_of.tolist() == [0, *(2 + ordered.index(text) for text in texts)]
 
 
 def test_rare_values_are_unseen(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
@@ -462,13 +463,63 @@ def odd(**columns: Callable[[pandas.DataFrame, np.random.Generator], Any]) -> Ma
     return make
 
 
-def rare_in(part: str, change: Callable[[pandas.DataFrame], pandas.DataFrame]) -> Make:
+def rare_in(part: str, change: Callable[[pandas.DataFrame], pandas.DataFrame], **columns: Callable[[pandas.DataFrame], Any]) -> Make:
     def make(folder: Path, parts: Parts) -> Path:
-        odd()(folder, parts)
+        odd(**{name: lambda f, draw, made=made: made(f) for name, made in columns.items()})(folder, parts)
         change(pandas.read_csv(folder / f"{part}.csv")).to_csv(folder / f"{part}.csv", index=False)
         return folder
 
     return make
+
+
+def part_file(change: Callable[[pandas.DataFrame], pandas.DataFrame]) -> Make:
+    """Two files a part, of which the second is changed."""
+
+    def make(folder: Path, parts: Parts) -> Path:
+        for part, frame in parts.items():
+            (folder / part).mkdir()
+            frame.to_parquet(folder / part / "0.parquet", index=False)
+            change(frame).to_parquet(folder / part / "1.parquet", index=False)
+        return folder
+
+    return make
+
+
+def within_delta(folder: Path, parts: Parts) -> Path:
+    (folder / "train" / "day=1").mkdir(parents=True)
+    (folder / "train" / "_delta_log").mkdir()
+    parts["train"].to_parquet(folder / "train" / "day=1" / "0.parquet", index=False)
+    return folder / "train"
+
+
+def arrow_twice(folder: Path, parts: Parts) -> Path:
+    for part, frame in parts.items():
+        table = pyarrow.Table.from_pandas(frame, preserve_index=False).rename_columns(["click", "user", "user"])
+        with pyarrow.ipc.new_stream(folder / f"{part}.arrow", table.schema) as sink:
+            sink.write_table(table)
+    return folder
+
+
+def iceberg(folder: Path, parts: Parts) -> Path:
+    for name in ("data", "metadata"):
+        (folder / "train" / name).mkdir(parents=True)
+    (folder / "train" / "metadata" / "version-hint.text").write_text("1")
+    parts["train"].to_parquet(folder / "train" / "data" / "0.parquet", index=False)
+    return folder / "train"
+
+
+def rewritten(path: Path, pattern: str, by: str) -> None:
+    path.write_text(re.sub(pattern, by, path.read_text()))
+
+
+def typed_odd(**columns: Callable[[pandas.DataFrame], Any]) -> Make:
+    return lambda folder, parts: typed("parquet")(
+        folder, {part: pandas.concat([f] * 9).assign(**{n: made for n, made in columns.items()}) for part, f in parts.items()}
+    )
+
+
+def first_in(folder: Path) -> Path:
+    return min(path for path in folder.iterdir() if path.suffix == ".csv" and path.stat().st_size)
 
 
 def cut(name: str) -> Callable[[Path], Any]:
@@ -548,12 +599,88 @@ NOTED: dict[str, tuple[Make, dict[str, Any], str]] = {
     "blanks beside bars": (
         odd(tags=lambda f, draw: ["a | b" if n % 3 else "b|a" for n in range(len(f))]),
         {**CSV, "multi": ("tags",)},
-        "tags: has 'a' and 'a ': blanks around a text make it another value",
+        "tags: 2 values differ from another only in case, in blanks around the text or in unseen marks, as 'a' and 'a '",
     ),
     "blanks around some texts": (
         odd(site=lambda f, draw: [f"s{n % 7}{' ' * (n % 2)}" for n in range(len(f))]),
         CSV,
-        "site: has 's1' and 's1 ': blanks",
+        "site: 7 values differ from another only in case, in blanks around the text or in unseen marks, as 's0' and 's0 '",
+    ),
+    "cases that differ, in test alone": (
+        rare_in("test", lambda f: f.assign(site=["BERLIN", "berlin"] * 250), site=lambda f: ["Berlin", "Oslo"] * 250),
+        CSV,
+        "site: 2 values differ from another only in case, in blanks around the text or in unseen marks, as 'BERLIN' and 'Berlin'",
+    ),
+    "one character written in two ways": (
+        odd(site=lambda f, draw: ["e\u0301" if n % 2 else "\u00e9" for n in range(len(f))]),
+        CSV,
+        "site: 1 value differs from another only in case",
+    ),
+    "a mark that nobody sees": (odd(site=lambda f, draw: ["a\u200b" if n % 2 else "a" for n in range(len(f))]), CSV, "'a' and 'a\\u200b'"),
+    "long numbers as spreadsheets shorten them": (
+        odd(phone=lambda f, draw: [f"4.9{n % 7}E+{10 + n % 3}" for n in range(len(f))]),
+        CSV,
+        "phone: writes numbers as 4.90E+10",
+    ),
+    "ids that a float does not hold": (
+        typed_odd(user=lambda f: 2.0**60 + 2.0**40 * f["user"]),
+        CSV,
+        "user: writes numbers as 1.15",
+    ),
+    "a part file twice": (
+        spoilt(in_parts(".csv"), lambda f: shutil.copy(first_in(f / "train"), f / "train" / "copy.csv")),
+        CSV,
+        "train/copy.csv and train/part-00000-c000.csv hold the same bytes",
+    ),
+    "a part file of Parquet with texts for numbers": (
+        part_file(lambda f: f.astype({"user": str})),
+        CSV,
+        "user: whole numbers in train/0.parquet, texts in train/1.parquet: what is one value may be written in two ways",
+    ),
+    "a part file of Parquet with floats for whole numbers": (
+        part_file(lambda f: f.assign(user=f["user"] + 0.5)),
+        CSV,
+        "user: whole numbers in train/0.parquet, floats in train/1.parquet: 7 and 7.0 are one value, but",
+    ),
+    "a part of CSV with words for numbers": (
+        rare_in("valid", lambda f: f.assign(user="u" + f["user"].astype(str))),
+        CSV,
+        "user: numbers in ",
+    ),
+    "seconds in train and milliseconds in test": (
+        rare_in("test", lambda f: f.assign(when=1_700_000_000_000 + f.index), when=lambda f: 1_700_000_000 + f.index),
+        {**CSV, "numeric": ("when",)},
+        "seconds since 1970 in ",
+    ),
+    "dates in train and numbers in valid": (
+        rare_in("valid", lambda f: f.assign(when=1_700_000_000 + f.index), when=lambda f: "2024-01-31"),
+        CSV,
+        "when: ISO dates or times in ",
+    ),
+    "true beside a text of it in JSON": (
+        spoilt(texts(as_json, ".jsonl"), appended("train.jsonl", '{"click": 1, "user": true, "ad": "a01"}')),
+        CSV,
+        "train.jsonl: user holds numbers (line 1: ",
+    ),
+    "1 beside a text of it in JSON": (
+        spoilt(texts(as_json, ".jsonl"), appended("test.jsonl", '{"click": 1, "user": "1", "ad": "a01"}')),
+        CSV,
+        'texts (line 21: "1"): 1, "1" and true become one value, "true" another',
+    ),
+    "texts of numbers in one file of JSON": (
+        spoilt(texts(as_json, ".jsonl"), lambda f: rewritten(f / "test.jsonl", r'"user": (\d+)', r'"user": "\1"')),
+        CSV,
+        "user: numbers in ",
+    ),
+    "a column that is empty in test": (
+        rare_in("test", lambda f: f.assign(ad="")),
+        CSV,
+        "test has no value at all where training has some: ad",
+    ),
+    "libfm with a field twice in a line": (
+        spoilt(texts(as_libfm("0"), ".libfm"), appended("test.libfm", "1 3:1 4:1")),
+        LIBFM,
+        "f2 has an index among those of f1 in the first lines (line 21: 4)",
     ),
     "leading zeros in some rows": (
         odd(zone=lambda f, draw: [f"{n % 7:0{2 + n % 2}}" for n in range(len(f))]),
@@ -681,6 +808,37 @@ REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
         CSV,
         "train: a Delta table (_delta_log is there), some of whose files hold rows that were changed or deleted",
     ),
+    "a pattern within a Delta table": (
+        lambda folder, parts: within_delta(folder, parts) / "day=*" / "*.parquet",
+        CSV,
+        "train: a Delta table (_delta_log is there)",
+    ),
+    "a folder within a Delta table": (lambda folder, parts: within_delta(folder, parts) / "day=1", CSV, "train: a Delta table"),
+    "a file of a Delta table": (lambda folder, parts: within_delta(folder, parts) / "day=1" / "0.parquet", CSV, "train: a Delta table"),
+    "the data of an Iceberg table": (
+        lambda folder, parts: iceberg(folder, parts) / "data",
+        CSV,
+        "train: an Iceberg table (metadata/version-hint.text is there)",
+    ),
+    "seconds in train and milliseconds in test by time": (
+        spoilt(
+            rare_in("test", lambda f: f.assign(when=1_700_000_000_000 + f.index), when=lambda f: 1_700_000_000 + f.index),
+            lambda f: (f / "valid.csv").unlink(),
+        ),
+        {**CSV, "by_time": "when"},
+        "test.csv: column 'when': its times are milliseconds since 1970, those of ",
+    ),
+    "libfm with entries in another order": (
+        spoilt(texts(as_libfm("0"), ".libfm"), appended("train.libfm", "1 101:1 3:1")),
+        LIBFM,
+        "train.libfm: line 61: its entries stand in another order than those of the first lines (f1 has 101)",
+    ),
+    "libfm with entries in another order in test": (
+        spoilt(texts(as_libfm("0"), ".libfm"), lambda f: rewritten(f / "test.libfm", r"(\d+:1) (\d+:1)", r"\2 \1")),
+        LIBFM,
+        "test.libfm: line 1: its entries stand in another order than those of the first lines",
+    ),
+    "two columns of an Arrow stream with one name": (arrow_twice, CSV, "train.arrow: two columns are called 'user'; rename one of them"),
     "a column of Parquet without a name": (
         lambda folder, parts: typed("parquet")(folder, {part: f.rename(columns={"ad": ""}) for part, f in parts.items()}),
         CSV,
