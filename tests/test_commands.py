@@ -336,7 +336,7 @@ def test_a_mistake_gets_one_line(
         ("epochs = 1", "epochs =", "not valid TOML"),
         ("epochs = 1", "epochs = [1979-05-27]", "epochs = datetime.date(1979, 5, 27); it must be a number"),
         ("epochs = 1", "learning_rate = inf", "it must be a finite number"),
-        ("depth = 1", "depth = 0", "depth = 0; it must be at least 1"),
+        ("depth = 1", "depth = 0", "depth = 0; it must lie in [1, 1000]"),
         ("[training]", "[grid]\nepochs = [2, 3]\n[training]", "[grid]: epochs is in [training] too; keep one of them"),
         ("[training]", "[grid]\nlearning_rat = [2, 3]\n[training]", "unknown setting 'learning_rat'; did you mean 'learning_rate'?"),
     ],

@@ -90,12 +90,19 @@ def test_no_escape_code_and_no_line_of_its_own_on_a_terminal(name: str, tmp_path
         lambda name: two(name, "table"),
         lambda name: described(prepared, name, "table"),
         lambda name: "\n".join(map(line, foreign(name))),
-        lambda name: document(name, tmp_path / ("plain" if name == plain else "foreign")),
     ):
         text, usual = show(name), show(plain)
         assert all(part.isprintable() for part in text.split("\n")), (show, text)
         if show is not narrow:  # where lines are folded
             assert text.count("\n") == usual.count("\n"), "a name is in one line"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_does_not_end_the_table_of_a_document(name: str, tmp_path: Path) -> None:
+    lines = document(name, tmp_path).split("\n")
+    assert all(part.isprintable() for part in lines)
+    marks = [part for part in lines if part.startswith("<!--") or re.fullmatch(r" {0,3}(`{3,}|~{3,})(text)? *", part)]
+    assert marks == ["<!-- benchmark: leaderboard --results results -->", "```text", "```", "<!-- end -->"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -44,7 +44,8 @@ def test_a_figure_of_each_cell_with_lines_that_are_the_means_of_seeds() -> None:
     assert set(by_colour) == {look.colour("single_embedding"), look.colour("roblock")}
     drawn = by_colour[look.colour("single_embedding")]
     assert np.asarray(drawn.get_xdata()).tolist() == list(positions(SIZE))
-    assert np.asarray(drawn.get_ydata()).tolist() == pytest.approx([(0.8 ** (i - 1) + 0.9 ** (i - 1)) / 2 for i in positions(SIZE)], rel=5e-3)
+    means = [(0.8 ** (i - 1) + 0.9 ** (i - 1)) / 2 for i in positions(SIZE)]
+    assert np.asarray(drawn.get_ydata()).tolist() == pytest.approx(means, rel=5e-3)
     heading = str(figure.get_suptitle()).replace("\u00a0", " ")
     assert "toy: singular values, dcnv2 · 1× · depth 3" in heading and "lines: σ_i/σ_1, mean over n = 2 seeds" in heading
     assert "not in the records of before" in heading
