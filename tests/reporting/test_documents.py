@@ -29,7 +29,10 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("path", "least"), [(BOARDS, 1), (BOARDS.with_name("boards_in_full.md"), 6), (ROOT / "README.md", 1)])
+@pytest.mark.parametrize(
+    ("path", "least"),
+    [(BOARDS, 1), (BOARDS.with_name("boards_in_full.md"), 6), (BOARDS.with_name("roblock.md"), 1), (ROOT / "README.md", 1)],
+)
 def test_the_reference_boards_are_those_of_the_records(path: Path, least: int) -> None:
     text = path.read_text(encoding="utf-8")
     assert written(text, path.name, ROOT) == text, "run `python -m benchmark boards`, and `boards README.md`"
