@@ -84,12 +84,10 @@ class _Block(NamedTuple):
 
 @dataclass
 class _Staged:
-    """The rows of one frame in temporary files, block by block."""
+    """The rows of one frame in temporary files, two for each block."""
 
     starts: list[int]  # the first row of each block; at the end, the number of rows
-    codes: Path  # of each block (text columns, n)
-    numbers: Path  # of each block (numeric and scaled columns, n)
-    columns: tuple[int, int]  # how many of each
+    folder: Path
     labels: NDArray[np.uint8]  # (rows,)
     part: NDArray[np.uint8] | int  # of each row, or of all; see division.LEFT_OUT
 
@@ -98,11 +96,16 @@ class _Staged:
 
     def column(self, block: int, text: bool, position: int) -> NDArray[Any]:
         """(n,) codes or numbers of one column."""
-        path, columns, dtype = (self.codes, self.columns[0], np.int32) if text else (self.numbers, self.columns[1], np.float64)
+        dtype = np.dtype(np.int32 if text else np.float64)
         rows = self.rows(block)
         count = rows.stop - rows.start
         # Read, not mapped: pages of a map count as this process's memory for as long as the system finds no other use for them.
-        return np.fromfile(path, dtype, count, offset=np.dtype(dtype).itemsize * (columns * rows.start + position * count))
+        return np.fromfile(_staged(self.folder, block, text), dtype, count, offset=dtype.itemsize * position * count)
+
+    def drop(self, block: int) -> None:
+        """Its columns are read no more. The system takes their memory for the files that are being written: other memory costs it more."""
+        for text in (True, False):
+            _staged(self.folder, block, text).unlink()
 
     def of_part(self, block: int, part: int) -> NDArray[np.bool_] | slice:
         """Which rows of the block belong to the part."""
@@ -113,6 +116,11 @@ class _Staged:
 
     def blocks(self) -> range:
         return range(len(self.starts) - 1)
+
+
+def _staged(folder: Path, block: int, text: bool) -> Path:
+    """The file of a block's codes (text columns, n), or of its numbers (numeric and scaled columns, n)."""
+    return folder / f"{block}.{'codes' if text else 'numbers'}"
 
 
 class _Encoder:
@@ -126,6 +134,7 @@ class _Encoder:
         self.scaled = {column.name for column in source.columns if column.kind == "scaled"}  # their numbers are kept in float32
         self.positions = {name: position for names in (self.texts, self.numbers) for position, name in enumerate(names)}
         self.by = Texts()
+        self.spare = Spare()
         self.spelled: dict[str, list[str]] = {}  # what is odd in the spelling of a column's values
 
     def run(self, identity: Mapping[str, Any]) -> None:
@@ -143,16 +152,17 @@ class _Encoder:
         for file in on_disk:
             file.result()
 
-    def _stage(self, part: str, frame: pl.LazyFrame, stem: Path) -> _Staged:
-        """Run the frame once: its cells to codes and numbers, checked. Raises UserError at the first bad cell."""
+    def _stage(self, part: str, frame: pl.LazyFrame, folder: Path) -> _Staged:
+        """Run the frame once: its cells to codes and numbers in a new folder, checked. Raises UserError at the first bad cell."""
         source = self.source
         division = source.division if part == next(iter(source.parts)) else None
         where = source.shown_as.get(part, part)
         wanted = (source.label, *(column.name for column in source.columns), *((source.probability,) if source.probability else ()))
         by = division.column if division else None
         division_codes: list[NDArray[np.uint32]] = []
+        labels: list[NDArray[np.uint8]] = []
         starts = [0]
-        spare = Spare()
+        folder.mkdir()
 
         def batches() -> Iterator[tuple[int, pl.DataFrame]]:
             start = 0
@@ -165,20 +175,15 @@ class _Encoder:
                 start += len(batch)
 
         def coded(numbered: tuple[int, pl.DataFrame]) -> _Block:
-            return self._coded(where, *numbered, by, spare)
+            return self._coded(where, *numbered, by)
 
         try:
-            with (
-                (stem.with_suffix(".codes")).open("wb") as codes,
-                (stem.with_suffix(".numbers")).open("wb") as numbers,
-                (stem.with_suffix(".labels")).open("wb") as labels,
-                tqdm(desc=f"reading {part}", unit=" rows", unit_scale=True, leave=False, disable=not sys.stderr.isatty()) as bar,
-            ):
-                for block in in_threads(self.pool, coded, batches(), depth=self.pool._max_workers + 1):
-                    codes.write(block.codes.data)
-                    spare.given(block.codes)
-                    numbers.write(block.numbers.data)
-                    labels.write(block.labels.data)
+            with tqdm(desc=f"reading {part}", unit=" rows", unit_scale=True, leave=False, disable=not sys.stderr.isatty()) as bar:
+                for number, block in enumerate(in_threads(self.pool, coded, batches(), depth=self.pool._max_workers + 1)):
+                    _staged(folder, number, text=True).write_bytes(block.codes.data)
+                    self.spare.given(block.codes)
+                    _staged(folder, number, text=False).write_bytes(block.numbers.data)
+                    labels.append(block.labels)
                     division_codes.append(block.by)
                     starts.append(starts[-1] + len(block.labels))
                     bar.update(len(block.labels))
@@ -191,22 +196,20 @@ class _Encoder:
             raise UserError(f"{where}: the part is empty; every part needs rows")
         return _Staged(
             starts,
-            stem.with_suffix(".codes"),
-            stem.with_suffix(".numbers"),
-            (len(self.texts), len(self.numbers)),
-            np.fromfile(stem.with_suffix(".labels"), np.uint8),
+            folder,
+            np.concatenate(labels),
             division.part_of(rows, self.by.distinct().gather(np.concatenate(division_codes)) if by else None)
             if division is not None
             else PARTS.index(part),
         )
 
-    def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None, spare: Spare) -> _Block:
+    def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None) -> _Block:
         rows = len(batch)
         labels = batch[self.source.label]
         _refuse(
             ~labels.is_in(LABELS).fill_null(False), labels, where, start, "is no label; a label is 0 or 1 (make it from other values first)"
         )
-        codes = spare.taken(len(self.texts), rows)
+        codes = self.spare.taken(len(self.texts), rows)
         for position, (name, texts) in enumerate(self.texts.items()):
             codes[position] = texts.codes(batch[name])
         numbers = np.empty((len(self.numbers), rows))
@@ -281,22 +284,21 @@ class _Encoder:
         rows = {part: sum(_count(s, PARTS.index(part)) for s in staged) for part in self.parts}
         positives = dict.fromkeys(self.parts, 0)
 
-        spare = Spare()
-
         def translated(task: tuple[_Staged, int]) -> list[tuple[str, tuple[NDArray[Any], ...]]]:
             s, block = task
-            ids = self._ids(s, block, vocabularies, spare)
+            ids = self._ids(s, block, vocabularies)
             others: list[NDArray[Any]] = [s.labels[s.rows(block)]]
             if self.source.probability is not None:
                 others.append(s.column(block, False, self.positions[self.source.probability]))
+            s.drop(block)
             if not isinstance(s.part, np.ndarray):
                 return [(PARTS[s.part], (ids, *others))]
             found = []
             for part in self.parts:
                 mine = np.flatnonzero(s.part[s.rows(block)] == PARTS.index(part))
-                chosen = np.take(ids, mine, axis=0, out=spare.taken(len(mine), ids.shape[1]), mode="clip")
+                chosen = np.take(ids, mine, axis=0, out=self.spare.taken(len(mine), ids.shape[1]), mode="clip")
                 found.append((part, (chosen, *(column[mine] for column in others))))
-            spare.given(ids)
+            self.spare.given(ids)
             return found
 
         tasks = ((s, block) for s in staged for block in s.blocks())
@@ -317,7 +319,7 @@ class _Encoder:
                 for part, columns in found:
                     for file, column in zip(into[part], columns, strict=False):  # probabilities of training rows go nowhere
                         file.write(np.ascontiguousarray(column).data)
-                    spare.given(columns[0])
+                    self.spare.given(columns[0])
                     positives[part] += int(columns[1].sum())
                     bar.update(len(columns[1]))
         rates = {part: positives[part] / rows[part] for part in self.parts}
@@ -332,11 +334,11 @@ class _Encoder:
             arrays.append(("probabilities", np.float64, ()))
         return arrays
 
-    def _ids(self, staged: _Staged, block: int, vocabularies: list[Vocabulary], spare: Spare) -> NDArray[np.int32]:
+    def _ids(self, staged: _Staged, block: int, vocabularies: list[Vocabulary]) -> NDArray[np.int32]:
         """(n, F): so few rows at a time that turning columns into rows stays in the cache"""
         rows = staged.rows(block)
         cells = [staged.column(block, column.kind in TEXT, self.positions[column.name]) for column in self.source.columns]
-        ids = spare.taken(rows.stop - rows.start, len(vocabularies))
+        ids = self.spare.taken(rows.stop - rows.start, len(vocabularies))
         for start in range(0, len(ids), TURNED):
             some = slice(start, start + TURNED)
             for field, vocabulary in enumerate(vocabularies):
