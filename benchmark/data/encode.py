@@ -11,7 +11,7 @@
 A training part that is drawn while a model trains (``sources.Stream``) has no files.
 
 The same input gives the same bytes. Every frame is run once, streaming. On the way each distinct text of a column gets a code in the
-order in which threads come upon it; the codes, 4 bytes a cell, go to a temporary file. When the training part's counts are known, codes
+order in which threads come upon it; the codes, 4 bytes a cell, go to temporary files. When the training part's counts are known, codes
 become ids. In memory are some blocks of rows, the distinct texts, and one column of numbers at a time.
 """
 
@@ -24,10 +24,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 import polars as pl
@@ -37,6 +36,7 @@ from tqdm import tqdm
 from benchmark.data.codes import Spare, Texts
 from benchmark.data.integrity import BAGS, fingerprint, stamp, states_of
 from benchmark.data.prefetch import in_threads
+from benchmark.data.staged import Block, Staged
 from benchmark.data.store import PARTS, VERSION
 from benchmark.data.suspicions import alike, mismatches, suspicions
 from benchmark.data.vocabulary import FIRST, MISSING, UNSEEN, Bagged, Buckets, Categories, Scaled, Vocabulary
@@ -73,56 +73,6 @@ def encode(source: Source, folder: Path, identity: Mapping[str, Any], stream: St
         shutil.rmtree(building, ignore_errors=True)
 
 
-class _Block(NamedTuple):
-    """Rows on their way, a column after the other."""
-
-    codes: NDArray[np.int32]  # (text columns, n)
-    numbers: NDArray[np.float64]  # (numeric and scaled columns, n), NaN where missing
-    labels: NDArray[np.uint8]  # (n,)
-    by: NDArray[np.uint32]  # (n,) codes of the division's column, or (0,)
-
-
-@dataclass
-class _Staged:
-    """The rows of one frame in temporary files, two for each block."""
-
-    starts: list[int]  # the first row of each block; at the end, the number of rows
-    folder: Path
-    labels: NDArray[np.uint8]  # (rows,)
-    part: NDArray[np.uint8] | int  # of each row, or of all; see division.LEFT_OUT
-
-    def rows(self, block: int) -> slice:
-        return slice(self.starts[block], self.starts[block + 1])
-
-    def column(self, block: int, text: bool, position: int) -> NDArray[Any]:
-        """(n,) codes or numbers of one column."""
-        dtype = np.dtype(np.int32 if text else np.float64)
-        rows = self.rows(block)
-        count = rows.stop - rows.start
-        # Read, not mapped: pages of a map count as this process's memory for as long as the system finds no other use for them.
-        return np.fromfile(_staged(self.folder, block, text), dtype, count, offset=dtype.itemsize * position * count)
-
-    def drop(self, block: int) -> None:
-        """Its columns are read no more. The system takes their memory for the files that are being written: other memory costs it more."""
-        for text in (True, False):
-            _staged(self.folder, block, text).unlink()
-
-    def of_part(self, block: int, part: int) -> NDArray[np.bool_] | slice:
-        """Which rows of the block belong to the part."""
-        if isinstance(self.part, np.ndarray):
-            mine: NDArray[np.bool_] = self.part[self.rows(block)] == part
-            return mine
-        return slice(None) if self.part == part else slice(0)
-
-    def blocks(self) -> range:
-        return range(len(self.starts) - 1)
-
-
-def _staged(folder: Path, block: int, text: bool) -> Path:
-    """The file of a block's codes (text columns, n), or of its numbers (numeric and scaled columns, n)."""
-    return folder / f"{block}.{'codes' if text else 'numbers'}"
-
-
 class _Encoder:
     def __init__(self, source: Source, building: Path, pool: ThreadPoolExecutor, stream: Stream | None) -> None:
         self.source, self.building, self.pool, self.stream = source, building, pool, stream
@@ -132,7 +82,7 @@ class _Encoder:
         if source.probability is not None:
             self.numbers.append(source.probability)
         self.scaled = {column.name for column in source.columns if column.kind == "scaled"}  # their numbers are kept in float32
-        self.positions = {name: position for names in (self.texts, self.numbers) for position, name in enumerate(names)}
+        self.places = {name: place for place, name in enumerate((*self.texts, *self.numbers))}  # see Staged
         self.by = Texts()
         self.spare = Spare()
         self.spelled: dict[str, list[str]] = {}  # what is odd in the spelling of a column's values
@@ -152,7 +102,7 @@ class _Encoder:
         for file in on_disk:
             file.result()
 
-    def _stage(self, part: str, frame: pl.LazyFrame, folder: Path) -> _Staged:
+    def _stage(self, part: str, frame: pl.LazyFrame, folder: Path) -> Staged:
         """Run the frame once: its cells to codes and numbers in a new folder, checked. Raises UserError at the first bad cell."""
         source = self.source
         division = source.division if part == next(iter(source.parts)) else None
@@ -161,8 +111,7 @@ class _Encoder:
         by = division.column if division else None
         division_codes: list[NDArray[np.uint32]] = []
         labels: list[NDArray[np.uint8]] = []
-        starts = [0]
-        folder.mkdir()
+        staged = Staged(folder, len(self.texts))
 
         def batches() -> Iterator[tuple[int, pl.DataFrame]]:
             start = 0
@@ -174,36 +123,32 @@ class _Encoder:
                 yield start, batch
                 start += len(batch)
 
-        def coded(numbered: tuple[int, pl.DataFrame]) -> _Block:
+        def coded(numbered: tuple[int, pl.DataFrame]) -> Block:
             return self._coded(where, *numbered, by)
 
         try:
             with tqdm(desc=f"reading {part}", unit=" rows", unit_scale=True, leave=False, disable=not sys.stderr.isatty()) as bar:
-                for number, block in enumerate(in_threads(self.pool, coded, batches(), depth=self.pool._max_workers + 1)):
-                    _staged(folder, number, text=True).write_bytes(block.codes.data)
+                for block in in_threads(self.pool, coded, batches(), depth=self.pool._max_workers + 1):
+                    staged.put(block)
                     self.spare.given(block.codes)
-                    _staged(folder, number, text=False).write_bytes(block.numbers.data)
                     labels.append(block.labels)
                     division_codes.append(block.by)
-                    starts.append(starts[-1] + len(block.labels))
                     bar.update(len(block.labels))
         except (UserError, OSError, MemoryError):
             raise
         except Exception as error:  # a plug-in's frame may call its functions, which raise what they like
             raise UserError(f"{where}: the rows cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
-        rows = starts[-1]
+        rows = staged.starts[-1]
         if not rows:
             raise UserError(f"{where}: the part is empty; every part needs rows")
-        return _Staged(
-            starts,
-            folder,
-            np.concatenate(labels),
-            division.part_of(rows, self.by.distinct().gather(np.concatenate(division_codes)) if by else None)
-            if division is not None
-            else PARTS.index(part),
-        )
+        staged.labels = np.concatenate(labels)
+        if division is None:
+            staged.part = PARTS.index(part)
+        else:
+            staged.part = division.part_of(rows, self.by.distinct().gather(np.concatenate(division_codes)) if by else None)
+        return staged
 
-    def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None) -> _Block:
+    def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None) -> Block:
         rows = len(batch)
         labels = batch[self.source.label]
         _refuse(
@@ -226,9 +171,9 @@ class _Encoder:
                 outside = ~column.is_between(0, 1).fill_null(False)
                 _refuse(outside, cells, where, start, "is not a probability; it must lie between 0 and 1")
         ones = labels.is_in(LABELS[1::2]).cast(pl.UInt8).to_numpy()
-        return _Block(codes, numbers, ones, self.by.codes(batch[by]) if by else np.empty(0, np.uint32))
+        return Block(codes, numbers, ones, self.by.codes(batch[by]) if by else np.empty(0, np.uint32))
 
-    def _check_parts(self, staged: list[_Staged]) -> None:
+    def _check_parts(self, staged: list[Staged]) -> None:
         """Raises UserError for a part that is empty or of one class."""
         for part in self.parts:
             number = PARTS.index(part)
@@ -244,13 +189,13 @@ class _Encoder:
             if not labels.all():
                 raise UserError(f"{where}: every label is {labels.argmax()}; training and AUC need rows of both classes in every part")
 
-    def _learn(self, staged: list[_Staged]) -> list[Vocabulary]:
+    def _learn(self, staged: list[Staged]) -> list[Vocabulary]:
         """Fields in the order of the source's columns; from the training rows alone."""
 
-        def cells(text: bool, position: int, part: int | None) -> Iterator[NDArray[Any]]:
+        def cells(name: str, part: int | None) -> Iterator[NDArray[Any]]:
             for s in staged:
                 for block in s.blocks():
-                    column = s.column(block, text, position)
+                    column = s.column(block, self.places[name])
                     yield column if part is None else column[s.of_part(block, part)]
 
         one_at_a_time = Lock()  # a column of numbers takes 8 bytes a row, however many cores there are
@@ -264,7 +209,7 @@ class _Encoder:
                     values = texts.str.split(BETWEEN).explode().unique() if column.kind == "multi" else texts
                     self.spelled[column.name] = list(alike(values))
                 counts = np.zeros(len(texts), np.int64)
-                for codes in cells(True, self.positions[column.name], 0):
+                for codes in cells(column.name, 0):
                     found = np.bincount(codes)
                     counts[: len(found)] += found
                 missing = UNSEEN if self.source.missing_is_unseen else MISSING
@@ -272,24 +217,24 @@ class _Encoder:
                     return Bagged.learn(texts, counts, column, self.source.min_count, missing)
                 return Categories.learn(texts, counts, self.source.min_count, missing)
             with one_at_a_time:
-                training = np.concatenate(list(cells(False, self.positions[column.name], 0)))
+                training = np.concatenate(list(cells(column.name, 0)))
                 if column.kind == "scaled":
-                    return Scaled.learn(np.concatenate(list(cells(False, self.positions[column.name], None))), training)
+                    return Scaled.learn(np.concatenate(list(cells(column.name, None))), training)
                 return Buckets.learn(training, self.source.buckets)
 
         return list(in_threads(self.pool, learn, self.source.columns, depth=self.pool._max_workers))
 
-    def _write(self, staged: list[_Staged], vocabularies: list[Vocabulary]) -> tuple[dict[str, int], dict[str, float]]:
+    def _write(self, staged: list[Staged], vocabularies: list[Vocabulary]) -> tuple[dict[str, int], dict[str, float]]:
         """The parts' ids, labels and probabilities, rows in the order of the frames. Returns rows and positive rate of each part."""
-        rows = {part: sum(_count(s, PARTS.index(part)) for s in staged) for part in self.parts}
+        rows = {part: sum(s.count(PARTS.index(part)) for s in staged) for part in self.parts}
         positives = dict.fromkeys(self.parts, 0)
 
-        def translated(task: tuple[_Staged, int]) -> list[tuple[str, tuple[NDArray[Any], ...]]]:
+        def translated(task: tuple[Staged, int]) -> list[tuple[str, tuple[NDArray[Any], ...]]]:
             s, block = task
             ids = self._ids(s, block, vocabularies)
             others: list[NDArray[Any]] = [s.labels[s.rows(block)]]
             if self.source.probability is not None:
-                others.append(s.column(block, False, self.positions[self.source.probability]))
+                others.append(s.column(block, self.places[self.source.probability]))
             s.drop(block)
             if not isinstance(s.part, np.ndarray):
                 return [(PARTS[s.part], (ids, *others))]
@@ -334,10 +279,10 @@ class _Encoder:
             arrays.append(("probabilities", np.float64, ()))
         return arrays
 
-    def _ids(self, staged: _Staged, block: int, vocabularies: list[Vocabulary]) -> NDArray[np.int32]:
+    def _ids(self, staged: Staged, block: int, vocabularies: list[Vocabulary]) -> NDArray[np.int32]:
         """(n, F): so few rows at a time that turning columns into rows stays in the cache"""
         rows = staged.rows(block)
-        cells = [staged.column(block, column.kind in TEXT, self.positions[column.name]) for column in self.source.columns]
+        cells = [staged.column(block, self.places[column.name]) for column in self.source.columns]
         ids = self.spare.taken(rows.stop - rows.start, len(vocabularies))
         for start in range(0, len(ids), TURNED):
             some = slice(start, start + TURNED)
@@ -394,12 +339,6 @@ class _Encoder:
         if source.examined and self.stream is None:
             learned = {n: c.name for n, (c, v) in enumerate(zip(source.columns, vocabularies, strict=True)) if not isinstance(v, Scaled)}
             yield from suspicions(self.building, learned, rates, rows)
-
-
-def _count(staged: _Staged, part: int) -> int:
-    if isinstance(staged.part, np.ndarray):
-        return int(np.count_nonzero(staged.part == part))
-    return len(staged.labels) if staged.part == part else 0
 
 
 def _refuse(bad: pl.Series, cells: pl.Series, where: str, start: int, complaint: str) -> None:
