@@ -92,6 +92,7 @@ class _Encoder:
         temporary.mkdir()
         staged = [self._stage(part, frame, temporary / part) for part, frame in self.source.parts.items()]
         self._check_parts(staged)
+        self.spare = Spare()  # what blocks were made in serves the learning
         vocabularies = self._learn(staged)
         rows, rates = self._write(staged, vocabularies)
         shutil.rmtree(temporary)

@@ -67,4 +67,4 @@ class Staged:
         return len(self.labels) if self.part == part else 0
 
     def _file(self, block: int) -> Path:
-        return self._folder / str(block)
+        return self._folder / f"{block}.rows"

@@ -617,9 +617,7 @@ class Full:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize(
-    "name", ["rows.codes", "rows.numbers", "rows.labels", "train.ids.npy", "test.labels.npy", "schema.json", "", "_sync"]
-)
+@pytest.mark.parametrize("name", ["0.rows", "train.ids.npy", "test.labels.npy", "schema.json", "", "_sync"])
 def test_a_full_disk_leaves_nothing_but_what_was_there(refuse: Refuse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     path = write(tmp_path / "x.csv", rows())
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -667,7 +665,7 @@ def test_a_kill_while_rows_are_staged_leaves_nothing_that_resolves(cache: Path, 
         process.send_signal(signal.SIGKILL)
     assert said == "there\n"
     assert left(cache) == [".mine.building"]
-    assert (cache / "datasets" / ".mine.building" / "rows" / "rows.codes").stat().st_size == 100 * 2 * 4
+    assert (cache / "datasets" / ".mine.building" / "rows" / "rows" / "0.rows").stat().st_size == 100 * 2 * 4
     assert prepared_names() == []
     with pytest.raises(UserError, match="unknown data set 'mine'"):
         ensure_prepared("mine", {})
