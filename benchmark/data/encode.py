@@ -84,7 +84,6 @@ class _Encoder:
         self.scaled = {column.name for column in source.columns if column.kind == "scaled"}  # their numbers are kept in float32
         self.places = {name: place for place, name in enumerate((*self.texts, *self.numbers))}  # see Staged
         self.by = Texts()
-        self.spare = Spare()
         self.spelled: dict[str, list[str]] = {}  # what is odd in the spelling of a column's values
 
     def run(self, identity: Mapping[str, Any]) -> None:
@@ -92,7 +91,6 @@ class _Encoder:
         temporary.mkdir()
         staged = [self._stage(part, frame, temporary / part) for part, frame in self.source.parts.items()]
         self._check_parts(staged)
-        self.spare = Spare()  # what blocks were made in serves the learning
         vocabularies = self._learn(staged)
         rows, rates = self._write(staged, vocabularies)
         shutil.rmtree(temporary)
@@ -113,6 +111,7 @@ class _Encoder:
         division_codes: list[NDArray[np.uint32]] = []
         labels: list[NDArray[np.uint8]] = []
         staged = Staged(folder, len(self.texts))
+        spare = Spare()
 
         def batches() -> Iterator[tuple[int, pl.DataFrame]]:
             start = 0
@@ -125,13 +124,13 @@ class _Encoder:
                 start += len(batch)
 
         def coded(numbered: tuple[int, pl.DataFrame]) -> Block:
-            return self._coded(where, *numbered, by)
+            return self._coded(where, *numbered, by, spare)
 
         try:
             with tqdm(desc=f"reading {part}", unit=" rows", unit_scale=True, leave=False, disable=not sys.stderr.isatty()) as bar:
                 for block in in_threads(self.pool, coded, batches(), depth=self.pool._max_workers + 1):
                     staged.put(block)
-                    self.spare.given(block.codes)
+                    spare.given(block.codes)
                     labels.append(block.labels)
                     division_codes.append(block.by)
                     bar.update(len(block.labels))
@@ -149,13 +148,13 @@ class _Encoder:
             staged.part = division.part_of(rows, self.by.distinct().gather(np.concatenate(division_codes)) if by else None)
         return staged
 
-    def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None) -> Block:
+    def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None, spare: Spare) -> Block:
         rows = len(batch)
         labels = batch[self.source.label]
         _refuse(
             ~labels.is_in(LABELS).fill_null(False), labels, where, start, "is no label; a label is 0 or 1 (make it from other values first)"
         )
-        codes = self.spare.taken(len(self.texts), rows)
+        codes = spare.taken(len(self.texts), rows)
         for position, (name, texts) in enumerate(self.texts.items()):
             codes[position] = texts.codes(batch[name])
         numbers = np.empty((len(self.numbers), rows))
@@ -230,9 +229,11 @@ class _Encoder:
         rows = {part: sum(s.count(PARTS.index(part)) for s in staged) for part in self.parts}
         positives = dict.fromkeys(self.parts, 0)
 
+        spare = Spare()
+
         def translated(task: tuple[Staged, int]) -> list[tuple[str, tuple[NDArray[Any], ...]]]:
             s, block = task
-            ids = self._ids(s, block, vocabularies)
+            ids = self._ids(s, block, vocabularies, spare)
             others: list[NDArray[Any]] = [s.labels[s.rows(block)]]
             if self.source.probability is not None:
                 others.append(s.column(block, self.places[self.source.probability]))
@@ -242,9 +243,9 @@ class _Encoder:
             found = []
             for part in self.parts:
                 mine = np.flatnonzero(s.part[s.rows(block)] == PARTS.index(part))
-                chosen = np.take(ids, mine, axis=0, out=self.spare.taken(len(mine), ids.shape[1]), mode="clip")
+                chosen = np.take(ids, mine, axis=0, out=spare.taken(len(mine), ids.shape[1]), mode="clip")
                 found.append((part, (chosen, *(column[mine] for column in others))))
-            self.spare.given(ids)
+            spare.given(ids)
             return found
 
         tasks = ((s, block) for s in staged for block in s.blocks())
@@ -265,7 +266,7 @@ class _Encoder:
                 for part, columns in found:
                     for file, column in zip(into[part], columns, strict=False):  # probabilities of training rows go nowhere
                         file.write(np.ascontiguousarray(column).data)
-                    self.spare.given(columns[0])
+                    spare.given(columns[0])
                     positives[part] += int(columns[1].sum())
                     bar.update(len(columns[1]))
         rates = {part: positives[part] / rows[part] for part in self.parts}
@@ -280,11 +281,11 @@ class _Encoder:
             arrays.append(("probabilities", np.float64, ()))
         return arrays
 
-    def _ids(self, staged: Staged, block: int, vocabularies: list[Vocabulary]) -> NDArray[np.int32]:
+    def _ids(self, staged: Staged, block: int, vocabularies: list[Vocabulary], spare: Spare) -> NDArray[np.int32]:
         """(n, F): so few rows at a time that turning columns into rows stays in the cache"""
         rows = staged.rows(block)
         cells = [staged.column(block, self.places[column.name]) for column in self.source.columns]
-        ids = self.spare.taken(rows.stop - rows.start, len(vocabularies))
+        ids = spare.taken(rows.stop - rows.start, len(vocabularies))
         for start in range(0, len(ids), TURNED):
             some = slice(start, start + TURNED)
             for field, vocabulary in enumerate(vocabularies):
