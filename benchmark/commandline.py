@@ -185,6 +185,19 @@ def parser() -> Parser:
     claimed.add_argument("--format", choices=("table", "markdown"), default="table")
     _delta(claimed)
 
+    curve = command(
+        "curves",
+        "print what is recorded after each epoch, over the seeds of each cell: scores, and what a model says of its own state",
+        "\nA row an epoch that all seeds reached: their mean, standard deviation, and the first over the second."
+        "\nAs in: curves --metric gate_entropy_moved        how far RoBlock's gates are from their start, by layer",
+    )
+    curve.add_argument(
+        "--metric", default="valid/auc", metavar="NAME", help="of a curve, as records name it, or how that ends (default valid/auc)"
+    )
+    curve.add_argument("--dataset", metavar="NAME", help="only this data set")
+    curve.add_argument("--format", choices=("table", "markdown"), default="table")
+    _results(curve)
+
     ui = command("ui", "browse the MLflow leaderboard", "Brings the MLflow store up to date with the records first.")
     ui.add_argument("--host", default="127.0.0.1")
     ui.add_argument("--port", type=int, default=5000)

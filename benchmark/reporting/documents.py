@@ -26,6 +26,7 @@ from benchmark.records import Record, Store
 from benchmark.reporting.board import View, board, wanted
 from benchmark.reporting.claims import claims
 from benchmark.reporting.comparison import AUC, sections
+from benchmark.reporting.curves import curves
 from benchmark.reporting.leaderboard import Row, rows
 from benchmark.reporting.tables import fitted
 
@@ -106,8 +107,10 @@ def _printed(
         texts = sections(records(parsed.results), parsed.to or CONTROL, parsed.dataset, "table", parsed.metric or AUC, WIDTH)
     elif parsed.command == "claims":
         texts = claims([root / folder for folder in parsed.folders], parsed.methods, parsed.delta, "table", WIDTH)
+    elif parsed.command == "curves":
+        texts = curves(records(parsed.results), parsed.metric, parsed.dataset, "table", WIDTH)
     else:
-        raise UserError(f"{where}: {command}: only leaderboard, compare and claims have tables for a document")
+        raise UserError(f"{where}: {command}: only leaderboard, compare, claims and curves have tables for a document")
     kept = [text for text in texts if "\n" not in text or text.startswith(tuple(only or ("",)))]
     if not any("\n" in text for text in kept):
         raise UserError(f"{where}: {command}: no table has a title that begins with {' or '.join(only)}")

@@ -65,7 +65,7 @@ def test_only_what_is_between_markers_changes(results: Path) -> None:
     [
         ("<!-- benchmark: leaderboard --results results -->\n", "has no <!-- end -->"),
         ("<!-- benchmark: list -->\n" + BLOCK.format("leaderboard", ""), "has no <!-- end -->"),
-        (BLOCK.format("list", ""), "only leaderboard, compare and claims have tables"),
+        (BLOCK.format("list", ""), "only leaderboard, compare, claims and curves have tables"),
         (BLOCK.format("leaderboard --results none", ""), "no finished records in none"),
         (BLOCK.format("claims results | Speed", ""), "no table has a title that begins with Speed"),
         (BLOCK.format("compare --results results | Speed", ""), "no table has a title that begins with Speed"),
