@@ -16,7 +16,7 @@ from benchmark.reporting.text import shown
 from benchmark.values import one_of, plain
 
 AUC = "valid/auc"
-HEADERS = ["method", "cell", "of", "epoch", "seeds", "mean", "sd", "mean/sd"]
+HEADERS = ["curve", "epoch", "seeds", "mean", "sd", "mean/sd"]
 
 
 def curves(records: Iterable[Record], name: str, dataset: str | None, format: Format, width: int | None = None) -> list[str]:
@@ -60,18 +60,10 @@ def _rows(group: Group, board: Sequence[Group], name: str) -> Iterable[list[str]
     found = [record.curve for record in group.finished]
     for full in sorted({full for record in group.finished for full in _names(record) if _meant(full, name)}):
         for epoch in range(min(map(len, found))):
-            values = [curve[epoch][full] for curve in found if full in curve[epoch]]
+            values = [entries[epoch][full] for entries in found if full in entries[epoch]]
             if values:
                 mean, sd = mean_sd(values)
                 over = "-" if sd is None else f"{mean / sd if sd else inf:.1f}"
                 spread = "-" if sd is None else number_text(sd)
-                yield [
-                    method_name(group),
-                    heading_of(group, board),
-                    full,
-                    str(epoch + 1),
-                    str(len(values)),
-                    number_text(mean),
-                    spread,
-                    over,
-                ]
+                curve = f"{method_name(group)} {heading_of(group, board)} {full.removeprefix('model/')}"
+                yield [curve, str(epoch + 1), str(len(values)), number_text(mean), spread, over]
