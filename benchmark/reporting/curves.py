@@ -15,7 +15,7 @@ from benchmark.reporting.tables import in_parts
 from benchmark.reporting.text import shown
 from benchmark.values import one_of, plain
 
-AUC = "valid/auc"
+STATE = "model/"  # how the names begin of what a model says of itself
 HEADERS = ["curve", "epoch", "seeds", "mean", "sd", "mean/sd"]
 
 
@@ -34,11 +34,11 @@ def curves(records: Iterable[Record], name: str, dataset: str | None, format: Fo
     if dataset is not None:
         wanted = one_of("data set", dataset, boards.keys() | {label.split("@")[0] for label in boards}, "curves")
         boards = {label: members for label, members in boards.items() if wanted in (label, label.split("@")[0])}
-    known = {full for members in boards.values() for group in members for record in group.finished for full in _names(record)}
+    known = {full for members in boards.values() for group in members for full in names(group)}
     if not any(_meant(full, name) for full in known):
         if not known:
             raise UserError("curves: no finished record has a curve; run a suite first, or name another folder with --results")
-        short = {full.rsplit("/", 1)[-1] if full.startswith("model/") else full for full in known}
+        short = {full.rsplit("/", 1)[-1] if full.startswith(STATE) else full for full in known}
         one_of("curve", name, short, "curves")
     texts = []
     for label, members in boards.items():
@@ -48,8 +48,16 @@ def curves(records: Iterable[Record], name: str, dataset: str | None, format: Fo
     return [shown(text, format) for text in texts]
 
 
-def _names(record: Record) -> set[str]:
-    return {name for entry in record.curve for name in entry} - {"epoch"}
+def names(group: Group) -> set[str]:
+    """Of the curves of its finished seeds."""
+    return {name for record in group.finished for entry in record.curve for name in entry} - {"epoch"}
+
+
+def by_epoch(group: Group, name: str) -> list[tuple[int, list[float]]]:
+    """Each epoch that all finished seeds reached, from 1 on, with the value of every seed that has one."""
+    found = [record.curve for record in group.finished]
+    entries = [(epoch + 1, [curve[epoch][name] for curve in found if name in curve[epoch]]) for epoch in range(min(map(len, found)))]
+    return [(epoch, values) for epoch, values in entries if values]
 
 
 def _meant(full: str, name: str) -> bool:
@@ -57,13 +65,9 @@ def _meant(full: str, name: str) -> bool:
 
 
 def _rows(group: Group, board: Sequence[Group], name: str) -> Iterable[list[str]]:
-    found = [record.curve for record in group.finished]
-    for full in sorted({full for record in group.finished for full in _names(record) if _meant(full, name)}):
-        for epoch in range(min(map(len, found))):
-            values = [entries[epoch][full] for entries in found if full in entries[epoch]]
-            if values:
-                mean, sd = mean_sd(values)
-                over = "-" if sd is None else f"{mean / sd if sd else inf:.1f}"
-                spread = "-" if sd is None else number_text(sd)
-                curve = f"{method_name(group)} {heading_of(group, board)} {full.removeprefix('model/')}"
-                yield [curve, str(epoch + 1), str(len(values)), number_text(mean), spread, over]
+    for full in sorted(full for full in names(group) if _meant(full, name)):
+        curve = f"{method_name(group)} {heading_of(group, board)} {full.removeprefix(STATE)}"
+        for epoch, values in by_epoch(group, full):
+            mean, sd = mean_sd(values)
+            over = "-" if sd is None else f"{mean / sd if sd else inf:.1f}"
+            yield [curve, str(epoch), str(len(values)), number_text(mean), "-" if sd is None else number_text(sd), over]

@@ -20,6 +20,7 @@ from benchmark.reporting.colours import GREY, colour, colours
 from benchmark.reporting.drawing import Look
 from benchmark.reporting.groups import groups
 from benchmark.reporting.page.content import lines
+from benchmark.reporting.state_plot import state_by_epoch
 
 
 def case(methods: tuple[str, ...] = ("single_embedding", "roblock"), seeds: int = 2) -> list[Record]:
@@ -73,6 +74,20 @@ def test_one_file_a_data_set_and_view(tmp_path: Path) -> None:
         signature, width, height = struct.unpack(">8s8xII", path.read_bytes()[:24])
         assert signature == b"\x89PNG\r\n\x1a\n"
         assert width >= 1200 and height >= 500
+
+
+def test_the_state_of_models_is_drawn_by_epoch_without_what_is_only_shifted() -> None:
+    def curve(seed: int, entropy: float) -> tuple[dict[str, float], ...]:
+        own = {"model/layer0/gate_entropy": entropy, "model/layer0/gate_entropy_moved": entropy - 1, "model/criterion": 2.0 + seed}
+        return tuple({"epoch": 1.0 + e, "valid/auc": 0.7} | {name: value + e for name, value in own.items()} for e in range(2 + seed))
+
+    board = groups([replace(record("roblock", seed), curve=curve(seed, 0.5 + 0.2 * seed)) for seed in (0, 1)] + [record("plain")])
+    found = drawn(state_by_epoch("toy", board, look("roblock", "plain")))
+    assert {title: {name: values for name, (_, values) in series.items()} for title, series in found.items()} == {
+        "dcnv2 1× · criterion": {"roblock": [2.5, 3.5]},  # of the two epochs that both seeds have
+        "dcnv2 1× · layer 0 gate entropy": {"roblock": [pytest.approx(0.6), pytest.approx(1.6)]},
+    }
+    assert state_by_epoch("toy", groups([record("plain")]), look("plain")) is None
 
 
 def test_a_panel_of_one_size_is_left_out_where_others_have_several() -> None:
