@@ -20,7 +20,7 @@ from benchmark.values import one_of, plain
 Format = Literal["table", "markdown"]
 Table = tuple[list[str], list[list[str]]]  # headers, rows
 AUC = "test/auc"
-SUMMARIES = ("win/tie/loss", "above/level/below")  # of AUC, and of another metric, of which more need not be better
+SUMMARY = "above/undecided/below"  # of each method: cells whose interval lies above 0, has 0 in it, lies below
 LAST = "last"  # stands for the number of a model's last layer
 SPECTRA = (
     "spectral/table/information_abundance_over_gaussian",
@@ -67,7 +67,7 @@ def _board(label: str, board: Sequence[Group], control: str, format: Format, met
     heading = f"{plain(label)}: {len(board)} finished cells"
     yield f"### {heading}" if format == "markdown" else heading
     name = "Test AUC" if metric == AUC else metric
-    paired = f"{name} less {control}'s under the same conditions, paired by seed, ± half the 95 % interval"
+    paired = f"{name} less {control}'s under the same conditions, paired by seed, ± half the 95 % interval, uncorrected"
     sections = [(paired, differences(board, control, metric))]
     if metric != AUC:
         sections = [(f"{name}, mean ± standard deviation over seeds", values(board, metric)), *sections]
@@ -116,8 +116,7 @@ def differences(board: Sequence[Group], control: str, metric: str = AUC) -> Tabl
     headings = {condition: name for condition, name in headings.items() if any(condition in cells for cells in found.values())}
     ordered = sorted(found, key=lambda m: -fmean(d.mean for d in found[m].values()))
     texts = {method: {condition: _difference(d) for condition, d in found[method].items()} for method in ordered}
-    summary = SUMMARIES[metric != AUC]
-    return _oriented(texts, headings, summary, {m: "/".join(map(str, outcomes(found[m].values()))) for m in ordered})
+    return _oriented(texts, headings, SUMMARY, {m: "/".join(map(str, outcomes(found[m].values()))) for m in ordered})
 
 
 def _oriented(
@@ -261,7 +260,7 @@ def number_text(value: float) -> str:
 def _text(headers: list[str], rows: list[list[str]], format: Format, width: int | None) -> str:
     lead = 2 if headers[:2] == ["method", "cell"] else 1
     whole = in_parts(headers, rows, format, None)
-    if width is None or headers[-1] not in SUMMARIES or max(map(len, whole.splitlines())) <= width:
+    if width is None or headers[-1] != SUMMARY or max(map(len, whole.splitlines())) <= width:
         return in_parts(headers, rows, format, width, lead)
     lines = [[line[0], line[-1], *line[1:-1]] for line in (headers, *rows)]  # in parts the summary belongs to the first
     return in_parts(lines[0], lines[1:], format, width)
