@@ -95,8 +95,8 @@ class Group:
 
     @cached_property
     def row(self) -> str:
-        """What tells it apart from the others under its conditions."""
-        return canonical([self.cell.method, self.cell.method_options, self.cell.grid])
+        """What tells it apart from the others under its conditions; the names of its settings do, too, see ``groups_of``."""
+        return canonical([self.cell.method, self.cell.method_options, self.cell.grid, sorted(self.blocks[0].first.trial.method)])
 
     @property
     def max_seeds(self) -> int | None:

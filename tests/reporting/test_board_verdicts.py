@@ -50,6 +50,20 @@ def test_verdicts_stand_on_the_board_in_words_and_as_keys() -> None:
     assert (wide["doubtful"], wide["better"]) == ("equal", "above")
 
 
+def test_a_method_before_and_after_it_got_a_setting_has_a_verdict_of_each() -> None:
+    """They are two rows of one cell; the verdict of one is not the other's."""
+
+    def with_settings(of: Record, **settings: Any) -> Record:
+        return dataclasses.replace(of, trial=dataclasses.replace(of.trial, method=settings))
+
+    before, after = (cell_of_five({"method": shift}) for shift in (-2e-3, 2e-3))
+    records = [with_settings(r) for r in before] + [with_settings(r, rate=10.0) for r in after if r.trial.cell.method == "method"]
+    assert [(row.verdict, row.delta_auc) for row in rows(records) if row.method == "method"] == [
+        ("above", pytest.approx(2e-3)),
+        ("below", pytest.approx(-2e-3)),
+    ]
+
+
 def test_holm_goes_over_the_whole_board() -> None:
     def p(cells: int) -> float:
         records = [r for scale in range(1, cells + 1) for r in cell_of_five({"m": 2e-4, "n": 0}, cell={"scale": scale})]
