@@ -151,8 +151,7 @@ def _against_layer(board: Sequence[Group], look: Look, matrix: str, title: str) 
     methods: dict[str, str] = {}
     for axis, (configuration, scale) in zip(axes, panels, strict=True):
         here = [g for g in measured if _configuration(g) == configuration and g.cell.scale == scale]
-        for label, members in _series(here, measured):
-            [group] = members
+        for label, group in ((label, group) for label, members in _series(here, measured) for group in members):
             methods[label] = group.cell.method
             found = ((layer, _ratio(group, layer, PLAIN, matrix)) for layer in group.layers)
             look.line(axis, [(layer, *mean_sd(list(values.values()))) for layer, values in found if values], group.cell.method, label)

@@ -58,6 +58,16 @@ def drawn(figure: Figure | None) -> dict[str, dict[str, tuple[str, list[float]]]
     }
 
 
+def test_a_method_before_and_after_it_got_a_setting_is_two_lines() -> None:
+    records = case()
+    after = [replace(r, trial=replace(r.trial, method={"rate": 10.0})) for r in records if r.trial.cell.method == "roblock"]
+    board = [group for group in groups([*records, *after]) if group.cell.backbone == "dcnv2" and group.cell.scale == 4]
+    figure = plots.rank_against_layer("toy", board, look("single_embedding", "roblock"))
+    assert figure is not None
+    [axis] = figure.axes
+    assert sorted(str(bars.get_label()) for bars in _bars(axis)) == ["roblock", "roblock", "single_embedding"]
+
+
 def test_one_file_a_data_set_and_view(tmp_path: Path) -> None:
     paths = plots.figures([*case(), record("m", cell={"dataset": "a b"})], tmp_path / "new")
     assert [p.name for p in paths] == [
