@@ -206,8 +206,10 @@ def correlations(board: Sequence[Group]) -> Table:
 
 
 def method_name(group: Group) -> str:
-    options = ", ".join(f"{key}={value}" for key, value in sorted(group.cell.method_options.items()))
-    return plain(f"{group.cell.method} ({options})" if options else group.cell.method)
+    """With its options, and with the settings that it did not have yet where there is a row of the same cell that has them."""
+    parts = [f"{key}={value}" for key, value in sorted(group.cell.method_options.items())]
+    parts += [f"before {', '.join(group.lacks)}"] if group.lacks else []
+    return plain(f"{group.cell.method} ({', '.join(parts)})" if parts else group.cell.method)
 
 
 def _headings(board: Sequence[Group], controls: Mapping[str, Group]) -> dict[str, str]:
