@@ -60,6 +60,13 @@ def test_only_what_is_between_markers_changes(results: Path) -> None:
     assert "0.86050 ± 0.00071 (2)" in first and f"$ python -m benchmark {commands[1]}".partition(" |")[0] in first
 
 
+def test_flags_that_choose_rows_choose_them_in_a_document_too(results: Path) -> None:
+    text = written(BLOCK.format("leaderboard --results results --top 2 --dataset toy", ""), "x.md", results)
+    assert "10 of 10 cells finished" in text and "2 of them shown" in text
+    with pytest.raises(UserError, match="unknown backbone 'dcnv3'"):
+        written(BLOCK.format("leaderboard --results results --backbone dcnv3", ""), "x.md", results)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
