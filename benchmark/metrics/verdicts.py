@@ -219,9 +219,9 @@ class Looks:
             more = None
             if key not in self._decided and mean is not None and sd:
                 degrees = max(1, pool.methods - 1)
-                tell = seeds_to_tell(mean, sd, self._level / open_difference, degrees) if mean else None
+                tell = seeds_to_tell(mean, sd, self._level / open_difference, degrees)
                 same = seeds_to_equate(mean, self._delta, sd, self._level / open_equal, degrees)
-                more = max(1, min(same, tell or same) - n)
+                more = max(1, min(same, tell) - n)
             found[key] = Judgement(
                 verdict=self._decided.get(key, "undecided"),
                 difference=mean,

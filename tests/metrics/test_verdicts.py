@@ -141,7 +141,7 @@ def test_power_of_equivalence_equals_that_of_drawn_boards() -> None:
         assert power_to_equate(difference, 0.0003, 0.00059, n) == pytest.approx(inside.mean(), abs=5e-3)
     n = seeds_to_equate(0, 0.0003, 0.00059)
     assert power_to_equate(0, 0.0003, 0.00059, n) >= 0.8 > power_to_equate(0, 0.0003, 0.00059, n - 1)
-    assert seeds_to_equate(0.0003, 0.0003, 0.00059) == MOST == seeds_to_tell(1e-9, 0.00059)
+    assert seeds_to_equate(0.0003, 0.0003, 0.00059) == MOST == seeds_to_tell(1e-9, 0.00059) == seeds_to_tell(0, 0.00059)
 
 
 def test_the_variance_for_arrays_is_that_of_least_squares() -> None:
