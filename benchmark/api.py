@@ -324,7 +324,8 @@ def results(folder: str | Path = "results") -> pandas.DataFrame:
 
     Columns: trial_id, dataset, backbone, method, scale, depth, seed, stage ("tune" or "final"), draw, status, reason, then every metric and
     cost by its name in the records (test/auc, spectral/table/effective_rank, fit_seconds, parameters_dense …), NaN where one is absent.
-    Without records just the first columns. Raises UserError for a file that is no record.
+    Without records just the first columns. A file that is no record, or not as it was written, is left out and named on stderr. Raises
+    UserError for one that cannot be read.
     """
     from benchmark.reporting.frame import frame
 
