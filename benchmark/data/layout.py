@@ -63,10 +63,15 @@ def _in_turn(
 
 
 def _check_no_parts(folder: Path, files: Sequence[Path]) -> None:
-    """Raises UserError where files that are to be one table are called train_0.csv and test_0.csv."""
-    of_part = {part: path for part in ("train", "test") for path in files if re.match(rf"{part}(?![a-z])", path.name.lower())}
+    """Raises UserError where files that are to be one table, or their folders, are called like parts: train_0.csv and clicks-testing.csv.
+    A Hive key's value, split=test, is a column.
+    """
+    plain = {(shown := os.path.relpath(path, folder)): re.sub(r"[^/]+=[^/]*/", "", shown.lower()) for path in files}
+    of_part = {
+        part: shown for part in ("train", "test") for shown, name in plain.items() if re.search(rf"(?<![a-z]){part}(ing)?(?![a-z])", name)
+    }
     if len(of_part) == 2:
-        both = " and ".join(path.name for path in of_part.values())
+        both = " and ".join(of_part.values())
         raise UserError(f"{folder}: {both} are named like parts; put each into a folder, or name all by a pattern: '{folder}/*'")
 
 

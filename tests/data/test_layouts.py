@@ -508,6 +508,10 @@ def iceberg(folder: Path, parts: Parts) -> Path:
     return folder / "train"
 
 
+def row_each(users: int) -> str:
+    return "".join(f"{n % 2},{n},{n % 3}\n" for n in range(users))
+
+
 def rewritten(path: Path, pattern: str, by: str) -> None:
     path.write_text(re.sub(pattern, by, path.read_text()))
 
@@ -599,17 +603,17 @@ NOTED: dict[str, tuple[Make, dict[str, Any], str]] = {
     "blanks beside bars": (
         odd(tags=lambda f, draw: ["a | b" if n % 3 else "b|a" for n in range(len(f))]),
         {**CSV, "multi": ("tags",)},
-        "tags: 2 values differ from another only in case, in blanks around the text or in unseen marks, as 'a' and 'a '",
+        "tags: 2 values differ from another only in case, in blanks or quotation marks around the text or in unseen marks, as 'a' and 'a '",
     ),
     "blanks around some texts": (
         odd(site=lambda f, draw: [f"s{n % 7}{' ' * (n % 2)}" for n in range(len(f))]),
         CSV,
-        "site: 7 values differ from another only in case, in blanks around the text or in unseen marks, as 's0' and 's0 '",
+        "site: 7 values differ from another only in case, in blanks or quotation marks around the text or in unseen marks, as 's0'",
     ),
     "cases that differ, in test alone": (
         rare_in("test", lambda f: f.assign(site=["BERLIN", "berlin"] * 250), site=lambda f: ["Berlin", "Oslo"] * 250),
         CSV,
-        "site: 2 values differ from another only in case, in blanks around the text or in unseen marks, as 'BERLIN' and 'Berlin'",
+        "site: 2 values differ from another only in case, in blanks or quotation marks around the text or in unseen marks, as 'BERLIN'",
     ),
     "one character written in two ways": (
         odd(site=lambda f, draw: ["e\u0301" if n % 2 else "\u00e9" for n in range(len(f))]),
@@ -681,6 +685,181 @@ NOTED: dict[str, tuple[Make, dict[str, Any], str]] = {
         spoilt(texts(as_libfm("0"), ".libfm"), appended("test.libfm", "1 3:1 4:1")),
         LIBFM,
         "f2 has an index among those of f1 in the first lines (line 21: 4)",
+    ),
+    "libfm with a field twice in one of its first lines": (
+        spoilt(texts(as_libfm("0"), ".libfm"), lambda f: rewritten(f / "train.libfm", r"\A(.*\n){6}.*", "1 3:1 4:1")),
+        LIBFM,
+        "train.libfm: f2 has an index among those of f1 in the first lines (line 1: 4)",
+    ),
+    "libfm with a field twice in many of its first lines": (
+        spoilt(texts(as_libfm("0"), ".libfm"), lambda f: rewritten(f / "train.libfm", r"(?m)^(\d [0-4]:1) 10[01]:1$", r"\1 9:1")),
+        LIBFM,
+        "train.libfm: f2 has an index among those of f1 in the first lines (line ",
+    ),
+    **{
+        f"ids as narrow floats, {kind}": (
+            lambda folder, parts, kind=kind: typed(kind)(
+                folder, {part: f.assign(user=(2**25 + f["user"] * 4).astype("float32")) for part, f in parts.items()}
+            ),
+            CSV,
+            "user is stored as float32, which does not tell whole numbers of 16,777,216 and more apart, as 3355",
+        )
+        for kind in ("parquet", "file", "stream")
+    },
+    "ids as narrow floats in test, a float that is no id and a missing one": (
+        spoilt(
+            typed("parquet"),
+            lambda f: (
+                (frame := pandas.read_parquet(f / "test.parquet"))
+                .assign(user=frame["user"].astype("float32").where(frame.index != 0).mask(frame.index == 1, 2.0**24))
+                .to_parquet(f / "test.parquet")
+            ),
+        ),
+        CSV,
+        "test.parquet: user is stored as float32",
+    ),
+    "errors of spreadsheets among texts": (
+        odd(site=lambda f, draw: [["s1", "#DIV/0!", "s2", "#REF!", "s3"][n % 5] for n in range(len(f))]),
+        CSV,
+        "site: has '#DIV/0!', '#REF!' in 600 cells (40.0%): an error of a spreadsheet, which is a value here: name it in --null-values "
+        "'#DIV/0!,#REF!'",
+    ),
+    "errors of spreadsheets among numbers, in test alone": (
+        rare_in("test", lambda f: f.assign(price=["#VALUE!", *range(499)]), price=lambda f: range(500)),
+        CSV,
+        "price: has '#VALUE!' in 1 cell (0.1%)",
+    ),
+    "errors of spreadsheets among several values": (
+        odd(tags=lambda f, draw: ["a|#N/A" if n % 3 else "c" for n in range(len(f))]),
+        {**CSV, "multi": ("tags",)},
+        "tags: has '#N/A': an error of a spreadsheet",
+    ),
+    "numbers that a spreadsheet had no room for": (
+        odd(price=lambda f, draw: ["####" if n == 3 else n for n in range(len(f))]),
+        CSV,
+        "price: has '####' in 3 cells",
+    ),
+    "a row of totals behind all that is looked at": (
+        spoilt(odd(), lambda f: (f / "train.csv").write_text("click,user,ad\n" + "0,1,2\n1,2,3\n" * 11_000 + row_each(40) + "0,Total,7\n")),
+        CSV,
+        "user: has 'Total' among numbers",
+    ),
+    "numbers that a spreadsheet shortened behind all that is looked at": (
+        spoilt(
+            odd(), lambda f: (f / "train.csv").write_text("click,user,ad\n" + "0,1,2\n1,2,3\n" * 11_000 + row_each(40) + "0,1.23E+11,7\n")
+        ),
+        CSV,
+        "user: writes numbers as 1.23E+11",
+    ),
+    "a part file whose whole numbers have a point": (
+        lambda folder, parts: spoilt(
+            in_parts(".csv"), lambda f: [rewritten(path, r"(?m)^(\d,\d+),", r"\1.0,") for path in sorted((f / "train").glob("*.csv"))[3:]]
+        )(folder, {part: pandas.concat([frame] * 3) for part, frame in parts.items()}),
+        CSV,
+        "user: writes a number in several ways ('0', '0.0')",
+    ),
+    "words for some ids of test": (
+        rare_in("test", lambda f: f.assign(user=[f"u{n}" if n % 5 < 2 else n for n in f["user"]])),
+        CSV,
+        "user: has 'u0', 'u1', 'u10' and 13 more among numbers",
+    ),
+    "decimal commas in a third of the rows": (
+        odd(price=lambda f, draw: [f"{n % 90}{'.,'[n % 3 == 0]}{n % 7}" for n in range(len(f))]),
+        CSV,
+        "price: writes numbers in several forms (",
+    ),
+    "brackets for negative numbers": (
+        odd(price=lambda f, draw: [f"({n % 190})" if n % 3 == 0 else n % 190 for n in range(len(f))]),
+        CSV,
+        "price: writes numbers in several forms ('0', '(0)')",
+    ),
+    "prices with a currency": (
+        odd(price=lambda f, draw: [f"${n % 90}.{n % 7}0" for n in range(len(f))]),
+        CSV,
+        "price: writes numbers with more than figures and a point, as '$0.00'",
+    ),
+    "percentages": (
+        odd(rate=lambda f, draw: [f"{n % 90}.{n % 7}%" for n in range(len(f))]),
+        CSV,
+        "rate: writes numbers with more than figures and a point, as '0.0%'",
+    ),
+    "quotation marks within some cells": (
+        odd(shop=lambda f, draw: [[f"s{n % 7}", f'"s{n % 7}"', f"'s{n % 7}", f'="s{n % 7}"'][n % 4] for n in range(len(f))]),
+        CSV,
+        "shop: 21 values differ from another only in case, in blanks or quotation marks around the text",
+    ),
+    "truths in several words": (
+        odd(flag=lambda f, draw: [["yes", "Y", "1", "no"][n % 4] for n in range(len(f))]),
+        CSV,
+        "flag: says one truth in several ways ('1', 'y', 'yes')",
+    ),
+    "dates in two forms": (
+        odd(day=lambda f, draw: [f"2024-01-{1 + n % 28:02}" if n % 2 else f"{1 + n % 28:02}.01.2024" for n in range(len(f))]),
+        CSV,
+        "day: writes dates in several forms ('2024-01-02', '01.01.2024')",
+    ),
+    "codes that a spreadsheet took for dates": (
+        odd(size=lambda f, draw: [["2-Mar", "7-8", "12-14", "Jun-10"][n % 4] for n in range(len(f))]),
+        CSV,
+        "size: has '2-Mar', 'Jun-10' among other texts: did a spreadsheet take codes like 3-2 for dates?",
+    ),
+    "what JavaScript prints of an object": (
+        odd(site=lambda f, draw: [["[object Object]", "s1"][n % 2] for n in range(len(f))]),
+        CSV,
+        "site: has 1 value as '[object Object]', which a program or a wrong encoding left",
+    ),
+    "an encoding taken for another": (
+        odd(site=lambda f, draw: [["M\u00c3\u00bcnchen", "Oslo"][n % 2] for n in range(len(f))]),
+        CSV,
+        "site: has 1 value as 'M\u00c3\u00bcnchen', which a program or a wrong encoding left",
+    ),
+    "long numbers that a spreadsheet cut to 15 digits": (
+        odd(card=lambda f, draw: [f"{400_012_341_234_123 + 7 * n}0" for n in draw.integers(0, 90, len(f))]),
+        CSV,
+        "card: its numbers of 16 digits and more all end in 0: a spreadsheet keeps 15 digits",
+    ),
+    "long numbers that were doubles": (
+        odd(user=lambda f, draw: [int(float(2**60 + 4096 * 257 * n + 77)) for n in draw.integers(0, 90, len(f))]),
+        CSV,
+        "user: its whole numbers from 9,007,199,254,740,992 on are all such as float64 holds",
+    ),
+    "numbers that were narrow floats": (
+        odd(user=lambda f, draw: [int(np.float32(2**25 + 13 * n)) for n in draw.integers(0, 900, len(f))]),
+        CSV,
+        "user: its whole numbers from 16,777,216 on are all such as float32 holds",
+    ),
+    "columns whose names differ in case": (
+        texts(lambda f: as_json(f[::2]) + "\n" + as_json(f[1::2].rename(columns={"ad": "Ad"})), ".jsonl"),
+        CSV,
+        "the columns 'ad' and 'Ad' differ in their names only in case or blanks",
+    ),
+    "a key that many lines of test lack": (
+        spoilt(texts(as_json, ".jsonl"), lambda f: rewritten(f / "test.jsonl", r', "ad": "a0[0-5]"', "")),
+        CSV,
+        "test lacks values that training has in more rows, or has some that training lacks: ad (missing in ",
+    ),
+    "rows without a value": (
+        spoilt(odd(), lambda f: (f / "train.csv").write_text((f / "train.csv").read_text() + "1,,\n0,,\n" * 4)),
+        CSV,
+        "8 of train's 508 rows have no value in any field",
+    ),
+    "rows of valid in test, in another order": (
+        lambda folder, parts: (
+            odd()(folder, parts),
+            pandas.read_csv(folder / "valid.csv").sample(frac=1, random_state=0).to_csv(folder / "test.csv", index=False),
+        )[0],
+        CSV,
+        "100.0% of test's rows stand in valid as well",
+    ),
+    "numbers of another unit in test": (
+        rare_in("test", lambda f: f.assign(price=f["price"] * 100), price=lambda f: 1 + f.index % 97),
+        {**CSV, "numeric": ("price",)},
+        "test has numbers at one end of training's in most rows: price (highest bucket: ",
+    ),
+    "a time that stands for none": (
+        one_file(lambda f: dated("%Y-%m-%d")(f).replace({"when": {"2023-11-20": "1970-01-01"}})),
+        BY_DAY,
+        "when: 1 row is of 1970-01-01, further from all others than these span",
     ),
     "leading zeros in some rows": (
         odd(zone=lambda f, draw: [f"{n % 7:0{2 + n % 2}}" for n in range(len(f))]),
@@ -860,6 +1039,21 @@ REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
         spoilt(in_parts(".csv"), lambda f: (f / "train" / "again").symlink_to(f)),
         CSV,
         "is here twice, by a link",
+    ),
+    "files of train and test with other names": (
+        texts(as_csv(), ".csv", "", {"train": "clicks-training", "valid": "more", "test": "clicks_test"}),
+        CSV,
+        "clicks-training.csv and clicks_test.csv are named like parts",
+    ),
+    "folders of train and test further down": (
+        lambda folder, parts: within("2024", in_parts(".csv"))(folder, parts).parent,
+        CSV,
+        "are named like parts; put each into a folder",
+    ),
+    "a header line among the rows": (
+        spoilt(texts(as_csv(), ".csv"), lambda f: (f / "test.csv").write_text((f / "test.csv").read_text() * 2)),
+        CSV,
+        "test.csv: row 21, column 'click': 'click' is no label, but the column's name: is a header line among the rows?",
     ),
     "part files of train and test in one folder": (
         texts(as_csv(), ".csv", "", {"train": "train_0", "valid": "train_1", "test": "test_0"}),
