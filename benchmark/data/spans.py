@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 ALMOST = 0.95  # of the first lines, whose indices must be in one order to expect it of others
 FEW = 0.1  # of the first lines, in which alone fields have each other's indices
+CHANCE = 3  # lines, of fewer nothing is said of chance; and how many times fewer are too few for it
 Spans = Mapping[str, tuple[int, int]]  # field -> least and greatest index
 
 
@@ -45,29 +47,47 @@ def bounds_of(spans: Spans) -> Spans:
 
 
 def crossing(entries: pl.DataFrame) -> Crossing | None:
-    """Of fields whose indices overlap, but in FEW lines alone: the first of these. entries: as of ``spans_of``.
+    """Of fields whose indices overlap, but in FEW lines alone: the first of these. entries: as of ``spans_of``, line after line.
 
-    Between each two neighbours, by their medians, the border is drawn that has the fewest entries on its wrong side. None where many of the
-    lines have one index at two places: indices that are counted within fields do, and overlap by right.
+    Between each two neighbours, by their medians, the border is drawn that has the fewest entries on its wrong side. None where indices
+    that are counted within fields overlap, as is right: two fields then have one index in a line, and the greater one first, as often as
+    chance has it; a line with a field twice has two indices, mostly in their order.
     """
-    usual = _usual(entries)
-    order = usual.group_by("name").agg(pl.col("index").median()).sort("index", "name")["name"].to_list()
-    others: dict[str, str] = {}
-    found = [usual.clear()]
+    names = entries["name"].unique(maintain_order=True).to_list()
+    whole = entries.filter(pl.len().over("line") == len(names))
+    indices = whole.select(index_of().fill_null(0))["index"].to_numpy().reshape(-1, len(names))  # (lines, fields)
+    order = np.argsort(np.median(indices, axis=0), kind="stable").tolist() if len(indices) else []
+    first: tuple[int, int, int] | None = None  # row, field, neighbour
+    wrong = np.zeros(len(indices), np.bool_)
     for one, other in itertools.pairwise(order):
-        low, high = (usual.filter(pl.col("name") == name)["index"].sort().to_numpy() for name in (one, other))
+        low, high = indices[:, one], indices[:, other]
         borders = np.unique(low)  # the greatest index of the lower field
-        amiss = len(low) - np.searchsorted(low, borders, side="right") + np.searchsorted(high, borders, side="right")
-        border = int(borders[amiss.argmin()])
-        beyond = ((pl.col("name") == one) & (pl.col("index") > border)) | ((pl.col("name") == other) & (pl.col("index") <= border))
-        found.append(usual.filter(beyond))
-        others |= {one: other, other: one} if len(found[-1]) and one not in others and other not in others else {}
-    wrong = pl.concat(found)
-    lines = usual.join(wrong.select("line").unique(), on="line").group_by("line").agg(twice=pl.col("index").is_duplicated().any())
-    if not 0 < len(lines) <= FEW * entries["line"].n_unique() or lines["twice"].sum() > FEW * len(lines):
+        above = len(low) - np.searchsorted(np.sort(low), borders, side="right")
+        border = borders[(above + np.searchsorted(np.sort(high), borders, side="right")).argmin()]
+        amiss = (low > border) | (high <= border)
+        if amiss.any():
+            if _meet_by_chance(low, high):
+                return None
+            row = int(amiss.argmax())
+            found = (row, one, other) if low[row] > border else (row, other, one)
+            first = found if first is None else min(first, found)
+            wrong |= amiss
+    if first is None or wrong.sum() > FEW * len(wrong):
         return None
-    name, line, index = wrong.filter(pl.col("name").is_in(list(others))).sort("line", "name").select("name", "line", "index").row(0)
-    return Crossing(name, others[name], line, index)
+    row, field, neighbour = first
+    return Crossing(names[field], names[neighbour], int(whole["line"][row * len(names)]), int(indices[row, field]))
+
+
+def _meet_by_chance(low: NDArray[np.uint64], high: NDArray[np.uint64]) -> bool:
+    """(lines,) indices of two fields: whether as many lines have equal ones, or if these are few the greater one in ``low``, as there were
+    if the fields had nothing to do with each other.
+    """
+    ordered = np.sort(low)
+    upto, below = (np.searchsorted(ordered, high, side=side).sum() / len(low) for side in ("right", "left"))
+    for expected, found in ((upto - below, (low == high).sum()), (len(low) - upto, (low > high).sum())):
+        if expected >= CHANCE:
+            return bool(found >= expected / CHANCE)
+    return False
 
 
 def _usual(entries: pl.DataFrame) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from benchmark.sources import Build
 BLOCK = 1 << 12  # rows looked at once: they stay in the cache while they are hashed, a third of the time
 UNSEEN_SHARE = 0.5  # of a part's rows, from which on it is said
 TWICE_SHARE = 0.01  # of a part's rows
+COPIED_SHARE = 0.5  # of test's rows that stand in valid: rows with ids of their own are alike where training has none of them
 BEYOND_CHANCE = 4.0  # standard errors: two parts in 16,000 by chance
 MISSING_SHARE = 0.2  # of a part's rows more than of training's, from which on it is said
 OUTER_SHARE = 0.5  # of a part's rows in an outer bucket
@@ -97,7 +98,7 @@ def suspicions(folder: Path, fields: Mapping[int, Learned], rates: Mapping[str, 
             own = 1 - np.count_nonzero(_alone(known)) / len(known)
             twice = f"{share:.1%} of {part}'s rows stand in train as well, all fields and the label alike"
             yield f"{twice} (of train's own {own:.1%} stand there twice)"
-        if before is not None and (among := _found(before, mine)) >= max(TWICE_SHARE, share):
+        if before is not None and (among := _found(before, mine)) >= max(COPIED_SHARE, share):
             yield f"{among:.1%} of test's rows stand in valid as well, all fields and the label alike: tuning on valid sees them"
         before = mine
 

@@ -67,7 +67,8 @@ def far_apart(column: str, ages: pl.Series, shown: Callable[[float], str]) -> It
     for time, gap, span in ((first, second - first, last - second), (last, last - before, before - first)):
         if gap > span:
             count = int((ages == time).sum())
-            yield f"{column}: {count:,} row{'s are' if count > 1 else ' is'} of {shown(time)}, further from all others than these span: does it stand for no time?"
+            rows = f"{count:,} row{'s are' if count > 1 else ' is'} of {shown(time)}"
+            yield f"{column}: {rows}, further from all others than these span: does it stand for no time?"
 
 
 def is_iso(texts: pl.Series) -> pl.Series:

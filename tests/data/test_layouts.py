@@ -939,6 +939,30 @@ def test_nothing_is_noted_where_nothing_is_odd(cache: Path, tmp_path: Path) -> N
     assert prepare("csv", CSV, plain(tmp_path, people()), alias="mine").notes == ()
 
 
+@pytest.mark.parametrize("sizes", [(2, 50), (50, 5000), (5, 8, 40), (2, 900)])
+def test_nothing_is_noted_of_libsvm_whose_indices_are_counted_within_fields(sizes: tuple[int, ...], cache: Path, tmp_path: Path) -> None:
+    """Though almost all indices of one field may be above those of another."""
+    draw = np.random.default_rng(0)
+    columns = [draw.integers(1, size + 1, 5000) for size in sizes]
+    lines = (" ".join([str(n % 2), *(f"{index}:1" for index in row)]) for n, row in enumerate(zip(*columns, strict=True)))
+    (tmp_path / "x.libsvm").write_text("\n".join(lines))
+    assert not [note for note in prepare("csv", {}, tmp_path / "x.libsvm", alias="mine").notes if "index" in note]
+
+
+@pytest.mark.parametrize("lines", [1, 20, 200])
+@pytest.mark.parametrize("place", range(3))
+def test_lines_with_a_field_twice_are_noted_wherever_they_stand(place: int, lines: int, cache: Path, tmp_path: Path) -> None:
+    """4000 lines of four fields, their indices counted on; in some the field ``place`` is there twice, and its neighbour is not."""
+    draw = np.random.default_rng(place)
+    rows = np.array([1, 8, 30, 400]) + np.stack([draw.integers(0, size, 4000) for size in (7, 22, 370, 90)], 1)
+    for row in draw.choice(4000, lines, replace=False):
+        rows[row, place : place + 2] = np.sort(draw.choice(np.unique(rows[:, place]), 2, replace=False))
+    text = "\n".join(" ".join([str(n % 2), *(f"{index}:1" for index in row)]) for n, row in enumerate(rows.tolist()))
+    (tmp_path / "x.libsvm").write_text(text)
+    notes = prepare("csv", {}, tmp_path / "x.libsvm", alias="mine").notes
+    assert any(f"f{place + 2} has an index among those of f{place + 1} in the first lines (line " in note for note in notes), notes
+
+
 def lists(folder: Path, parts: Parts) -> Path:
     return typed("parquet")(folder, {part: frame.assign(tags=pandas.Series([["a", "b"]] * len(frame))) for part, frame in parts.items()})
 
