@@ -93,12 +93,11 @@ def oddities(texts: pl.Series, rows: NDArray[np.int64], cells: Cells | None = No
     share = -(-len(texts) // VALUES)
     if share > 1:
         kept &= (texts.hash() % share == 0).to_numpy() | words
-    frame = pl.DataFrame({"text": texts, "rows": rows, "word": words}).filter(pl.Series(kept)).sort("text")
-    yield from _forms(frame)
+    yield from _forms(pl.DataFrame({"text": texts, "rows": rows, "word": words}).filter(pl.Series(kept)))
 
 
 def _forms(frame: pl.DataFrame) -> Iterator[str]:
-    """frame: text (distinct), rows, and whether it is a word for a missing cell; sorted by text, so that examples are always the same."""
+    """frame: text (distinct), rows, and whether it is a word for a missing cell. The examples do not depend on the order."""
     values = frame["text"]
     numbers = values.cast(pl.Float64, strict=False)
     numeric = numbers.is_finite().fill_null(False)
@@ -114,7 +113,7 @@ def _forms(frame: pl.DataFrame) -> Iterator[str]:
     yield from _truths(values)
     plain = values.filter(numeric)
     if len(shortened := plain.filter(plain.str.contains(SHORTENED))):
-        yield f"writes numbers as {shortened[0]}: their last digits may be lost, and different numbers be one value; write them out"
+        yield f"writes numbers as {shortened.min()!s}: their last digits may be lost, and different numbers be one value; write them out"
     if total >= FEW and share >= ALMOST:
         yield from _written_twice(plain)
         yield from _rounded(plain)
@@ -123,24 +122,22 @@ def _forms(frame: pl.DataFrame) -> Iterator[str]:
     dressed = others.filter(others["text"].str.contains(DRESSED))
     parted = dressed["text"].str.contains(f"^[+-]?{BY_THOUSANDS}([.,]\\d+)?$").all() and (numbers.filter(numeric).abs() < 1000).all()
     if share < ALMOST and len(plain) and len(dressed) and not parted and _rows(dressed) + share * total >= ALMOST * total:
-        both = f"{plain[0]!r}, {dressed['text'][0]!r}"
+        both = f"{plain.min()!r}, {dressed['text'].min()!r}"
         yield f"writes numbers in several forms ({both}): what is one number may be several values; write one form"
     iso, day, month = (others.filter(others["text"].str.contains(form)) for form in (ISO_DAY, DAY, MONTH))
     if len(iso) and len(day) and _rows(iso) + _rows(day) >= ALMOST * total:
-        both = f"{iso['text'][0]!r}, {day['text'][0]!r}"
+        both = f"{iso['text'].min()!r}, {day['text'].min()!r}"
         yield f"writes dates in several forms ({both}): what is one day may be several values; write one form"
     if len(month) and _rows(month) < ALMOST * total:
         yield f"has {_shown(month)} among other texts: did a spreadsheet take codes like 3-2 for dates?"
     if len(left := others.filter(others["text"].str.contains(LEFTOVER))):
-        yield (
-            f"has {len(left):,} value{'s' if len(left) > 1 else ''} as {left['text'][0][:40]!r}, which a program or a wrong encoding left: "
-            "write the values themselves"
-        )
+        values_as = f"{len(left):,} value{'s' if len(left) > 1 else ''} as {str(left['text'].min())[:40]!r}"
+        yield f"has {values_as}, which a program or a wrong encoding left: write the values themselves"
 
 
 def _shown(frame: pl.DataFrame) -> str:
     """The most frequent texts."""
-    return ", ".join(map(repr, frame.sort("rows", descending=True, maintain_order=True)["text"].head(SHOWN).to_list()))
+    return ", ".join(map(repr, frame.sort("rows", "text", descending=[True, False])["text"].head(SHOWN).to_list()))
 
 
 def _rows(frame: pl.DataFrame) -> int:
@@ -148,7 +145,7 @@ def _rows(frame: pl.DataFrame) -> int:
 
 
 def _truths(values: pl.Series) -> Iterator[str]:
-    """values: distinct, sorted."""
+    """values: distinct."""
     if not 2 < len(values) <= sum(map(len, TRUTHS)):
         return
     lower = set(values.str.to_lowercase())
@@ -159,14 +156,15 @@ def _truths(values: pl.Series) -> Iterator[str]:
 
 
 def _written_twice(values: pl.Series) -> Iterator[str]:
-    """values: distinct texts of numbers, sorted."""
+    """values: distinct texts of numbers."""
     if values.cast(pl.Float64).n_unique() == len(values):
         return
     plain = values.filter(values.str.contains(NUMBER)).alias("text")
-    ways = plain.to_frame().group_by(pl.col("text").cast(pl.Float64), maintain_order=True).agg(pl.col("text").alias("ways"))["ways"]
+    ways = plain.to_frame().group_by(number=pl.col("text").cast(pl.Float64)).agg(pl.col("text").sort().alias("ways"))["ways"]
     twice = ways.filter(ways.list.len() > 1)
     if len(twice):
-        shown = ", ".join(map(repr, twice[0].head(SHOWN).to_list()))
+        least = twice.to_frame().sort(pl.col("ways").list.first())["ways"][0]
+        shown = ", ".join(map(repr, least.head(SHOWN).to_list()))
         yield f"writes a number in several ways ({shown}): to a category they are different values"
 
 
