@@ -239,6 +239,8 @@ class Csv(DataSet):
 
 def _noticed(tables: Mapping[str, Table], fields: list[str]) -> Iterator[str]:
     """What reading all rows showed."""
-    for table in tables.values():
-        yield from (f"{table.file.name}: {name} {table.remarks[name]}" for name in fields if name in table.remarks)
+    for name in fields:
+        if found := [table for table in tables.values() if name in table.remarks]:
+            more = f" (and so in {', '.join(table.file.name for table in found[1:])})" if len(found) > 1 else ""
+            yield f"{found[0].file.name}: {name} {found[0].remarks[name]}{more}"
     yield from disagreements((table.forms for table in tables.values()), fields)

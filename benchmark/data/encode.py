@@ -210,7 +210,7 @@ class _Encoder:
             where,
             start,
             "is no label; a label is 0 or 1 (make it from other values first)",
-            "is no label, but the column's name: is a header line among the rows? Take it away",
+            "is no label, but the column's name: is it a header line among the rows? A label is 0 or 1",
         )
         codes = spare.taken(len(self.texts), rows)
         for position, (name, texts) in enumerate(self.texts.items()):
@@ -410,6 +410,12 @@ class _Encoder:
             values = sum(len(v.counts) - FIRST for v in vocabularies if isinstance(v, Categories))
             yield from mismatches(source.published, rows, rates, values)
         if source.examined and self.stream is None:
+            if source.division is None:  # nobody asked for such shares
+                yield from (
+                    f"{part} has {rows[part]:,} rows, train {rows['train']:,}: are the parts what they are called?"
+                    for part in PARTS[1:]
+                    if rows[part] > rows["train"]
+                )
             learned = {
                 n: Learned(column.name, vocabulary.counts, isinstance(vocabulary, Buckets))
                 for n, (column, vocabulary) in enumerate(zip(source.columns, vocabularies, strict=True))

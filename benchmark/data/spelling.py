@@ -16,27 +16,30 @@ ALMOST = 0.95  # of the rows
 SHOWN = 3  # examples
 BUCKETS = 32  # a column of numbers with no more values is as well a category
 VALUES = 1 << 20  # of a column, whose spelling is compared
+DECIMALS = 100_000  # different numbers, of which by chance fewer than one in a hundred are alike as float32
 ENOUGH = 30  # numbers that are all round, which by chance is one in 2^30
 EXACT = {"float16": 2**11, "float32": 2**24, "float64": 2**53}  # whole numbers from there on are taken for their neighbours
 UNSEEN_MARKS = "[\u00ad\u200b-\u200d\u2060\ufeff]"  # characters that show nothing
 AROUND = " \t\n\r\v\f\u00a0\"'`"  # blanks and quotation marks
 MISSING_WORDS = {"na", "n/a", "n.a.", "<na>", "nan", "nat", "null", "(null)", "none", "nil", "undefined", "(not set)", "(blank)"}
-MISSING_WORDS |= {"\\n", "?", "-", "--", "0000-00-00", "0000-00-00 00:00:00"}  # in lower case
+MISSING_WORDS |= {"\\n", "?", "-", "--", ".", "0000-00-00", "0000-00-00 00:00:00"}  # in lower case
 ERRORS = {"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#SPILL!", "#CALC!"}  # of spreadsheets
 ERRORS |= {"#WERT!", "#BEZUG!", "#ZAHL!", "#NV", "#VALEUR!", "#NOM?", "#NOMBRE!"}  # in German and French
 TOO_NARROW = r"^#{3,}$"  # what a spreadsheet shows of a number that is wider than its column
-NUMBER = r"^[+-]?\d{1,15}(\.\d*)?$"  # that two texts may stand for; a float tells so many digits apart
+NUMBER = r"^[+-]?(\d{1,15}(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?$"  # that two texts may stand for; a float tells so many digits apart
 SHORTENED = r"^-?\d(\.\d+[eE]\+?|[eE]\+)\d{2}$"  # a long number, by a spreadsheet or as a float
 # A number with more than figures and a point: 3,14 or 1,234.5 or 1 234, $5, 12%, (5), and a minus that is none
 BY_THOUSANDS = r"\d{1,3}([ ,.'’" + "\u00a0\u202f" + r"]\d{3})+"
-DRESSED = rf"^\(?[-+−–]?[$€£¥]? ?({BY_THOUSANDS}|\d+)([.,]\d+)? ?[%$€£¥]?\)?$"
+DRESSED = rf"^\(?[-+−–]?[$€£¥]? ?({BY_THOUSANDS}|\d+)([.,]\d+)? ?[%$€£¥-]?\)?$"
 ISO_DAY = r"^\d{4}-\d{2}-\d{2}($|[ T])"
-DAY = r"^(\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{4}[./]\d{1,2}[./]\d{1,2})($|[ T])"  # 31.01.2024, 1/31/2024, 2024/01/31
+DAY = r"^(\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{1,2}/\d{1,2}/\d{2}|\d{4}[./]\d{1,2}[./]\d{1,2})($|[ T])"  # 31.01.2024, 1/31/24, 2024/01/31
 MONTH = r"^(\d{1,2}-(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)|(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)-\d{2})$"
 # Characters that were lost or read as another encoding's, marks of HTML, and what programs print of a value instead of writing it
 LEFTOVER = "\ufffd|Ã[\u0080-\u00bf]|â€|" + (
     r"&(amp|lt|gt|quot|nbsp|#\d+);|^b'.*'$|^b\".*\"$|^\[object |^(tensor|array|np\.\w+)\(| object at 0x"
 )
+ODD = "|".join((DRESSED, ISO_DAY, DAY, MONTH, LEFTOVER))
+LONG = 1e5  # the least number that SHORTENED is asked of
 TRUTHS = ({"true", "t", "yes", "y", "1", "1.0", "on"}, {"false", "f", "no", "n", "0", "0.0", "off"})
 THROUGH_FLOATS = "its whole numbers from "  # how a line of ``oddities`` begins that a file's own type may say better
 
@@ -78,65 +81,87 @@ def oddities(texts: pl.Series, rows: NDArray[np.int64], cells: Cells | None = No
     texts: (n,) distinct values, in any order, "" for a missing cell; rows: (n,) training rows that have each. Of more than VALUES texts,
     forms are looked for in a share; words for missing cells and errors of spreadsheets in all.
     """
-    there = (texts != "").to_numpy()
-    errors = texts.is_in(ERRORS) | (texts.str.contains(TOO_NARROW) if texts.str.starts_with("###").any() else False)
-    if errors.any():
-        found = texts.filter(errors).sort().to_list()
-        shown = ", ".join(map(repr, found[:SHOWN]))
-        in_cells = ""
-        if cells is not None:
-            count = cells(errors.to_numpy())
-            in_cells = f" in {count:,} cell{'s' if count > 1 else ''} ({count / cells(np.ones(len(texts), np.bool_)):.1%})"
-        yield f"has {shown}{in_cells}: an error of a spreadsheet, which is a value here: name it in --null-values '{','.join(found)}'"
-    kept = there & ~errors.to_numpy()
-    words = texts.str.to_lowercase().is_in(MISSING_WORDS).to_numpy() & kept if len(texts) else kept
+    kept = (texts != "").to_numpy()
+    marked = texts.str.starts_with("#").to_numpy()
+    if marked.any():
+        errors = marked & (texts.is_in(ERRORS) | texts.str.contains(TOO_NARROW)).to_numpy()
+        if errors.any():
+            yield _of_a_spreadsheet(texts, errors, cells)
+            kept &= ~errors
+    words = texts.str.to_lowercase().is_in(MISSING_WORDS).to_numpy() & kept
     share = -(-len(texts) // VALUES)
     if share > 1:
         kept &= (texts.hash() % share == 0).to_numpy() | words
-    yield from _forms(pl.DataFrame({"text": texts, "rows": rows, "word": words}).filter(pl.Series(kept)))
+    if not kept.all():
+        texts, rows, words = texts.filter(pl.Series(kept)), rows[kept], words[kept]
+    numbers = texts.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
+    yield from _forms(texts, rows, words, numbers)
 
 
-def _forms(frame: pl.DataFrame) -> Iterator[str]:
-    """frame: text (distinct), rows, and whether it is a word for a missing cell. The examples do not depend on the order."""
-    values = frame["text"]
-    numbers = values.cast(pl.Float64, strict=False)
-    numeric = numbers.is_finite().fill_null(False)
-    total = int(frame["rows"].sum())
-    share = float(frame["rows"].filter(numeric).sum()) / total if total else 0.0
-    others = frame.filter(~numeric)
-    several = len(values) > BUCKETS and total >= FEW
-    if several and share >= ALMOST and len(others):
-        more = f" and {len(others) - SHOWN:,} more" if len(others) > SHOWN else ""
-        yield f"has {_shown(others)}{more} among numbers: name what stands for a missing one in --null-values"
-    elif frame["word"].any():
-        yield f"has {_shown(frame.filter('word'))}: if that stands for a missing cell, name it in --null-values"
-    yield from _truths(values)
-    plain = values.filter(numeric)
-    if len(shortened := plain.filter(plain.str.contains(SHORTENED))):
+def _of_a_spreadsheet(texts: pl.Series, errors: NDArray[np.bool_], cells: Cells | None) -> str:
+    found = texts.filter(pl.Series(errors)).sort().to_list()
+    in_cells = ""
+    if cells is not None:
+        count = cells(errors)
+        in_cells = f" in {count:,} cell{'s' if count > 1 else ''} ({count / cells(np.ones(len(texts), np.bool_)):.1%})"
+    shown = ", ".join(map(repr, found[:SHOWN]))
+    return f"has {shown}{in_cells}: an error of a spreadsheet, which is a value here: name it in --null-values '{','.join(found)}'"
+
+
+def _forms(texts: pl.Series, rows: NDArray[np.int64], words: NDArray[np.bool_], numbers: NDArray[np.float64]) -> Iterator[str]:
+    """All (n,): words are for missing cells; numbers are NaN where the text is none. The examples do not depend on the order."""
+    numeric = np.isfinite(numbers)
+    total = int(rows.sum())
+    share = int(rows[numeric].sum()) / total if total else 0.0
+    if total >= FEW and share >= ALMOST and len(texts) > BUCKETS and not numeric.all():
+        count = len(numeric) - int(numeric.sum())
+        more = f" and {count - SHOWN:,} more" if count > SHOWN else ""
+        yield f"has {_shown(texts, rows, ~numeric)}{more} among numbers: name what stands for a missing one in --null-values"
+    elif words.any():
+        yield f"has {_shown(texts, rows, words)}: if that stands for a missing cell, name it in --null-values"
+    yield from _truths(texts)
+    plain = texts.filter(pl.Series(numeric))
+    long = float(np.abs(numbers[numeric]).max(initial=0))
+    if long >= LONG and len(shortened := plain.filter(plain.str.contains(SHORTENED))):
         yield f"writes numbers as {shortened.min()!s}: their last digits may be lost, and different numbers be one value; write them out"
     if total >= FEW and share >= ALMOST:
-        yield from _written_twice(plain)
-        yield from _rounded(plain)
-    if not len(others) or total < FEW:
-        return
+        yield from _written_twice(plain, numbers[numeric])
+        if long > EXACT["float32"]:
+            yield from _rounded(plain)
+    others = texts.filter(pl.Series(~numeric))
+    if total >= FEW and len(others) and others.str.contains(ODD).any():
+        yield from _of_others(pl.DataFrame({"text": texts, "rows": rows, "number": numbers}), share)
+
+
+def _of_others(frame: pl.DataFrame, share: float) -> Iterator[str]:
+    """frame: text, rows, number; share: of rows that have numbers. Of the other texts, some of which have an ODD form."""
+    numeric = pl.col("number").is_finite()
+    others, plain, total = frame.filter(~numeric), frame.filter(numeric), int(frame["rows"].sum())
     dressed = others.filter(others["text"].str.contains(DRESSED))
-    parted = dressed["text"].str.contains(f"^[+-]?{BY_THOUSANDS}([.,]\\d+)?$").all() and (numbers.filter(numeric).abs() < 1000).all()
+    parted = dressed["text"].str.contains(f"^[+-]?{BY_THOUSANDS}([.,]\\d+)?$").all() and (plain["number"].abs() < 1000).all()
     if share < ALMOST and len(plain) and len(dressed) and not parted and _rows(dressed) + share * total >= ALMOST * total:
-        both = f"{plain.min()!r}, {dressed['text'].min()!r}"
+        both = f"{plain['text'].min()!r}, {dressed['text'].min()!r}"
         yield f"writes numbers in several forms ({both}): what is one number may be several values; write one form"
     iso, day, month = (others.filter(others["text"].str.contains(form)) for form in (ISO_DAY, DAY, MONTH))
-    if len(iso) and len(day) and _rows(iso) + _rows(day) >= ALMOST * total:
+    dates = _rows(iso) + _rows(day)
+    if len(iso) and len(day) and dates >= ALMOST * total:
         both = f"{iso['text'].min()!r}, {day['text'].min()!r}"
         yield f"writes dates in several forms ({both}): what is one day may be several values; write one form"
+    elif dates >= ALMOST * total and len(rest := frame.join(pl.concat([iso, day]), on="text", how="anti")):
+        yield f"has {_shown(rest['text'], rest['rows'].to_numpy())} among dates: name what stands for a missing one in --null-values"
+    elif (1 - ALMOST) * total < dates < ALMOST * total <= dates + share * total:
+        both = f"{pl.concat([iso, day])['text'].min()!r}, {plain['text'].min()!r}"
+        yield f"holds dates and numbers ({both}): what is one day may be several values; write one form"
     if len(month) and _rows(month) < ALMOST * total:
-        yield f"has {_shown(month)} among other texts: did a spreadsheet take codes like 3-2 for dates?"
+        yield f"has {_shown(month['text'], month['rows'].to_numpy())} among other texts: did a spreadsheet take codes like 3-2 for dates?"
     if len(left := others.filter(others["text"].str.contains(LEFTOVER))):
         values_as = f"{len(left):,} value{'s' if len(left) > 1 else ''} as {str(left['text'].min())[:40]!r}"
         yield f"has {values_as}, which a program or a wrong encoding left: write the values themselves"
 
 
-def _shown(frame: pl.DataFrame) -> str:
-    """The most frequent texts."""
+def _shown(texts: pl.Series, rows: NDArray[np.int64], chosen: NDArray[np.bool_] | None = None) -> str:
+    """The most frequent of the chosen texts."""
+    frame = pl.DataFrame({"text": texts, "rows": rows}).filter(True if chosen is None else pl.Series(chosen))
     return ", ".join(map(repr, frame.sort("rows", "text", descending=[True, False])["text"].head(SHOWN).to_list()))
 
 
@@ -155,17 +180,29 @@ def _truths(values: pl.Series) -> Iterator[str]:
         yield f"says one truth in several ways ({shown}): to a category they are different values"
 
 
-def _written_twice(values: pl.Series) -> Iterator[str]:
-    """values: distinct texts of numbers."""
-    if values.cast(pl.Float64).n_unique() == len(values):
-        return
-    plain = values.filter(values.str.contains(NUMBER)).alias("text")
-    ways = plain.to_frame().group_by(number=pl.col("text").cast(pl.Float64)).agg(pl.col("text").sort().alias("ways"))["ways"]
-    twice = ways.filter(ways.list.len() > 1)
-    if len(twice):
-        least = twice.to_frame().sort(pl.col("ways").list.first())["ways"][0]
-        shown = ", ".join(map(repr, least.head(SHOWN).to_list()))
-        yield f"writes a number in several ways ({shown}): to a category they are different values"
+def _written_twice(texts: pl.Series, numbers: NDArray[np.float64]) -> Iterator[str]:
+    """texts: distinct, of the numbers."""
+    distinct = np.unique(numbers)
+    if len(distinct) < len(texts):
+        table = pl.DataFrame({"text": texts, "number": numbers}).filter(pl.col("text").str.contains(NUMBER))
+        plain = table.filter(pl.col("number").is_duplicated())
+        if len(plain):
+            shown = _alike_in(plain, "number")
+            yield f"writes a number in several ways ({shown}): to a category they are different values"
+    with np.errstate(over="ignore"):
+        rounded = numbers.astype(np.float32)
+        fractions = distinct[distinct % 1 != 0].astype(np.float32)
+    if len(distinct) <= DECIMALS and len(fractions) - len(np.unique(fractions)) > (1 - ALMOST) / 2 * len(distinct):
+        table = pl.DataFrame({"text": texts, "number": numbers, "rounded": rounded})
+        near = table.filter(pl.col("number") % 1 != 0).sort("text").unique("number", keep="first").filter(pl.col("rounded").is_duplicated())
+        shown = _alike_in(near, "rounded")
+        yield f"has numbers that differ only in digits that float32 does not hold ({shown}): to a category they are different values"
+
+
+def _alike_in(table: pl.DataFrame, column: str) -> str:
+    """The texts that have the ``column`` of the least text."""
+    first = table.sort("text")[column][0]
+    return ", ".join(map(repr, table.filter(pl.col(column) == first)["text"].sort().head(SHOWN).to_list()))
 
 
 def _rounded(values: pl.Series) -> Iterator[str]:
@@ -176,9 +213,12 @@ def _rounded(values: pl.Series) -> Iterator[str]:
         if not times:
             yield "its numbers of 16 digits and more all end in 0: a spreadsheet keeps 15 digits, so different numbers may be one value"
         return
-    for kind, dtype in (("float64", pl.Float64), ("float32", pl.Float32)):
-        beyond = whole.filter(whole > EXACT[kind])
-        if len(beyond) >= ENOUGH and (beyond.cast(dtype).cast(pl.UInt64, strict=False) == beyond).all() and (beyond % 10 != 0).any():
+    for kind, dtype in (("float64", np.float64), ("float32", np.float32)):
+        beyond = whole.filter(whole > EXACT[kind]).to_numpy()
+        if len(beyond) < ENOUGH or (beyond % 10 == 0).all() or (beyond.astype(dtype).astype(np.uint64) != beyond).any():
+            continue
+        # What was rounded is a multiple of no more than the step between such floats; ids that end with a counter's zeros are.
+        if np.gcd.reduce(beyond) <= np.spacing(beyond.max().astype(dtype)):
             yield (
                 f"{THROUGH_FLOATS}{EXACT[kind]:,} on are all such as {kind} holds: if they passed through it, different numbers are one "
                 "value; take whole numbers from the source"

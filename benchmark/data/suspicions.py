@@ -16,7 +16,8 @@ from benchmark.sources import Build
 BLOCK = 1 << 12  # rows looked at once: they stay in the cache while they are hashed, a third of the time
 UNSEEN_SHARE = 0.5  # of a part's rows, from which on it is said
 TWICE_SHARE = 0.01  # of a part's rows
-COPIED_SHARE = 0.5  # of test's rows that stand in valid: rows with ids of their own are alike where training has none of them
+COPIED_SHARE = 0.5  # of test's rows that stand in valid: rows with ids of their own are alike where training has none of them;
+MORE_COPIED = 0.2  # and than stand in train: where rows are alike by chance, about as many do
 BEYOND_CHANCE = 4.0  # standard errors: two parts in 16,000 by chance
 MISSING_SHARE = 0.2  # of a part's rows more than of training's, from which on it is said
 OUTER_SHARE = 0.5  # of a part's rows in an outer bucket
@@ -42,6 +43,8 @@ def suspicions(folder: Path, fields: Mapping[int, Learned], rates: Mapping[str, 
     known = _hashes(folder, "train")
     known.sort()
     yield from _without_values(folder, "train", known)
+    if (times := _times_each(known)) > 1:
+        yield f"every row of train stands there {times} times, or a multiple of it: was a file read twice?"
     before: NDArray[np.uint64] | None = None
     for part in ("valid", "test"):
         n = rows[part]
@@ -98,7 +101,7 @@ def suspicions(folder: Path, fields: Mapping[int, Learned], rates: Mapping[str, 
             own = 1 - np.count_nonzero(_alone(known)) / len(known)
             twice = f"{share:.1%} of {part}'s rows stand in train as well, all fields and the label alike"
             yield f"{twice} (of train's own {own:.1%} stand there twice)"
-        if before is not None and (among := _found(before, mine)) >= max(COPIED_SHARE, share):
+        if before is not None and (among := _found(before, mine)) >= max(COPIED_SHARE, share + MORE_COPIED):
             yield f"{among:.1%} of test's rows stand in valid as well, all fields and the label alike: tuning on valid sees them"
         before = mine
 
@@ -139,6 +142,12 @@ def mismatches(build: Build, rows: Mapping[str, int], rates: Mapping[str, float]
         differ.append(f"the fields have {values:,} values (there {build.values:,})")
     if differ:
         yield f"differs from the build of {build.by}: {', '.join(differ)}"
+
+
+def _times_each(ordered: NDArray[np.uint64]) -> int:
+    """The greatest common divisor of how often each stands there."""
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1], [True]]))
+    return int(np.gcd.reduce(np.diff(starts)))
 
 
 def _alone(ordered: NDArray[np.uint64]) -> NDArray[np.bool_]:

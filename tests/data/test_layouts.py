@@ -819,7 +819,7 @@ NOTED: dict[str, tuple[Make, dict[str, Any], str]] = {
         "card: its numbers of 16 digits and more all end in 0: a spreadsheet keeps 15 digits",
     ),
     "long numbers that were doubles": (
-        odd(user=lambda f, draw: [int(float(2**60 + 4096 * 257 * n + 77)) for n in draw.integers(0, 90, len(f))]),
+        odd(user=lambda f, draw: [int(float(2**60 + 123_456_789 * n)) for n in draw.integers(0, 90, len(f))]),
         CSV,
         "user: its whole numbers from 9,007,199,254,740,992 on are all such as float64 holds",
     ),
@@ -837,6 +837,52 @@ NOTED: dict[str, tuple[Make, dict[str, Any], str]] = {
         spoilt(texts(as_json, ".jsonl"), lambda f: rewritten(f / "test.jsonl", r', "ad": "a0[0-5]"', "")),
         CSV,
         "test lacks values that training has in more rows, or has some that training lacks: ad (missing in ",
+    ),
+    "decimals that were narrow floats, in test": (
+        rare_in("test", lambda f: f.assign(rate=f["rate"].astype("float32").astype(float)), rate=lambda f: f.index % 60 / 10),
+        CSV,
+        "rate: has numbers that differ only in digits that float32 does not hold ('0.1', '0.10000000149011612')",
+    ),
+    "exponents beside decimals": (
+        odd(rate=lambda f, draw: ["1e-05" if n % 9 == 0 else ".5" if n % 9 == 2 else f"{n % 90 / 100000:.5f}" for n in range(len(f))]),
+        CSV,
+        "rate: writes a number in several ways ('0.00001', '1e-05')",
+    ),
+    "a spreadsheet's days among dates": (
+        odd(day=lambda f, draw: [f"2024-01-{1 + n % 28:02}" if n % 2 else 45_290 + n % 28 for n in range(len(f))]),
+        CSV,
+        "day: holds dates and numbers ('2024-01-02', '45290')",
+    ),
+    "a word among dates": (
+        odd(day=lambda f, draw: [f"2024-01-{1 + n % 28:02}" if n % 50 else "unknown" for n in range(len(f))]),
+        CSV,
+        "day: has 'unknown' among dates",
+    ),
+    "the rows of train twice": (
+        spoilt(odd(), lambda f: (f / "train.csv").write_text((text := (f / "train.csv").read_text()) + text.partition("\n")[2])),
+        CSV,
+        "every row of train stands there 2 times, or a multiple of it",
+    ),
+    "train and test with each other's names": (
+        lambda folder, parts: texts(as_csv(), ".csv")(folder, {**parts, "train": parts["test"], "test": parts["train"]}),
+        CSV,
+        "test has 60 rows, train 20: are the parts what they are called?",
+    ),
+    "a part file and its compressed copy": (
+        spoilt(
+            in_parts(".csv"),
+            lambda f: (f / "train" / "part-00000-c000.csv.gz").write_bytes(gzip.compress(first_in(f / "train").read_bytes())),
+        ),
+        CSV,
+        "train/part-00000-c000.csv and train/part-00000-c000.csv.gz are named like one file and its copy",
+    ),
+    "a part file and a download of it": (
+        spoilt(
+            in_parts(".csv"),
+            lambda f: (f / "train" / "part-00000-c000 (1).csv").write_text(first_in(f / "train").read_text() + "1,2,a01\n"),
+        ),
+        CSV,
+        "train/part-00000-c000.csv and train/part-00000-c000 (1).csv are named like one file and its copy",
     ),
     "rows without a value": (
         spoilt(odd(), lambda f: (f / "train.csv").write_text((f / "train.csv").read_text() + "1,,\n0,,\n" * 4)),
@@ -927,7 +973,9 @@ def test_what_is_suspicious_is_noted_and_stays_with_the_data(name: str, cache: P
 
 
 def test_nothing_is_noted_where_nothing_is_odd(cache: Path, tmp_path: Path) -> None:
-    """Hashes like 123e4567 and numbers with zeros before them are texts; a version and an address are no dates and no decimals."""
+    """Hashes like 123e4567 and numbers with zeros before them are texts; a version and an address are no dates and no decimals; ids whose
+    last bits are zeros were not rounded.
+    """
     plain = odd(
         site=lambda f, draw: draw.integers(0, 90, len(f)),
         code=lambda f, draw: [f"{n:05}" for n in draw.integers(0, 90, len(f))],
@@ -935,6 +983,18 @@ def test_nothing_is_noted_where_nothing_is_odd(cache: Path, tmp_path: Path) -> N
         version=lambda f, draw: [f"{n // 9}.{n % 9}.0" for n in draw.integers(0, 90, len(f))],
         address=lambda f, draw: [f"10.0.{n // 9}.{n}" for n in draw.integers(0, 90, len(f))],
         named=lambda f, draw: [f" n, {n} " for n in draw.integers(0, 90, len(f))],
+        sku=lambda f, draw: [f"{n // 9}-{n % 9}" for n in draw.integers(0, 90, len(f))],
+        age=lambda f, draw: draw.choice(["18-25", "26-35", "36-50", "50+"], len(f)),
+        size=lambda f, draw: draw.choice(["S", "M", "38", "40"], len(f)),
+        tag=lambda f, draw: [f"#tag{n}!" for n in draw.integers(0, 90, len(f))],
+        clock=lambda f, draw: [f"{n % 24:02}:{n % 60:02}" for n in draw.integers(0, 9000, len(f))],
+        income=lambda f, draw: 30_000_000 + 1000 * draw.integers(0, 90, len(f)),
+        hashed_64=lambda f, draw: [n * 0x9E3779B97F4A7C15 % 2**63 for n in draw.integers(0, 90, len(f)).tolist()],
+        counted=lambda f, draw: (1_300_000_000_000 + 977 * draw.integers(0, 90, len(f))) << 22,  # Twitter's ids
+        microseconds=lambda f, draw: (1_700_006_400 + 3600 * draw.integers(0, 30, len(f))) * 1_000_000,
+        rating=lambda f, draw: draw.integers(0, 10, len(f)) / 2,
+        agent=lambda f, draw: [f"Mozilla/5.0 (X{n}; rv:{n})" for n in draw.integers(0, 90, len(f))],
+        place=lambda f, draw: draw.choice(["日本", "中国", "São Paulo", "Zürich"], len(f)),
     )
     assert prepare("csv", CSV, plain(tmp_path, people()), alias="mine").notes == ()
 
@@ -1077,7 +1137,7 @@ REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
     "a header line among the rows": (
         spoilt(texts(as_csv(), ".csv"), lambda f: (f / "test.csv").write_text((f / "test.csv").read_text() * 2)),
         CSV,
-        "test.csv: row 21, column 'click': 'click' is no label, but the column's name: is a header line among the rows?",
+        "test.csv: row 21, column 'click': 'click' is no label, but the column's name: is it a header line among the rows?",
     ),
     "part files of train and test in one folder": (
         texts(as_csv(), ".csv", "", {"train": "train_0", "valid": "train_1", "test": "test_0"}),
