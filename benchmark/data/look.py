@@ -44,11 +44,14 @@ class ColumnLook:
 
 @dataclass(frozen=True)
 class Look:
-    """``notes``: one line for each thing that is remarkable, with the columns that it is true of."""
+    """``notes``: one line for each thing that is remarkable, with the columns that it is true of. ``spelled``: the same of how values are
+    written, which the encoder says anew, of all rows.
+    """
 
     rows: int
     columns: tuple[ColumnLook, ...]
     notes: tuple[str, ...] = ()
+    spelled: tuple[str, ...] = ()
 
 
 def look(source: Source) -> Look:
@@ -63,7 +66,7 @@ def look(source: Source) -> Look:
     labels = first[source.label].cast(pl.Float64, strict=False).to_numpy() if source.label in first.columns else np.empty(0)
     most = {column.name: column.most for column in source.columns if column.kind == "multi"}
     partitions: dict[bytes, str] = {}
-    columns, notes = [], dict[str, list[str]]()
+    columns, notes, spellings = [], dict[str, list[str]](), list[str]()
     for name in first.columns:
         cells = first[name].set(first[name] == "", None)
         if uses[name] == "label":
@@ -73,8 +76,9 @@ def look(source: Source) -> Look:
                 _remarks(name, uses[name], cells, labels, partitions, [other[name] for other in others if name in other.columns])
             )
             remarks += _of_several(cells.drop_nulls(), most[name]) if name in most else []
-        # What is true of the few rows is said here alone: the encoder looks at the values of all.
-        columns.append(_column(name, uses[name], cells, [*remarks, *_spelled(uses[name], cells.drop_nulls())]))
+        spelled = list(_spelled(uses[name], cells.drop_nulls()))
+        columns.append(_column(name, uses[name], cells, [*remarks, *spelled]))
+        spellings += [f"{name}: {said}" for said in spelled]
         if uses[name] in FIELDS:
             for remark in remarks:
                 notes.setdefault(remark, []).append(name)
@@ -83,7 +87,7 @@ def look(source: Source) -> Look:
         said.append(
             f"the columns' names ({', '.join(first.columns[:SHOWN])}, …) look like a row: name the columns of a file without by --columns"
         )
-    return Look(len(first), tuple(columns), tuple(said))
+    return Look(len(first), tuple(columns), tuple(said), tuple(spellings))
 
 
 def _head(source: Source, part: str, rows: int) -> pl.DataFrame:

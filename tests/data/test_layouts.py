@@ -1286,7 +1286,7 @@ def test_a_pattern_that_the_shell_took_is_explained(tmp_path: Path, capsys: pyte
 
 
 def test_a_dry_run_shows_every_column_and_writes_nothing(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = odd(price=lambda f, draw: draw.integers(0, 9000, len(f)) / 100)(tmp_path, people())
+    path = odd(price=lambda f, draw: ["#N/A", *draw.integers(0, 9000, len(f) - 1) / 100])(tmp_path, people())
     assert main(["prepare", str(path), "--label", "click", "--exclude", "ad", "--dry-run", "--name", "mine"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines[2:6]] == [
@@ -1295,7 +1295,11 @@ def test_a_dry_run_shows_every_column_and_writes_nothing(cache: Path, tmp_path: 
         ["ad", "no"],
         ["price", "categorical"],
     ]
-    assert lines[6:] == ["seen in the first 500 rows", "note: price: looks like numbers: name it in --numeric to put them into buckets"]
+    assert lines[6:] == [
+        "seen in the first 500 rows",
+        "note: price: looks like numbers: name it in --numeric to put them into buckets",
+        "note: price: has '#N/A': an error of a spreadsheet, which is a value here: name it in --null-values '#N/A'",
+    ]
     assert not cache.exists()
 
 
