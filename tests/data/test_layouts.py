@@ -512,8 +512,13 @@ def row_each(users: int) -> str:
     return "".join(f"{n % 2},{n},{n % 3}\n" for n in range(users))
 
 
-def rewritten(path: Path, pattern: str, by: str) -> None:
-    path.write_text(re.sub(pattern, by, path.read_text()))
+def rewritten(path: Path, pattern: str, by: str) -> int:
+    """Returns how many characters it has now."""
+    return path.write_text(re.sub(pattern, by, path.read_text()))
+
+
+def typed_with(kind: str, **columns: Callable[[pandas.DataFrame], Any]) -> Make:
+    return lambda folder, parts: typed(kind)(folder, {part: f.assign(**{n: m for n, m in columns.items()}) for part, f in parts.items()})
 
 
 def typed_odd(**columns: Callable[[pandas.DataFrame], Any]) -> Make:
@@ -698,9 +703,7 @@ NOTED: dict[str, tuple[Make, dict[str, Any], str]] = {
     ),
     **{
         f"ids as narrow floats, {kind}": (
-            lambda folder, parts, kind=kind: typed(kind)(
-                folder, {part: f.assign(user=(2**25 + f["user"] * 4).astype("float32")) for part, f in parts.items()}
-            ),
+            typed_with(kind, user=lambda f: (2**25 + f["user"] * 4).astype("float32")),
             CSV,
             "user is stored as float32, which does not tell whole numbers of 16,777,216 and more apart, as 3355",
         )

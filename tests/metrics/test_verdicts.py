@@ -101,6 +101,9 @@ def test_the_same_numbers_are_equal_and_one_seed_tells_nothing() -> None:
     assert (twin.verdict, twin.low, twin.high) == ("equal", 0, 0)
     single = one([0.9], [0.8])
     assert (single.verdict, single.more_seeds, single.p_difference, single.low) == ("undecided", None, None, None)
+    noisy = np.random.default_rng(8).normal(size=4)  # one pair that agrees is no twin: its interval is that of the noise
+    lone = one(values[:1], values[:1], other=values + noisy, third=values - noisy)
+    assert lone.verdict == "undecided" and lone.low is not None and lone.low < 0 < (lone.high or 0)
     assert one(values, values + 1e-3).verdict == "above"  # the same difference with every seed: no noise at all
 
 

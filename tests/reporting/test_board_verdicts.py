@@ -61,7 +61,8 @@ def test_a_method_before_and_after_it_got_a_setting_has_a_verdict_of_each() -> N
 
     before, after = (cell_of_five({"method": shift}) for shift in (-2e-3, 2e-3))
     records = [with_settings(r) for r in before] + [with_settings(r, rate=10.0) for r in after if r.trial.cell.method == "method"]
-    assert [(row.verdict, row.delta_auc) for row in rows(records) if row.method == "method"] == [
+    found: list[tuple[Any, Any]] = [(row.verdict, row.delta_auc) for row in rows(records) if row.method == "method"]
+    assert found == [
         ("above", pytest.approx(2e-3)),
         ("below", pytest.approx(-2e-3)),
     ]

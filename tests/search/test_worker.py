@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import threading
 import time
@@ -75,8 +76,8 @@ def test_a_limit_that_comes_as_a_trial_ends_is_not_the_next_ones(monkeypatch: py
             raise time_limit.OutOfTime
 
     monkeypatch.setattr(time_limit, "_raise_in", late)
-    monkeypatch.setattr(time_limit.faulthandler, "dump_traceback_later", lambda *_, **__: None)
-    monkeypatch.setattr(time_limit.faulthandler, "cancel_dump_traceback_later", lambda: cancelled.append(True))
+    monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda *_, **__: None)
+    monkeypatch.setattr(faulthandler, "cancel_dump_traceback_later", lambda: cancelled.append(True))
     before = threading.active_count()
     with time_limit.time_limit(10, ends_process=True):
         pass
