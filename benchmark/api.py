@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmark.config import DELTA, Suite, read_suite
+from benchmark.config import DELTA, Suite, Training, read_suite
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
+from benchmark.values import from_dict, one_of
 
 if TYPE_CHECKING:
     import numpy
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from benchmark.reporting.leaderboard import Format, Selection
     from benchmark.schema import Schema
     from benchmark.search.run import Summary
+
+EXECUTORS = ("local", "ray")
 
 
 def dataset(
@@ -172,13 +175,14 @@ def build(
     from benchmark.search.single import counted, data_of, pair
     from benchmark.training.trial import draw_table
 
+    std = from_dict(Training, {"embedding_std": embedding_std}, "build").embedding_std
     chosen = pair(method, backbone, depth, method_options or {}, backbone_options or {})
     schema = data if isinstance(data, Schema) else data_of(data).schema
     recipe = None if chosen.backbone is None else chosen.backbone.made
     scale = 1 if recipe is None else counted("scale", scale, 1)
     torch.manual_seed(counted("seed", seed, 0))
     model = assemble(chosen.method.made, recipe, schema, scale, counted("dimension", dimension, 1))
-    draw_table(model, embedding_std, seed)
+    draw_table(model, std, seed)
     return model
 
 
@@ -237,6 +241,7 @@ def run(
     from benchmark.search.until_decided import UntilDecided
     from benchmark.training.room import limits
 
+    one_of("executor", executor, EXECUTORS, "run")
     device = limits(device, address, executor, cpus_per_trial, cpus, gpus)
     folder = Path(results)
     until = None if max_seeds is None else UntilDecided(max_seeds, delta)
@@ -302,6 +307,7 @@ def plan(
     from benchmark.training.room import limits, places
     from benchmark.training.trial import choose_device
 
+    one_of("executor", executor, EXECUTORS, "run")
     until = None if max_seeds is None else UntilDecided(max_seeds, delta)
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
     device = limits(device, address, executor, cpus_per_trial, cpus, gpus)
@@ -318,7 +324,8 @@ def results(folder: str | Path = "results") -> pandas.DataFrame:
 
     Columns: trial_id, dataset, backbone, method, scale, depth, seed, stage ("tune" or "final"), draw, status, reason, then every metric and
     cost by its name in the records (test/auc, spectral/table/effective_rank, fit_seconds, parameters_dense …), NaN where one is absent.
-    Without records just the first columns. Raises UserError for a file that is no record.
+    Without records just the first columns. A file that is no record, or not as it was written, is left out and named on stderr. Raises
+    UserError for one that cannot be read.
     """
     from benchmark.reporting.frame import frame
 
@@ -346,7 +353,6 @@ def leaderboard(
 
     from benchmark.reporting.leaderboard import EVERYTHING, PLAIN, Format
     from benchmark.reporting.leaderboard import leaderboard as board
-    from benchmark.values import one_of
 
     one_of("format", format, get_args(Format), "leaderboard")
     if not 0 < delta < 1:

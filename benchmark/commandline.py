@@ -15,6 +15,7 @@ from benchmark.config import CONTROL, DELTA, Precision, Training
 from benchmark.discovery import PACKAGE, Kind
 from benchmark.errors import UserError
 from benchmark.flags import Settings, add_settings, published, read_settings, setting_groups
+from benchmark.metrics.looks import FIRST_LOOK, MOST_SEEDS
 
 THREADS = 4096  # more than any machine has
 KIND: dict[str, Kind] = {"method": "methods", "backbone": "backbones", "dataset": "datasets"}
@@ -134,7 +135,10 @@ def parser() -> Parser:
         help="final seeds where verdicts are open, one more at a time from 2 on, with bounds that allow for the looks; needs --max-seeds",
     )
     run.add_argument(
-        "--max-seeds", type=_between(int, 2, 1000), metavar="N", help="of a row, with --until-decided; it is part of the bounds"
+        "--max-seeds",
+        type=_between(int, FIRST_LOOK, MOST_SEEDS),
+        metavar="N",
+        help="of a row, with --until-decided; it is part of the bounds",
     )
     _delta(run)
     _results(run)
@@ -185,6 +189,19 @@ def parser() -> Parser:
     claimed.add_argument("--format", choices=("table", "markdown"), default="table")
     _delta(claimed)
 
+    curve = command(
+        "curves",
+        "print what is recorded after each epoch, over the seeds of each cell: scores, and what a model says of its own state",
+        "\nA row an epoch that all seeds reached: their mean, standard deviation, and the first over the second."
+        "\nAs in: curves --metric gate_entropy_moved        how far RoBlock's gates are from their start, by layer",
+    )
+    curve.add_argument(
+        "--metric", default="valid/auc", metavar="NAME", help="of a curve, as records name it, or how that ends (default valid/auc)"
+    )
+    curve.add_argument("--dataset", metavar="NAME", help="only this data set")
+    curve.add_argument("--format", choices=("table", "markdown"), default="table")
+    _results(curve)
+
     ui = command("ui", "browse the MLflow leaderboard", "Brings the MLflow store up to date with the records first.")
     ui.add_argument("--host", default="127.0.0.1")
     ui.add_argument("--port", type=int, default=5000)
@@ -217,7 +234,7 @@ def parser() -> Parser:
     )
     power.add_argument("--cells", type=_between(int, 1, 1000), default=4, metavar="C", help="of a board (default 4)")
     power.add_argument("--methods", type=_between(int, 1, 1000), default=4, metavar="M", help="of a cell, beside the control (default 4)")
-    power.add_argument("--max-seeds", type=_between(int, 2, 1000), default=8, metavar="N", help="of a row (default 8)")
+    power.add_argument("--max-seeds", type=_between(int, FIRST_LOOK, MOST_SEEDS), default=8, metavar="N", help="of a row (default 8)")
     power.add_argument(
         "--sd", type=_between(float, 1e-9, 1), default=FRAPPE_SD, help=f"of a paired difference in AUC (default {FRAPPE_SD:g}, Frappe's)"
     )

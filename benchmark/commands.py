@@ -142,6 +142,13 @@ def claims(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     return 0
 
 
+def curves(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    from benchmark.reporting.curves import curves as recorded
+
+    print("\n\n".join(recorded(_recorded(parsed.results), parsed.metric, parsed.dataset, parsed.format, _width())))
+    return 0
+
+
 def _two_folders(parsed: argparse.Namespace) -> int:
     from benchmark.reporting.board import View
     from benchmark.reporting.two_folders import compare_folders
@@ -428,6 +435,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, dict[str, Settings]], int]]
     "leaderboard": leaderboard,
     "compare": compare,
     "claims": claims,
+    "curves": curves,
     "ui": ui,
     "figures": figures,
     "report": report,

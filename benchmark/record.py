@@ -22,6 +22,7 @@ Status = Literal["finished", "stopped", "diverged", "incompatible", "failed"]
 DOSES = "dose/best/"  # metrics: what the mitigation does to the model of the best epoch, by part, each a share of what it acts on
 LOGITS = "logits"  # the dose that counts where it was measured: that of a model with knock-outs (training/doses.py)
 LOST = "the worker process was lost"  # how the reason begins where the trial did not fail, but what it ran in went away
+LONGEST_REASON = 500  # characters
 Headlines = Names | tuple[str, ...]
 INERT = 0.01  # a smaller dose is none: the row is its own control
 
@@ -43,7 +44,7 @@ class Record:
     notes: tuple[str, ...] = ()  # what every board must say about the data
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reason", plain(" ".join(self.reason.split()))[:500])
+        object.__setattr__(self, "reason", plain(" ".join(self.reason.split()))[:LONGEST_REASON])
 
     @property
     def trial_id(self) -> str:

@@ -22,7 +22,7 @@ from benchmark.data.forms import disagreements
 from benchmark.data.layout import ROWS, SPELLINGS, tables_of, unread_in
 from benchmark.data.store import PARTS
 from benchmark.data.tables import Reading, Table
-from benchmark.data.times import moments, units
+from benchmark.data.times import far_apart, moments, units
 from benchmark.data.transforms import without
 from benchmark.sources import Column, DataSet, Division, Source, UserError, setting
 from benchmark.values import one_of
@@ -98,6 +98,10 @@ class Csv(DataSet):
         fields = [column.name for column in columns]
         index = [name for name in table.index if name not in (*fields, *self.exclude)]
         notes = [f"the column {name!r} is the index of a pandas frame, and no field" for name in index]
+        names: dict[str, str] = {}
+        for name in (name for name in table.columns if name in fields):
+            if (other := names.setdefault(name.strip().lower(), name)) != name:
+                notes.append(f"the columns {other!r} and {name!r} differ in their names only in case or blanks: is it one column?")
         if unread := unread_in(source_path, tables):
             rest = f" and {len(unread) - LISTED} more" if len(unread) > LISTED else ""
             notes.append(f"beside the parts lie tables that are not read: {', '.join(unread[:LISTED])}{rest}")
@@ -216,7 +220,7 @@ class Csv(DataSet):
             f"{PARTS[number]} {shown(ages.min())} … {shown(ages.max())}"  # type: ignore[arg-type]  # numbers, and no part is empty
             for number, ages in enumerate(of_part)
         )
-        notes[:] = [f"divided by {self.by_time}: {spans}"]
+        notes[:] = [f"divided by {self.by_time}: {spans}", *far_apart(self.by_time, ages, shown)]
         if test is not None and self.by_time in test.columns:
             theirs, their_form = moments(
                 str(test.file), self.by_time, test.frame.select(self.by_time).collect()[self.by_time], self.date_format
@@ -235,6 +239,8 @@ class Csv(DataSet):
 
 def _noticed(tables: Mapping[str, Table], fields: list[str]) -> Iterator[str]:
     """What reading all rows showed."""
-    for table in tables.values():
-        yield from (f"{table.file.name}: {name} {table.remarks[name]}" for name in fields if name in table.remarks)
+    for name in fields:
+        if found := [table for table in tables.values() if name in table.remarks]:
+            more = f" (and so in {', '.join(table.file.name for table in found[1:])})" if len(found) > 1 else ""
+            yield f"{found[0].file.name}: {name} {found[0].remarks[name]}{more}"
     yield from disagreements((table.forms for table in tables.values()), fields)

@@ -46,6 +46,7 @@ class RoBlock(Method):
     presets: ClassVar = {
         # The defaults of version 0.1 (docs/roblock.md): gates that start 5.1 apart and see the input as small as it is, and do not move.
         "resting_gates": {"gate_sharpness": 4.0, "gate_scores": "raw", "gate_rate": 1.0, "first_state": "table"},
+        "fast_gates": {"gate_rate": 30.0},  # whose gates leave their start by more than with the default, docs/roblock.md
         "no_rebalancing": {"strength": 0.0},
         "no_hsic": {"hsic_weight": 0.0},
         "no_decoupler": {"decoupler": "identity"},  # and with it no HSIC: there is no basis to turn

@@ -78,9 +78,8 @@ class Softening(nn.Module):
     def _update(self, x: Tensor) -> None:
         self.batches += 1
         by_field = x.transpose(0, 1)
-        batch = torch.nan_to_num(
-            by_field.mT @ by_field / len(x), nan=0.0, posinf=0.0, neginf=0.0
-        )  # or the solver would end a diverging run
+        # Without what is no number: the solver would end a diverging run.
+        batch = torch.nan_to_num(by_field.mT @ by_field / len(x), nan=0.0, posinf=0.0, neginf=0.0)
         # The plain mean of the first batches, then exponential: no bias towards the zero that the buffer starts at.
         self.gram = torch.lerp(self.gram, batch, torch.clamp(1 / self.batches, min=self.settings.momentum))
         # Of a mean eigenvalue of one: the solver's rounding is relative, but the squares of small embeddings underflow.

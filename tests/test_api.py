@@ -167,6 +167,16 @@ def test_a_built_model_is_what_training_starts_from(monkeypatch: pytest.MonkeyPa
     assert benchmark.spectrum(benchmark.build("constant", data=data), data) == {}
 
 
+def test_words_that_no_type_checker_has_seen_are_one_line() -> None:
+    data = benchmark.prepared("synthetic", DATA)
+    with pytest.raises(benchmark.UserError, match="run: unknown executor 'Ray'; did you mean 'ray'"):
+        benchmark.run("quick", executor="Ray")  # type: ignore[arg-type]
+    with pytest.raises(benchmark.UserError, match="device = 'gpu'; it must be auto, cpu or cuda"):
+        benchmark.train("constant", data=data, device="gpu")
+    with pytest.raises(benchmark.UserError, match=r"embedding_std = -1\.0; it must be greater than 0"):
+        benchmark.build("constant", data=data, embedding_std=-1)
+
+
 def test_a_suite_in_this_process_and_its_records_as_a_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     suite = benchmark.Suite(
         name="tiny",

@@ -273,7 +273,7 @@ def test_a_grid_and_seeds_until_decided_from_the_command_line(tiny: Path, tmp_pa
         (["run", "quick", "--scales", "0"], "scales has 0"),
         (["run", "quick", "--until-decided"], "--until-decided goes together with --max-seeds N; add it"),
         (["run", "quick", "--max-seeds", "8"], "--max-seeds goes together with --until-decided; add it"),
-        (["run", "quick", "--until-decided", "--max-seeds", "1"], "--max-seeds: 1: it must be a whole number between 2 and 1000"),
+        (["run", "quick", "--until-decided", "--max-seeds", "1"], "--max-seeds: 1: it must be a whole number between 2 and 200"),
         (["run", "quick", "--until-decided", "--max-seeds", "8", "--seeds", "3"], "leave --seeds out"),
         (["leaderboard", "--delta", "0"], "--delta: 0: it must be a number between 1e-06 and 1"),
         (["power", "--boards", "0"], "--boards: 0: it must be a whole number between 1 and 1000000"),

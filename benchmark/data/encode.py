@@ -36,9 +36,10 @@ from tqdm import tqdm
 from benchmark.data.codes import Spare, Texts
 from benchmark.data.integrity import BAGS, fingerprint, stamp, states_of
 from benchmark.data.prefetch import in_threads
+from benchmark.data.spelling import THROUGH_FLOATS, alike, oddities
 from benchmark.data.staged import Block, Staged
 from benchmark.data.store import PARTS, VERSION
-from benchmark.data.suspicions import alike, mismatches, suspicions
+from benchmark.data.suspicions import Learned, mismatches, suspicions
 from benchmark.data.vocabulary import FIRST, MISSING, UNSEEN, Bagged, Buckets, Categories, Scaled, Vocabulary
 from benchmark.errors import UserError
 from benchmark.sources import BETWEEN, Column, Source, Stream
@@ -152,7 +153,12 @@ class _Encoder:
         rows = len(batch)
         labels = batch[self.source.label]
         _refuse(
-            ~labels.is_in(LABELS).fill_null(False), labels, where, start, "is no label; a label is 0 or 1 (make it from other values first)"
+            ~labels.is_in(LABELS).fill_null(False),
+            labels,
+            where,
+            start,
+            "is no label; a label is 0 or 1 (make it from other values first)",
+            "is no label, but the column's name: is it a header line among the rows? A label is 0 or 1",
         )
         codes = spare.taken(len(self.texts), rows)
         for position, (name, texts) in enumerate(self.texts.items()):
@@ -200,18 +206,27 @@ class _Encoder:
 
         one_at_a_time = Lock()  # a column of numbers takes 8 bytes a row, however many cores there are
 
+        def spelled(column: Column, texts: pl.Series, counts: NDArray[np.int64]) -> Iterator[str]:
+            def having(chosen: NDArray[np.bool_]) -> int:
+                return sum(int(np.count_nonzero(chosen[codes])) for codes in cells(column.name, None))
+
+            if column.kind == "multi":  # a cell's values come with the rows of the cell
+                lists = pl.DataFrame({"value": texts.str.split(BETWEEN), "rows": counts}).explode("value")
+                texts, counts = (found := lists.group_by("value").agg(pl.col("rows").sum()))["value"], found["rows"].to_numpy()
+            yield from alike(texts)
+            yield from oddities(texts, counts, having if column.kind != "multi" else None)
+
         def learn(column: Column) -> Vocabulary:
             if self.stream is not None:
                 return Categories.numbered(self.texts[column.name].distinct(), self.stream.counts[self.source.columns.index(column)])
             if column.kind in TEXT:
                 texts = self.texts[column.name].distinct()
-                if self.source.examined:
-                    values = texts.str.split(BETWEEN).explode().unique() if column.kind == "multi" else texts
-                    self.spelled[column.name] = list(alike(values))
                 counts = np.zeros(len(texts), np.int64)
                 for codes in cells(column.name, 0):
                     found = np.bincount(codes)
                     counts[: len(found)] += found
+                if self.source.examined:
+                    self.spelled[column.name] = list(spelled(column, texts, counts))
                 missing = UNSEEN if self.source.missing_is_unseen else MISSING
                 if column.kind == "multi":
                     return Bagged.learn(texts, counts, column, self.source.min_count, missing)
@@ -333,21 +348,37 @@ class _Encoder:
         source = self.source
         if source.division is not None and source.division.notes is not None:
             yield from source.division.notes
-        yield from source.noticed()
-        yield from (f"{column.name}: {said}" for column in source.columns for said in self.spelled.get(column.name, ()))
+        noticed = tuple(source.noticed())
+        yield from noticed
+        for column in source.columns:
+            typed = any(f"{column.name} is stored as float" in note for note in noticed)  # which says it better
+            yield from (
+                f"{column.name}: {said}" for said in self.spelled.get(column.name, ()) if not (typed and said.startswith(THROUGH_FLOATS))
+            )
         if source.published is not None:
             values = sum(len(v.counts) - FIRST for v in vocabularies if isinstance(v, Categories))
             yield from mismatches(source.published, rows, rates, values)
         if source.examined and self.stream is None:
-            learned = {n: c.name for n, (c, v) in enumerate(zip(source.columns, vocabularies, strict=True)) if not isinstance(v, Scaled)}
+            if source.division is None:  # nobody asked for such shares
+                yield from (
+                    f"{part} has {rows[part]:,} rows, train {rows['train']:,}: are the parts what they are called?"
+                    for part in PARTS[1:]
+                    if rows[part] > rows["train"]
+                )
+            learned = {
+                n: Learned(column.name, vocabulary.counts, isinstance(vocabulary, Buckets))
+                for n, (column, vocabulary) in enumerate(zip(source.columns, vocabularies, strict=True))
+                if not isinstance(vocabulary, Scaled)
+            }
             yield from suspicions(self.building, learned, rates, rows)
 
 
-def _refuse(bad: pl.Series, cells: pl.Series, where: str, start: int, complaint: str) -> None:
-    """Raises UserError at the first bad cell; ``start`` rows came before."""
+def _refuse(bad: pl.Series, cells: pl.Series, where: str, start: int, complaint: str, of_name: str = "") -> None:
+    """Raises UserError at the first bad cell; ``start`` rows came before. ``of_name``: the complaint of a cell with the column's name."""
     if bad.any():
         position = int(bad.arg_true()[0])
         value = cells[position]
+        complaint = of_name if of_name and value == cells.name else complaint
         shown = "an empty cell" if value in (None, "") else repr(value if len(value) <= 40 else value[:40] + "…")
         raise UserError(f"{where}: row {start + position + 1}, column {cells.name!r}: {shown} {complaint}")
 

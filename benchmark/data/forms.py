@@ -72,7 +72,7 @@ def disagreements(tables: Iterable[Forms], columns: Iterable[str]) -> Iterator[s
     for (words, one, other), names in found.items():
         mine, theirs = words.split("|")
         if {mine, theirs} == {WHOLE, FLOATS}:
-            said = "7 and 7.0 are one value, but a float does not tell whole numbers of 2^53 and more apart"
+            said = "7 and 7.0 are one value, but a float does not tell whole numbers of 2^53 and more apart (float32: 2^24)"
         elif mine.removesuffix(" since 1970") in UNITS:
             said = "write one of them"
         else:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-from benchmark.data.files import PACKED, READ, SUFFIXES, File, find_part, packed, plain_name
+from benchmark.data.files import COMPRESSED, PACKED, READ, SUFFIXES, File, find_part, packed, plain_name
 from benchmark.data.store import PARTS
 from benchmark.data.tables import Piece, Reading, Table, read_as, read_tables
 from benchmark.errors import UserError
@@ -17,6 +17,7 @@ from benchmark.errors import UserError
 SPELLINGS = {"train": ("train",), "valid": ("valid", "val", "validation", "dev"), "test": ("test",)}  # of files and split-column cells
 ROWS = "rows"  # a table that is to be divided
 KEEPERS = {"_delta_log": "a Delta", ".hoodie": "a Hudi", "metadata/version-hint.text": "an Iceberg"}  # say which files still count
+COPY = re.compile(r"( ?\(\d+\)| - Copy| copy)(?=\.[^/]*$)")  # x (1).csv, x - Copy.csv, x copy.csv
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # Hive's missing cell
 
 
@@ -63,10 +64,15 @@ def _in_turn(
 
 
 def _check_no_parts(folder: Path, files: Sequence[Path]) -> None:
-    """Raises UserError where files that are to be one table are called train_0.csv and test_0.csv."""
-    of_part = {part: path for part in ("train", "test") for path in files if re.match(rf"{part}(?![a-z])", path.name.lower())}
+    """Raises UserError where files that are to be one table, or their folders, are called like parts: train_0.csv and clicks-testing.csv.
+    A Hive key's value, split=test, is a column.
+    """
+    plain = {(shown := os.path.relpath(path, folder)): re.sub(r"[^/]+=[^/]*/", "", shown.lower()) for path in files}
+    of_part = {
+        part: shown for part in ("train", "test") for shown, name in plain.items() if re.search(rf"(?<![a-z]){part}(ing)?(?![a-z])", name)
+    }
     if len(of_part) == 2:
-        both = " and ".join(path.name for path in of_part.values())
+        both = " and ".join(of_part.values())
         raise UserError(f"{folder}: {both} are named like parts; put each into a folder, or name all by a pattern: '{folder}/*'")
 
 
@@ -119,7 +125,9 @@ def unread_in(source: Path, tables: Mapping[str, Table]) -> list[str]:
 
 
 def copies(source: Path, checksums: Mapping[str, str]) -> Iterator[str]:
-    """A line for files of a table that are the same byte for byte; ``checksums``: of ``files_of``'s. Files without rows are often alike."""
+    """A line for files of a table that are the same byte for byte, and one for a file and what by its name is its copy, or the file
+    compressed; ``checksums``: of ``files_of``'s. Files without rows are often alike.
+    """
     names: dict[str, list[str]] = {}
     for name, checksum in checksums.items():
         names.setdefault(checksum, []).append(name)
@@ -128,6 +136,13 @@ def copies(source: Path, checksums: Mapping[str, str]) -> Iterator[str]:
     for alike in twice[:1]:
         more = f", and so do {len(twice) - 1} groups of files more" if len(twice) > 1 else ""
         yield f"{' and '.join(alike[:2])} hold the same bytes{more}: are their rows to count twice?"
+    known = {name for alike in twice for name in alike}
+    for name in checksums:
+        unpacked = next((name.removesuffix(ending) for ending in COMPRESSED if name.endswith(ending)), name)
+        original = next((one for one in (unpacked, COPY.sub("", unpacked), COPY.sub("", name)) if one != name and one in checksums), "")
+        if original and name not in known:
+            yield f"{original} and {name} are named like one file and its copy: are their rows to count twice?"
+            return
 
 
 def _has_rows(path: Path) -> bool:

@@ -14,28 +14,20 @@ import polars as pl
 from numpy.typing import NDArray
 
 from benchmark.data.layout import SPELLINGS
-from benchmark.data.suspicions import alike
+from benchmark.data.spelling import ALMOST, BUCKETS, DAY, DRESSED, FEW, SHOWN, alike, oddities
 from benchmark.data.times import MILLISECONDS, SECONDS, is_iso
 from benchmark.errors import UserError
 from benchmark.sources import BETWEEN, Source
 
 ROWS, OTHERS = 20_000, 5_000  # looked at: of the first part, of each other part
 CELLS, LEAST = 4_000_000, 1_000  # of many columns fewer rows, for no more than so many cells; but so many rows
-FEW = 100  # rows, below which little can be said of a column
-ALMOST = 0.95  # of the rows
 LEAK = 0.99  # AUC of a column alone
 AT_LEAST = 5  # rows of each class, or its AUC says nothing
-SHOWN = 3  # examples
-BUCKETS = 32  # a column of numbers with no more values is as well a category
 FIELDS = ("categorical", "numeric", "scaled", "multi")  # uses that make a field
 EPOCHS = (SECONDS, MILLISECONDS, (1.9e7, 2.1e7))  # the last: days written as 20240131
-DAY = r"^(\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{4}[./]\d{1,2}[./]\d{1,2})($|[ T])"  # 31.01.2024, 1/31/2024, 2024/01/31
-NUMBER = r"^[+-]?\d{1,15}(\.\d*)?$"  # that two texts may stand for; a float tells so many digits apart
 WITH_COMMA = r"^[+-]?\d[\d.]*(,\d+)+(\.\d+)?$"  # 3,14 or 1,234.5, and the list 3,14
-SHORTENED = r"^-?\d(\.\d+[eE]\+?|[eE]\+)\d{2}$"  # a long number, by a spreadsheet or as a float
 LIST = r"^\[.*\]$"
 PART_NAMES = tuple(name for names in SPELLINGS.values() for name in names)
-MISSING_WORDS = {"na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "\\n", "?", "-"}  # in lower case
 
 
 @dataclass(frozen=True)
@@ -52,11 +44,14 @@ class ColumnLook:
 
 @dataclass(frozen=True)
 class Look:
-    """``notes``: one line for each thing that is remarkable, with the columns that it is true of."""
+    """``notes``: one line for each thing that is remarkable, with the columns that it is true of. ``spelled``: the same of how values are
+    written, which the encoder says anew, of all rows.
+    """
 
     rows: int
     columns: tuple[ColumnLook, ...]
     notes: tuple[str, ...] = ()
+    spelled: tuple[str, ...] = ()
 
 
 def look(source: Source) -> Look:
@@ -71,7 +66,7 @@ def look(source: Source) -> Look:
     labels = first[source.label].cast(pl.Float64, strict=False).to_numpy() if source.label in first.columns else np.empty(0)
     most = {column.name: column.most for column in source.columns if column.kind == "multi"}
     partitions: dict[bytes, str] = {}
-    columns, notes = [], dict[str, list[str]]()
+    columns, notes, spellings = [], dict[str, list[str]](), list[str]()
     for name in first.columns:
         cells = first[name].set(first[name] == "", None)
         if uses[name] == "label":
@@ -81,8 +76,9 @@ def look(source: Source) -> Look:
                 _remarks(name, uses[name], cells, labels, partitions, [other[name] for other in others if name in other.columns])
             )
             remarks += _of_several(cells.drop_nulls(), most[name]) if name in most else []
-        # What is true of the few rows is said here alone: the encoder looks at the values of all.
-        columns.append(_column(name, uses[name], cells, [*remarks, *_spelled(uses[name], cells.drop_nulls())]))
+        spelled = list(_spelled(uses[name], cells.drop_nulls()))
+        columns.append(_column(name, uses[name], cells, [*remarks, *spelled]))
+        spellings += [f"{name}: {said}" for said in spelled]
         if uses[name] in FIELDS:
             for remark in remarks:
                 notes.setdefault(remark, []).append(name)
@@ -91,7 +87,7 @@ def look(source: Source) -> Look:
         said.append(
             f"the columns' names ({', '.join(first.columns[:SHOWN])}, …) look like a row: name the columns of a file without by --columns"
         )
-    return Look(len(first), tuple(columns), tuple(said))
+    return Look(len(first), tuple(columns), tuple(said), tuple(spellings))
 
 
 def _head(source: Source, part: str, rows: int) -> pl.DataFrame:
@@ -152,10 +148,9 @@ def _of_a_category(there: pl.Series, distinct: int, numbers: NDArray[np.float64]
     asked of a few first: there may be thousands of columns.
     """
     some = there.head(FEW).to_list()
-    values = there.unique(maintain_order=True)
     numeric = np.isfinite(numbers)
     share = float(numeric.mean())
-    if distinct <= len(PART_NAMES) and values.str.to_lowercase().is_in(PART_NAMES).all():
+    if distinct <= len(PART_NAMES) and there.unique().str.to_lowercase().is_in(PART_NAMES).all():
         yield "says train, valid or test: name it in --split-column, or --exclude it"
     elif _is_time(there, some, numbers, numeric):
         yield "looks like a time: name it in --by-time, or --exclude it"
@@ -165,26 +160,20 @@ def _of_a_category(there: pl.Series, distinct: int, numbers: NDArray[np.float64]
         yield "has commas in its numbers: write decimals with a point to name it in --numeric, several values with | to name it in --multi"
     elif _most(there, some, LIST):
         yield "cells hold lists written as text: write their values with | between them, and name it in --multi"
+    elif share < ALMOST and distinct > BUCKETS and _most(there, some, DRESSED):
+        shown = there.filter(pl.Series(~numeric))[0]
+        yield f"writes numbers with more than figures and a point, as {shown!r}: write them plain to name it in --numeric"
     elif distinct >= ALMOST * len(there):
         yield "almost every row has a value of its own: an id? If so, --exclude it"
-    texts = values.to_list()
-    words = [text for text in texts if len(text) <= 4 and text.lower() in MISSING_WORDS][:SHOWN]
-    if ALMOST <= share < 1 and distinct > BUCKETS:
-        shown = there.filter(pl.Series(~numeric)).unique(maintain_order=True).head(SHOWN).to_list()
-        yield f"has {', '.join(map(repr, shown))} among numbers: name what stands for a missing one in --null-values"
-    elif words:
-        yield f"has {', '.join(map(repr, words))}: if that stands for a missing cell, name it in --null-values"
-    if shortened := [text for text in some if re.search(SHORTENED, text)][:1]:
-        yield f"writes numbers as {shortened[0]}: their last digits may be lost, and different numbers be one value; write them out"
-    if share >= ALMOST:
-        yield from _written_twice(values)
     if any(BETWEEN in text for text in some) and int(there.str.contains(BETWEEN, literal=True).sum()) >= (1 - ALMOST) * len(there):
         yield f"cells hold several values, with {BETWEEN} between them: name it in --multi to take each"
 
 
 def _spelled(use: str, there: pl.Series) -> Iterator[str]:
     if use in ("categorical", "multi"):
-        yield from alike((there.str.split(BETWEEN).explode() if use == "multi" else there).unique())
+        values, rows = (there.str.split(BETWEEN).explode() if use == "multi" else there).alias("value").value_counts()
+        yield from alike(values)
+        yield from oddities(values, rows.to_numpy().astype(np.int64))
 
 
 def _of_several(there: pl.Series, most: int) -> Iterator[str]:
@@ -195,18 +184,6 @@ def _of_several(there: pl.Series, most: int) -> Iterator[str]:
         yield f"no cell holds several values; they stand with {BETWEEN} between them"
     if isinstance(longest, int) and longest > most:
         yield f"cells hold up to {longest} values, as far as was looked, of which the first {most} are taken (--most-values)"
-
-
-def _written_twice(values: pl.Series) -> Iterator[str]:
-    """values: distinct texts."""
-    if values.cast(pl.Float64, strict=False).n_unique() == len(values):
-        return
-    plain = values.filter(values.str.contains(NUMBER)).alias("text")
-    ways = plain.to_frame().group_by(pl.col("text").cast(pl.Float64), maintain_order=True).agg(pl.col("text").alias("ways"))["ways"]
-    twice = ways.filter(ways.list.len() > 1)
-    if len(twice):
-        shown = ", ".join(map(repr, twice[0].head(SHOWN).to_list()))
-        yield f"writes a number in several ways ({shown}): to a category they are different values"
 
 
 def _most(there: pl.Series, some: Sequence[str], form: str) -> bool:

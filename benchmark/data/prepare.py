@@ -102,7 +102,7 @@ def look_at(
         check_alias(alias)
     source = _loaded(name, dataset, source_path, allow_checksum_mismatch, _stream(name, dataset))
     found = look(source)
-    return replace(found, notes=(*source.notes, *found.notes))
+    return replace(found, notes=(*source.notes, *found.notes, *found.spelled))
 
 
 def _asked(name: str, what: str, made: Callable[[], Made]) -> Made:

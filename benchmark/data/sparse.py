@@ -16,15 +16,14 @@ import polars as pl
 
 from benchmark.data.files import MARK, File, Opened
 from benchmark.data.prefetch import prefetched
+from benchmark.data.spans import Crossing, Spans, bounds_of, crossing, index_of, spans_of
 from benchmark.errors import UserError
 from benchmark.sources import BETWEEN
 
 BLOCK = 1 << 22  # bytes parsed at once; no line may be longer
 ENOUGH = 10_000  # lines of a file without names of fields, to tell numbers from categories
-ALMOST = 0.95  # of the first lines, whose indices must be in one order to expect it of others
 LABEL = "label"
 _LABELS = {"-1": "0", "-1.0": "0", "+1": "1", "+1.0": "1", "0": "0", "0.0": "0", "1": "1", "1.0": "1", "-1.000000": "0", "1.000000": "1"}
-Spans = Mapping[str, tuple[int, int]]  # field -> least and greatest index
 
 
 class _Form(NamedTuple):
@@ -34,6 +33,7 @@ class _Form(NamedTuple):
     named: bool  # whether each entry names its field (libffm)
     numeric: Mapping[str, str]  # field -> its one index
     spans: Spans  # where no two fields' overlap, and entries do not name their fields
+    crossing: Crossing | None = None  # where a few lines alone are why they overlap
 
 
 def sparse(
@@ -62,6 +62,8 @@ def sparse(
     if spans is not None:
         form = form._replace(spans=spans if set(spans) == set(form.fields) and not form.named else {})
     remarks: dict[str, str] = {}
+    if form.crossing is not None:
+        remarks[form.crossing.name] = _amiss(form.crossing.other, first[0] + form.crossing.line, form.crossing.found)
 
     def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
         negatives: set[bool] = set()  # whether they are written −1: 0 beside it would be a third label
@@ -144,41 +146,18 @@ def _form(file: File, number: int, lines: pl.DataFrame, multi: tuple[str, ...]) 
     numbers = of_field.filter((pl.col("indices") == 1) & ~pl.col("ones"))
     numeric = dict(numbers.select("name", "index").iter_rows())
     numeric = {name: numeric[name] for name in fields["name"] if name in numeric and name not in multi}
-    return _Form(tuple(fields["name"]), named, numeric, {} if named else _spans(entries))
-
-
-def _index() -> pl.Expr:
-    return pl.col("index").cast(pl.UInt64, strict=False)
-
-
-def _spans(entries: pl.DataFrame) -> Spans:
-    """Of the fields' indices, in the order of the indices, where no two fields' overlap, as those counted within fields do. entries: with
-    names. Lines whose indices are in another order than almost all have are left out.
-    """
-    entries = entries.select("line", "name", index=_index()).drop_nulls()
-    orders = entries.group_by("line", maintain_order=True).agg(order=pl.col("index").rank("dense"))
-    most = orders["order"].value_counts(sort=True)
-    if not len(most) or most["count"][0] < ALMOST * len(orders):
-        return {}
-    usual = orders.join(most.head(1), on="order").select("line")
-    spans = entries.join(usual, on="line").group_by("name").agg(least=pl.col("index").min(), greatest=pl.col("index").max()).sort("least")
-    overlap = (spans["least"].slice(1) <= spans["greatest"].head(len(spans) - 1)).any()
-    return {} if overlap else {name: (least, greatest) for name, least, greatest in spans.iter_rows()}
-
-
-def _bounds(spans: Spans) -> Spans:
-    """Between which indices, exclusive, none is of another field's span."""
-    below = [-1, *(greatest for _, greatest in spans.values())]
-    above = [*[least for least, _ in spans.values()][1:], 2**64 - 1]
-    return dict(zip(spans, zip(below, above, strict=False), strict=False))
+    if named:
+        return _Form(tuple(fields["name"]), named, numeric, {})
+    spans = spans_of(entries)
+    return _Form(tuple(fields["name"]), named, numeric, spans, None if spans else crossing(entries))
 
 
 def _check_places(file: File, number: int, entries: pl.DataFrame, form: _Form, remarks: dict[str, str]) -> None:
     """Where the fields have indices of their own, as those counted over all fields are: raises UserError for a line that has one of each
     field, but in another order; one that has another field's index otherwise becomes a remark.
     """
-    bounds = _bounds(form.spans)
-    placed = _with_names(entries, False).with_columns(index=_index())
+    bounds = bounds_of(form.spans)
+    placed = _with_names(entries, False).with_columns(index=index_of())
     outside = [
         (pl.col("name") == name) & ~pl.col("index").is_between(below, above, closed="none") for name, (below, above) in bounds.items()
     ]
@@ -193,10 +172,11 @@ def _check_places(file: File, number: int, entries: pl.DataFrame, form: _Form, r
             )
         if name not in remarks:
             other = next((other for other, (least, greatest) in form.spans.items() if least <= index <= greatest), "another field")
-            remarks[name] = (
-                f"has an index among those of {other} in the first lines (line {number + line}: {index}): "
-                "does every line have one entry of each field?"
-            )
+            remarks[name] = _amiss(other, number + line, index)
+
+
+def _amiss(other: str, line: int, index: int) -> str:
+    return f"has an index among those of {other} in the first lines (line {line}: {index}): does every line have one entry of each field?"
 
 
 def _is_one() -> pl.Expr:
@@ -221,7 +201,7 @@ def _in_places(lines: pl.DataFrame, form: _Form) -> pl.DataFrame | None:
 
     label = part(LABEL, 0).replace_strict(_LABELS, default=None, return_dtype=pl.String)
     sound = [label.is_not_null() & part(LABEL, 1).is_null()]
-    bounds = _bounds(form.spans)
+    bounds = bounds_of(form.spans)
     for name in form.fields:
         index, value = part(name, 0), part(name, 1)
         right = index == form.numeric[name] if name in form.numeric else value.cast(pl.Float64, strict=False) == 1

@@ -5,80 +5,129 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from benchmark.data.vocabulary import MISSING, UNSEEN
+from benchmark.data.vocabulary import FIRST, MISSING, UNSEEN
 from benchmark.sources import Build
 
 BLOCK = 1 << 12  # rows looked at once: they stay in the cache while they are hashed, a third of the time
 UNSEEN_SHARE = 0.5  # of a part's rows, from which on it is said
 TWICE_SHARE = 0.01  # of a part's rows
+COPIED_SHARE = 0.5  # of test's rows that stand in valid: rows with ids of their own are alike where training has none of them;
+MORE_COPIED = 0.2  # and than stand in train: where rows are alike by chance, about as many do
 BEYOND_CHANCE = 4.0  # standard errors: two parts in 16,000 by chance
+MISSING_SHARE = 0.2  # of a part's rows more than of training's, from which on it is said
+OUTER_SHARE = 0.5  # of a part's rows in an outer bucket
 LISTED = 10
-UNSEEN_MARKS = "[\u00ad\u200b-\u200d\u2060\ufeff]"  # characters that show nothing
-VALUES = 1 << 20  # of a column, whose spelling is compared
 
 
-def suspicions(folder: Path, fields: Mapping[int, str], rates: Mapping[str, float], rows: Mapping[str, int]) -> Iterator[str]:
-    """One line for each: fields whose values a part has but training has not; fields that only training has values of; positive rates that
-    differ; rows of a part that stand in training, too.
+class Learned(NamedTuple):
+    """What training made of a field whose values it learned."""
 
-    ``folder`` holds the parts' .ids.npy and .labels.npy; ``fields``: place -> name of those that have an id for values that training has
-    not (a scaled field's ids are its numbers); ``rates``: the parts' positive rates.
+    name: str
+    counts: NDArray[np.int64]  # (cardinality,) training occurrences of each local id
+    ordered: bool  # whether the ids are buckets of numbers
+
+
+def suspicions(folder: Path, fields: Mapping[int, Learned], rates: Mapping[str, float], rows: Mapping[str, int]) -> Iterator[str]:
+    """One line for each: fields whose values a part has but training has not; fields that a part lacks, in all rows or in many; numbers
+    that are greater or less than almost all of training; positive rates that differ; rows without a value; rows of a part that stand in
+    training, or in the other part, too.
+
+    ``folder`` holds the parts' .ids.npy and .labels.npy; ``fields``: by place, those that have an id for values that training has not (a
+    scaled field's ids are its numbers); ``rates``: the parts' positive rates.
     """
-    known = np.sort(_hashes(folder, "train"))
+    known = _hashes(folder, "train")
+    known.sort()
+    yield from _without_values(folder, "train", known)
+    if (times := _times_each(known)) > 1:
+        yield f"every row of train stands there {times} times, or a multiple of it: was a file read twice?"
+    before: NDArray[np.uint64] | None = None
     for part in ("valid", "test"):
-        unseen = sum((ids == UNSEEN).sum(0) for ids in _blocks(folder, part)) / rows[part]
-        most_first = (n for n in np.argsort(-unseen, kind="stable") if n in fields and unseen[n] >= UNSEEN_SHARE)
-        if found := [f"{fields[n]} {unseen[n]:.1%}" for n in most_first]:
-            more = f" and {len(found) - LISTED} fields more" if len(found) > LISTED else ""
-            yield f"{part} has values that training has not seen in most rows: {', '.join(found[:LISTED])}{more}"
-        if nothing := [fields[n] for n in fields if _empty(folder, part, n) and not _empty(folder, "train", n)]:
-            more = f" and {len(nothing) - LISTED} fields more" if len(nothing) > LISTED else ""
-            yield f"{part} has no value at all where training has some: {', '.join(nothing[:LISTED])}{more}"
-        z = _standard_errors(rates, rows, part)
+        n = rows[part]
+        ordered = [place for place, field in fields.items() if field.ordered]
+        top = np.array([len(fields[place].counts) - 1 for place in ordered], np.int32)
+        unseen, missing, least, most = (np.zeros(size, np.int64) for size in (_fields(folder, part),) * 2 + (len(ordered),) * 2)
+        for ids in _blocks(folder, part):
+            unseen += (ids == UNSEEN).sum(0)
+            missing += (ids == MISSING).sum(0)
+            if ordered:
+                numbers = ids[:, ordered]
+                least += (numbers == FIRST).sum(0)
+                most += (numbers == top).sum(0)
+        yield from _listed(
+            f"{part} has values that training has not seen in most rows",
+            [(f"{fields[place].name} {unseen[place] / n:.1%}", unseen[place]) for place in fields if unseen[place] >= UNSEEN_SHARE * n],
+        )
+        lacked = {place: fields[place].counts[MISSING] / rows["train"] for place in fields}
+        yield from _listed(
+            f"{part} has no value at all where training has some",
+            [(fields[place].name, 0) for place in fields if missing[place] == n and lacked[place] < 1],
+        )
+        yield from _listed(
+            f"{part} lacks values that training has in more rows, or has some that training lacks",
+            [
+                (f"{fields[place].name} (missing in {missing[place] / n:.1%}, in train {lacked[place]:.1%})", 0)
+                for place in fields
+                if missing[place] < n
+                and abs(missing[place] / n - lacked[place]) >= MISSING_SHARE
+                and abs(_standard_errors(missing[place] / n, n, lacked[place], rows["train"])) > BEYOND_CHANCE
+            ],
+        )
+        yield from _listed(
+            f"{part} has numbers at one end of training's in most rows",
+            [
+                (
+                    f"{fields[place].name} ({which} bucket: {found / n:.1%}, in train {fields[place].counts[local] / rows['train']:.1%})",
+                    found,
+                )
+                for k, place in enumerate(ordered)
+                for which, local, found in (("lowest", FIRST, least[k]), ("highest", int(top[k]), most[k]))
+                if found >= OUTER_SHARE * n and fields[place].counts[local] < OUTER_SHARE / 2 * rows["train"]
+            ],
+        )
+        z = _standard_errors(rates[part], n, rates["train"], rows["train"])
         if abs(z) > BEYOND_CHANCE:
             differ = f"the positive rate of {part} is {rates[part]:.4f}, of train {rates['train']:.4f}"
             yield f"{differ}: more than chance makes of one table ({z:+.1f} standard errors)"
-        mine = np.sort(_hashes(folder, part))  # searched for in order: each is near the one before, and in the cache
-        at = np.searchsorted(known, mine)
-        share = np.count_nonzero(known[np.minimum(at, len(known) - 1)] == mine) / len(mine)
+        mine = _hashes(folder, part)
+        mine.sort()  # searched for in order: each is near the one before, and in the cache
+        yield from _without_values(folder, part, mine)
+        share = _found(known, mine)
         if share >= TWICE_SHARE:
             own = 1 - np.count_nonzero(_alone(known)) / len(known)
             twice = f"{share:.1%} of {part}'s rows stand in train as well, all fields and the label alike"
             yield f"{twice} (of train's own {own:.1%} stand there twice)"
+        if before is not None and (among := _found(before, mine)) >= max(COPIED_SHARE, share + MORE_COPIED):
+            yield f"{among:.1%} of test's rows stand in valid as well, all fields and the label alike: tuning on valid sees them"
+        before = mine
 
 
-def alike(texts: pl.Series) -> Iterator[str]:
-    """texts: (n,) distinct values, in any order. A line, with an example, where some differ only in case, in blanks around them, or in how
-    Unicode writes the same characters.
-    """
-    share = -(-len(texts) // VALUES)
-    kept = []
-    for start in range(0, len(texts), VALUES):  # of many values those whose folded text has one hash in so many: all spellings of it
-        some = texts.slice(start, VALUES).rename("text")
-        plain = some.str.len_bytes() == some.str.len_chars()  # ASCII
-        folded = some if plain.all() else some.str.normalize("NFKC").str.replace_all(UNSEEN_MARKS, "")
-        folded = folded.str.strip_chars().str.to_lowercase().alias("folded")
-        if share > 1:
-            chosen = folded.hash() % share == 0
-            some, folded = some.filter(chosen), folded.filter(chosen)
-        kept.append(pl.DataFrame([some, folded]))
-    table = pl.concat(kept) if kept else pl.DataFrame(schema={"text": pl.String, "folded": pl.String})
-    if (table["text"] == table["folded"]).all():  # as they are distinct
+def _listed(said: str, found: list[tuple[str, int]]) -> Iterator[str]:
+    """found: fields, and by what those with the most come first."""
+    if found:
+        found.sort(key=lambda one: -one[1])
+        more = f" and {len(found) - LISTED} fields more" if len(found) > LISTED else ""
+        yield f"{said}: {', '.join(name for name, _ in found[:LISTED])}{more}"
+
+
+def _found(known: NDArray[np.uint64], mine: NDArray[np.uint64]) -> float:
+    """The share of ``mine`` that is among the others; both sorted."""
+    at = np.searchsorted(known, mine)
+    return np.count_nonzero(known[np.minimum(at, len(known) - 1)] == mine) / len(mine)
+
+
+def _without_values(folder: Path, part: str, hashes: NDArray[np.uint64]) -> Iterator[str]:
+    """hashes: sorted, of the part's rows."""
+    if (fields := _fields(folder, part)) < 2:  # where the only one is missing, that is said of it
         return
-    several = table.filter(pl.col("folded").is_duplicated())
-    if len(several):
-        first = several.filter(pl.col("folded") == several["folded"].min())["text"].sort()
-        count = len(several) - several["folded"].n_unique()
-        of = f" (of one in {share} that were looked at)" if share > 1 else ""
-        yield (
-            f"{count:,} value{'s' if count > 1 else ''}{of} differ{'' if count > 1 else 's'} from another only in case, in blanks around "
-            f"the text or in unseen marks, as {first[0]!r} and {first[1]!r}: they are different values"
-        )
+    blank = np.array([0, _odd(fields)[-1]], np.uint64)  # of rows with MISSING in all fields, by their label
+    count = int((np.searchsorted(hashes, blank, side="right") - np.searchsorted(hashes, blank)).sum())
+    if count:
+        yield f"{count:,} of {part}'s {len(hashes):,} rows have no value in any field: are they rows?"
 
 
 def mismatches(build: Build, rows: Mapping[str, int], rates: Mapping[str, float], values: int) -> Iterator[str]:
@@ -95,9 +144,10 @@ def mismatches(build: Build, rows: Mapping[str, int], rates: Mapping[str, float]
         yield f"differs from the build of {build.by}: {', '.join(differ)}"
 
 
-def _empty(folder: Path, part: str, field: int) -> bool:
-    """Whether no row of the part has a value."""
-    return all((ids[:, field] == MISSING).all() for ids in _blocks(folder, part))
+def _times_each(ordered: NDArray[np.uint64]) -> int:
+    """The greatest common divisor of how often each stands there."""
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1], [True]]))
+    return int(np.gcd.reduce(np.diff(starts)))
 
 
 def _alone(ordered: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -107,11 +157,10 @@ def _alone(ordered: NDArray[np.uint64]) -> NDArray[np.bool_]:
     return alone
 
 
-def _standard_errors(rates: Mapping[str, float], rows: Mapping[str, int], part: str) -> float:
-    """Of the difference of a part's positive rate and training's, by their common rate."""
-    n, m = rows["train"], rows[part]
-    common = (rates["train"] * n + rates[part] * m) / (n + m)
-    return (rates[part] - rates["train"]) / math.sqrt(common * (1 - common) * (1 / n + 1 / m))
+def _standard_errors(rate: float, rows: int, other: float, others: int) -> float:
+    """Of the difference of two rates, by their common rate."""
+    common = (other * others + rate * rows) / (others + rows)
+    return (rate - other) / math.sqrt(common * (1 - common) * (1 / others + 1 / rows))
 
 
 def _hashes(folder: Path, part: str) -> NDArray[np.uint64]:
@@ -120,11 +169,20 @@ def _hashes(folder: Path, part: str) -> NDArray[np.uint64]:
     hashes = np.empty(len(labels), np.uint64)
     start = 0
     for ids in _blocks(folder, part):
-        odd = np.random.default_rng(0).integers(0, 2**63, ids.shape[1] + 1, np.uint64) * np.uint64(2) + np.uint64(1)
+        odd = _odd(ids.shape[1])
         end = start + len(ids)
         hashes[start:end] = ids.astype(np.uint64) @ odd[:-1] + labels[start:end] * odd[-1]
         start = end
     return hashes
+
+
+def _odd(fields: int) -> NDArray[np.uint64]:
+    """(fields + 1,) by what ids and label are multiplied."""
+    return np.random.default_rng(0).integers(0, 2**63, fields + 1, np.uint64) * np.uint64(2) + np.uint64(1)
+
+
+def _fields(folder: Path, part: str) -> int:
+    return int(np.load(folder / f"{part}.ids.npy", mmap_mode="r").shape[1])
 
 
 def _blocks(folder: Path, part: str) -> Iterator[NDArray[np.int32]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import polars as pl
@@ -13,6 +13,7 @@ NUMBER, LOCAL, ZONED = "a number", "an ISO date or time", "an ISO time with a zo
 ERA = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # microseconds: what datetime holds
 SECONDS, MILLISECONDS = (1e9, 2.2e9), (1e12, 2.2e12)  # since 1970: of the years 2001 to 2039
 UNITS = {"seconds": SECONDS, "milliseconds": MILLISECONDS}
+TIMES = 10  # different ones, of fewer nothing is said
 EXAMPLES = "2024-01-31, 2024-01-31 23:59, 2024-01-31T23:59:59.5Z or 2024-01-31 23:59:59+01:00"
 
 
@@ -53,6 +54,21 @@ def units(some: pl.Series, others: pl.Series) -> tuple[str, str] | None:
     """What the one's numbers and the others' count since 1970, where the ones are seconds and the others milliseconds."""
     found = [next((unit for unit, span in UNITS.items() if numbers.is_between(*span).all()), "") for numbers in (some, others)]
     return (found[0], found[1]) if all(found) and found[0] != found[1] else None
+
+
+def far_apart(column: str, ages: pl.Series, shown: Callable[[float], str]) -> Iterator[str]:
+    """A line for a first or last time that is further from all others than these span, as 1970-01-01 and 9999-12-31 are. ages, shown: as of
+    ``moments``.
+    """
+    times = ages.unique().sort()
+    if len(times) < TIMES:
+        return
+    first, second, before, last = (times[place] for place in (0, 1, -2, -1))
+    for time, gap, span in ((first, second - first, last - second), (last, last - before, before - first)):
+        if gap > span:
+            count = int((ages == time).sum())
+            rows = f"{count:,} row{'s are' if count > 1 else ' is'} of {shown(time)}"
+            yield f"{column}: {rows}, further from all others than these span: does it stand for no time?"
 
 
 def is_iso(texts: pl.Series) -> pl.Series:

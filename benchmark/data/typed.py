@@ -14,6 +14,7 @@ import polars as pl
 
 from benchmark.data import forms
 from benchmark.data.files import EXACT, UNREAD, File, Opened, in_a_line
+from benchmark.data.spelling import EXACT as OF_FLOATS
 from benchmark.errors import UserError
 from benchmark.sources import BETWEEN, INSIDE
 
@@ -21,6 +22,8 @@ from benchmark.sources import BETWEEN, INSIDE
 os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")
 
 _INDEX = re.compile(r"__index_level_\d+__")  # pandas' name for an index that has none
+_BEYOND = "\0beyond"  # no column's name
+_NARROW: Mapping[pl.DataType, str] = {pl.Float32(): "float32", pl.Float16(): "float16"}
 _BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
 
@@ -60,34 +63,65 @@ def arrow(file: File, multi: tuple[str, ...] = (), exclude: tuple[str, ...] = ()
         raise UserError(f"{file}: two columns are called {twice!r}; rename one of them")
     schema = pl.DataFrame(empty).schema
     texts = _texts(file, schema, multi, exclude)
+    remarks: dict[str, str] = {}
 
     def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
+        cells = _cells(texts, schema, chosen)
         try:
             with pa.memory_map(str(file.path)) as source:
                 for batch in pa.ipc.open_stream(source):
-                    yield pl.DataFrame(pa.Table.from_batches([batch])).select(texts[name] for name in (texts if chosen is None else chosen))
+                    yield _watched(pl.DataFrame(pa.Table.from_batches([batch])).select(cells), schema, remarks)
         except (*_BROKEN, pa.ArrowException) as error:
             raise UserError(f"{file}: damaged: {in_a_line(error)}") from None
 
-    return Opened(tuple(texts), batches, _index(texts), types=_types(schema))
+    return Opened(tuple(texts), batches, _index(texts), types=_types(schema), remarks=remarks)
 
 
 def _opened(
     file: File, kind: str, frame: pl.LazyFrame, texts: Mapping[str, pl.Expr], schema: Mapping[str, pl.DataType], rows: int
 ) -> Opened:
+    remarks: dict[str, str] = {}
+
     def batches(chosen: list[str] | None) -> Iterator[pl.DataFrame]:
         found = 0
-        cells = frame.select(texts[name] for name in (texts if chosen is None else chosen))
+        cells = frame.select(_cells(texts, schema, chosen))
         try:
             for some in cells.collect_batches(maintain_order=True):
                 found += len(some)
-                yield some
+                yield _watched(some, schema, remarks)
         except pl.exceptions.PolarsError as error:
             raise UserError(f"{file}: not a readable {kind} file: {in_a_line(error)}") from None
         if found < rows:  # where damage makes a thread of Polars panic, the batches just end
             raise UserError(f"{file}: damaged: {found} of its {rows} rows can be read")
 
-    return Opened(tuple(texts), batches, _index(texts), types=_types(schema))
+    return Opened(tuple(texts), batches, _index(texts), types=_types(schema), remarks=remarks)
+
+
+def _cells(texts: Mapping[str, pl.Expr], schema: Mapping[str, pl.DataType], chosen: Iterable[str] | None) -> list[pl.Expr]:
+    """The chosen columns as text; where some are of narrow floats, also whether a row has one that may stand for several whole numbers."""
+    names = list(texts if chosen is None else chosen)
+    far = [pl.col(name).is_finite() & (pl.col(name).abs() >= OF_FLOATS[_NARROW[schema[name]]]) for name in names if schema[name] in _NARROW]
+    return [*(texts[name] for name in names), *([pl.any_horizontal(far).alias(_BEYOND)] if far else [])]
+
+
+def _watched(rows: pl.DataFrame, schema: Mapping[str, pl.DataType], remarks: dict[str, str]) -> pl.DataFrame:
+    """``rows`` as ``_cells`` has them, without the last column; what it says becomes a remark, once a column."""
+    if _BEYOND not in rows.columns:
+        return rows
+    rows, beyond = rows.drop(_BEYOND), rows[_BEYOND]
+    if beyond.any():
+        far = rows.filter(beyond)
+        for name in far.columns:
+            if schema[name] in _NARROW and name not in remarks:
+                kind = _NARROW[schema[name]]
+                numbers = far[name].cast(pl.Float64, strict=False)
+                found = far[name].filter(numbers.is_finite().fill_null(False) & (numbers.abs() >= OF_FLOATS[kind]))
+                if len(found):
+                    remarks[name] = (
+                        f"is stored as {kind}, which does not tell whole numbers of {OF_FLOATS[kind]:,} and more apart, as {found[0]}: if "
+                        "they are ids or times, several are one value here; write the column anew, as whole numbers, from its source"
+                    )
+    return rows
 
 
 def _types(schema: Mapping[str, pl.DataType]) -> Mapping[str, str]:

@@ -80,10 +80,8 @@ def _test(found: tuple[float, float, int, int], delta: float, large: Side, small
 
 def _one(large: Side, small: Side) -> tuple[float, float, int, int] | None:
     """Mean, standard error, its degrees of freedom (0: not known) and seeds."""
-    sides = [side for side in (large, small) if not side.same] or [
-        large,
-        small,
-    ]  # where it is its control, the difference is 0 with any seed
+    # Where it is its control, the difference is 0 with any seed.
+    sides = [side for side in (large, small) if not side.same] or [large, small]
     seeds = set.intersection(*({*side.method} & {*side.control} for side in sides))
     if not seeds or not (large.method.keys() & large.control.keys() and small.method.keys() & small.control.keys()):
         return None

@@ -47,6 +47,8 @@ def _below(t: float, df: int, shift: float) -> float:
 
 def seeds_to_tell(difference: float, sd: float, level: float = 0.05, degrees: int = 1, power: float = POWER) -> int:
     """The fewest seeds with which a difference is told from 0 with ``power``; ``MOST`` where no number up to ``LARGEST`` does."""
+    if not difference:
+        return MOST
     guess = _by_normal(abs(difference) / sd, level / 2, 1 - power, degrees)
     return _fewest(lambda n: power_to_tell(difference, sd, n, level, degrees), power, guess)
 

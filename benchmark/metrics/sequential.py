@@ -13,6 +13,7 @@ Array = NDArray[np.float64]
 
 FAR = 8.0  # standard deviations below 0 from where on nothing of a path's density is left
 SMALLEST, LARGEST, POINTS = 1e-10, 0.5, 80  # one-sided levels for which bounds are tabulated
+LEAST = 1e-300  # of a p, and of what a look spends: with less its bound is that of this p, which next to nothing crosses
 
 
 def spent(alpha: float, fraction: float) -> float:
@@ -28,17 +29,18 @@ def bounds(alpha: float, at: tuple[int, ...]) -> tuple[float, ...]:
     """z_j: a standard normal statistic crosses z_j at some look j ≤ J with the probability ``spent`` by then, where there is no effect.
 
     at: seeds at the looks, ascending; the information fraction of a look is its seeds over the last one's. By integration of the density of
-    paths that have not crossed (Armitage, McPherson and Rowe, JRSS A 1969), Gauss-Legendre with 96 nodes.
+    paths that have not crossed (Armitage, McPherson and Rowe, JRSS A 1969), by Gauss-Legendre.
     """
     times = [n / at[-1] for n in at]
-    found = [float(-ndtri(spent(alpha, times[0])))]
-    nodes, weight = _nodes(times[0], found[0])
+    count = max(96, round(16 * at[-1] ** 0.5))  # nodes: with N seeds a step of a path is 1/√N, and nodes must lie closer than that
+    found = [float(-ndtri(max(spent(alpha, times[0]), LEAST)))]
+    nodes, weight = _nodes(times[0], found[0], count)
     density = _normal(nodes / times[0] ** 0.5) / times[0] ** 0.5  # of the paths' places, z√t, that have not crossed yet
     for before, time in pairwise(times):
         step = (time - before) ** 0.5
-        limit = _limit(nodes, density * weight, step, spent(alpha, time) - spent(alpha, before))
-        found.append(limit / time**0.5)
-        place, (nodes, new) = nodes, _nodes(time, found[-1])
+        increment = spent(alpha, time) - spent(alpha, before)
+        found.append(_limit(nodes, density * weight, step, increment) / time**0.5 if increment > LEAST else float(-ndtri(LEAST)))
+        place, (nodes, new) = nodes, _nodes(time, found[-1], count)
         density, weight = _normal((nodes[:, None] - place) / step) @ (density * weight) / step, new
     return tuple(found)
 
@@ -51,7 +53,7 @@ def sequential_p(p: Array, look: int, at: tuple[int, ...]) -> Array:
     """
     levels, limits = _table(at)
     here = limits[at.index(look)]
-    z = -ndtri(np.maximum(p, 1e-300))
+    z = -ndtri(np.maximum(p, LEAST))
     return np.asarray(np.where(z < here[0], 1.0, ndtr(-np.interp(z, here, levels))))
 
 
@@ -66,17 +68,17 @@ def _normal(z: Array) -> Array:
     return np.asarray(np.exp(-(z**2) / 2) / (2 * np.pi) ** 0.5)
 
 
-def _nodes(time: float, limit: float) -> tuple[Array, Array]:
-    """Places of paths below the bound z = ``limit`` at ``time``, and their weights in an integral over them."""
+def _nodes(time: float, limit: float, count: int) -> tuple[Array, Array]:
+    """``count`` places of paths below the bound z = ``limit`` at ``time``, and their weights in an integral over them."""
     low, high = -FAR * time**0.5, limit * time**0.5
-    nodes, weights = _gauss()
+    nodes, weights = _gauss(count)
     return low + (high - low) / 2 * (nodes + 1), (high - low) / 2 * weights
 
 
-@lru_cache(maxsize=1)
-def _gauss() -> tuple[Array, Array]:
+@lru_cache(maxsize=16)
+def _gauss(count: int) -> tuple[Array, Array]:
     """Gauss and Legendre's nodes and weights on [−1, 1]."""
-    return np.polynomial.legendre.leggauss(96)
+    return np.polynomial.legendre.leggauss(count)
 
 
 def _limit(place: Array, mass: Array, step: float, increment: float) -> float:

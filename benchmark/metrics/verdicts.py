@@ -61,6 +61,11 @@ class _Test(NamedTuple):
     equal: float
 
 
+def _same(differences: Sequence[float]) -> bool:
+    """Whether a row has its control's numbers: more than one pair, since one may agree by chance."""
+    return len(differences) > 1 and not any(differences)
+
+
 def pooled_variance(values: Mapping[str, Values]) -> Pool:
     """The residual variance of y = μ_method + β_seed + ε in one cell, by least squares; NaN with 0 degrees of freedom.
 
@@ -185,7 +190,7 @@ class Looks:
         differences = self._differences(key, n)
         if not differences:
             return _Test(1.0, 1.0, 1.0)
-        same = len(differences) > 1 and not any(differences)
+        same = _same(differences)
         if not same and not pool.df:
             return _Test(1.0, 1.0, 1.0)
         se = 0.0 if same else (2 * pool.variance / len(differences)) ** 0.5
@@ -214,14 +219,14 @@ class Looks:
             sd = (2 * pool.variance) ** 0.5 if pool.df else None
             known = mean is not None and sd is not None
             half = t_quantile(pool.df, 0.975) * sd / n**0.5 if mean is not None and sd is not None else None
-            if half is not None and not any(differences):
-                half = 0.0  # the same numbers, whatever the noise of others is
+            if half is not None and _same(differences):
+                half = 0.0  # whatever the noise of others is
             more = None
             if key not in self._decided and mean is not None and sd:
                 degrees = max(1, pool.methods - 1)
-                tell = seeds_to_tell(mean, sd, self._level / open_difference, degrees) if mean else None
+                tell = seeds_to_tell(mean, sd, self._level / open_difference, degrees)
                 same = seeds_to_equate(mean, self._delta, sd, self._level / open_equal, degrees)
-                more = max(1, min(same, tell or same) - n)
+                more = max(1, min(same, tell) - n)
             found[key] = Judgement(
                 verdict=self._decided.get(key, "undecided"),
                 difference=mean,

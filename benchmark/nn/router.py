@@ -112,17 +112,19 @@ class Router(nn.Module):
             self.square = torch.lerp(self.square, square, torch.clamp(1 / self.batches, min=self.momentum))
 
     def diagnostics(self, x: Tensor, leading: tuple[Tensor, Tensor] | None) -> dict[str, float]:
-        """Mean entropy of a gate row over its maximum log K (1: uniform), mean cosine between two heads' gate rows (1: dead router), and
-        mean over rows n, heads and components of a gate's standard deviation over samples (0: it does not see them).
+        """Mean entropy of a gate row over its maximum log K (1: uniform), how far it is from that of the untrained router, mean cosine
+        between two heads' gate rows (1: dead router), and mean over rows n, heads and components of a gate's standard deviation over
+        samples (0: it does not see them).
         """
         if self.components < 2 or self.sets < 2:
             return {}
         gates = self.gates(x, leading).double()
-        entropy = -(gates * gates.clamp_min(1e-30).log()).sum(3).mean() / math.log(self.components)
+        at_start = self.preferred if self.kind == "one_hot" else self.start
         rows = functional.normalize(gates, dim=3)
         cosines = (rows @ rows.transpose(2, 3)).mean((0, 1))
         return {
-            "gate_entropy": float(entropy),
+            "gate_entropy": _entropy(gates),
+            "gate_entropy_moved": _entropy(gates) - _entropy(at_start.double()),
             "gate_cosine": float((cosines.sum() - cosines.trace()) / (self.sets * (self.sets - 1))),
             "gate_sd": float(gates.std(0, correction=0).mean()),
         }
@@ -147,6 +149,11 @@ class Router(nn.Module):
         if self.maps is not None and self.components == self.sets:
             found["maps"] = (self, "maps", None)
         return found
+
+
+def _entropy(gates: Tensor) -> float:
+    """(…, K), rows over K sum to one -> the mean entropy of a row over its maximum log K"""
+    return float(-(gates * gates.clamp_min(1e-30).log()).sum(-1).mean()) / math.log(gates.shape[-1])
 
 
 def identity_maps(like: Tensor, components: int) -> Tensor:

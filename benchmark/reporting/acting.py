@@ -23,8 +23,8 @@ AUDIT = "doses.json"  # beside the folder of records: cell key -> dose, measured
 
 
 def acts(group: Group) -> float | None:
-    """The largest dose at the best epoch, mean over the finished seeds: a share of what the part acts on, 1 where it is more. None: nothing
-    can act, or it is not known.
+    """The dose of the logits at the best epoch where it was measured, else the largest dose, mean over the finished seeds: a share of what
+    the part acts on, 1 where it is more. None: nothing can act, or it is not known.
 
     Of records without doses it is what an audit of their folder says of the cell, or, with a rebalancing, the relative change by that.
     """

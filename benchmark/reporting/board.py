@@ -125,7 +125,8 @@ def legend(rows: Sequence[Row]) -> list[str]:
         "Ranked by mean test AUC over seeds, ± sample standard deviation. Less collapse alone does not make a better model: read both.",
         "Δ to SE: test AUC less single_embedding's at the same width and setting, paired by seed, ± half its 95 % interval.",
         "verdict: on that difference, with the noise of all methods of the cell (docs/mathematics.md, section 5.1) and Holm's correction.",
-        "acts: the largest dose of what the row adds, a share of what it acts on, at the best epoch; inert: below .01, no verdict.",
+        "acts: how much of the logits' spread changes without what the row adds, where measured, else its largest dose (docs/methods.md); "
+        "inert: below .01, no verdict.",
         "IA: information abundance, Σσ/σ_1; eff. rank: exp of the entropy of σ/Σσ; σ singular values. Both count the dimensions in use.",
         "table: mean over the fields with at least as many learned values as the width; a field with fewer cannot collapse.",
         "last: batch of validation data at the last interaction layer, mean over its rows; where rows are fields, over those same fields.",

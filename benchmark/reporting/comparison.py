@@ -20,7 +20,7 @@ from benchmark.values import one_of, plain
 Format = Literal["table", "markdown"]
 Table = tuple[list[str], list[list[str]]]  # headers, rows
 AUC = "test/auc"
-SUMMARIES = ("win/tie/loss", "above/level/below")  # of AUC, and of another metric, of which more need not be better
+SUMMARY = "above/undecided/below"  # of each method: cells whose interval lies above 0, has 0 in it, lies below
 LAST = "last"  # stands for the number of a model's last layer
 SPECTRA = (
     "spectral/table/information_abundance_over_gaussian",
@@ -67,7 +67,7 @@ def _board(label: str, board: Sequence[Group], control: str, format: Format, met
     heading = f"{plain(label)}: {len(board)} finished cells"
     yield f"### {heading}" if format == "markdown" else heading
     name = "Test AUC" if metric == AUC else metric
-    paired = f"{name} less {control}'s under the same conditions, paired by seed, ± half the 95 % interval"
+    paired = f"{name} less {control}'s under the same conditions, paired by seed, ± half the 95 % interval, uncorrected"
     sections = [(paired, differences(board, control, metric))]
     if metric != AUC:
         sections = [(f"{name}, mean ± standard deviation over seeds", values(board, metric)), *sections]
@@ -98,7 +98,7 @@ def values(board: Sequence[Group], metric: str) -> Table:
         by_seed = _metric(group, metric)
         if by_seed:
             mean, sd = mean_sd(list(by_seed.values()))
-            found[_method(group)][group.conditions] = _number(mean) + ("" if sd is None else f" ± {_number(sd)}")
+            found[method_name(group)][group.conditions] = number_text(mean) + ("" if sd is None else f" ± {number_text(sd)}")
             present[group.conditions] = group
     return _oriented(dict(sorted(found.items())), _headings(board, present))
 
@@ -112,12 +112,11 @@ def differences(board: Sequence[Group], control: str, metric: str = AUC) -> Tabl
         if group.conditions in controls and group is not controls[group.conditions]:
             difference = paired_difference(_metric(group, metric), _metric(controls[group.conditions], metric))
             if difference is not None:
-                found[_method(group)][group.conditions] = difference
+                found[method_name(group)][group.conditions] = difference
     headings = {condition: name for condition, name in headings.items() if any(condition in cells for cells in found.values())}
     ordered = sorted(found, key=lambda m: -fmean(d.mean for d in found[m].values()))
     texts = {method: {condition: _difference(d) for condition, d in found[method].items()} for method in ordered}
-    summary = SUMMARIES[metric != AUC]
-    return _oriented(texts, headings, summary, {m: "/".join(map(str, outcomes(found[m].values()))) for m in ordered})
+    return _oriented(texts, headings, SUMMARY, {m: "/".join(map(str, outcomes(found[m].values()))) for m in ordered})
 
 
 def _oriented(
@@ -143,13 +142,13 @@ def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
             and group.cell.backbone != NO_BACKBONE
             and (group.is_whole_method or group is controls[group.conditions])
         ):
-            scores[group.conditions][_method(group)] = fmean(group.metric(AUC).values())
+            scores[group.conditions][method_name(group)] = fmean(group.metric(AUC).values())
     everywhere = set.intersection(*(set(cell) for cell in scores.values())) if scores else set()
     table = [{method: cell[method] for method in everywhere} for cell in scores.values()]
     ranking = average_ranks(table)
     if ranking is None:
         return
-    named = {_method(group) for group in controls.values()}
+    named = {method_name(group) for group in controls.values()}
     adjusted = wilcoxon_holm(table, *named) if len(named) == 1 else {}  # a control of several settings is none
     lines = [
         f"  {rank:.2f}  {method}" + (f"  (p = {adjusted[method]:.3f})" if method in adjusted else "")
@@ -182,7 +181,7 @@ def costs(board: Sequence[Group]) -> Table:
         timed = _machines(group) == _machines(base)
         ratios = [_ratio(_epoch(group), _epoch(base)), _ratio(group.cost("fit_seconds"), base.cost("fit_seconds"))] if timed else ["-", "-"]
         ratios += [_ratio(group.cost(name), base.cost(name)) for name in ("flops_per_sample", "parameters_dense", "peak_memory_mb")]
-        rows.append([_method(group), _heading(group, board), *ratios])
+        rows.append([method_name(group), heading_of(group, board), *ratios])
     return ["method", "cell", "epoch", "training", "FLOPs", "dense", "memory"], rows
 
 
@@ -193,7 +192,7 @@ def _machines(group: Group) -> set[tuple[str | None, ...]]:
 def correlations(board: Sequence[Group]) -> Table:
     """A row a spectral metric, a column the conditions with at least ``FEWEST`` methods, sanity rows left out."""
     members = whole_methods(group for group in board if group.layers)
-    headings = {conditions: _heading(found[0], board) for conditions, found in members.items()}
+    headings = {conditions: heading_of(found[0], board) for conditions, found in members.items()}
     rows = []
     ratio = batch_ratio(group for conditions in members.values() for group in conditions)
     for metric in (name.replace(REPEATED, ratio) for name in SPECTRA):
@@ -206,17 +205,19 @@ def correlations(board: Sequence[Group]) -> Table:
     return ["metric", *(f"{heading}: ρ (methods)" for heading in headings.values())], rows if headings else []
 
 
-def _method(group: Group) -> str:
-    options = ", ".join(f"{key}={value}" for key, value in sorted(group.cell.method_options.items()))
-    return plain(f"{group.cell.method} ({options})" if options else group.cell.method)
+def method_name(group: Group) -> str:
+    """With its options, and with the settings that it did not have yet where there is a row of the same cell that has them."""
+    parts = [f"{key}={value}" for key, value in sorted(group.cell.method_options.items())]
+    parts += [f"before {', '.join(group.lacks)}"] if group.lacks else []
+    return plain(f"{group.cell.method} ({', '.join(parts)})" if parts else group.cell.method)
 
 
 def _headings(board: Sequence[Group], controls: Mapping[str, Group]) -> dict[str, str]:
     """Conditions -> their name, in the order of the names."""
-    return dict(sorted(((key, _heading(group, board)) for key, group in controls.items()), key=lambda item: item[1]))
+    return dict(sorted(((key, heading_of(group, board)) for key, group in controls.items()), key=lambda item: item[1]))
 
 
-def _heading(group: Group, board: Sequence[Group]) -> str:
+def heading_of(group: Group, board: Sequence[Group]) -> str:
     """The backbone, scale and depth of a group, and what else tells it apart from others of the board."""
     if group.cell.backbone == NO_BACKBONE:
         return "-"
@@ -230,8 +231,8 @@ def _heading(group: Group, board: Sequence[Group]) -> str:
 def _difference(difference: Difference | None) -> str:
     if difference is None:
         return "-"
-    half = "" if difference.high is None else f" ± {_number(difference.high - difference.mean)}"
-    return ("+" if difference.mean >= 0 else "") + _number(difference.mean) + half
+    half = "" if difference.high is None else f" ± {number_text(difference.high - difference.mean)}"
+    return ("+" if difference.mean >= 0 else "") + number_text(difference.mean) + half
 
 
 def _epoch(group: Group) -> dict[int, float]:
@@ -253,7 +254,7 @@ def _metric(group: Group, metric: str) -> dict[int, float]:
     return group.metric(metric.replace(f"layer{LAST}", f"layer{group.layers[-1]}" if group.layers else ""))
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
     """Five decimals for what lies in [−1, 1], as AUC does, otherwise four digits."""
     return f"{value:.5f}" if abs(value) <= 1 else f"{value:.4g}"
 
@@ -261,7 +262,7 @@ def _number(value: float) -> str:
 def _text(headers: list[str], rows: list[list[str]], format: Format, width: int | None) -> str:
     lead = 2 if headers[:2] == ["method", "cell"] else 1
     whole = in_parts(headers, rows, format, None)
-    if width is None or headers[-1] not in SUMMARIES or max(map(len, whole.splitlines())) <= width:
+    if width is None or headers[-1] != SUMMARY or max(map(len, whole.splitlines())) <= width:
         return in_parts(headers, rows, format, width, lead)
     lines = [[line[0], line[-1], *line[1:-1]] for line in (headers, *rows)]  # in parts the summary belongs to the first
     return in_parts(lines[0], lines[1:], format, width)

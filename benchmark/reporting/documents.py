@@ -26,7 +26,8 @@ from benchmark.records import Record, Store
 from benchmark.reporting.board import View, board, wanted
 from benchmark.reporting.claims import claims
 from benchmark.reporting.comparison import AUC, sections
-from benchmark.reporting.leaderboard import Row, rows
+from benchmark.reporting.curves import curves
+from benchmark.reporting.leaderboard import Row, Selection, rows
 from benchmark.reporting.tables import fitted
 
 WIDTH = 100  # characters of a table
@@ -93,21 +94,25 @@ def _printed(
     parsed, _ = commandline.parse(shlex.split(command))
     if parsed.command == "leaderboard":
         view = View(width=WIDTH, columns=tuple(parsed.columns), grouped=parsed.group, details=parsed.details)
-        found = [row for row in boards(parsed.results, parsed.delta) if parsed.dataset in (None, row.dataset)]
+        known = boards(parsed.results, parsed.delta)
+        found = [row for row in known if parsed.dataset in (None, row.dataset, row.dataset.split("@")[0])]
         if not found:
             raise UserError(f"{where}: {command}: no finished records in {parsed.results}")
+        chosen = Selection(backbones=tuple(parsed.backbone), scales=tuple(parsed.scale), top=parsed.top).of(found)
         parts = []
-        for label, members in groupby(found, key=lambda row: row.dataset):
-            shown = list(members)
+        for label, members in groupby(chosen, key=lambda row: row.dataset):
+            shown, whole = list(members), [row for row in found if row.dataset == label]
             bare = fitted(shown, wanted(shown, view), WIDTH, view.grouped, keep=bool(view.columns))
-            parts.append(bare if only == ["table"] else board(label, shown, "table", view, shown))
+            parts.append(bare if only == ["table"] else board(label, shown, "table", view, whole))
         return "\n\n".join(parts)
     if parsed.command == "compare" and not parsed.folders:
         texts = sections(records(parsed.results), parsed.to or CONTROL, parsed.dataset, "table", parsed.metric or AUC, WIDTH)
     elif parsed.command == "claims":
         texts = claims([root / folder for folder in parsed.folders], parsed.methods, parsed.delta, "table", WIDTH)
+    elif parsed.command == "curves":
+        texts = curves(records(parsed.results), parsed.metric, parsed.dataset, "table", WIDTH)
     else:
-        raise UserError(f"{where}: {command}: only leaderboard, compare and claims have tables for a document")
+        raise UserError(f"{where}: {command}: only leaderboard, compare, claims and curves have tables for a document")
     kept = [text for text in texts if "\n" not in text or text.startswith(tuple(only or ("",)))]
     if not any("\n" in text for text in kept):
         raise UserError(f"{where}: {command}: no table has a title that begins with {' or '.join(only)}")

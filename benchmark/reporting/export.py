@@ -14,6 +14,7 @@ from benchmark.config import NO_BACKBONE
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.records import Record
+from benchmark.reporting.comparison import method_name
 from benchmark.reporting.groups import Group, groups
 from benchmark.reporting.leaderboard import render, rows
 from benchmark.reporting.text import inert, mean_text
@@ -44,8 +45,8 @@ def export(records: Iterable[Record], format: Format, dataset: str | None = None
 def bencheval(board: Sequence[Group]) -> str:
     """A line a finished final training, with the columns of bencheval.tabarena.TabArena: lower metric_error is better.
 
-    A task is what methods are compared on: data set, backbone, scale, depth, budget and settings. time_train_s is the fit,
-    time_infer_s the scoring of the test rows with the spectra that are measured then.
+    A task is what methods are compared on: data set, backbone, scale, depth, budget and settings. time_train_s is the fit, with the scoring
+    of the validation rows after each epoch; time_infer_s that scoring alone, of all epochs together.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -55,9 +56,9 @@ def bencheval(board: Sequence[Group]) -> str:
         parts = [group.label, *([] if cell.backbone == NO_BACKBONE else [cell.backbone, f"scale {cell.scale}", f"depth {cell.depth}"])]
         task = " ".join([*parts, f"{group.budget} trials", *([group.settings] if group.settings else [])])
         for record in group.finished:
-            error = 1 - record.metrics["test/auc"]
-            times = record.cost.get("fit_seconds"), record.cost.get("evaluation_seconds")
-            writer.writerow([inert(_method(group)), inert(task), record.trial.seed, error, *times])
+            if "test/auc" in record.metrics:  # one without does not count as a seed
+                times = record.cost.get("fit_seconds"), record.cost.get("evaluation_seconds")
+                writer.writerow([inert(method_name(group)), inert(task), record.trial.seed, 1 - record.metrics["test/auc"], *times])
     return text.getvalue()
 
 
@@ -68,8 +69,8 @@ def latex(label: str, board: Sequence[Group]) -> str:
     """
     cells = [g for g in board if g.cell.backbone != NO_BACKBONE and g.metric("test/auc")]
     columns = {g.conditions: g for g in sorted(cells, key=lambda g: (g.cell.backbone, g.cell.scale, g.cell.depth, g.conditions))}
-    methods = dict.fromkeys(_method(g) for g in sorted(cells, key=lambda g: (-_mean(g), g.cell.method)))
-    found = {(g.conditions, _method(g)): g for g in cells}
+    methods = dict.fromkeys(method_name(g) for g in sorted(cells, key=lambda g: (-_mean(g), g.cell.method)))
+    found = {(g.conditions, method_name(g)): g for g in cells}
     best = {condition: max((g for g in cells if g.conditions == condition), key=_mean) for condition in columns}
     names = {condition: _heading(group) for condition, group in columns.items()}
     table = {method: {c: _shown(found.get((c, method)), best[c]) for c in columns} for method in methods}
@@ -115,11 +116,6 @@ def _level(group: Group, best: Group) -> bool:
 
 def _heading(group: Group) -> str:
     return rf"{_escaped(group.cell.backbone)} {group.cell.scale}$\times$, $L={group.cell.depth}$"
-
-
-def _method(group: Group) -> str:
-    options = ", ".join(f"{key}={value}" for key, value in sorted(group.cell.method_options.items()))
-    return f"{group.cell.method} ({options})" if options else group.cell.method
 
 
 def _escaped(text: str) -> str:

@@ -35,6 +35,7 @@ class Group:
     blocks: tuple[Block, ...]  # those of one set of hyper-parameters, in the order of their first seeds
     left_out: int = 0  # records of other hyper-parameters for the same cell and budget
     audited: float | None = None  # a dose that was measured after its records were made (reporting/acting.py)
+    lacks: tuple[str, ...] = ()  # settings that its method did not have yet, where another group of its cell has them
 
     @cached_property
     def records(self) -> tuple[Record, ...]:
@@ -95,8 +96,8 @@ class Group:
 
     @cached_property
     def row(self) -> str:
-        """What tells it apart from the others under its conditions."""
-        return canonical([self.cell.method, self.cell.method_options, self.cell.grid])
+        """What tells it apart from the others under its conditions; the names of its settings do, too, see ``groups_of``."""
+        return canonical([self.cell.method, self.cell.method_options, self.cell.grid, sorted(self.blocks[0].first.trial.method)])
 
     @property
     def max_seeds(self) -> int | None:
@@ -110,14 +111,16 @@ class Group:
 
     @property
     def is_whole_method(self) -> bool:
-        """Neither a preset nor with options: variants of one method would count as so many methods."""
-        return ":" not in self.cell.method and not self.cell.method_options
+        """Neither a preset nor with options, nor an earlier form of one: variants of one method would count as so many methods."""
+        return ":" not in self.cell.method and not self.cell.method_options and not self.lacks
 
     @property
     def notes(self) -> tuple[str, ...]:
         found = dict.fromkeys(note for block in self.blocks for note in block.first.notes)
         if self.left_out:
             found[f"{self.cell}: {self.left_out} record(s) with other hyper-parameters for the same cell and budget are left out"] = None
+        if self.lacks:
+            found[f"{self.cell}: one of its rows is from before the method had {', '.join(self.lacks)}"] = None
         scored = len(self.metric("test/auc"))
         if 0 < scored < self.finished_count:
             found[f"{self.cell}: {self.finished_count - scored} finished record(s) without test/auc do not count as seeds"] = None
@@ -199,19 +202,22 @@ def groups_of(blocks: Iterable[Block], audit: Mapping[str, float]) -> list[Group
     """See ``groups``."""
     found: dict[tuple[str, int, tuple[str, ...]], list[Block]] = defaultdict(list)
     versions: dict[str, set[str]] = defaultdict(set)
+    settings: dict[str, set[str]] = defaultdict(set)
     for block in blocks:
         trial = block.first.trial
         if trial.stage == "final":
             # A method that has got a setting since is another contestant, whatever the cell says: its default may have changed with it.
             found[trial.cell.key, trial.budget, tuple(sorted(trial.method))].append(block)
             versions[trial.cell.dataset].add(trial.cell.data)
+            settings[trial.cell.key].update(trial.method)
     result = []
-    for (_, budget, _), members in found.items():
+    for (key, budget, names), members in found.items():
         cell = members[0].first.trial.cell
         label = cell.dataset if len(versions[cell.dataset]) == 1 else f"{cell.dataset}@{cell.data}"
         chosen = _one_configuration(members)
         left_out = sum(len(block.seeds) for block in members) - sum(len(block.seeds) for block in chosen)
-        result.append(Group(label=label, cell=cell, budget=budget, blocks=chosen, left_out=left_out, audited=audit.get(cell.key)))
+        lacks = tuple(sorted(settings[key].difference(names)))
+        result.append(Group(label=label, cell=cell, budget=budget, blocks=chosen, left_out=left_out, audited=audit.get(key), lacks=lacks))
     return sorted(result, key=lambda g: (g.label, str(g.cell), g.budget, g.cell.key))
 
 

@@ -78,7 +78,7 @@ class Row:
     max_seeds: int | None  # up to how many the row was looked at after each; None: as many as were asked for
     test_logloss_own_epoch_mean: float | None  # at the epoch of the best validation logloss
     won: Mapping[str, Any]  # what was chosen of the suite's grid
-    acts: float | None  # largest dose at the best epoch; below INERT the row is inert
+    acts: float | None  # dose of the logits at the best epoch, else the largest one; below INERT the row is inert
     doses: Mapping[str, float]  # part -> dose at the best epoch
     knock_outs: Mapping[str, float]  # "part/auc", "part/logloss": change without the part, on validation data
     draws_lost: int  # tuning trainings that failed for good: the winner is the best of the others

@@ -22,6 +22,7 @@ from benchmark.reporting.colours import colours
 from benchmark.reporting.drawing import MARKERS, Look, Width, of_seeds, order, series
 from benchmark.reporting.groups import PLAIN, Group, batch_ratio, groups, whole_methods
 from benchmark.reporting.page.content import Line, lines
+from benchmark.reporting.state_plot import state_by_epoch
 
 Configuration = tuple[str, int]  # backbone, depth
 Format = Literal["png", "pdf", "svg"]
@@ -36,8 +37,8 @@ def figures(
 ) -> list[Path]:
     """Draw ``<data set>-<view>.<format>`` into ``folder``; return the paths.
 
-    Views: auc, auc-depth, width, depth, terms, joint, forest, pareto, spectra, and singular-values, a file for each backbone, scale and
-    depth, which are the end of its name; ``only`` some of them. Drawn are finished cells with a backbone; a figure without anything to
+    Views: auc, auc-depth, width, depth, terms, joint, state, forest, pareto, spectra, and singular-values, a file for each backbone, scale
+    and depth, which are the end of its name; ``only`` some of them. Drawn are finished cells with a backbone; a figure without anything to
     show is not made. A method has one colour in all of them, the page's; the less important of many methods are grey. Error bars are the
     sample standard deviation over seeds, from two seeds on; the figure says so, with their number.
     """
@@ -150,8 +151,7 @@ def _against_layer(board: Sequence[Group], look: Look, matrix: str, title: str) 
     methods: dict[str, str] = {}
     for axis, (configuration, scale) in zip(axes, panels, strict=True):
         here = [g for g in measured if _configuration(g) == configuration and g.cell.scale == scale]
-        for label, members in _series(here, measured):
-            [group] = members
+        for label, group in ((label, group) for label, members in _series(here, measured) for group in members):
             methods[label] = group.cell.method
             found = ((layer, _ratio(group, layer, PLAIN, matrix)) for layer in group.layers)
             look.line(axis, [(layer, *mean_sd(list(values.values()))) for layer, values in found if values], group.cell.method, label)
@@ -243,6 +243,7 @@ OF_GROUPS: dict[str, Callable[[str, Sequence[Group], Look], Figure | None]] = {
     "depth": rank_against_layer,
     "terms": rank_of_terms,
     "joint": auc_against_rank,
+    "state": state_by_epoch,
 }
 OF_ROWS: dict[str, Callable[[str, Sequence[Line], Look], Figure | None]] = {
     "forest": views.forest,

@@ -112,7 +112,7 @@ def judged(recorded: Record, now: Record, found: Sequence[Score]) -> tuple[bool,
     """Whether the two agree, and why, in one sentence."""
     if recorded.status != now.status:
         return False, f"does not agree: recorded as {recorded.status}, now {now.status}{f': {now.reason}' if now.reason else ''}"
-    if recorded.status != "finished":
+    if not found:  # it gave no scores
         return True, f"agrees: {now.status} again ({now.reason})"
     if all(score.difference == 0 for score in found):
         both = sorted(recorded.metrics.keys() & now.metrics.keys())

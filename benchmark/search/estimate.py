@@ -83,10 +83,10 @@ def estimate(
     plan = Plan(suite, cells, (entry.record for entry in entries), until)
     first = {cell.dataset: cell for cell in reversed(cells)}
     data = {name: ensure_recorded(name, cell.dataset_options) for name, cell in first.items()}
-    batches: dict[tuple[str, str], int] = {}  # data set, method: what the size of a batch hangs on
+    batches: dict[tuple[str, str, object], int] = {}  # data set, method, the suite's own size: what the size of a batch hangs on
 
     def batch_of(cell: Cell) -> int:
-        which = cell.dataset, cell.method
+        which = cell.dataset, cell.method, cell.training.get("batch_size")
         if which not in batches:
             batches[which] = default_trial(cell, "final", 0, suite.budget).training.batch_size
         return batches[which]

@@ -41,7 +41,9 @@ def left(rungs: Sequence[int], count: int) -> int:
 
 
 def share(rungs: Sequence[int], count: int, whole: float) -> float:
-    """Epochs that tuning with ``count`` draws takes, over those without rungs, where a training would take ``whole`` of them."""
+    """Epochs that tuning with ``count`` draws takes, over those of as many whole trainings: the draws, and the repeats of those left.
+    ``whole``: epochs of a training that is not stopped.
+    """
     total, reached, alive = 0.0, 0.0, count
     for rung in rungs:
         if alive > 1:
@@ -49,7 +51,7 @@ def share(rungs: Sequence[int], count: int, whole: float) -> float:
             reached, alive = min(rung, whole), better_half(alive)
     if alive > 1 or not rungs:
         total += alive * (whole - reached)
-    return (total + repeats(alive) * whole) / ((count + repeats(count)) * whole)
+    return (total + repeats(alive) * whole) / ((count + repeats(alive)) * whole)
 
 
 def repeats(finalists: int) -> int:

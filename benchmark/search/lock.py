@@ -46,13 +46,13 @@ def only_one(results: Path) -> Iterator[None]:
 
 
 def at_work(results: Path) -> bool:
-    """Whether a run holds the folder now."""
+    """Whether a run holds the folder now. Where the file system has no locks none does: ``only_one`` refuses to begin."""
     path = results / ".lock"
     if not path.exists():
         return False
     with path.open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+        except OSError as error:
+            return isinstance(error, BlockingIOError)
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,9 @@ from benchmark.errors import UserError
 from benchmark.training.memory import data_of_this_process, total
 
 OPTION = "--memory-per-trial"
-# Parts of what PyTorch (which raises RuntimeError) and C++ say when the system gives no memory. NumPy and Python raise MemoryError.
-SAID = ("can't allocate memory", "bad_alloc", "Cannot allocate memory")
+# What PyTorch (which raises RuntimeError) and C++ say when the system gives no memory, and the error of Python and NumPy; torch's
+# OutOfMemoryError is of a GPU.
+SAID = re.compile(r"can't allocate memory|bad_alloc|Cannot allocate memory|(?<!OutOf)MemoryError")
 
 
 def words(gigabytes: float) -> str:
@@ -25,9 +27,9 @@ def place_of_machine(places: int) -> float | None:
     return None if memory is None else memory / 1e9 / places
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Of the machine's memory, not of a GPU's."""
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(part in str(error) for part in SAID))
+def is_out_of_memory(reason: str) -> bool:
+    """Whether a training failed for want of the machine's memory, not of a GPU's; ``reason``: as its record says why."""
+    return SAID.search(reason) is not None
 
 
 @contextmanager

@@ -33,26 +33,35 @@ def time_limit(minutes: float | None, ends_process: bool = False, grace: float =
         yield
         return
     seconds, thread = 60 * minutes, threading.get_ident()
-    state, ended = _State(), threading.Event()
+    state, ended, raising = _State(), threading.Event(), threading.Lock()
 
     def watch() -> None:
         wait = seconds
-        while not ended.wait(wait) and not state.is_over:
-            _raise_in(thread, OutOfTime)
+        while not ended.wait(wait):
+            with raising:
+                if state.is_over:
+                    return
+                _raise_in(thread, OutOfTime)
             wait = AGAIN
 
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         if ends_process:
             faulthandler.dump_traceback_later(seconds + grace, exit=True, file=nowhere)
-        threading.Thread(target=watch, name="time limit", daemon=True).start()
         try:
+            threading.Thread(target=watch, name="time limit", daemon=True).start()
             yield
         finally:
             state.is_over = True  # an assignment, which the exception that may be on its way cannot come before, as it can before a call
-            _raise_in(thread, None)
-            ended.set()
-            if ends_process:
-                faulthandler.cancel_dump_traceback_later()
+            while True:
+                try:
+                    with raising:  # whoever was just about to raise it has
+                        _raise_in(thread, None)
+                    if ends_process:
+                        faulthandler.cancel_dump_traceback_later()
+                    ended.set()
+                    break
+                except OutOfTime:  # it came when all was done: then it is not the next trial's
+                    continue
 
 
 class _State:

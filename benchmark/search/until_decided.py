@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.config import CONTROL, DELTA, MAX_SEEDS, NO_BACKBONE, Cell, conditions
 from benchmark.errors import UserError
-from benchmark.metrics.looks import FIRST_LOOK
+from benchmark.metrics.looks import FIRST_LOOK, MOST_SEEDS
 from benchmark.records import INERT, Record
 from benchmark.search.cell_state import CellState
 
@@ -31,6 +31,8 @@ class UntilDecided:
     def __post_init__(self) -> None:
         if self.max_seeds < FIRST_LOOK:
             raise UserError(f"max_seeds = {self.max_seeds}; it must be at least {FIRST_LOOK}: one seed tells nothing of the noise")
+        if self.max_seeds > MOST_SEEDS:
+            raise UserError(f"max_seeds = {self.max_seeds}; it must be at most {MOST_SEEDS}, for which bounds are computed")
         if not 0 < self.delta < 1:
             raise UserError(f"delta = {self.delta}; it must lie between 0 and 1")
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from benchmark.config import NO_BACKBONE, Trial
 from benchmark.errors import UserError
 from benchmark.faults import blamed, frames, in_words
-from benchmark.records import Record
+from benchmark.record import LONGEST_REASON, Record
 from benchmark.search import memory_limit, time_limit
 
 TRAIN = "benchmark.training.trial:run_trial"  # the function that trains; named, since names cross the border of processes
@@ -61,17 +61,18 @@ def _attempt(
         if train == TRAIN:  # before the limits: a module whose import they end stays half there, for every trial of this process
             importlib.import_module(LAZY)
         with time_limit.time_limit(minutes, ends_process), memory_limit.memory_limit(gigabytes):
-            return function(trial, report, device, threads)
+            record = function(trial, report, device, threads)
     except time_limit.OutOfTime as error:
         place = blamed(error)
         return Record(trial=trial, status="failed", reason=f"{place}{place and ': '}{time_limit.words(minutes or 0)}", frames=frames(error))
     except UserError as error:
         return failed(trial, str(error))
     except (Exception, SystemExit) as error:
-        reason = in_words(error)
-        if gigabytes is not None and memory_limit.is_out_of_memory(error):
-            reason = f"{reason}; {memory_limit.words(gigabytes)}"
-        return Record(trial=trial, status="failed", reason=reason, frames=frames(error))
+        record = Record(trial=trial, status="failed", reason=in_words(error), frames=frames(error))
+    if gigabytes is None or record.status != "failed" or not memory_limit.is_out_of_memory(record.reason):
+        return record
+    said = f"; {memory_limit.words(gigabytes)}"  # whoever reads it, and ``hit_a_limit``, must find it at the end
+    return replace(record, reason=f"{record.reason[: LONGEST_REASON - len(said)]}{said}")
 
 
 @contextmanager

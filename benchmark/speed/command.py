@@ -48,6 +48,8 @@ def speed(parsed: argparse.Namespace) -> None:
     for name in ("scale", "batch", "batches", "threads", "rounds", "count"):
         if getattr(parsed, name) is not None and getattr(parsed, name) < 1:
             raise UserError(f"speed: --{name} {getattr(parsed, name)}; it must be at least 1")
+    if min(parsed.dimensions) < 1:
+        raise UserError(f"speed: --dimensions {min(parsed.dimensions)}; it must be at least 1")
     if parsed.what == "records":
         from benchmark.speed.records import measure as measure_records
 
@@ -86,16 +88,14 @@ def speed(parsed: argparse.Namespace) -> None:
         return
     device = choose_device(parsed.device)
     named = [one for name in parsed.methods or () for one in plugins.spelled_out(name)]
+    several = [dataclasses.replace(workload, method=method) for workload in workloads for method in named or [CONTROL]]
     if parsed.what == "step":
-        several = [dataclasses.replace(workload, method=method) for workload in workloads for method in named or [CONTROL]]
         print(step(several, device, parsed.rounds, parsed.compile))
         return
     if parsed.what == "parts":
-        several = [dataclasses.replace(workload, method=method) for workload in workloads for method in named or [CONTROL]]
         print(parts(several, device, parsed.rounds))
         return
     if parsed.what == "stream":
-        several = [dataclasses.replace(workload, method=method) for workload in workloads for method in named or [CONTROL]]
         print(stream(several, device, parsed.rounds))
         return
     if parsed.what == "methods":

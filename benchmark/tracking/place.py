@@ -87,8 +87,8 @@ class Stamp:
         self._path = results / ".index" / "tracked.json"
 
     def holds(self) -> bool:
-        known = _json(self._path)
-        return bool(known) and known.get("state") == self._state()
+        state = self._state()
+        return state is not None and _json(self._path).get("state") == state
 
     def experiments(self) -> dict[str, str]:
         """Data set -> id of its experiment, as of the stamp."""
@@ -104,6 +104,7 @@ class Stamp:
             self._path.unlink(missing_ok=True)
 
     def _state(self) -> str | None:
+        """None: of a server, or of a database that is not there."""
         uri = tracking_uri(self._results)
         if not uri.startswith("sqlite:///"):
             return None

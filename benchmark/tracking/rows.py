@@ -105,10 +105,12 @@ def view_of(entries: Sequence[Entry], folder: Path, beside: bool = False) -> Vie
     digests = {entry.record.trial_id: entry.digest for entry in entries}
     cells: dict[str, Row] = {}
     for members in order.values():
-        largest: dict[str, int] = {}
+        chosen: dict[str, Line] = {}  # a cell is one run: of the largest budget, with all settings that its method has
         for line in members:
-            largest[line.group.cell.key] = max(line.group.budget, largest.get(line.group.cell.key, 0))
-        shown = [line for line in members if line.group.budget == largest[line.group.cell.key]]
+            before = chosen.setdefault(line.group.cell.key, line)
+            if (line.group.budget, not line.group.lacks) > (before.group.budget, not before.group.lacks):
+                chosen[line.group.cell.key] = line
+        shown = [line for line in members if line is chosen[line.group.cell.key]]
         digits = len(str(len(shown)))
         for position, line in enumerate(shown, start=1):
             cells[line.group.cell.key] = cell_row(line, position, digits, times, digests, beside)

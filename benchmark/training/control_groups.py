@@ -31,7 +31,7 @@ def control_groups(controller: str, groups: Path = GROUPS, tree: Path = TREE) ->
 
 
 def words_of(path: Path) -> list[str]:
-    """None where the file is not there."""
+    """Of a file, separated by blanks; none where it is not there."""
     try:
         return path.read_text(encoding="utf-8").split()
     except OSError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from itertools import islice
 from statistics import fmean
 from typing import Any
@@ -15,7 +15,7 @@ from torch.nn import functional
 from benchmark.contracts import CTRModel
 from benchmark.data.batches import Rows, TrainingRows
 from benchmark.nn.model import AssembledModel
-from benchmark.training.evaluate import measured, score, scores
+from benchmark.training.evaluate import NotFinite, measured, score, scores
 
 BATCHES = 2  # of training, on which doses are measured
 KNOCK_OUT_ROWS = 1 << 17  # of the validation part at most
@@ -106,7 +106,7 @@ def knock_outs(model: CTRModel, valid: Rows) -> dict[str, float]:
                                                spread, a standard deviation each. What parts do inside a model is nothing where the
                                                logits do not see it. Not of a transform, which may have another form in evaluation
 
-    Raises NotFinite.
+    Without a part scores may be no numbers: what they would change is then left out. Raises NotFinite where those of the whole are none.
     """
     parts = model.knock_outs()
     if not parts:
@@ -115,15 +115,18 @@ def knock_outs(model: CTRModel, valid: Rows) -> dict[str, float]:
     whole = measured(valid, logits, labels)
     found: dict[str, float] = {}
     for part, without in parts.items():
-        with without:
+        with suppress(NotFinite), without:
             changed = score(model, valid, KNOCK_OUT_ROWS)
-        found |= {f"knockout/{part}/{name}": changed[name] - whole[name] for name in whole}
+            found |= {f"knockout/{part}/{name}": changed[name] - whole[name] for name in whole}
     if not parts.keys() - {"transform"}:
         return found
     with ExitStack() as stack:
         for part, without in model.knock_outs().items():
             if part != "transform":
                 stack.enter_context(without)
-        neutral, _ = scores(model, valid, KNOCK_OUT_ROWS)
+        try:
+            neutral, _ = scores(model, valid, KNOCK_OUT_ROWS)
+        except NotFinite:
+            return found
     spread = logits.double().std().clamp_min(torch.finfo(torch.float64).tiny)
     return found | {"best/logits": float((logits.double() - neutral.double()).std() / spread)}

@@ -214,9 +214,15 @@ def choose_device(name: str) -> torch.device:
     """The GPU where there is one, for "auto". Raises UserError."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
+    try:
+        found = torch.device(name)
+    except (RuntimeError, TypeError):  # a name that torch does not know; no name at all
+        found = None
+    if found is None or found.type not in ("cpu", "cuda"):
+        raise UserError(f"device = {name!r}; it must be auto, cpu or cuda")
+    if found.type == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: this machine's torch sees no GPU; use --device cpu or auto")
-    return torch.device(name)
+    return found
 
 
 def draw_table(model: CTRModel, std: float, seed: int) -> None:

@@ -508,8 +508,17 @@ def iceberg(folder: Path, parts: Parts) -> Path:
     return folder / "train"
 
 
-def rewritten(path: Path, pattern: str, by: str) -> None:
-    path.write_text(re.sub(pattern, by, path.read_text()))
+def row_each(users: int) -> str:
+    return "".join(f"{n % 2},{n},{n % 3}\n" for n in range(users))
+
+
+def rewritten(path: Path, pattern: str, by: str) -> int:
+    """Returns how many characters it has now."""
+    return path.write_text(re.sub(pattern, by, path.read_text()))
+
+
+def typed_with(kind: str, **columns: Callable[[pandas.DataFrame], Any]) -> Make:
+    return lambda folder, parts: typed(kind)(folder, {part: f.assign(**{n: m for n, m in columns.items()}) for part, f in parts.items()})
 
 
 def typed_odd(**columns: Callable[[pandas.DataFrame], Any]) -> Make:
@@ -599,17 +608,17 @@ NOTED: dict[str, tuple[Make, dict[str, Any], str]] = {
     "blanks beside bars": (
         odd(tags=lambda f, draw: ["a | b" if n % 3 else "b|a" for n in range(len(f))]),
         {**CSV, "multi": ("tags",)},
-        "tags: 2 values differ from another only in case, in blanks around the text or in unseen marks, as 'a' and 'a '",
+        "tags: 2 values differ from another only in case, in blanks or quotation marks around the text or in unseen marks, as 'a' and 'a '",
     ),
     "blanks around some texts": (
         odd(site=lambda f, draw: [f"s{n % 7}{' ' * (n % 2)}" for n in range(len(f))]),
         CSV,
-        "site: 7 values differ from another only in case, in blanks around the text or in unseen marks, as 's0' and 's0 '",
+        "site: 7 values differ from another only in case, in blanks or quotation marks around the text or in unseen marks, as 's0'",
     ),
     "cases that differ, in test alone": (
         rare_in("test", lambda f: f.assign(site=["BERLIN", "berlin"] * 250), site=lambda f: ["Berlin", "Oslo"] * 250),
         CSV,
-        "site: 2 values differ from another only in case, in blanks around the text or in unseen marks, as 'BERLIN' and 'Berlin'",
+        "site: 2 values differ from another only in case, in blanks or quotation marks around the text or in unseen marks, as 'BERLIN'",
     ),
     "one character written in two ways": (
         odd(site=lambda f, draw: ["e\u0301" if n % 2 else "\u00e9" for n in range(len(f))]),
@@ -682,6 +691,225 @@ NOTED: dict[str, tuple[Make, dict[str, Any], str]] = {
         LIBFM,
         "f2 has an index among those of f1 in the first lines (line 21: 4)",
     ),
+    "libfm with a field twice in one of its first lines": (
+        spoilt(texts(as_libfm("0"), ".libfm"), lambda f: rewritten(f / "train.libfm", r"\A(.*\n){6}.*", "1 3:1 4:1")),
+        LIBFM,
+        "train.libfm: f2 has an index among those of f1 in the first lines (line 1: 4)",
+    ),
+    "libfm with a field twice in many of its first lines": (
+        spoilt(texts(as_libfm("0"), ".libfm"), lambda f: rewritten(f / "train.libfm", r"(?m)^(\d [0-4]:1) 10[01]:1$", r"\1 9:1")),
+        LIBFM,
+        "train.libfm: f2 has an index among those of f1 in the first lines (line ",
+    ),
+    **{
+        f"ids as narrow floats, {kind}": (
+            typed_with(kind, user=lambda f: (2**25 + f["user"] * 4).astype("float32")),
+            CSV,
+            "user is stored as float32, which does not tell whole numbers of 16,777,216 and more apart, as 3355",
+        )
+        for kind in ("parquet", "file", "stream")
+    },
+    "ids as narrow floats in test, a float that is no id and a missing one": (
+        spoilt(
+            typed("parquet"),
+            lambda f: (
+                (frame := pandas.read_parquet(f / "test.parquet"))
+                .assign(user=frame["user"].astype("float32").where(frame.index != 0).mask(frame.index == 1, 2.0**24))
+                .to_parquet(f / "test.parquet")
+            ),
+        ),
+        CSV,
+        "test.parquet: user is stored as float32",
+    ),
+    "errors of spreadsheets among texts": (
+        odd(site=lambda f, draw: [["s1", "#DIV/0!", "s2", "#REF!", "s3"][n % 5] for n in range(len(f))]),
+        CSV,
+        "site: has '#DIV/0!', '#REF!' in 600 cells (40.0%): an error of a spreadsheet, which is a value here: name it in --null-values "
+        "'#DIV/0!,#REF!'",
+    ),
+    "errors of spreadsheets among numbers, in test alone": (
+        rare_in("test", lambda f: f.assign(price=["#VALUE!", *range(499)]), price=lambda f: range(500)),
+        CSV,
+        "price: has '#VALUE!' in 1 cell (0.1%)",
+    ),
+    "errors of spreadsheets among several values": (
+        odd(tags=lambda f, draw: ["a|#N/A" if n % 3 else "c" for n in range(len(f))]),
+        {**CSV, "multi": ("tags",)},
+        "tags: has '#N/A': an error of a spreadsheet",
+    ),
+    "numbers that a spreadsheet had no room for": (
+        odd(price=lambda f, draw: ["####" if n == 3 else n for n in range(len(f))]),
+        CSV,
+        "price: has '####' in 3 cells",
+    ),
+    "a row of totals behind all that is looked at": (
+        spoilt(odd(), lambda f: (f / "train.csv").write_text("click,user,ad\n" + "0,1,2\n1,2,3\n" * 11_000 + row_each(40) + "0,Total,7\n")),
+        CSV,
+        "user: has 'Total' among numbers",
+    ),
+    "numbers that a spreadsheet shortened behind all that is looked at": (
+        spoilt(
+            odd(), lambda f: (f / "train.csv").write_text("click,user,ad\n" + "0,1,2\n1,2,3\n" * 11_000 + row_each(40) + "0,1.23E+11,7\n")
+        ),
+        CSV,
+        "user: writes numbers as 1.23E+11",
+    ),
+    "a part file whose whole numbers have a point": (
+        lambda folder, parts: spoilt(
+            in_parts(".csv"), lambda f: [rewritten(path, r"(?m)^(\d,\d+),", r"\1.0,") for path in sorted((f / "train").glob("*.csv"))[3:]]
+        )(folder, {part: pandas.concat([frame] * 3) for part, frame in parts.items()}),
+        CSV,
+        "user: writes a number in several ways ('0', '0.0')",
+    ),
+    "words for some ids of test": (
+        rare_in("test", lambda f: f.assign(user=[f"u{n}" if n % 5 < 2 else n for n in f["user"]])),
+        CSV,
+        "user: has 'u0', 'u1', 'u10' and 13 more among numbers",
+    ),
+    "decimal commas in a third of the rows": (
+        odd(price=lambda f, draw: [f"{n % 90}{'.,'[n % 3 == 0]}{n % 7}" for n in range(len(f))]),
+        CSV,
+        "price: writes numbers in several forms (",
+    ),
+    "brackets for negative numbers": (
+        odd(price=lambda f, draw: [f"({n % 190})" if n % 3 == 0 else n % 190 for n in range(len(f))]),
+        CSV,
+        "price: writes numbers in several forms ('0', '(0)')",
+    ),
+    "prices with a currency": (
+        odd(price=lambda f, draw: [f"${n % 90}.{n % 7}0" for n in range(len(f))]),
+        CSV,
+        "price: writes numbers with more than figures and a point, as '$0.00'",
+    ),
+    "percentages": (
+        odd(rate=lambda f, draw: [f"{n % 90}.{n % 7}%" for n in range(len(f))]),
+        CSV,
+        "rate: writes numbers with more than figures and a point, as '0.0%'",
+    ),
+    "quotation marks within some cells": (
+        odd(shop=lambda f, draw: [[f"s{n % 7}", f'"s{n % 7}"', f"'s{n % 7}", f'="s{n % 7}"'][n % 4] for n in range(len(f))]),
+        CSV,
+        "shop: 21 values differ from another only in case, in blanks or quotation marks around the text",
+    ),
+    "truths in several words": (
+        odd(flag=lambda f, draw: [["yes", "Y", "1", "no"][n % 4] for n in range(len(f))]),
+        CSV,
+        "flag: says one truth in several ways ('1', 'y', 'yes')",
+    ),
+    "dates in two forms": (
+        odd(day=lambda f, draw: [f"2024-01-{1 + n % 28:02}" if n % 2 else f"{1 + n % 28:02}.01.2024" for n in range(len(f))]),
+        CSV,
+        "day: writes dates in several forms ('2024-01-02', '01.01.2024')",
+    ),
+    "codes that a spreadsheet took for dates": (
+        odd(size=lambda f, draw: [["2-Mar", "7-8", "12-14", "Jun-10"][n % 4] for n in range(len(f))]),
+        CSV,
+        "size: has '2-Mar', 'Jun-10' among other texts: did a spreadsheet take codes like 3-2 for dates?",
+    ),
+    "what JavaScript prints of an object": (
+        odd(site=lambda f, draw: [["[object Object]", "s1"][n % 2] for n in range(len(f))]),
+        CSV,
+        "site: has 1 value as '[object Object]', which a program or a wrong encoding left",
+    ),
+    "an encoding taken for another": (
+        odd(site=lambda f, draw: [["M\u00c3\u00bcnchen", "Oslo"][n % 2] for n in range(len(f))]),
+        CSV,
+        "site: has 1 value as 'M\u00c3\u00bcnchen', which a program or a wrong encoding left",
+    ),
+    "long numbers that a spreadsheet cut to 15 digits": (
+        odd(card=lambda f, draw: [f"{400_012_341_234_123 + 7 * n}0" for n in draw.integers(0, 90, len(f))]),
+        CSV,
+        "card: its numbers of 16 digits and more all end in 0: a spreadsheet keeps 15 digits",
+    ),
+    "long numbers that were doubles": (
+        odd(user=lambda f, draw: [int(float(2**60 + 123_456_789 * n)) for n in draw.integers(0, 90, len(f))]),
+        CSV,
+        "user: its whole numbers from 9,007,199,254,740,992 on are all such as float64 holds",
+    ),
+    "numbers that were narrow floats": (
+        odd(user=lambda f, draw: [int(np.float32(2**25 + 13 * n)) for n in draw.integers(0, 900, len(f))]),
+        CSV,
+        "user: its whole numbers from 16,777,216 on are all such as float32 holds",
+    ),
+    "columns whose names differ in case": (
+        texts(lambda f: as_json(f[::2]) + "\n" + as_json(f[1::2].rename(columns={"ad": "Ad"})), ".jsonl"),
+        CSV,
+        "the columns 'ad' and 'Ad' differ in their names only in case or blanks",
+    ),
+    "a key that many lines of test lack": (
+        spoilt(texts(as_json, ".jsonl"), lambda f: rewritten(f / "test.jsonl", r', "ad": "a0[0-5]"', "")),
+        CSV,
+        "test lacks values that training has in more rows, or has some that training lacks: ad (missing in ",
+    ),
+    "decimals that were narrow floats, in test": (
+        rare_in("test", lambda f: f.assign(rate=f["rate"].astype("float32").astype(float)), rate=lambda f: f.index % 60 / 10),
+        CSV,
+        "rate: has numbers that differ only in digits that float32 does not hold ('0.1', '0.10000000149011612')",
+    ),
+    "exponents beside decimals": (
+        odd(rate=lambda f, draw: ["1e-05" if n % 9 == 0 else ".5" if n % 9 == 2 else f"{n % 90 / 100000:.5f}" for n in range(len(f))]),
+        CSV,
+        "rate: writes a number in several ways ('0.00001', '1e-05')",
+    ),
+    "a spreadsheet's days among dates": (
+        odd(day=lambda f, draw: [f"2024-01-{1 + n % 28:02}" if n % 2 else 45_290 + n % 28 for n in range(len(f))]),
+        CSV,
+        "day: holds dates and numbers ('2024-01-02', '45290')",
+    ),
+    "a word among dates": (
+        odd(day=lambda f, draw: [f"2024-01-{1 + n % 28:02}" if n % 50 else "unknown" for n in range(len(f))]),
+        CSV,
+        "day: has 'unknown' among dates",
+    ),
+    "the rows of train twice": (
+        spoilt(odd(), lambda f: (f / "train.csv").write_text((text := (f / "train.csv").read_text()) + text.partition("\n")[2])),
+        CSV,
+        "every row of train stands there 2 times, or a multiple of it",
+    ),
+    "train and test with each other's names": (
+        lambda folder, parts: texts(as_csv(), ".csv")(folder, {**parts, "train": parts["test"], "test": parts["train"]}),
+        CSV,
+        "test has 60 rows, train 20: are the parts what they are called?",
+    ),
+    "a part file and its compressed copy": (
+        spoilt(
+            in_parts(".csv"),
+            lambda f: (f / "train" / "part-00000-c000.csv.gz").write_bytes(gzip.compress(first_in(f / "train").read_bytes())),
+        ),
+        CSV,
+        "train/part-00000-c000.csv and train/part-00000-c000.csv.gz are named like one file and its copy",
+    ),
+    "a part file and a download of it": (
+        spoilt(
+            in_parts(".csv"),
+            lambda f: (f / "train" / "part-00000-c000 (1).csv").write_text(first_in(f / "train").read_text() + "1,2,a01\n"),
+        ),
+        CSV,
+        "train/part-00000-c000.csv and train/part-00000-c000 (1).csv are named like one file and its copy",
+    ),
+    "rows without a value": (
+        spoilt(odd(), lambda f: (f / "train.csv").write_text((f / "train.csv").read_text() + "1,,\n0,,\n" * 4)),
+        CSV,
+        "8 of train's 508 rows have no value in any field",
+    ),
+    "rows of valid in test, in another order": (
+        lambda folder, parts: (
+            odd()(folder, parts),
+            pandas.read_csv(folder / "valid.csv").sample(frac=1, random_state=0).to_csv(folder / "test.csv", index=False),
+        )[0],
+        CSV,
+        "100.0% of test's rows stand in valid as well",
+    ),
+    "numbers of another unit in test": (
+        rare_in("test", lambda f: f.assign(price=f["price"] * 100), price=lambda f: 1 + f.index % 97),
+        {**CSV, "numeric": ("price",)},
+        "test has numbers at one end of training's in most rows: price (highest bucket: ",
+    ),
+    "a time that stands for none": (
+        one_file(lambda f: dated("%Y-%m-%d")(f).replace({"when": {"2023-11-20": "1970-01-01"}})),
+        BY_DAY,
+        "when: 1 row is of 1970-01-01, further from all others than these span",
+    ),
     "leading zeros in some rows": (
         odd(zone=lambda f, draw: [f"{n % 7:0{2 + n % 2}}" for n in range(len(f))]),
         CSV,
@@ -748,7 +976,9 @@ def test_what_is_suspicious_is_noted_and_stays_with_the_data(name: str, cache: P
 
 
 def test_nothing_is_noted_where_nothing_is_odd(cache: Path, tmp_path: Path) -> None:
-    """Hashes like 123e4567 and numbers with zeros before them are texts; a version and an address are no dates and no decimals."""
+    """Hashes like 123e4567 and numbers with zeros before them are texts; a version and an address are no dates and no decimals; ids whose
+    last bits are zeros were not rounded.
+    """
     plain = odd(
         site=lambda f, draw: draw.integers(0, 90, len(f)),
         code=lambda f, draw: [f"{n:05}" for n in draw.integers(0, 90, len(f))],
@@ -756,8 +986,44 @@ def test_nothing_is_noted_where_nothing_is_odd(cache: Path, tmp_path: Path) -> N
         version=lambda f, draw: [f"{n // 9}.{n % 9}.0" for n in draw.integers(0, 90, len(f))],
         address=lambda f, draw: [f"10.0.{n // 9}.{n}" for n in draw.integers(0, 90, len(f))],
         named=lambda f, draw: [f" n, {n} " for n in draw.integers(0, 90, len(f))],
+        sku=lambda f, draw: [f"{n // 9}-{n % 9}" for n in draw.integers(0, 90, len(f))],
+        age=lambda f, draw: draw.choice(["18-25", "26-35", "36-50", "50+"], len(f)),
+        size=lambda f, draw: draw.choice(["S", "M", "38", "40"], len(f)),
+        tag=lambda f, draw: [f"#tag{n}!" for n in draw.integers(0, 90, len(f))],
+        clock=lambda f, draw: [f"{n % 24:02}:{n % 60:02}" for n in draw.integers(0, 9000, len(f))],
+        income=lambda f, draw: 30_000_000 + 1000 * draw.integers(0, 90, len(f)),
+        hashed_64=lambda f, draw: [n * 0x9E3779B97F4A7C15 % 2**63 for n in draw.integers(0, 90, len(f)).tolist()],
+        counted=lambda f, draw: (1_300_000_000_000 + 977 * draw.integers(0, 90, len(f))) << 22,  # Twitter's ids
+        microseconds=lambda f, draw: (1_700_006_400 + 3600 * draw.integers(0, 30, len(f))) * 1_000_000,
+        rating=lambda f, draw: draw.integers(0, 10, len(f)) / 2,
+        agent=lambda f, draw: [f"Mozilla/5.0 (X{n}; rv:{n})" for n in draw.integers(0, 90, len(f))],
+        place=lambda f, draw: draw.choice(["日本", "中国", "São Paulo", "Zürich"], len(f)),
     )
     assert prepare("csv", CSV, plain(tmp_path, people()), alias="mine").notes == ()
+
+
+@pytest.mark.parametrize("sizes", [(2, 50), (50, 5000), (5, 8, 40), (2, 900)])
+def test_nothing_is_noted_of_libsvm_whose_indices_are_counted_within_fields(sizes: tuple[int, ...], cache: Path, tmp_path: Path) -> None:
+    """Though almost all indices of one field may be above those of another."""
+    draw = np.random.default_rng(0)
+    columns = [draw.integers(1, size + 1, 5000) for size in sizes]
+    lines = (" ".join([str(n % 2), *(f"{index}:1" for index in row)]) for n, row in enumerate(zip(*columns, strict=True)))
+    (tmp_path / "x.libsvm").write_text("\n".join(lines))
+    assert not [note for note in prepare("csv", {}, tmp_path / "x.libsvm", alias="mine").notes if "index" in note]
+
+
+@pytest.mark.parametrize("lines", [1, 20, 200])
+@pytest.mark.parametrize("place", range(3))
+def test_lines_with_a_field_twice_are_noted_wherever_they_stand(place: int, lines: int, cache: Path, tmp_path: Path) -> None:
+    """4000 lines of four fields, their indices counted on; in some the field ``place`` is there twice, and its neighbour is not."""
+    draw = np.random.default_rng(place)
+    rows = np.array([1, 8, 30, 400]) + np.stack([draw.integers(0, size, 4000) for size in (7, 22, 370, 90)], 1)
+    for row in draw.choice(4000, lines, replace=False):
+        rows[row, place : place + 2] = np.sort(draw.choice(np.unique(rows[:, place]), 2, replace=False))
+    text = "\n".join(" ".join([str(n % 2), *(f"{index}:1" for index in row)]) for n, row in enumerate(rows.tolist()))
+    (tmp_path / "x.libsvm").write_text(text)
+    notes = prepare("csv", {}, tmp_path / "x.libsvm", alias="mine").notes
+    assert any(f"f{place + 2} has an index among those of f{place + 1} in the first lines (line " in note for note in notes), notes
 
 
 def lists(folder: Path, parts: Parts) -> Path:
@@ -860,6 +1126,21 @@ REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
         spoilt(in_parts(".csv"), lambda f: (f / "train" / "again").symlink_to(f)),
         CSV,
         "is here twice, by a link",
+    ),
+    "files of train and test with other names": (
+        texts(as_csv(), ".csv", "", {"train": "clicks-training", "valid": "more", "test": "clicks_test"}),
+        CSV,
+        "clicks-training.csv and clicks_test.csv are named like parts",
+    ),
+    "folders of train and test further down": (
+        lambda folder, parts: within("2024", in_parts(".csv"))(folder, parts).parent,
+        CSV,
+        "are named like parts; put each into a folder",
+    ),
+    "a header line among the rows": (
+        spoilt(texts(as_csv(), ".csv"), lambda f: (f / "test.csv").write_text((f / "test.csv").read_text() * 2)),
+        CSV,
+        "test.csv: row 21, column 'click': 'click' is no label, but the column's name: is it a header line among the rows?",
     ),
     "part files of train and test in one folder": (
         texts(as_csv(), ".csv", "", {"train": "train_0", "valid": "train_1", "test": "test_0"}),
@@ -1008,7 +1289,7 @@ def test_a_pattern_that_the_shell_took_is_explained(tmp_path: Path, capsys: pyte
 
 
 def test_a_dry_run_shows_every_column_and_writes_nothing(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = odd(price=lambda f, draw: draw.integers(0, 9000, len(f)) / 100)(tmp_path, people())
+    path = odd(price=lambda f, draw: ["#N/A", *draw.integers(0, 9000, len(f) - 1) / 100])(tmp_path, people())
     assert main(["prepare", str(path), "--label", "click", "--exclude", "ad", "--dry-run", "--name", "mine"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines[2:6]] == [
@@ -1017,7 +1298,11 @@ def test_a_dry_run_shows_every_column_and_writes_nothing(cache: Path, tmp_path: 
         ["ad", "no"],
         ["price", "categorical"],
     ]
-    assert lines[6:] == ["seen in the first 500 rows", "note: price: looks like numbers: name it in --numeric to put them into buckets"]
+    assert lines[6:] == [
+        "seen in the first 500 rows",
+        "note: price: looks like numbers: name it in --numeric to put them into buckets",
+        "note: price: has '#N/A': an error of a spreadsheet, which is a value here: name it in --null-values '#N/A'",
+    ]
     assert not cache.exists()
 
 

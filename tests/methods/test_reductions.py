@@ -134,14 +134,21 @@ def test_every_roblock_parameter_gets_a_gradient() -> None:
 
 def test_roblock_shows_its_internal_state() -> None:
     model = built("roblock", backbone("dcnv2"), 3)
+    model.eval()(batch()[0])
+    at_start = model.curve()
+    assert abs(at_start["layer0/gate_entropy_moved"]) < 1e-6
+    model.train()
     step(model, 0)
     model.eval()(batch()[0])
     found = model.diagnostics()
+    assert found["layer0/gate_entropy_moved"] == pytest.approx(found["layer0/gate_entropy"] - at_start["layer0/gate_entropy"], abs=1e-6)
     for name in ("deflation", "leading_over_rms_before", "leading_over_rms_after", "nhsic_unbiased", "gate_entropy", "gate_cosine"):
         assert f"layer0/{name}" in found
     assert found["layer0/leading_over_rms_after"] <= found["layer0/leading_over_rms_before"]
     assert 0 <= found["layer0/gate_entropy"] < 0.9  # heads start apart
-    assert {"layer0/gate_entropy", "layer0/gate_cosine", "layer0/gate_sd"} <= model.curve().keys() <= found.keys()
+    assert (
+        {"layer0/gate_entropy", "layer0/gate_entropy_moved", "layer0/gate_cosine", "layer0/gate_sd"} <= model.curve().keys() <= found.keys()
+    )
 
 
 def test_decoupler_preserves_singular_values() -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.metrics.looks import looks
-from benchmark.metrics.sequential import bounds, sequential_p, spent
+from benchmark.metrics import sequential
+from benchmark.metrics.looks import MOST_SEEDS, looks
+from benchmark.metrics.sequential import SMALLEST, bounds, sequential_p, spent
 
 
 def test_bounds_equal_the_published_ones() -> None:
@@ -49,3 +50,18 @@ def test_a_p_is_never_made_smaller_and_keeps_its_order() -> None:
     for n in looks(8):
         found = sequential_p(p, n, looks(8))
         assert (np.diff(found) >= 0).all() and (found >= p - 1e-9).all() and found[-1] == 1
+
+
+@pytest.mark.parametrize("most", [60, 80, MOST_SEEDS])
+def test_looks_that_may_spend_nothing_have_bounds_all_the_same(most: int) -> None:
+    """With 2 of 80 seeds the share of the smallest level is below what a float holds."""
+    found = np.array(bounds(SMALLEST, looks(most)))
+    assert np.isfinite(found).all() and (found <= stats.norm.isf(sequential.LEAST) + 1e-9).all()
+    assert found[-1] == pytest.approx(stats.norm.isf(SMALLEST), abs=0.2) and (np.diff(found) <= 1e-9).all()
+
+
+def test_nodes_lie_close_enough_for_many_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = sequential._gauss
+    found = bounds(0.025, looks(MOST_SEEDS))
+    monkeypatch.setattr(sequential, "_gauss", lambda count: nodes(2 * count))
+    assert bounds.__wrapped__(0.025, looks(MOST_SEEDS)) == pytest.approx(found, abs=1e-6)

@@ -101,6 +101,9 @@ def test_the_same_numbers_are_equal_and_one_seed_tells_nothing() -> None:
     assert (twin.verdict, twin.low, twin.high) == ("equal", 0, 0)
     single = one([0.9], [0.8])
     assert (single.verdict, single.more_seeds, single.p_difference, single.low) == ("undecided", None, None, None)
+    noisy = np.random.default_rng(8).normal(size=4)  # one pair that agrees is no twin: its interval is that of the noise
+    lone = one(values[:1], values[:1], other=values + noisy, third=values - noisy)
+    assert lone.verdict == "undecided" and lone.low is not None and lone.low < 0 < (lone.high or 0)
     assert one(values, values + 1e-3).verdict == "above"  # the same difference with every seed: no noise at all
 
 
@@ -141,7 +144,7 @@ def test_power_of_equivalence_equals_that_of_drawn_boards() -> None:
         assert power_to_equate(difference, 0.0003, 0.00059, n) == pytest.approx(inside.mean(), abs=5e-3)
     n = seeds_to_equate(0, 0.0003, 0.00059)
     assert power_to_equate(0, 0.0003, 0.00059, n) >= 0.8 > power_to_equate(0, 0.0003, 0.00059, n - 1)
-    assert seeds_to_equate(0.0003, 0.0003, 0.00059) == MOST == seeds_to_tell(1e-9, 0.00059)
+    assert seeds_to_equate(0.0003, 0.0003, 0.00059) == MOST == seeds_to_tell(1e-9, 0.00059) == seeds_to_tell(0, 0.00059)
 
 
 def test_the_variance_for_arrays_is_that_of_least_squares() -> None:

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from standin_records import record
 
 from benchmark.config import TUNING_SEEDS, Training
 from benchmark.records import Record, Status
+from benchmark.reporting.comparison import compare
+from benchmark.reporting.export import export
 from benchmark.reporting.leaderboard import render, rows
 
 
@@ -48,6 +51,27 @@ def test_verdicts_stand_on_the_board_in_words_and_as_keys() -> None:
     assert set(verdicts) == {*expected.values(), ""}
     wide = {row.method: row.verdict for row in rows(records, 1e-3)}
     assert (wide["doubtful"], wide["better"]) == ("equal", "above")
+
+
+def test_a_method_before_and_after_it_got_a_setting_has_a_verdict_of_each() -> None:
+    """They are two rows of one cell; the verdict of one is not the other's."""
+
+    def with_settings(of: Record, **settings: Any) -> Record:
+        return dataclasses.replace(of, trial=dataclasses.replace(of.trial, method=settings))
+
+    before, after = (cell_of_five({"method": shift}) for shift in (-2e-3, 2e-3))
+    records = [with_settings(r) for r in before] + [with_settings(r, rate=10.0) for r in after if r.trial.cell.method == "method"]
+    found: list[tuple[Any, Any]] = [(row.verdict, row.delta_auc) for row in rows(records) if row.method == "method"]
+    assert found == [
+        ("above", pytest.approx(2e-3)),
+        ("below", pytest.approx(-2e-3)),
+    ]
+    compared, table = compare(records, "single_embedding", None, "table"), export(records, "latex")
+    for text in (compared, table):
+        assert "method (before rate)" in text
+    assert re.search(r"method +\+0\.002", compared) and re.search(r"method \(before rate\) +-0\.002", compared)
+    said = render(rows(records), "table")
+    assert "note: toy dcnv2 scale 1 depth 3 method: one of its rows is from before the method had rate" in said
 
 
 def test_holm_goes_over_the_whole_board() -> None:

@@ -34,7 +34,7 @@ def case() -> list[Record]:
 
 def test_differences_are_paired_and_counted() -> None:
     headers, rows = differences(groups(case()), "single_embedding")
-    assert headers == ["method", "dcnv2 1× depth 3", "xdeepfm 1× depth 3", "win/tie/loss"]
+    assert headers == ["method", "dcnv2 1× depth 3", "xdeepfm 1× depth 3", "above/undecided/below"]
     table = {row[0]: row[1:] for row in rows}
     assert list(table) == ["better", "other"]
     assert table["better"][2] == "2/0/0" and table["better"][0].startswith("+0.01010 ± 0.0002")
@@ -65,7 +65,11 @@ def test_where_there_are_more_cells_than_methods_cells_are_rows() -> None:
     deep = [record(m, s, a, cell={"depth": 9}) for s in (0, 1) for m, a in (("single_embedding", 0.5), ("better", 0.6), ("other", 0.4))]
     headers, rows = differences(groups([*case(), *deep]), "single_embedding")
     assert headers == ["cell", "better", "other"] and len(rows) == 4
-    assert ["dcnv2 1× depth 9", "+0.10000 ± 0.00000", "-0.10000 ± 0.00000"] in rows and rows[-1] == ["win/tie/loss", "3/0/0", "0/1/2"]
+    assert ["dcnv2 1× depth 9", "+0.10000 ± 0.00000", "-0.10000 ± 0.00000"] in rows and rows[-1] == [
+        "above/undecided/below",
+        "3/0/0",
+        "0/1/2",
+    ]
 
 
 def test_a_wide_table_is_printed_in_parts_that_leave_no_number_out() -> None:
@@ -79,7 +83,7 @@ def test_a_wide_table_is_printed_in_parts_that_leave_no_number_out() -> None:
     first, second = (text[text.index(title) : text.index("Cost over")] for text in (whole, parted))
     assert sorted(numbers.findall(first)) == sorted(numbers.findall(second)) and len(numbers.findall(first)) > 30
     assert max(map(len, second.splitlines())) <= 80 < max(map(len, first.splitlines()))
-    assert second.count("only_here") == 1 and second.count("win/tie/loss") == 1 and second.count("\nbetter ") > 2
+    assert second.count("only_here") == 1 and second.count("above/undecided/below") == 1 and second.count("\nbetter ") > 2
 
 
 def replace_scale(one: Record, scale: int) -> Record:

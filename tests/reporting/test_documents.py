@@ -60,12 +60,19 @@ def test_only_what_is_between_markers_changes(results: Path) -> None:
     assert "0.86050 ± 0.00071 (2)" in first and f"$ python -m benchmark {commands[1]}".partition(" |")[0] in first
 
 
+def test_flags_that_choose_rows_choose_them_in_a_document_too(results: Path) -> None:
+    text = written(BLOCK.format("leaderboard --results results --top 2 --dataset toy", ""), "x.md", results)
+    assert "10 of 10 cells finished" in text and "2 of them shown" in text
+    with pytest.raises(UserError, match="unknown backbone 'dcnv3'"):
+        written(BLOCK.format("leaderboard --results results --backbone dcnv3", ""), "x.md", results)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("<!-- benchmark: leaderboard --results results -->\n", "has no <!-- end -->"),
         ("<!-- benchmark: list -->\n" + BLOCK.format("leaderboard", ""), "has no <!-- end -->"),
-        (BLOCK.format("list", ""), "only leaderboard, compare and claims have tables"),
+        (BLOCK.format("list", ""), "only leaderboard, compare, claims and curves have tables"),
         (BLOCK.format("leaderboard --results none", ""), "no finished records in none"),
         (BLOCK.format("claims results | Speed", ""), "no table has a title that begins with Speed"),
         (BLOCK.format("compare --results results | Speed", ""), "no table has a title that begins with Speed"),

@@ -229,6 +229,14 @@ def test_the_command_of_a_row_is_a_suite_of_its_cell(folder: str, tmp_path: Path
         assert suite.trials == line.group.budget and suite.seeds == 1 + max(r.trial.seed for r in line.group.records)
 
 
+def test_the_command_of_a_row_has_any_name_as_it_is(tmp_path: Path) -> None:
+    [line] = content.lines([record(cell={"dataset": 'clicks 🛒 "x"', "method_options": {"note": "é🛒"}})])
+    path = tmp_path / "row.toml"
+    path.write_text(content.command(line).split("<<'END'\n")[1].split("\nEND\n")[0], encoding="utf-8")
+    suite = read_suite(str(path))
+    assert suite.datasets == ('clicks 🛒 "x"',) and suite.options["methods"][line.row.method] == {"note": "é🛒"}
+
+
 def test_a_colour_is_of_the_name_alone_and_no_two_methods_on_a_board_share_one() -> None:
     names = [f"m{i}" for i in range(40)]
     for cells in ([*OWN, *names], names[:3], [*names[::-1], "roblock", "roblock:no_hsic"]):

@@ -20,6 +20,7 @@ from benchmark.reporting.colours import GREY, colour, colours
 from benchmark.reporting.drawing import Look
 from benchmark.reporting.groups import groups
 from benchmark.reporting.page.content import lines
+from benchmark.reporting.state_plot import state_by_epoch
 
 
 def case(methods: tuple[str, ...] = ("single_embedding", "roblock"), seeds: int = 2) -> list[Record]:
@@ -57,6 +58,16 @@ def drawn(figure: Figure | None) -> dict[str, dict[str, tuple[str, list[float]]]
     }
 
 
+def test_a_method_before_and_after_it_got_a_setting_is_two_lines() -> None:
+    records = case()
+    after = [replace(r, trial=replace(r.trial, method={"rate": 10.0})) for r in records if r.trial.cell.method == "roblock"]
+    board = [group for group in groups([*records, *after]) if group.cell.backbone == "dcnv2" and group.cell.scale == 4]
+    figure = plots.rank_against_layer("toy", board, look("single_embedding", "roblock"))
+    assert figure is not None
+    [axis] = figure.axes
+    assert sorted(str(bars.get_label()) for bars in _bars(axis)) == ["roblock", "roblock", "single_embedding"]
+
+
 def test_one_file_a_data_set_and_view(tmp_path: Path) -> None:
     paths = plots.figures([*case(), record("m", cell={"dataset": "a b"})], tmp_path / "new")
     assert [p.name for p in paths] == [
@@ -73,6 +84,20 @@ def test_one_file_a_data_set_and_view(tmp_path: Path) -> None:
         signature, width, height = struct.unpack(">8s8xII", path.read_bytes()[:24])
         assert signature == b"\x89PNG\r\n\x1a\n"
         assert width >= 1200 and height >= 500
+
+
+def test_the_state_of_models_is_drawn_by_epoch_without_what_is_only_shifted() -> None:
+    def curve(seed: int, entropy: float) -> tuple[dict[str, float], ...]:
+        own = {"model/layer0/gate_entropy": entropy, "model/layer0/gate_entropy_moved": entropy - 1, "model/criterion": 2.0 + seed}
+        return tuple({"epoch": 1.0 + e, "valid/auc": 0.7} | {name: value + e for name, value in own.items()} for e in range(2 + seed))
+
+    board = groups([replace(record("roblock", seed), curve=curve(seed, 0.5 + 0.2 * seed)) for seed in (0, 1)] + [record("plain")])
+    found = drawn(state_by_epoch("toy", board, look("roblock", "plain")))
+    assert {title: {name: values for name, (_, values) in series.items()} for title, series in found.items()} == {
+        "dcnv2 1× · criterion": {"roblock": [2.5, 3.5]},  # of the two epochs that both seeds have
+        "dcnv2 1× · layer 0 gate entropy": {"roblock": [pytest.approx(0.6), pytest.approx(1.6)]},
+    }
+    assert state_by_epoch("toy", groups([record("plain")]), look("plain")) is None
 
 
 def test_a_panel_of_one_size_is_left_out_where_others_have_several() -> None:

@@ -116,6 +116,14 @@ def test_a_status_must_be_the_same(tmp_path: Path) -> None:
     assert "recorded as finished, now diverged: loss is not finite" in judged(finished, failed, [])[1]
 
 
+def test_a_draw_that_was_stopped_agrees_by_its_scores(tmp_path: Path) -> None:
+    stopped = record("m", status="stopped", stage="tune", reason="after epoch 1", metrics={"valid/auc": 0.7}, auc=None)
+    assert judged(stopped, stopped, scores(stopped, stopped, Store(tmp_path)))[0]
+    now = replace(stopped, metrics={"valid/auc": 0.7 + 2 * DELTA})
+    agrees, verdict = judged(stopped, now, scores(stopped, now, Store(tmp_path)))
+    assert not agrees and "valid/auc differs by more than" in verdict
+
+
 def test_it_fits_and_says_where_the_curves_part(tmp_path: Path) -> None:
     one = replace(
         record("m"), curve=tuple({"epoch": float(n), "valid/auc": 0.5 + n / 10} for n in (1, 2, 3)), environment={"cpu": "x" * 30}

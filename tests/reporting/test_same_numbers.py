@@ -243,3 +243,17 @@ def test_a_row_that_moves_on_the_board_moves_on_a_server(
     [run_id] = ids.values()
     metrics = MlflowClient(tracking_uri=uri).get_run(run_id).data.metrics
     assert metrics["0 rank"] == metrics[view.PLACE] == 1
+
+
+def test_of_a_cell_whose_method_got_a_setting_mlflow_shows_todays_row(tmp_path: Path) -> None:
+    """A cell is one run there. The rows of before may well be the worse ones, and come last."""
+    store = Store(tmp_path)
+    store.create()
+    for auc, settings in ((0.75, {"rate": 10.0}), (0.7, {}), (0.8, {"rate": 10.0, "more": 1})):
+        for seed in range(2):
+            one = record("m", seed, auc)
+            store.write(replace(one, trial=replace(one.trial, method=settings)))
+    for kept in ({"rate": 10.0, "more": 1}, {"rate": 10.0}):
+        entries = [entry for entry in store.scan()[0] if entry.record.trial.method.keys() <= kept.keys()]
+        [cell] = [row for row in view_of(entries, store.folder).rows if row.key.startswith("cell ")]
+        assert cell.metrics["1 AUC"] == (0.8 if "more" in kept else 0.75) and cell.metrics[view.PLACE] == 1

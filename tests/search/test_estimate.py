@@ -220,3 +220,29 @@ def test_a_step_on_bags_is_timed(tmp_path: Path) -> None:
     times = StepTimes(torch.device("cpu"), 1, lambda _: 1024)
     times.measure(cells, {"synthetic": schema}, 0.2)
     assert len(times.timed) == 1
+
+
+def test_each_cell_is_timed_for_the_batch_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``[[also]]`` gives one pair of data set and method several sizes."""
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "tiny.toml"
+    path.write_text(f"{TINY}[[also]]\ntraining = {{ batch_size = 64 }}\n")
+    asked: dict[int, int] = {}
+
+    def measure(times: StepTimes, cells: list[Cell], *_: object) -> None:
+        asked.update((cell.training["batch_size"], times.batch_of(cell)) for cell in cells if cell.method == "single_embedding")
+
+    monkeypatch.setattr(StepTimes, "measure", measure)
+    estimate(read_suite(str(path)), Store(tmp_path / "results"), "cpu", 1)
+    assert asked == {512: 512, 64: 64}
+
+
+def test_draws_that_stop_early_take_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 4 draws with rungs after 1 and 2 of 3 epochs, at a second an epoch: 4 + 2 seconds, and no repeats."""
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "tiny.toml"
+    path.write_text("rungs = [1, 2]" + TINY.replace("trials = 2", "trials = 4").replace(', "constant"', ""))
+    monkeypatch.setattr(StepTimes, "measure", lambda *_: None)
+    monkeypatch.setattr(StepTimes, "training", lambda _times, _cell, _rows, epochs, final: 0.0 if final else epochs)
+    found = estimate(read_suite(str(path)), Store(tmp_path / "results"), "cpu", 1)
+    assert found.seconds == pytest.approx(4 + 2)

@@ -79,8 +79,8 @@ def test_the_better_half_goes_on_from_rung_to_rung(rungs: tuple[int, ...], trial
         assert all(r.trial.settings == draws[alive[0]].trial.settings for r in finals)
     else:
         assert all(draws[draw].status == "finished" for draw in alive)
-    spent = sum(len(r.curve) for r in known.values() if r.trial.stage == "tune")
-    assert spent / (LENGTH * (trials + 2 * min(3, trials))) == pytest.approx(share(rungs, trials, LENGTH))
+    lengths = [len(r.curve) for r in known.values() if r.trial.stage == "tune"]
+    assert sum(lengths) / (LENGTH * len(lengths)) == pytest.approx(share(rungs, trials, LENGTH))
 
 
 def test_the_order_of_workers_changes_nothing_but_where_tpe_drew() -> None:

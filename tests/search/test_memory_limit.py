@@ -9,9 +9,13 @@ import pytest
 import standin_search as standin
 import torch
 
+from benchmark.config import Suite
+from benchmark.faults import in_words
 from benchmark.records import Store
 from benchmark.search import memory_limit
+from benchmark.search.cells import default_trial, expand
 from benchmark.search.run import run_suite
+from benchmark.search.worker import TRAIN, attempt, hit_a_limit
 from benchmark.training.memory import data_of_this_process, free, total
 
 NOW = resource.getrlimit(resource.RLIMIT_DATA)
@@ -30,8 +34,8 @@ def test_more_than_the_limit_is_refused_and_afterwards_all_is_as_before(monkeypa
         with pytest.raises(MemoryError) as of_python:
             bytearray(10**9)
     for error in (of_torch.value, of_python.value):
-        assert memory_limit.is_out_of_memory(error)
-    assert not memory_limit.is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+        assert memory_limit.is_out_of_memory(in_words(error))
+    assert not memory_limit.is_out_of_memory("OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB")
     assert resource.getrlimit(resource.RLIMIT_DATA) == NOW
     assert len(torch.empty(250_000_000)) == 250_000_000
 
@@ -56,6 +60,23 @@ def test_a_trial_that_needs_more_costs_only_itself(tmp_path: Path, monkeypatch: 
     assert summary.statuses == {"finished": 1, "failed": 2}
     reasons = {record.reason for record in Store(tmp_path) if record.status == "failed"}
     assert reasons == {"MemoryError; it needs more than the 1.5 GB of memory that a trial may take (--memory-per-trial)"}
+
+
+@pytest.mark.parametrize("error", [MemoryError("x" * 600), RuntimeError(f"{'y' * 300} can't allocate memory {'z' * 600}")])
+def test_a_real_training_says_the_limit_too(error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes a record of what goes wrong in it by itself."""
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path))
+    suite = Suite(name="tiny", datasets=("synthetic",), methods=("constant",), options={"datasets": {"synthetic": {"rows": 600}}})
+    trial = default_trial(expand(suite)[0], "final", 0, 1)
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("benchmark.training.trial.assemble", refuse)
+    record = attempt(TRAIN, trial, lambda metrics: None, "cpu", 1, gigabytes=100)
+    assert record.reason.endswith("; it needs more than the 100 GB of memory that a trial may take (--memory-per-trial)")
+    assert hit_a_limit(record)
+    assert not hit_a_limit(attempt(TRAIN, trial, lambda metrics: None, "cpu", 1))
 
 
 def test_each_place_has_its_share_of_what_the_machine_or_its_group_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -69,6 +70,16 @@ def test_a_forked_child_does_not_keep_the_folder(tmp_path: Path, killed: bool) -
                 pass
         finally:
             os.killpg(driver.pid, 9)
+
+
+def test_a_file_system_without_locks_is_said_by_a_run_and_keeps_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("benchmark.search.lock.fcntl.flock", refuse)
+    with pytest.raises(UserError, match="cannot be locked"), only_one(tmp_path):
+        pass
+    assert not at_work(tmp_path), "`track` and `ui` need no lock"
 
 
 def test_folders_of_killed_runs_go_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,9 +128,11 @@ def test_a_row_that_does_not_finish_is_not_waited_for(status: str) -> None:
         assert {r.trial_id for r in play()} <= {r.trial_id for r in [*records, *again]}, "with it there again, all is as it would have been"
 
 
-def test_max_seeds_has_a_least() -> None:
+def test_max_seeds_has_bounds() -> None:
     with pytest.raises(UserError, match="max_seeds = 1; it must be at least 2"):
         UntilDecided(1)
+    with pytest.raises(UserError, match="max_seeds = 201; it must be at most 200"):
+        UntilDecided(201)
     with pytest.raises(UserError, match="delta = 0; it must lie between 0 and 1"):
         UntilDecided(3, 0)
 

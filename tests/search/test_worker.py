@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +63,29 @@ def test_environment_and_folder_are_put_back(backbone: bool, monkeypatch: pytest
     wanted = standin.record_of(trial)
     assert records[:2] == [wanted, replace(wanted, notes=(note,))], "what a library adds is nobody's fault"
     assert (records[2].status, records[2].reason, records[2].notes) == ("failed", "RuntimeError: no", (note,))
+
+
+def test_a_limit_that_comes_as_a_trial_ends_is_not_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exception may be on its way when all is done: it is taken, and nothing of the limit is left behind."""
+    calls: list[type[BaseException] | None] = []
+    cancelled: list[bool] = []
+
+    def late(thread: int, error: type[BaseException] | None) -> None:
+        calls.append(error)
+        if len(calls) == 1:
+            raise time_limit.OutOfTime
+
+    monkeypatch.setattr(time_limit, "_raise_in", late)
+    monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda *_, **__: None)
+    monkeypatch.setattr(faulthandler, "cancel_dump_traceback_later", lambda: cancelled.append(True))
+    before = threading.active_count()
+    with time_limit.time_limit(10, ends_process=True):
+        pass
+    assert calls == [None, None] and cancelled == [True]
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before, "who would raise it has ended"
 
 
 def test_who_hit_a_limit_is_known_by_the_reason() -> None:

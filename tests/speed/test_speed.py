@@ -86,6 +86,7 @@ def test_bytes_of_weights_are_shared_by_the_batch() -> None:
         ("step --out here", "speed step: --out is for scale, gpu, verdict only"),
         ("scale --methods roblock", "speed scale: --methods is for step, methods, parts, stream, verdict only"),
         ("step --scale 0", "--scale 0; it must be at least 1"),
+        ("step --dimensions 10 0", "--dimensions 0; it must be at least 1"),
         ("step --backbones finalmlp --scale 7 --batch 8 --batches 1", "units1 = 400 does not divide into rows of 70"),
         ("parts --methods constant --batch 8 --batches 1", "constant · dcnv2, width 10, fp32 is not made of table and interaction layers"),
         ("peers --backbones dcnv3", "unknown backbone 'dcnv3'"),

@@ -246,6 +246,17 @@ def _run_added(client: MlflowClient, experiment: str) -> None:
     client.create_run(experiment, tags=run.data.tags)
 
 
+def test_a_server_is_always_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who else writes there, and whether it is the same one, no file of this folder tells; nor a database that is gone."""
+    store = stored(tmp_path, records()[:1])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    Stamp(store, tmp_path).set({"toy data": "1"})
+    assert not Stamp(store, tmp_path).holds()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    (tmp_path / "mlflow.db").unlink(missing_ok=True)
+    assert not Stamp(store, tmp_path).holds()
+
+
 @pytest.mark.parametrize("action", [_rows_deleted, MlflowClient.delete_experiment, _deleted_and_restored, _run_added])
 def test_what_a_person_does_in_the_page_is_undone(tmp_path: Path, action: Callable[[MlflowClient, str], None]) -> None:
     store = stored(tmp_path, records())

@@ -231,6 +231,20 @@ def test_without_a_part_it_is_the_model_that_never_had_it() -> None:
     assert knock_outs(model, data)["best/logits"] == pytest.approx(changed, rel=1e-4)
 
 
+def test_without_a_part_scores_may_be_no_numbers_and_the_rest_is_measured() -> None:
+    model, data = built("roblock").eval(), rows()
+    block: Any = model.interaction.blocks[0]  # type: ignore[union-attr, index]
+    whole = block.router.neutral_forms
+
+    class Broken(nn.Module):
+        def forward(self, *_: Any) -> Tensor:
+            return torch.full((COUNT, 3, 3, WIDTH), torch.nan)
+
+    block.router.neutral_forms = lambda: {**whole(), "gates": (block, "router", Broken())}
+    out = knock_outs(model, data)
+    assert {name.split("/")[1] for name in out} == {"rebalancing", "basis", "gate_input", "maps"}
+
+
 def test_a_part_that_the_logits_do_not_see_does_nothing() -> None:
     """xDeepFM whose DNN reads the table and whose cross part has no weight: blocks have moved, and nothing of them comes out."""
     data = rows()

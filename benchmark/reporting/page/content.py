@@ -164,15 +164,20 @@ def command(line: Line) -> str:
     content |= {"rungs": cell.rungs} if cell.rungs else {}
     options = {"datasets": (cell.dataset, cell.dataset_options), "methods": (cell.method, cell.method_options)}
     options["backbones"] = (cell.backbone, cell.backbone_options)
-    tables = {"training": cell.training, **{f"options.{kind}.{json.dumps(name)}": given for kind, (name, given) in options.items()}}
+    tables = {"training": cell.training, **{f"options.{kind}.{_written(name)}": given for kind, (name, given) in options.items()}}
     for name, values in cell.grid.items():
         part, _, setting = name.partition(".")
-        table = "grid" if part == "training" else f"grid.methods.{json.dumps(cell.method)}"
+        table = "grid" if part == "training" else f"grid.methods.{_written(cell.method)}"
         tables[table] = {**tables.get(table, {}), setting: values}
-    toml = [f"{key} = {json.dumps(value)}" for key, value in content.items()]
+    toml = [f"{key} = {_written(value)}" for key, value in content.items()]
     for name, given in tables.items():
-        toml += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in sorted(given.items()))] if given else []
+        toml += [f"[{name}]", *(f"{key} = {_written(value)}" for key, value in sorted(given.items()))] if given else []
     return "\n".join(["cat > row.toml <<'END'", *toml, "END", "python -m benchmark run row.toml --results again"])
+
+
+def _written(value: Any) -> str:
+    """As TOML has it, in which a sign beyond 16 bits is no pair of escapes."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def machines(found: Iterable[Line]) -> dict[str, int]:

@@ -1,0 +1,73 @@
+"""What is recorded after each epoch, over the seeds of a cell: scores, and what a model says of its own state."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from math import inf
+
+from benchmark.errors import UserError
+from benchmark.metrics.statistics import mean_sd
+from benchmark.records import Record
+from benchmark.reporting.comparison import Format, heading_of, method_name, number_text
+from benchmark.reporting.groups import Group, groups
+from benchmark.reporting.tables import in_parts
+from benchmark.reporting.text import shown
+from benchmark.values import one_of, plain
+
+STATE = "model/"  # how the names begin of what a model says of itself
+HEADERS = ["curve", "epoch", "seeds", "mean", "sd", "mean/sd"]
+
+
+def curves(records: Iterable[Record], name: str, dataset: str | None, format: Format, width: int | None = None) -> list[str]:
+    """A heading and a table for each data set: a row for each epoch that all finished seeds of a cell reached, with their mean, their
+    standard deviation, and the first over the second. Seeds are compared at the same epoch: their best epochs differ.
+
+    name: of a curve as records name it, or how it ends: "gate_entropy" is that of every layer.
+
+    Raises UserError for a name that no curve has, and for a data set without records.
+    """
+    finished = [group for group in groups(records) if group.finished]
+    boards: dict[str, list[Group]] = defaultdict(list)
+    for group in finished:
+        boards[group.label].append(group)
+    if dataset is not None:
+        wanted = one_of("data set", dataset, boards.keys() | {label.split("@")[0] for label in boards}, "curves")
+        boards = {label: members for label, members in boards.items() if wanted in (label, label.split("@")[0])}
+    known = {full for members in boards.values() for group in members for full in names(group)}
+    if not any(_meant(full, name) for full in known):
+        if not known:
+            raise UserError("curves: no finished record has a curve; run a suite first, or name another folder with --results")
+        short = {full.rsplit("/", 1)[-1] if full.startswith(STATE) else full for full in known}
+        one_of("curve", name, short, "curves")
+    texts = []
+    for label, members in boards.items():
+        rows = [row for group in members for row in _rows(group, members, name)]
+        if rows:
+            texts.append(f"{plain(label)}: {name} after each epoch, over seeds\n\n{in_parts(HEADERS, rows, format, width, 2)}")
+    return [shown(text, format) for text in texts]
+
+
+def names(group: Group) -> set[str]:
+    """Of the curves of its finished seeds."""
+    return {name for record in group.finished for entry in record.curve for name in entry} - {"epoch"}
+
+
+def by_epoch(group: Group, name: str) -> list[tuple[int, list[float]]]:
+    """Each epoch that all finished seeds reached, from 1 on, with the value of every seed that has one."""
+    found = [record.curve for record in group.finished]
+    entries = [(epoch + 1, [curve[epoch][name] for curve in found if name in curve[epoch]]) for epoch in range(min(map(len, found)))]
+    return [(epoch, values) for epoch, values in entries if values]
+
+
+def _meant(full: str, name: str) -> bool:
+    return full == name or full.endswith(f"/{name}")
+
+
+def _rows(group: Group, board: Sequence[Group], name: str) -> Iterable[list[str]]:
+    for full in sorted(full for full in names(group) if _meant(full, name)):
+        curve = f"{method_name(group)} {heading_of(group, board)} {full.removeprefix(STATE)}"
+        for epoch, values in by_epoch(group, full):
+            mean, sd = mean_sd(values)
+            over = "-" if sd is None else f"{mean / sd if sd else inf:.1f}"
+            yield [curve, str(epoch), str(len(values)), number_text(mean), "-" if sd is None else number_text(sd), over]

@@ -1,0 +1,52 @@
+"""A figure of what models say of their own state after each epoch, such as the entropy of RoBlock's gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from benchmark.metrics.statistics import mean_sd
+from benchmark.reporting.curves import STATE, by_epoch, names
+from benchmark.reporting.drawing import Look, of_seeds, series
+from benchmark.reporting.groups import Group
+
+SHIFTED = "_moved"  # ends the name of a curve that is another less its start: the same line, shifted
+
+
+def state_by_epoch(label: str, board: Sequence[Group], look: Look) -> Figure | None:
+    """A line a method; a panel for each backbone, scale and depth, layer and quantity: quantities across, the others down."""
+    measured = {
+        id(group): sorted(name for name in names(group) if name.startswith(STATE) and not name.endswith(SHIFTED)) for group in board
+    }
+    told = [group for group in board if measured[id(group)]]
+    panels = sorted({(g.cell.backbone, g.cell.scale, g.cell.depth, *_parts(name)) for g in told for name in measured[id(g)]})
+    if not panels:
+        return None
+    across = len({quantity for *_, quantity in panels})
+    figure, axes = look.panels(
+        len(panels), f"{label}: the state of models, by epoch", of_seeds("± 1 sample sd", told), ("epoch", ""), across
+    )
+    methods: dict[str, str] = {}
+    for axis, (backbone, scale, depth, layer, quantity) in zip(axes, panels, strict=True):
+        for group in (g for g in told if (g.cell.backbone, g.cell.scale, g.cell.depth) == (backbone, scale, depth)):
+            name = STATE + "/".join(filter(None, (layer, quantity)))
+            points = [(epoch, *mean_sd(values)) for epoch, values in by_epoch(group, name)] if name in measured[id(group)] else []
+            if points:
+                methods[group.cell.method] = group.cell.method
+                look.line(axis, points, group.cell.method, group.cell.method)
+        look.name(axis, f"{backbone} {scale}×", _spoken(layer, quantity))
+        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    look.legend(figure, series(axes, methods))
+    return figure
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Layer, empty where there is none, and quantity."""
+    layer, _, quantity = name.removeprefix(STATE).rpartition("/")
+    return layer, quantity
+
+
+def _spoken(layer: str, quantity: str) -> str:
+    return f"{layer.replace('layer', 'layer ')} {quantity.replace('_', ' ')}".strip()

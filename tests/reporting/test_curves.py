@@ -1,0 +1,65 @@
+"""Values after each epoch: mean and spread over the seeds that are at the same epoch."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from standin_records import record
+
+from benchmark.__main__ import main
+from benchmark.errors import UserError
+from benchmark.records import Record, Store
+from benchmark.reporting.curves import curves
+
+MOVED = {0: (-0.1, -0.2, -0.25), 1: (-0.12, -0.26), 2: (-0.11, -0.2, -0.3, -0.31)}  # seed -> of each epoch
+
+
+def trained(method: str, seed: int) -> Record:
+    entries = [
+        {
+            "epoch": float(n),
+            "valid/auc": 0.7 + n / 100,
+            "model/layer0/gate_entropy_moved": value,
+            "model/layer1/gate_entropy_moved": 2 * value,
+        }
+        for n, value in enumerate(MOVED[seed], start=1)
+    ]
+    return replace(record(method, seed, 0.8), curve=tuple(entries))
+
+
+def test_seeds_are_compared_at_the_same_epoch_as_far_as_all_came() -> None:
+    (text,) = curves([trained("roblock", seed) for seed in MOVED], "gate_entropy_moved", None, "table")
+    lines = [line.split() for line in text.splitlines()[4:]]
+    assert [(line[-6], *line[-5:-3]) for line in lines] == [
+        (f"layer{layer}/gate_entropy_moved", str(epoch), "3") for layer in (0, 1) for epoch in (1, 2)
+    ]
+    for line in lines:
+        values = [(1 + ("layer1" in line[-6])) * of_seed[int(line[-5]) - 1] for of_seed in MOVED.values()]
+        mean, sd = statistics.mean(values), statistics.stdev(values)
+        assert line[-3:] == [f"{mean:.5f}", f"{sd:.5f}", f"{mean / sd:.1f}"]
+
+
+def test_one_seed_has_no_spread_and_a_whole_name_is_that_curve_alone() -> None:
+    (text,) = curves([trained("roblock", 0)], "model/layer1/gate_entropy_moved", None, "markdown")
+    assert [[part.strip() for part in line.strip("|").split("|")][-5:] for line in text.splitlines()[4:]] == [
+        [str(epoch), "1", f"{2 * value:.5f}", "-", "-"] for epoch, value in enumerate(MOVED[0], start=1)
+    ]
+
+
+def test_what_no_curve_has_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = [trained("roblock", seed) for seed in MOVED]
+    with pytest.raises(UserError, match="unknown curve 'gate_entropi_moved'; did you mean 'gate_entropy_moved'"):
+        curves(records, "gate_entropi_moved", None, "table")
+    with pytest.raises(UserError, match="no finished record has a curve"):
+        curves([record("roblock", 0, 0.8)], "valid/auc", None, "table")
+    store = Store(tmp_path)
+    store.create()
+    for one in records:
+        store.write(one)
+    assert main(["curves", "--results", str(tmp_path)]) == 0
+    assert "valid/auc" in capsys.readouterr().out
+    assert main(["curves", "--results", str(tmp_path), "--dataset", "nowhere"]) == 2
+    assert "unknown data set 'nowhere'" in capsys.readouterr().err
