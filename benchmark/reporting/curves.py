@@ -16,7 +16,7 @@ from benchmark.reporting.text import shown
 from benchmark.values import one_of, plain
 
 STATE = "model/"  # how the names begin of what a model says of itself
-HEADERS = ["curve", "epoch", "seeds", "mean", "sd", "mean/sd"]
+HEADERS = ["curve", "epoch", "n", "mean", "sd", "mean/sd"]
 
 
 def curves(records: Iterable[Record], name: str, dataset: str | None, format: Format, width: int | None = None) -> list[str]:
@@ -44,7 +44,7 @@ def curves(records: Iterable[Record], name: str, dataset: str | None, format: Fo
     for label, members in boards.items():
         rows = [row for group in members for row in _rows(group, members, name)]
         if rows:
-            texts.append(f"{plain(label)}: {name} after each epoch, over seeds\n\n{in_parts(HEADERS, rows, format, width, 2)}")
+            texts.append(f"{plain(label)}: {name} after each epoch, over n seeds\n\n{in_parts(HEADERS, rows, format, width, 2)}")
     return [shown(text, format) for text in texts]
 
 
@@ -66,7 +66,8 @@ def _meant(full: str, name: str) -> bool:
 
 def _rows(group: Group, board: Sequence[Group], name: str) -> Iterable[list[str]]:
     for full in sorted(full for full in names(group) if _meant(full, name)):
-        curve = f"{method_name(group)} {heading_of(group, board)} {full.removeprefix(STATE)}"
+        where = full.removeprefix(STATE).removesuffix(name).rstrip("/")  # the layer: the rest stands above the table
+        curve = " ".join(filter(None, (method_name(group), heading_of(group, board), where)))
         for epoch, values in by_epoch(group, full):
             mean, sd = mean_sd(values)
             over = "-" if sd is None else f"{mean / sd if sd else inf:.1f}"
