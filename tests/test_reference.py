@@ -84,7 +84,8 @@ def test_every_cell_has_all_its_seeds_and_is_finished(folder: Path) -> None:
 def test_what_a_dry_run_takes_for_the_epochs_of_a_data_set_is_what_they_were(name: str) -> None:
     """In the mean over all boards of the data set."""
     found = (r for folder in FOLDERS if name in read_suite(folder.name).datasets for r in finals(folder))
-    epochs = [r.cost["epochs"] for r in found if r.trial.cell.backbone != NO_BACKBONE and "epochs" in r.cost]
+    mine = [r for r in found if r.trial.cell.dataset == name and r.trial.cell.backbone != NO_BACKBONE]
+    epochs = [r.cost["epochs"] for r in mine if "epochs" in r.cost]
     assert USUAL_EPOCHS[name] == pytest.approx(fmean(epochs), abs=0.1)
 
 
