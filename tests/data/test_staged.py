@@ -40,10 +40,10 @@ def test_rows_of_a_part(tmp_path: Path) -> None:
     for rows in (2, 3):
         staged.put(Block(np.empty((0, rows), np.int32), np.empty((0, rows)), np.zeros(rows, np.uint8), np.empty(0, np.uint32)))
     staged.labels = np.zeros(5, np.uint8)
-    rows = np.arange(5)
+    numbers = np.arange(5)
     for part, of in ((np.array([0, 2, 1, 0, 0], np.uint8), ([0, 3, 4], [2], [1])), (1, ([], [0, 1, 2, 3, 4], []))):
         staged.part = part
         for number, expected in enumerate(of):
-            found = [row for block in staged.blocks() for row in rows[staged.rows(block)][staged.of_part(block, number)]]
+            found = [row for block in staged.blocks() for row in numbers[staged.rows(block)][staged.of_part(block, number)]]
             assert found == expected
             assert staged.count(number) == len(expected)
