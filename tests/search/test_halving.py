@@ -14,7 +14,7 @@ import pytest
 import standin_search as standin
 from test_plan import losing, play
 
-from benchmark.config import TUNING_SEEDS, Trial, conditions
+from benchmark.config import TUNING_SEEDS, Trial, conditions, read_suite
 from benchmark.errors import UserError
 from benchmark.records import Record, Status, Store
 from benchmark.reporting.leaderboard import leaderboard
@@ -145,7 +145,8 @@ def test_a_lost_worker_changes_no_record() -> None:
     assert [r for r in play(suite, train=train) if r.status != "failed"] == whole
 
 
-REFERENCE = sorted(p.parent for p in (standin.ROOT / "results" / "reference").glob("*/records"))
+FOLDERS = sorted(p.parent for p in (standin.ROOT / "results" / "reference").glob("*/records"))
+REFERENCE = [folder for folder in FOLDERS if len(read_suite(folder.name).methods) > 2]  # of two there is little to choose
 
 
 def picked(rungs: Sequence[int], curves: Sequence[list[float]]) -> tuple[int, int]:
