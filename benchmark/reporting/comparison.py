@@ -12,7 +12,7 @@ from benchmark.errors import UserError
 from benchmark.metrics.statistics import Difference, average_ranks, mean_sd, outcomes, paired_difference, rank_correlation, wilcoxon_holm
 from benchmark.records import Record
 from benchmark.reporting.board import View, folded
-from benchmark.reporting.groups import REPEATED, Group, batch_ratio, by_conditions, groups, whole_methods
+from benchmark.reporting.groups import REPEATED, Group, batch_ratio, boards_named, by_conditions, groups, whole_methods
 from benchmark.reporting.tables import in_parts
 from benchmark.reporting.text import shown
 from benchmark.values import one_of, plain
@@ -48,12 +48,8 @@ def sections(
 ) -> list[str]:
     """The parts of ``compare``'s text: a heading for each data set, then titles with their tables. Raises UserError as it does."""
     finished = [g for g in groups(records) if g.status == "finished" and g.metric(AUC)]
-    boards: dict[str, list[Group]] = defaultdict(list)
-    for group in finished:
-        boards[group.label].append(group)
-    if dataset is not None:
-        wanted = one_of("data set", dataset, boards.keys() | {label.split("@")[0] for label in boards}, "compare")
-        boards = {label: members for label, members in boards.items() if wanted in (label, label.split("@")[0])}
+    labels = boards_named(dataset, (group.label for group in finished), "compare")
+    boards = {label: [group for group in finished if group.label == label] for label in labels}
     if not any(group.cell.method == control for board in boards.values() for group in board):
         raise UserError(f"compare: no finished cell of {control} to compare with; run its cells first, or name another method with --to")
     if not any(_metric(group, metric) for board in boards.values() for group in board):

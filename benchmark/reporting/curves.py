@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from math import inf
 
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd
 from benchmark.records import Record
 from benchmark.reporting.comparison import Format, heading_of, method_name, number_text
-from benchmark.reporting.groups import Group, groups
+from benchmark.reporting.groups import Group, boards_named, groups
 from benchmark.reporting.tables import in_parts
 from benchmark.reporting.text import shown
 from benchmark.values import one_of, plain
@@ -28,12 +26,8 @@ def curves(records: Iterable[Record], name: str, dataset: str | None, format: Fo
     Raises UserError for a name that no curve has, and for a data set without records.
     """
     finished = [group for group in groups(records) if group.finished]
-    boards: dict[str, list[Group]] = defaultdict(list)
-    for group in finished:
-        boards[group.label].append(group)
-    if dataset is not None:
-        wanted = one_of("data set", dataset, boards.keys() | {label.split("@")[0] for label in boards}, "curves")
-        boards = {label: members for label, members in boards.items() if wanted in (label, label.split("@")[0])}
+    labels = boards_named(dataset, (group.label for group in finished), "curves")
+    boards = {label: [group for group in finished if group.label == label] for label in labels}
     known = {full for members in boards.values() for group in members for full in names(group)}
     if not any(_meant(full, name) for full in known):
         if not known:
@@ -70,5 +64,5 @@ def _rows(group: Group, board: Sequence[Group], name: str) -> Iterable[list[str]
         curve = " ".join(filter(None, (method_name(group), heading_of(group, board), where)))
         for epoch, values in by_epoch(group, full):
             mean, sd = mean_sd(values)
-            over = "-" if sd is None else f"{mean / sd if sd else inf:.1f}"
+            over = f"{mean / sd:.1f}" if sd else "-"
             yield [curve, str(epoch), str(len(values)), number_text(mean), "-" if sd is None else number_text(sd), over]

@@ -27,6 +27,7 @@ from benchmark.reporting.board import View, board, wanted
 from benchmark.reporting.claims import claims
 from benchmark.reporting.comparison import AUC, sections
 from benchmark.reporting.curves import curves
+from benchmark.reporting.groups import boards_named
 from benchmark.reporting.leaderboard import Row, Selection, rows
 from benchmark.reporting.tables import fitted
 
@@ -95,9 +96,10 @@ def _printed(
     if parsed.command == "leaderboard":
         view = View(width=WIDTH, columns=tuple(parsed.columns), grouped=parsed.group, details=parsed.details)
         known = boards(parsed.results, parsed.delta)
-        found = [row for row in known if parsed.dataset in (None, row.dataset, row.dataset.split("@")[0])]
-        if not found:
+        if not known:
             raise UserError(f"{where}: {command}: no finished records in {parsed.results}")
+        labels = boards_named(parsed.dataset, (row.dataset for row in known), f"{where}: {command}")
+        found = [row for row in known if row.dataset in labels]
         chosen = Selection(backbones=tuple(parsed.backbone), scales=tuple(parsed.scale), top=parsed.top).of(found)
         parts = []
         for label, members in groupby(chosen, key=lambda row: row.dataset):

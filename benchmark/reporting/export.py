@@ -15,10 +15,10 @@ from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.records import Record
 from benchmark.reporting.comparison import method_name
-from benchmark.reporting.groups import Group, groups
+from benchmark.reporting.groups import Group, boards_named, groups
 from benchmark.reporting.leaderboard import render, rows
 from benchmark.reporting.text import inert, mean_text
-from benchmark.values import one_of, plain
+from benchmark.values import plain
 
 Format = Literal["latex", "bencheval", "csv"]
 SPECIAL = {**{c: f"\\{c}" for c in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -27,10 +27,8 @@ SPECIAL = {**{c: f"\\{c}" for c in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r
 def export(records: Iterable[Record], format: Format, dataset: str | None = None) -> str:
     """The results as text. dataset: only this one, a name or a label ``name@fingerprint``. Raises UserError."""
     found = [g for g in groups(records) if g.finished]
-    if dataset is not None:
-        labels = {g.label for g in found}
-        wanted = one_of("data set", dataset, labels | {label.split("@")[0] for label in labels}, "export")
-        found = [g for g in found if wanted in (g.label, g.label.split("@")[0])]
+    labels = boards_named(dataset, (g.label for g in found), "export")
+    found = [g for g in found if g.label in labels]
     if not found:
         raise UserError("export: no final training has finished; run `python -m benchmark run quick` first, or name another folder")
     if format == "bencheval":

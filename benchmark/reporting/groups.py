@@ -16,7 +16,7 @@ from benchmark.packing import Stack, together
 from benchmark.record import Headlines, beginning
 from benchmark.records import Record, Status, Store
 from benchmark.reporting import acting
-from benchmark.values import canonical, digest
+from benchmark.values import canonical, digest, one_of
 
 SEVERITY: tuple[Status, ...] = ("finished", "incompatible", "diverged", "failed")
 FEWEST = 5  # methods under one condition that a rank correlation is taken over; presets of one file are one method
@@ -196,6 +196,18 @@ def groups(records: Iterable[Record], audit: Mapping[str, float] | None = None) 
     the folder of the records has of it.
     """
     return groups_of(blocks_of(records), acting.audited(records) if audit is None else audit)
+
+
+def boards_named(dataset: str | None, labels: Iterable[str], where: str) -> list[str]:
+    """Labels of boards, each once, that the name of a data set means: a label itself, or all of ``name@fingerprint``; None: all of them.
+
+    Raises UserError, which begins with ``where``, for a name that no board has.
+    """
+    known = list(dict.fromkeys(labels))
+    if dataset is None:
+        return known
+    wanted = one_of("data set", dataset, {*known, *(label.split("@")[0] for label in known)}, where)
+    return [label for label in known if wanted in (label, label.split("@")[0])]
 
 
 def groups_of(blocks: Iterable[Block], audit: Mapping[str, float]) -> list[Group]:

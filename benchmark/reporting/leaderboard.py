@@ -16,7 +16,7 @@ from benchmark.metrics.verdicts import NOT_JUDGED, Judgement, Verdict
 from benchmark.records import Record, Status, Store, no_collection
 from benchmark.reporting import acting
 from benchmark.reporting.board import View, board, folded, legend
-from benchmark.reporting.groups import Group, blocks_of, by_conditions, groups_of, mixed_code
+from benchmark.reporting.groups import Group, blocks_of, boards_named, by_conditions, groups_of, mixed_code
 from benchmark.reporting.text import inert, shown
 from benchmark.reporting.tuning import draws_lost, winners_curse
 from benchmark.reporting.verdicts import uneven, verdicts
@@ -116,10 +116,8 @@ def leaderboard(
         found = rows(store, delta)
     if not found:
         raise UserError(f"no finished records in {store.folder}; run `python -m benchmark run quick` first")
-    if dataset is not None:
-        labels = {row.dataset for row in found}
-        wanted = one_of("data set", dataset, labels | {label.split("@")[0] for label in labels}, "leaderboard")
-        found = [row for row in found if wanted in (row.dataset, row.dataset.split("@")[0])]
+    labels = boards_named(dataset, (row.dataset for row in found), "leaderboard")
+    found = [row for row in found if row.dataset in labels]
     return render(selection.of(found), format, view, found)
 
 

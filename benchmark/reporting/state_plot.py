@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.metrics.statistics import mean_sd
+from benchmark.reporting.comparison import method_name
 from benchmark.reporting.curves import STATE, by_epoch, names
 from benchmark.reporting.drawing import Look, of_seeds, series
 from benchmark.reporting.groups import Group
@@ -34,8 +35,8 @@ def state_by_epoch(label: str, board: Sequence[Group], look: Look) -> Figure | N
             name = STATE + "/".join(filter(None, (layer, quantity)))
             points = [(epoch, *mean_sd(values)) for epoch, values in by_epoch(group, name)] if name in measured[id(group)] else []
             if points:
-                methods[group.cell.method] = group.cell.method
-                look.line(axis, points, group.cell.method, group.cell.method)
+                methods[method_name(group)] = group.cell.method
+                look.line(axis, points, group.cell.method, method_name(group))
         look.name(axis, f"{backbone} {scale}×", _spoken(layer, quantity))
         axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     look.legend(figure, series(axes, methods))
