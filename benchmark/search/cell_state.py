@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Cell, Trial
@@ -28,7 +29,8 @@ class CellState:
     budget: int
     seeds: int
     drawn: dict[int, tuple[Trial, Outcome]] = field(default_factory=dict)  # draw -> what it was and what came out
-    again: dict[tuple[int, int], Outcome] = field(default_factory=dict)  # draw, tuning seed
+    again: dict[str, Outcome] = field(default_factory=dict)  # trial id of a draw with one of the other tuning seeds -> what came out
+    made: dict[tuple[str, int], Trial] = field(default_factory=dict)  # trial id of a draw, other seed -> that trial, whose id is asked often
     tested: dict[str, str] = field(default_factory=dict)  # trial id of a final -> status
     running: dict[str, Trial] = field(default_factory=dict)
     losses: dict[str, int] = field(default_factory=dict)  # trial id -> workers lost in this run
@@ -63,7 +65,7 @@ class CellState:
                     if record.was_lost:
                         self.lost[trial.trial_id] = trial
             elif trial.seed in TUNING_SEEDS and record.status != "failed":
-                self.again[trial.draw, trial.seed] = outcome(record)
+                self.again[trial.trial_id] = outcome(record)
 
     def recalled(self) -> None:
         """After the last ``recall``: forget failed trials, so that a new run trains them again.
@@ -95,7 +97,7 @@ class CellState:
         elif trial.seed == TUNING_SEEDS[0]:
             self.drawn[trial.draw] = (trial, outcome(record))
         else:
-            self.again[trial.draw, trial.seed] = outcome(record)
+            self.again[record.trial_id] = outcome(record)
 
     def ask(self, parallel: int) -> Trial | None:
         """The next trial that may start while at most ``parallel`` draws of this cell are under way, itself included."""
@@ -150,8 +152,22 @@ class CellState:
 
     def _repeats(self) -> list[Trial]:
         """The trainings of the finalists that are still to come. A single finalist needs none."""
-        chosen = [self.drawn[o.draw][0] for o in finalists] if len(finalists := self._finalists()) > 1 else []
-        return [replace(trial, seed=seed, until=0) for seed in TUNING_SEEDS[1:] for trial in chosen if (trial.draw, seed) not in self.again]
+        finalists = self._finalists()
+        return [trial for trial in self._with_other_seeds(finalists) if trial.trial_id not in self.again] if len(finalists) > 1 else []
+
+    def _with_other_seeds(self, finalists: Iterable[Outcome]) -> list[Trial]:
+        chosen = [self.drawn[o.draw][0] for o in finalists]
+        wanted = [(trial, seed) for seed in TUNING_SEEDS[1:] for trial in chosen]
+        for trial, seed in wanted:
+            if (trial.trial_id, seed) not in self.made:
+                self.made[trial.trial_id, seed] = replace(trial, seed=seed, until=0)
+        return [self.made[trial.trial_id, seed] for trial, seed in wanted]
+
+    def _winner(self) -> Outcome | None:
+        """Of the finalists, by their own values alone: a folder may hold one draw twice, with other settings each (see ``recall``)."""
+        finalists = self._finalists()
+        fresh = (self.again.get(trial.trial_id) for trial in self._with_other_seeds(finalists))
+        return winner(finalists, [o for o in fresh if o is not None])
 
     def _final(self) -> Trial | None:
         trials = () if self.incompatible else self.finals()
@@ -160,7 +176,7 @@ class CellState:
     def finals(self, seeds: int | None = None) -> tuple[Trial, ...]:
         """The winner with each seed; the first draw's settings where none has finished, and the defaults where nothing is tuned."""
         if self.winner is None:
-            first = winner(self._finalists(), self.again.values())
+            first = self._winner()
             draw = 0 if first is None else first.draw
             chosen = self.drawn[draw][0] if self.draws else default_trial(self.cell, "final", 0, self.budget)
             self.winner = replace(chosen, stage="final", seed=0, draw=0, budget=self.budget, until=0)
@@ -181,7 +197,8 @@ class CellState:
         if self.settled:
             return tuned + sum(t.trial_id in self.tested for t in self.finals()), tuned + self.seeds
         complete = len(self.drawn) == self.draws and not self._legs()
-        to_come = len(self._repeats()) if complete else repeats(left(self.cell.rungs, self.draws)) - len(self.again)
+        # Of a budget that was raised more than once there may be more repeats than any budget has: then none is expected.
+        to_come = len(self._repeats()) if complete else max(0, repeats(left(self.cell.rungs, self.draws)) - len(self.again))
         return tuned, self.draws + len(self.again) + to_come + self.seeds
 
     def left(self) -> tuple[int, int]:
