@@ -295,6 +295,7 @@ def plan(
     max_seeds: int | None = None,
     delta: float = DELTA,
     memory_per_trial: float | None = None,
+    renew: bool = False,
 ) -> str:
     """What ``run`` with the same arguments would train on this machine, how long it would take and how that was estimated, as text.
 
@@ -312,7 +313,7 @@ def plan(
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
     device = limits(device, address, executor, cpus_per_trial, cpus, gpus)
     slots = 1 if executor == "local" else places(device, cpus_per_trial, gpus_per_trial, cpus, gpus)
-    found = estimate(chosen, Store(Path(results)), device, max(1, int(cpus_per_trial)), until)
+    found = estimate(chosen, Store(Path(results)), device, max(1, int(cpus_per_trial)), until, renew=renew)
     if memory_per_trial is None and executor == "ray" and address is None:
         memory_per_trial = place_of_machine(slots)
     on_cpu = choose_device(device).type == "cpu"  # the limit is not of a GPU's memory

@@ -46,8 +46,8 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         raise UserError(f"run: {given} goes together with {missing}; add it")
     if parsed.until_decided and parsed.seeds is not None:
         raise UserError("run: --until-decided says itself how many seeds a row has; leave --seeds out")
-    same = ("executor", "address", "device", "cpus_per_trial", "gpus_per_trial", "cpus", "gpus", "max_seeds", "delta", "memory_per_trial")
-    shared: dict[str, Any] = {name: getattr(parsed, name) for name in same}
+    room = ("executor", "address", "device", "cpus_per_trial", "gpus_per_trial", "cpus", "gpus", "memory_per_trial")
+    shared: dict[str, Any] = {name: getattr(parsed, name) for name in (*room, "max_seeds", "delta", "renew")}
     if parsed.dry_run:
         with contextlib.redirect_stdout(sys.stderr):
             text = api.plan(suite, parsed.results, **shared)
@@ -60,7 +60,6 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
             **shared,
             track=not parsed.no_track,
             trial_minutes=parsed.trial_minutes,
-            renew=parsed.renew,
         )
     browse = f"{sys.executable} -m benchmark ui --results {parsed.results}"
     from benchmark.reporting.board import View

@@ -30,7 +30,7 @@ class CellState:
     seeds: int
     drawn: dict[int, tuple[Trial, Outcome]] = field(default_factory=dict)  # draw -> what it was and what came out
     again: dict[str, Outcome] = field(default_factory=dict)  # trial id of a draw with one of the other tuning seeds -> what came out
-    made: dict[tuple[str, int], Trial] = field(default_factory=dict)  # trial id of a draw, other seed -> that trial, whose id is asked often
+    made: dict[tuple[str, int], Trial] = field(default_factory=dict)  # trial id of a draw, other seed -> that trial, made once
     tested: dict[str, str] = field(default_factory=dict)  # trial id of a final -> status
     running: dict[str, Trial] = field(default_factory=dict)
     losses: dict[str, int] = field(default_factory=dict)  # trial id -> workers lost in this run
