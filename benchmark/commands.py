@@ -73,18 +73,21 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 
 def narrowed(suite: Suite, parsed: argparse.Namespace) -> Suite:
-    """The suite with the axes that the command line replaces."""
+    """The suite with the axes that the command line replaces. Raises UserError."""
     axes: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name in ("datasets", "backbones", "methods", "scales", "depths", "seeds", "trials", "rungs")
         if (value := getattr(parsed, name)) is not None
     }
+
     # Options of a plug-in that the command line took off the suite's axis go with it; other unknown names stay, to be reported.
-    dropped = {
-        kind: {name for product in suite.products() for name in getattr(product, kind)} - set(axes[kind]) if kind in axes else set()
-        for kind in suite.options
-    }
-    options = {kind: {name: v for name, v in by_name.items() if name not in dropped[kind]} for kind, by_name in suite.options.items()}
+    def is_dropped(kind: Any, name: str) -> bool:
+        from benchmark.search.cells import covers
+
+        replaced = {entry for product in suite.products() for entry in getattr(product, kind)} if kind in axes else set()
+        return covers(kind, replaced, name) and not covers(kind, axes[kind], name)
+
+    options = {kind: {name: v for name, v in by_name.items() if not is_dropped(kind, name)} for kind, by_name in suite.options.items()}
     also = tuple({axis: entries for axis, entries in block.items() if axis not in axes} for block in suite.also)
     return dataclasses.replace(suite, **axes, options=options, also=also)
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from benchmark import plugins
+from benchmark import commandline, plugins
 from benchmark.__main__ import main
-from benchmark.config import read_suite
+from benchmark.commands import narrowed
+from benchmark.config import Suite, read_suite
 from benchmark.discovery import Kind
 from benchmark.records import NAMED
 
@@ -255,6 +256,24 @@ def test_a_grid_and_seeds_until_decided_from_the_command_line(tiny: Path, tmp_pa
     assert all(0 < row["test_logloss_own_epoch_mean"] <= 2 for row in rows)
     assert any("winner's curse of 2 tuning trials" in note for row in rows for note in row["notes"])
     assert main(arguments) == 0 and "nothing left to train" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("before", "options", "after", "kept"),
+    [
+        ("roblock vicreg", "roblock vicreg", "all", "roblock vicreg"),  # among "all" are both, with what the suite says of them
+        ("all", "roblock vicreg", "single_embedding roblock", "roblock"),
+        ("all roblock:all", "roblock roblock:no_hsic", "roblock:all", "roblock:no_hsic"),
+        ("vicreg roblock:no_hsic", "vicreg roblock:no_hsic", "roblock:all", "roblock:no_hsic"),
+        ("roblock roblock:no_hsic", "roblock roblock:no_hsic", "roblock", "roblock"),
+        ("all", "robloc", "roblock", "robloc"),  # a name that no axis had is reported later
+    ],
+)
+def test_options_go_with_what_the_command_line_takes_off_an_axis(before: str, options: str, after: str, kept: str) -> None:
+    given: dict[str, dict[str, Any]] = {name: {} for name in options.split()}
+    suite = Suite(name="s", datasets=("synthetic",), methods=tuple(before.split()), options={"methods": given})
+    parsed = commandline.parser().parse_args(["run", "quick", "--methods", *after.split()])
+    assert [*narrowed(suite, parsed).options["methods"]] == kept.split()
 
 
 # --- what a mistake gets
