@@ -24,8 +24,7 @@ from benchmark.search.until_decided import UntilDecided
 from benchmark.search.watchdog import Silence, watched
 from benchmark.search.worker import TRAIN
 from benchmark.training.checkpoint import forget
-from benchmark.training.environment import fingerprints
-from benchmark.training.resolved import resolved
+from benchmark.training.environment import fingerprints_of
 from benchmark.training.trial import check, choose_device
 
 
@@ -163,6 +162,6 @@ def _incompatible(suite: Suite, plan: Plan, minutes: float | None) -> list[Recor
         except OutOfTime:  # a model that is never built: its trial says so
             continue
         if reason is not None:
-            told = fingerprints(resolved(trial))  # by which a run with ``renew`` knows whether it was of this code
+            told = fingerprints_of(cell)  # by which a run with ``renew`` knows whether it was of this code
             found.append(Record(trial=trial, status="incompatible", reason=reason, fingerprints=told))
     return found
