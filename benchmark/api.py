@@ -246,39 +246,28 @@ def run(
     folder = Path(results)
     until = None if max_seeds is None else UntilDecided(max_seeds, delta)
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
-    listeners = []
+    tracker = None
     if track:
         from benchmark.tracking.mlflow_store import Tracker
 
         Store(folder).create()
-        listeners.append(Tracker(folder))
-    at_once = False
-    try:
-        return run_suite(
-            chosen,
-            folder,
-            executor,
-            device,
-            address,
-            cpus_per_trial,
-            gpus_per_trial,
-            cpus,
-            gpus,
-            listeners=listeners,
-            until=until,
-            minutes=trial_minutes,
-            gigabytes=memory_per_trial,
-            renew=renew,
-        )
-    except KeyboardInterrupt:  # or SIGTERM: who asked for it waits for the end
-        at_once = True
-        raise
-    finally:
-        for tracker in listeners:
-            if at_once:
-                tracker.leave()
-            else:
-                tracker.close()
+        tracker = Tracker(folder)
+    return run_suite(
+        chosen,
+        folder,
+        executor,
+        device,
+        address,
+        cpus_per_trial,
+        gpus_per_trial,
+        cpus,
+        gpus,
+        until=until,
+        minutes=trial_minutes,
+        gigabytes=memory_per_trial,
+        renew=renew,
+        tracker=tracker,
+    )
 
 
 def plan(

@@ -20,10 +20,11 @@ from mlflow.server.security_utils import is_allowed_host_header
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.validation import _validate_metric_name
 
-from benchmark.config import Cell, Training, Trial
+import benchmark
+from benchmark.config import Cell, Suite, Training, Trial
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
-from benchmark.search.lock import only_one
+from benchmark.search.lock import at_work, only_one
 from benchmark.tracking import mlflow_store, rows, stores
 from benchmark.tracking.mlflow_store import Tracker, rebuild
 from benchmark.tracking.place import Owner, Stamp, tracking_uri, without_password
@@ -473,6 +474,26 @@ def test_rebuild_keeps_its_hands_off_a_run_at_work(tmp_path: Path) -> None:
     with only_one(tmp_path):
         assert rebuild(store, tmp_path) == (0, [])
     assert rebuild(store, tmp_path) == (1, [])
+
+
+def test_a_run_that_is_refused_leaves_the_other_s_trainings_alone(tmp_path: Path) -> None:
+    """Two runs in one folder: the second ends in a line, and takes nothing of what the first has open for that of a killed one."""
+    tracker = live(tmp_path, records()[:1], close=False)
+    training = trial_of("me", "final")
+    tracker.started(training)
+    tracker._flush(tracker._folder, at_once=True)  # type: ignore[arg-type]
+    with only_one(tmp_path), pytest.raises(UserError, match="another run is at work"):
+        benchmark.run("quick", tmp_path, track=True)
+    _, found = runs_of(tmp_path)
+    assert [run.info.status for run in found if run.data.tags.get("trial_id") == training.trial_id] == ["RUNNING"]
+
+
+def test_the_folder_is_the_run_s_until_mlflow_is_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+    monkeypatch.setattr(Tracker, "close", lambda self: told.append(at_work(tmp_path)))
+    with pytest.raises(UserError, match="unknown data set"):
+        benchmark.run(Suite(name="none", datasets=("nobody_has_this",)), tmp_path, track=True)
+    assert told == [True] and not at_work(tmp_path)
 
 
 @pytest.mark.parametrize(
