@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Cell, Trial
+from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Cell, Trial, chosen
 from benchmark.records import Record
 from benchmark.search.cells import default_trial
 from benchmark.search.grid import points
 from benchmark.search.halving import left, repeats, still_in
 from benchmark.search.tuner import Outcome, best, outcome, propose, winner
+from benchmark.values import canonical
 
 RETRIES = 2  # of a trial whose worker was lost, in one run: what kills its worker three times is taken to be the trial's own doing
 
@@ -48,6 +49,8 @@ class CellState:
 
     def recall(self, record: Record) -> None:
         """Take in a record of an earlier run, in any order."""
+        if record.trial.stage == "tune" and [*record.trial.cell.grid] != [*self.cell.grid]:
+            record = replace(record, trial=self._renumbered(record.trial))
         trial = record.trial
         if trial.stage == "final" and trial.budget == self.budget:
             self.incompatible |= record.status == "incompatible"
@@ -67,6 +70,13 @@ class CellState:
             elif trial.seed in TUNING_SEEDS and record.status != "failed":
                 self.again[trial.trial_id] = outcome(record)
 
+    def _renumbered(self, trial: Trial) -> Trial:
+        """The draw of the same point: a suite that names the settings of its grid in another order has the same cells, whose points it
+        counts otherwise.
+        """
+        place = [canonical(point) for point in points(self.cell)].index(canonical({name: chosen(trial, name) for name in self.cell.grid}))
+        return replace(trial, draw=place, cell=self.cell)
+
     def recalled(self) -> None:
         """After the last ``recall``: forget failed trials, so that a new run trains them again.
 
@@ -74,9 +84,9 @@ class CellState:
         too: two looks at the test data for one cell.
         """
         # Proposed anew, a lost draw might get other settings: the later draws, which it could not know, are known by now.
-        chosen = {trial.trial_id for trial, _ in self.drawn.values()}
-        self.lost = {trial_id: trial for trial_id, trial in self.lost.items() if trial_id in chosen}
-        self.drawn = {draw: known for draw, known in self.drawn.items() if known[1].status != "failed"}
+        known = {trial.trial_id for trial, _ in self.drawn.values()}
+        self.lost = {trial_id: trial for trial_id, trial in self.lost.items() if trial_id in known}
+        self.drawn = {draw: entry for draw, entry in self.drawn.items() if entry[1].status != "failed"}
         self.tested = {trial_id: status for trial_id, status in self.tested.items() if status != "failed"}
         if (self.draws or self.budget > 1) and self.recorded:  # a sanity row may have been tuned by an earlier version
             most = max(self.recorded, key=lambda trial_id: (len(self.recorded[trial_id]), trial_id))
@@ -156,8 +166,7 @@ class CellState:
         return [trial for trial in self._with_other_seeds(finalists) if trial.trial_id not in self.again] if len(finalists) > 1 else []
 
     def _with_other_seeds(self, finalists: Iterable[Outcome]) -> list[Trial]:
-        chosen = [self.drawn[o.draw][0] for o in finalists]
-        wanted = [(trial, seed) for seed in TUNING_SEEDS[1:] for trial in chosen]
+        wanted = [(self.drawn[o.draw][0], seed) for seed in TUNING_SEEDS[1:] for o in finalists]
         for trial, seed in wanted:
             if (trial.trial_id, seed) not in self.made:
                 self.made[trial.trial_id, seed] = replace(trial, seed=seed, until=0)
@@ -178,8 +187,8 @@ class CellState:
         if self.winner is None:
             first = self._winner()
             draw = 0 if first is None else first.draw
-            chosen = self.drawn[draw][0] if self.draws else default_trial(self.cell, "final", 0, self.budget)
-            self.winner = replace(chosen, stage="final", seed=0, draw=0, budget=self.budget, until=0)
+            won = self.drawn[draw][0] if self.draws else default_trial(self.cell, "final", 0, self.budget)
+            self.winner = replace(won, stage="final", seed=0, draw=0, budget=self.budget, until=0)
         count = self.seeds if seeds is None else seeds
         self.seeded += [replace(self.winner, seed=seed) for seed in range(len(self.seeded), count)]
         return tuple(self.seeded[:count])
