@@ -345,7 +345,7 @@ def leaderboard(
     from benchmark.reporting.leaderboard import leaderboard as board
 
     one_of("format", format, get_args(Format), "leaderboard")
-    if not 0 < delta < 1:
+    if not 0 < delta <= 1:
         raise UserError(f"delta = {delta}; it must lie between 0 and 1")
     return board(Store(Path(folder)), dataset, format, delta, selection or EVERYTHING, view or PLAIN)
 

@@ -90,6 +90,8 @@ def estimate(
     on = choose_device(device)
     entries, _ = store.scan(save=False)
     cells = expand(suite)
+    if until is not None:
+        until.check(cells)
     old = {record.trial_id for record in to_renew((entry.record for entry in entries), cells)} if renew else set()
     plan = Plan(suite, cells, (entry.record for entry in entries if entry.record.trial_id not in old), until)
     first = {cell.dataset: cell for cell in reversed(cells)}

@@ -87,6 +87,8 @@ def run_suite(
     store.create()
     with only_one(results), followed(tracker):
         cells = expand(suite)
+        if until is not None:
+            until.check(cells)
         if renew and (count := set_aside(store, cells)):
             print(f"{count} record(s) of other code are in {results / REPLACED} now, and trained again", file=sys.stderr)
         plan = Plan(suite, cells, store, until)

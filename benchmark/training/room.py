@@ -66,8 +66,10 @@ def _ratio(quota: str, period: str) -> float | None:
 def limits(device: str, address: str | None, executor: str, cpus_per_trial: float, cpus: int | None, gpus: int | None) -> str:
     """The device of a run that is to use so many CPUs and GPUs of this machine at most: "cpu" where "auto" is left no GPU.
 
-    Raises UserError: limits of this machine for a cluster, too few CPUs for a trial, no GPU left for "cuda".
+    Raises UserError: a cluster without Ray, limits of this machine for a cluster, too few CPUs for a trial, no GPU left for "cuda".
     """
+    if address is not None and executor == "local":
+        raise UserError(f"run: --address {address} is of a Ray cluster, and --executor local trains in this process; leave one of them out")
     if address is not None and (cpus is not None or gpus is not None):
         raise UserError(
             "run: --cpus and --gpus are of this machine, but the trials of --address run on the cluster's nodes; "

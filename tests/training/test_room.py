@@ -81,6 +81,8 @@ def test_limits_of_this_machine_are_not_the_clusters() -> None:
         with pytest.raises(UserError, match="run: --cpus and --gpus are of this machine"):
             room.limits("auto", "host:6379", "ray", 1, cpus, gpus)
     assert room.limits("auto", "host:6379", "ray", 1, None, None) == "auto"
+    with pytest.raises(UserError, match="--address host:6379 is of a Ray cluster, and --executor local trains in this process"):
+        room.limits("auto", "host:6379", "local", 1, None, None)
     assert room.limits("auto", None, "ray", 1, None, 0) == "cpu"
     assert room.limits("auto", None, "ray", 1, 2, 1) == "auto"
     with pytest.raises(UserError, match="--cpus 1 is less than the 2"):
