@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 
 from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Cell, Trial, chosen
 from benchmark.records import Record
@@ -38,7 +39,7 @@ class CellState:
     lost: dict[str, Trial] = field(default_factory=dict)  # to be trained again
     incompatible: bool = False
     winner: Trial | None = None  # with seed 0, once it is known
-    recorded: dict[str, list[Trial]] = field(default_factory=dict)  # finals of an earlier run that are the same but for the seed
+    recorded: dict[str, list[tuple[Trial, Record]]] = field(default_factory=dict)  # finals of an earlier run: those alike but for the seed
     seeded: list[Trial] = field(default_factory=list)  # the winner by seed, made once: each training asks for all of their ids
 
     @property
@@ -57,7 +58,7 @@ class CellState:
             self.tested[trial.trial_id] = record.status
             if record.status != "failed":
                 alike = replace(trial, seed=0)
-                self.recorded.setdefault(alike.trial_id, []).append(alike)
+                self.recorded.setdefault(alike.trial_id, []).append((alike, record))
         elif trial.stage == "tune" and trial.draw < self.draws:
             if trial.seed == TUNING_SEEDS[0]:
                 old = self.drawn.get(trial.draw)
@@ -81,7 +82,8 @@ class CellState:
         """After the last ``recall``: forget failed trials, so that a new run trains them again.
 
         Where a final of a tuned cell has been tested, its settings are the winner for good. Tuned further, another might win and be tested
-        too: two looks at the test data for one cell.
+        too: two looks at the test data for one cell. Of several winners, of two machines say, it is the one that a board shows
+        (reporting/groups.py).
         """
         # Proposed anew, a lost draw might get other settings: the later draws, which it could not know, are known by now.
         known = {trial.trial_id for trial, _ in self.drawn.values()}
@@ -89,8 +91,7 @@ class CellState:
         self.drawn = {draw: entry for draw, entry in self.drawn.items() if entry[1].status != "failed"}
         self.tested = {trial_id: status for trial_id, status in self.tested.items() if status != "failed"}
         if (self.draws or self.budget > 1) and self.recorded:  # a sanity row may have been tuned by an earlier version
-            most = max(self.recorded, key=lambda trial_id: (len(self.recorded[trial_id]), trial_id))
-            self.winner = self.recorded[most][0]
+            self.winner = max(self.recorded.values(), key=_merit)[0][0]
             self.lost = {}
 
     def tell(self, record: Record) -> None:
@@ -221,6 +222,12 @@ class CellState:
     def is_open(self) -> bool:
         done, total = self.progress()
         return done < total
+
+
+def _merit(members: list[tuple[Trial, Record]]) -> tuple[int, float, str]:
+    """Of finals that are alike: how many have finished, their mean validation AUC, and what they are."""
+    finished = [record.metrics.get("valid/auc", 0.0) for _, record in members if record.status == "finished"]
+    return len(finished), fmean(finished) if finished else 0.0, members[0][0].settings
 
 
 def _rank(known: tuple[Trial, Outcome]) -> tuple[bool, str]:

@@ -13,6 +13,7 @@ import standin_search as standin
 from benchmark import config, values
 from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Suite, Trial
 from benchmark.records import LOST, Record, Status
+from benchmark.reporting.groups import groups
 from benchmark.search import tuner
 from benchmark.search.cell_state import RETRIES
 from benchmark.search.cells import default_trial, expand
@@ -288,6 +289,22 @@ def test_a_draw_that_was_drawn_twice_wins_by_its_own_values() -> None:
     new = play(suite, known, lambda t: train(t, 0.9))
     assert {r.trial.settings for r in new} == {twice.trial.settings}
     assert [r.trial.seed for r in new if r.trial.stage == "tune"] == FRESH
+
+
+@pytest.mark.parametrize("better", [0, 1])
+def test_of_two_winners_the_run_goes_on_with_the_one_that_the_board_shows(better: int) -> None:
+    """Two machines' folders in one: as many finals of each."""
+    suite = standin.suite(methods=("standin_tuned",), backbones=("standin_flat",), trials=4, seeds=2)
+    [final] = (r.trial for r in play(suite) if r.trial.stage == "final" and r.trial.seed == 0)
+    winners = [dataclasses.replace(final, method={"strength": strength}) for strength in (0.3, 0.6)]
+    known = [
+        Record(trial=dataclasses.replace(trial, seed=seed), status="finished", metrics={"valid/auc": auc, "test/auc": auc})
+        for trial, auc in zip(winners, (0.8, 0.7) if better == 0 else (0.7, 0.8), strict=True)
+        for seed in (0, 1)
+    ]
+    [group] = groups(known)
+    new = play(dataclasses.replace(suite, seeds=3), known)
+    assert {r.trial.method["strength"] for r in (*new, *group.records)} == {winners[better].method["strength"]}
 
 
 def test_a_fresh_training_that_diverges_costs_a_draw_its_win() -> None:
