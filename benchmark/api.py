@@ -242,7 +242,7 @@ def run(
     from benchmark.training.room import limits
 
     one_of("executor", executor, EXECUTORS, "run")
-    device = limits(device, address, executor, cpus_per_trial, cpus, gpus)
+    device = limits(device, address, executor, cpus_per_trial, cpus, gpus, gpus_per_trial)
     folder = Path(results)
     until = None if max_seeds is None else UntilDecided(max_seeds, delta)
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
@@ -300,7 +300,7 @@ def plan(
     one_of("executor", executor, EXECUTORS, "run")
     until = None if max_seeds is None else UntilDecided(max_seeds, delta)
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
-    device = limits(device, address, executor, cpus_per_trial, cpus, gpus)
+    device = limits(device, address, executor, cpus_per_trial, cpus, gpus, gpus_per_trial)
     slots = 1 if executor == "local" else places(device, cpus_per_trial, gpus_per_trial, cpus, gpus)
     found = estimate(chosen, Store(Path(results)), device, max(1, int(cpus_per_trial)), until, renew=renew)
     if memory_per_trial is None and executor == "ray" and address is None:

@@ -46,6 +46,8 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         raise UserError(f"run: {given} goes together with {missing}; add it")
     if parsed.until_decided and parsed.seeds is not None:
         raise UserError("run: --until-decided says itself how many seeds a row has; leave --seeds out")
+    if parsed.rungs and suite.budget == 1:
+        raise UserError(f"run: --rungs stops tuning trials early, and {suite.name} has none; add --trials N, or leave --rungs out")
     room = ("executor", "address", "device", "cpus_per_trial", "gpus_per_trial", "cpus", "gpus", "memory_per_trial")
     shared: dict[str, Any] = {name: getattr(parsed, name) for name in (*room, "max_seeds", "delta", "renew")}
     if parsed.dry_run:
@@ -96,6 +98,9 @@ def leaderboard(parsed: argparse.Namespace, settings: dict[str, Settings]) -> in
     from benchmark.reporting.board import View
     from benchmark.reporting.leaderboard import Selection
 
+    for flag in ("columns", "group", "details"):
+        if getattr(parsed, flag) and parsed.format in ("csv", "json"):
+            raise UserError(f"leaderboard: --{flag} is of a table, and --format {parsed.format} has every number; leave --{flag} out")
     selection = Selection(backbones=tuple(parsed.backbone), scales=tuple(parsed.scale), top=parsed.top)
     view = View(width=_width(), columns=tuple(parsed.columns), grouped=parsed.group, details=parsed.details)
     print(api.leaderboard(parsed.results, dataset=parsed.dataset, format=parsed.format, delta=parsed.delta, selection=selection, view=view))

@@ -89,3 +89,7 @@ def test_limits_of_this_machine_are_not_the_clusters() -> None:
         room.limits("auto", None, "local", 2, 1, None)
     with pytest.raises(UserError, match="--gpus 0 leaves none"):
         room.limits("cuda", None, "ray", 1, None, 0)
+    for device, gpus in (("auto", 0), ("cpu", None)):
+        with pytest.raises(UserError, match=r"--gpus-per-trial 0\.5 needs a GPU, and "):
+            room.limits(device, None, "ray", 1, None, gpus, 0.5)
+    assert room.limits("cpu", None, "ray", 1, None, None, 0.0) == "cpu"
