@@ -324,6 +324,8 @@ class _Server:
                     self._client.delete_tag(run_id, stale)
                 params = [Param(k, v) for k, v in row.params.items() if k not in before.data.params]
                 self._client.log_batch(run_id, params=params, tags=[RunTag(k, v) for k, v in tags.items()])
+                if row.end is None and before.info.status != row.status:  # it is trained again
+                    self._client.update_run(run_id, row.status)
             else:
                 run_id = ids[row.key] = self._client.create_run(number, row.start, tags, row.name).info.run_id
                 self._client.log_batch(run_id, params=[Param(k, v) for k, v in row.params.items()])

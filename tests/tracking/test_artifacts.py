@@ -152,6 +152,10 @@ def test_on_a_server_a_cell_has_no_numbers_of_before(tmp_path: Path, empty_mlflo
         assert ("0 rank" in cell.data.metrics) == has_rank
         under = [run for run in runs.values() if run.data.tags.get(MLFLOW_PARENT_RUN_ID) == cell.info.run_id]
         assert len(under) == len(store.paths())
+    folder = _Folder(_Server(uri, Owner(tmp_path / "results", uri)))
+    folder.synchronise(store.scan()[0], store.folder, boards=False)
+    folder.write([rows.running_row(lost.trial, 1.0)])  # trained again
+    assert client.get_run(folder.ids[rows.trial_key(lost.trial_id)]).info.status == "RUNNING"
 
 
 def test_a_server_gets_the_same(tmp_path: Path, empty_mlflow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
