@@ -20,7 +20,7 @@ from benchmark.search.plan import Plan
 from benchmark.search.renewal import to_renew
 from benchmark.search.step_times import StepTimes
 from benchmark.search.until_decided import UntilDecided
-from benchmark.training.environment import environment
+from benchmark.training.environment import WENT_ON, environment
 from benchmark.training.memory import free
 from benchmark.training.torch_state import standard_state
 from benchmark.training.trial import SURELY_FITS, choose_device, memory_of, numbers
@@ -187,8 +187,8 @@ def _epochs(suite: Suite, first: Mapping[str, Cell], entries: Iterable[Entry]) -
 
 
 def _recorded(entries: Iterable[Entry], keys: set[str], device: torch.device) -> tuple[dict[tuple[str, str], float], int]:
-    """Cell key, stage -> mean seconds of its recorded trainings; not of draws that pause, whose records tell the last part's. And how many
-    such records tell nothing of the time here, since they are of another machine.
+    """Cell key, stage -> mean seconds of its recorded trainings; not of draws that pause, and of trainings that were killed and went on,
+    whose records tell the last part's. And how many such records tell nothing of the time here, since they are of another machine.
     """
     here = environment(device)
     elsewhere = 0
@@ -196,7 +196,7 @@ def _recorded(entries: Iterable[Entry], keys: set[str], device: torch.device) ->
     for record in (entry.record for entry in entries):
         trial = record.trial
         whole = record.status == "finished" and not (trial.stage == "tune" and trial.cell.rungs)
-        if whole and trial.cell.key in keys and "wall_seconds" in record.cost:
+        if whole and trial.cell.key in keys and "wall_seconds" in record.cost and WENT_ON not in record.environment:
             if all(record.environment.get(name) == here[name] for name in ("device", "cpu")):
                 found[trial.cell.key, trial.stage].append(record.cost["wall_seconds"])
             else:

@@ -17,6 +17,8 @@ from benchmark.ops.dispatch import without
 from benchmark.provenance import code_digest
 from benchmark.training.resolved import Resolved
 
+WENT_ON = "went_on_after_epoch"  # in the environment of a training that was killed, or had paused: the epoch that it went on after
+
 
 def environment(device: torch.device) -> dict[str, str]:
     """Asked for when a training begins."""

@@ -23,7 +23,7 @@ from benchmark.singular_values import packed
 from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.cost import parameter_cost, running_cost
 from benchmark.training.doses import knock_outs
-from benchmark.training.environment import environment, fingerprints
+from benchmark.training.environment import WENT_ON, environment, fingerprints
 from benchmark.training.evaluate import NotFinite, score, score_test, spectra
 from benchmark.training.fit import Diverged, Report, fit
 from benchmark.training.memory import in_words as memory_in_words
@@ -174,7 +174,7 @@ def _train(
         fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, told, bar, checkpoint, trial.until)
         curve = tuple(map(_finite, fitted.curve))
         if checkpoint is not None and checkpoint.found is not None:
-            fixed["environment"]["went_on_after_epoch"] = str(checkpoint.found)
+            fixed["environment"][WENT_ON] = str(checkpoint.found)
         metrics = {"valid/auc": fitted.valid["auc"], "valid/logloss": fitted.valid["logloss"], "best_epoch": float(fitted.best_epoch)}
         metrics |= {f"dose/{name}": value for name, value in fitted.doses.items()}
         metrics |= {"valid/logloss_own_epoch": fitted.logloss_valid, "logloss_epoch": float(fitted.logloss_epoch)}

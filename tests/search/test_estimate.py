@@ -111,6 +111,10 @@ def test_it_says_what_the_run_then_trains(tmp_path: Path, monkeypatch: pytest.Mo
     elsewhere = now()
     assert elsewhere.seconds < 1e6 and elsewhere.elsewhere == len(finals)
     assert "2 recorded trainings are of another device or processor" in dry_run("tiny", elsewhere, 2, False)
+    for record in finals:  # killed in the last epoch
+        last_part = {**record.environment, "went_on_after_epoch": "2"}
+        Store(results).write(replace(record, environment=last_part, cost={**record.cost, "wall_seconds": 1e6}))
+    assert now().seconds < 1e6 and now().elsewhere == 0
 
 
 @pytest.fixture(scope="module")
