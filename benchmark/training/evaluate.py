@@ -81,7 +81,8 @@ def scores(model: CTRModel, rows: Rows, at_most: int | None = None) -> tuple[Ten
 @torch.no_grad()
 def spectra(model: CTRModel, sample: Rows, schema: Schema, value_counts: Sequence[np.ndarray], backbone: type[Backbone] | None) -> Measured:
     """The spectral metrics of docs/mathematics.md §4: of the table (learned rows only) and of each layer's states on the first
-    ``SPECTRAL_SAMPLE`` instances of ``sample``. Names: spectral/table/…, spectral/layer{l}/….
+    ``SPECTRAL_SAMPLE`` instances of ``sample``, a random sample only where its rows are in random order (docs/mathematics.md §4). Names:
+    spectral/table/…, spectral/layer{l}/….
 
     A mean over fields leaves out fields with fewer values than the width. Where the rows of a layer are fields (``Backbone.field_rows``),
     the mean at every layer is over those same fields, so that layers can be compared.
