@@ -178,6 +178,12 @@ def test_a_wrong_column_is_named(cache: Path, monkeypatch: pytest.MonkeyPatch, c
         prepare("synthetic", {"rows": 1000, "cardinalities": [3, 5]}, None)
 
 
+def test_cells_of_several_values_that_are_all_unseen_are_said(tmp_path: Path) -> None:
+    cells = {"train": ["a|b", "b|c"] * 8, "valid": ["a|x", "b"] * 8, "test": ["x|y", "z|y|x", "w", "a|x"] * 4}
+    [note] = [note for note in made(tmp_path / "x", cells, examined=True).notes if "not seen" in note]
+    assert note == "test has values that training has not seen in most rows: tags 75.0%"
+
+
 def test_a_stream_has_no_bags(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     owner: type[DataSet] = plugins.plugin("datasets", "teacher")
     load = owner.load
