@@ -18,6 +18,7 @@ import pytest
 
 from benchmark import plugins
 from benchmark.checking.datasets import leaks, unseen
+from benchmark.checking.finding import Note
 from benchmark.data import encode as encoding
 from benchmark.data import integrity
 from benchmark.data.encode import encode
@@ -176,6 +177,17 @@ def test_a_wrong_column_is_named(cache: Path, monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.setattr(owner, "load", lambda *given: dataclasses.replace(load(*given), columns=(column,)))
     with pytest.raises(UserError, match=f"column g: .*{said}"):
         prepare("synthetic", {"rows": 1000, "cardinalities": [3, 5]}, None)
+
+
+def test_a_check_looks_at_rows_from_everywhere_in_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first rows may be of one class, and so may every other one."""
+    monkeypatch.setattr("benchmark.checking.datasets.ROWS", 60)
+    for number, labels in enumerate(([0] * 60 + [1] * 60, [0, 1] * 60)):
+        rows = {"y": labels, "tags": [f"{'ab'[label]}{n % 3}" for n, label in enumerate(labels)]}
+        parts = {part: pl.LazyFrame(rows) for part in PARTS}
+        encode(Source(parts=parts, label="y", columns=(Column("tags"),)), tmp_path / f"{number}", IDENTITY)
+        with pytest.raises(Note, match=r"the values of tags \(1.000\) alone predict the label"):
+            leaks(open_prepared(tmp_path / f"{number}"))
 
 
 def test_cells_of_several_values_that_are_all_unseen_are_said(tmp_path: Path) -> None:
