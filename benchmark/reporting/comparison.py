@@ -15,7 +15,7 @@ from benchmark.reporting.board import View, folded
 from benchmark.reporting.groups import REPEATED, Group, batch_ratio, boards_named, by_conditions, groups, whole_methods
 from benchmark.reporting.tables import in_parts
 from benchmark.reporting.text import shown
-from benchmark.values import one_of, plain
+from benchmark.values import one_of, plain, to_text
 
 Format = Literal["table", "markdown"]
 Table = tuple[list[str], list[list[str]]]  # headers, rows
@@ -202,8 +202,11 @@ def correlations(board: Sequence[Group]) -> Table:
 
 
 def method_name(group: Group) -> str:
-    """With its options, and with the settings that it did not have yet where there is a row of the same cell that has them."""
+    """With its options, with the grid of its settings where there is another row that differs in nothing else, and with the settings that
+    it did not have yet where there is a row of the same cell that has them.
+    """
     parts = [f"{key}={value}" for key, value in sorted(group.cell.method_options.items())]
+    parts += [f"{name.partition('.')[2]} of {to_text(values)}" for name, values in sorted(group.own_grid.items()) if group.names_grid]
     parts += [f"before {', '.join(group.lacks)}"] if group.lacks else []
     return plain(f"{group.cell.method} ({', '.join(parts)})" if parts else group.cell.method)
 
@@ -217,11 +220,13 @@ def heading_of(group: Group, board: Sequence[Group]) -> str:
     """The backbone, scale and depth of a group, and what else tells it apart from others of the board."""
     if group.cell.backbone == NO_BACKBONE:
         return "-"
-    parts = [group.cell.backbone, f"{group.cell.scale}×", f"depth {group.cell.depth}"]
-    parts += [f"{group.budget} trials"] if len({g.budget for g in board}) > 1 else []
-    rest = group.settings
-    parts += [rest] if len({g.settings for g in board}) > 1 and rest else []
-    return " ".join(parts)
+    return " ".join([group.cell.backbone, f"{group.cell.scale}×", f"depth {group.cell.depth}", *apart(group, board)])
+
+
+def apart(group: Group, board: Sequence[Group]) -> list[str]:
+    """Its budget and settings, where the board has several of them."""
+    budget = [f"{group.budget} trials"] if len({g.budget for g in board}) > 1 else []
+    return budget + ([group.settings] if len({g.settings for g in board}) > 1 and group.settings else [])
 
 
 def _difference(difference: Difference | None) -> str:

@@ -14,8 +14,9 @@ from torch.nn import functional
 
 from benchmark.contracts import CTRModel
 from benchmark.data.batches import Rows, TrainingRows
+from benchmark.metrics.ctr import logloss
 from benchmark.nn.model import AssembledModel
-from benchmark.training.evaluate import NotFinite, measured, score, scores
+from benchmark.training.evaluate import NotFinite, measured, scores
 
 BATCHES = 2  # of training, on which doses are measured
 KNOCK_OUT_ROWS = 1 << 17  # of the validation part at most
@@ -106,17 +107,18 @@ def knock_outs(model: CTRModel, valid: Rows) -> dict[str, float]:
                                                spread, a standard deviation each. What parts do inside a model is nothing where the
                                                logits do not see it. Not of a transform, which may have another form in evaluation
 
-    Without a part scores may be no numbers: what they would change is then left out. Raises NotFinite where those of the whole are none.
+    Without a part scores may be no numbers: what they would change is then left out. So is AUC where validation rows are sorted by label,
+    and the first ones of one class. Raises NotFinite where the scores of the whole are no numbers.
     """
     parts = model.knock_outs()
     if not parts:
         return {}
     logits, labels = scores(model, valid, KNOCK_OUT_ROWS)
-    whole = measured(valid, logits, labels)
+    whole = _of_first(valid, logits, labels)
     found: dict[str, float] = {}
     for part, without in parts.items():
         with suppress(NotFinite), without:
-            changed = score(model, valid, KNOCK_OUT_ROWS)
+            changed = _of_first(valid, *scores(model, valid, KNOCK_OUT_ROWS))
             found |= {f"knockout/{part}/{name}": changed[name] - whole[name] for name in whole}
     if not parts.keys() - {"transform"}:
         return found
@@ -130,3 +132,10 @@ def knock_outs(model: CTRModel, valid: Rows) -> dict[str, float]:
             return found
     spread = logits.double().std().clamp_min(torch.finfo(torch.float64).tiny)
     return found | {"best/logits": float((logits.double() - neutral.double()).std() / spread)}
+
+
+def _of_first(valid: Rows, logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """``measured`` of the first rows; their logloss alone where they are of one class."""
+    if valid.probabilities is None and bool((labels == labels[0]).all()):
+        return {"logloss": logloss(logits, labels)}
+    return measured(valid, logits, labels)

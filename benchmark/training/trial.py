@@ -222,6 +222,8 @@ def choose_device(name: str) -> torch.device:
         raise UserError(f"device = {name!r}; it must be auto, cpu or cuda")
     if found.type == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: this machine's torch sees no GPU; use --device cpu or auto")
+    if found.type == "cuda" and found.index is not None and found.index >= (count := torch.cuda.device_count()):
+        raise UserError(f"device = {name!r}; this machine's torch sees {count} GPU{'s' if count > 1 else ''}, counted from cuda:0")
     return found
 
 

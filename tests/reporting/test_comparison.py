@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from dataclasses import replace
 
@@ -12,6 +14,7 @@ from benchmark.errors import UserError
 from benchmark.metrics.statistics import rank_correlation
 from benchmark.records import Record
 from benchmark.reporting.comparison import compare, correlations, costs, differences
+from benchmark.reporting.export import export
 from benchmark.reporting.groups import FEWEST, PLAIN, REPEATED, groups
 
 
@@ -96,6 +99,23 @@ def test_conditions_are_not_mixed() -> None:
     headers, rows = differences(groups(records), "single_embedding")
     assert len(headers) == 4
     assert all("0.18" not in cell for row in rows for cell in row)
+
+
+def test_rows_that_the_grid_of_a_method_tells_apart_are_all_there() -> None:
+    """Two suites gave one method other values to choose from, as many of them: neither takes the other's place."""
+
+    def chosen(auc: float, *values: int, backbone: str = "dcnv2") -> Record:
+        return record("m", 0, auc, cell={"grid": {"method.w": list(values)}, "backbone": backbone}, budget=2)
+
+    controls = [record(budget=2, cell={"backbone": backbone}) for backbone in ("dcnv2", "xdeepfm")]
+    records = [*controls, chosen(0.81, 1, 2), chosen(0.75, 3, 4), chosen(0.82, 1, 2, backbone="xdeepfm")]
+    _, rows = differences(groups(records), "single_embedding")
+    assert {row[0]: row[1:3] for row in rows} == {"m (w of 1,2)": ["+0.01000", "+0.02000"], "m (w of 3,4)": ["-0.05000", "-"]}
+    trainings = list(csv.DictReader(io.StringIO(export(records, "bencheval"))))
+    assert len({(line["method"], line["task"], line["seed"]) for line in trainings}) == len(trainings) == 5
+    assert "0.81000" in (table := export(records, "latex")) and "0.75000" in table
+    _, rows = differences(groups([*controls, chosen(0.81, 1, 2)]), "single_embedding")
+    assert [row[0] for row in rows] == ["m"]
 
 
 def test_ranks_are_of_methods_that_finished_everywhere() -> None:

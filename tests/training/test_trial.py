@@ -264,12 +264,17 @@ def test_a_model_that_cannot_fit_is_refused_before_it_is_built(monkeypatch: pyte
         trained(trial("single_embedding"))
 
 
-def test_devices() -> None:
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device("cpu") == torch.device("cpu")
     if not torch.cuda.is_available():
         assert choose_device("auto") == torch.device("cpu")
         with pytest.raises(UserError, match="sees no GPU"):
             choose_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert choose_device("cuda:0").index == 0
+    with pytest.raises(UserError, match="'cuda:1'; this machine's torch sees 1 GPU, counted from cuda:0"):
+        choose_device("cuda:1")
 
 
 def test_rows_that_are_fields_are_averaged_over_the_same_fields_at_every_layer() -> None:
