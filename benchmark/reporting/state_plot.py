@@ -25,7 +25,7 @@ def state_by_epoch(label: str, board: Sequence[Group], look: Look) -> Figure | N
     panels = sorted({(g.cell.backbone, g.cell.scale, g.cell.depth, *_parts(name)) for g in told for name in measured[id(g)]})
     if not panels:
         return None
-    across = len({quantity for *_, quantity in panels})
+    across, deep = len({quantity for *_, quantity in panels}), len({depth for _, _, depth, *_ in panels}) > 1
     figure, axes = look.panels(
         len(panels), f"{label}: the state of models, by epoch", of_seeds("± 1 sample sd", told), ("epoch", ""), across
     )
@@ -38,7 +38,7 @@ def state_by_epoch(label: str, board: Sequence[Group], look: Look) -> Figure | N
                 named = _named(group, board)
                 methods[named] = group.cell.method
                 look.line(axis, points, group.cell.method, named)
-        look.name(axis, f"{backbone} {scale}×", _spoken(layer, quantity))
+        look.name(axis, f"{backbone} {scale}×" + (f" depth {depth}" if deep else ""), _spoken(layer, quantity))
         axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     look.legend(figure, series(axes, methods))
     return figure
