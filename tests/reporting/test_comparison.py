@@ -124,6 +124,17 @@ def test_ranks_are_of_methods_that_finished_everywhere() -> None:
     assert "1.00  better" in part and "only_here" not in part
 
 
+def test_ranks_are_over_the_seeds_that_all_have() -> None:
+    """Seeds 1 and 2 are the lucky ones, and "worse" has no others: below the control in each, its mean lies above."""
+    places = [{"backbone": backbone} for backbone in ("dcnv2", "xdeepfm")]
+    fewer = [record("worse", seed, 0.799 + 0.01 * seed, cell=place) for place in places for seed in (1, 2)]
+    part = compare([*case(), *fewer], "single_embedding", None, "table").split("Average rank over 2 cells")[1]
+    assert "over the seeds that all have" in part.split("\n\n")[0]
+    assert re.findall(r"^  (\S+)  (\w+)", part, re.MULTILINE)[0] == ("1.00", "better")
+    assert float(re.search(r"(\S+)  worse", part)[1]) > float(re.search(r"(\S+)  single_embedding", part)[1])  # type: ignore[index]
+    assert "over the seeds" not in compare(case(), "single_embedding", None, "table").split("Average rank")[1]
+
+
 def test_variants_of_a_method_do_not_count_as_methods_and_a_control_may_be_one() -> None:
     variants = [record("better:less", s, 0.9, cell={"backbone": b}) for s in (0, 1) for b in ("dcnv2", "xdeepfm")]
     variants += [record("tuned", s, 0.9, cell={"backbone": b, "method_options": {"a": 1}}) for s in (0, 1) for b in ("dcnv2", "xdeepfm")]

@@ -102,6 +102,15 @@ def test_the_state_of_models_is_drawn_by_epoch_without_what_is_only_shifted() ->
         "dcnv2 1× · layer 0 gate entropy": {"roblock": [pytest.approx(0.6), pytest.approx(1.6)]},
     }
     assert state_by_epoch("toy", groups([record("plain")]), look("plain")) is None
+    deep = groups([replace(record("roblock", cell={"depth": depth}), curve=curve(0, 0.1 * depth)) for depth in (2, 3)])
+    assert {title: values["roblock"][1][0] for title, values in drawn(state_by_epoch("toy", deep, look("roblock"))).items()} == {
+        "dcnv2 1× depth 2 · criterion": 2.0,
+        "dcnv2 1× depth 2 · layer 0 gate entropy": pytest.approx(0.2),
+        "dcnv2 1× depth 3 · criterion": 2.0,
+        "dcnv2 1× depth 3 · layer 0 gate entropy": pytest.approx(0.3),
+    }
+    without = groups([replace(record("roblock", 0), curve=curve(0, 0.5)), record("roblock", 1)])
+    assert state_by_epoch("toy", without, look("roblock")) is None, "the other seed has no epoch"
     budgets = groups([replace(record("roblock", budget=budget), curve=curve(0, 0.1 * budget)) for budget in (1, 8)])
     found = drawn(state_by_epoch("toy", budgets, look("roblock")))
     assert {name: values[0] for name, (_, values) in found["dcnv2 1× · layer 0 gate entropy"].items()} == {
