@@ -141,13 +141,16 @@ def judge(cells: Mapping[str, Compared], delta: float, level: float = LEVEL) -> 
     """A verdict on every row, Holm's rule over all of them, for differences and for equalities apart.
 
     A row that was looked at after every seed is looked at again: the looks are gone through from the first on, each with the seeds it had,
-    until one for which seeds are still to come. So verdicts are a function of the values alone, whenever they were made.
+    until one for which seeds of it are still to come; its p of the looks before counts beside the others'. So verdicts are a function of
+    the values alone, whenever they were made.
     """
     return Looks(cells, delta, level).judgements()
 
 
 def due(cells: Mapping[str, Compared], delta: float, level: float = LEVEL) -> dict[Key, int]:
-    """Row -> how many seeds it and its control must have for the next look; only rows that are open and lack some."""
+    """Row -> how many seeds it and its control must have for the next look; only rows that are open and lack some for the first look that
+    not all of them can have yet.
+    """
     return Looks(cells, delta, level).due
 
 
@@ -168,10 +171,12 @@ class Looks:
         self._look(fixed, None)
         for n in looks(max(self._most.values(), default=0)):
             wanted = [key for key, most in self._most.items() if key not in self._decided and most >= n]
-            self.due = {key: n for key in wanted if not self._has(key, n)}
-            if self.due or not wanted:
+            lacking = {key: n for key in wanted if not self._has(key, n)}
+            self.due = self.due or lacking
+            ready = [key for key in wanted if key not in lacking]
+            if not ready:
                 break
-            self._look(wanted, n)
+            self._look(ready, n)
 
     def _has(self, key: Key, n: int) -> bool:
         cell = self._cells[key[0]]

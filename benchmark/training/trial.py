@@ -168,7 +168,12 @@ def _train(
         generator = torch.Generator(on).manual_seed(trial.seed + 2**31)  # of batches: not the table's numbers again
         checkpoint = _checkpoint(trial, fixed, on) if checkpointed else None
         bar = interactive and sys.stderr.isatty()
-        fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, bar, checkpoint, trial.until)
+
+        def told(entry: Mapping[str, float]) -> None:  # what a plug-in says of itself may be no number, or a tensor
+            report(_finite(entry))
+
+        fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, told, bar, checkpoint, trial.until)
+        curve = tuple(map(_finite, fitted.curve))
         if checkpoint is not None and checkpoint.found is not None:
             fixed["environment"]["went_on_after_epoch"] = str(checkpoint.found)
         metrics = {"valid/auc": fitted.valid["auc"], "valid/logloss": fitted.valid["logloss"], "best_epoch": float(fitted.best_epoch)}
@@ -182,9 +187,9 @@ def _train(
             metrics |= last
         status: Status = "stopped" if fitted.paused else "finished"
         reason = f"after epoch {len(fitted.curve)} by {halving(trial.cell.rungs or (trial.until,))}" if fitted.paused else ""
-        finished = record(status, reason, metrics=_finite(metrics), singular_values=lines, curve=fitted.curve, notes=notes)
+        finished = record(status, reason, metrics=_finite(metrics), singular_values=lines, curve=curve, notes=notes)
     except Diverged as error:
-        return record("diverged", str(error), curve=error.curve)
+        return record("diverged", str(error), curve=tuple(map(_finite, error.curve)))
     except NotFinite:
         return record("diverged", "scores are not finite")
     except Incompatible as error:

@@ -223,6 +223,19 @@ def test_a_missing_seed_holds_the_look_up() -> None:
     assert due(cells, 3e-4) == {("c", "r"): 4} and judge(cells, 3e-4)["c", "r"].verdict == "undecided"
 
 
+def test_a_row_that_is_behind_holds_up_no_other() -> None:
+    """One that came later, and whose run was interrupted: what was decided without it stays so, as far as Holm's rule lets it."""
+    draw = np.random.default_rng(13)
+    control = draw.normal(0, 1e-4, 8)
+    rows = {"far": seeded(control + 2e-3 + draw.normal(0, 1e-4, 8)), "near": seeded(control + draw.normal(0, 1e-3, 8))}
+    before = {"c": Compared(seeded(control), rows, dict.fromkeys(rows, 8))}
+    cells = {"c": Compared(seeded(control), {**rows, "late": {0: float(control[0])}}, dict.fromkeys([*rows, "late"], 8))}
+    assert {row: one.verdict for (_, row), one in judge(before, 3e-4).items()} == {"far": "above", "near": "undecided"}
+    found = {row: one.verdict for (_, row), one in judge(cells, 3e-4).items()}
+    assert found == {"far": "above", "near": "undecided", "late": "undecided"}
+    assert due(cells, 3e-4) == {("c", "late"): 2}
+
+
 @pytest.mark.parametrize("differences", [(0.0,) * 3, (0.0005, 0.0, 0.0)])
 def test_false_positives_stay_below_the_level(differences: tuple[float, ...]) -> None:
     for sequential in (False, True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -207,6 +207,19 @@ def test_foreign_code_that_fails_is_a_record(
     assert record.status == status and reason in record.reason and "\n" not in record.reason
     if status == "incompatible":
         assert check(record.trial) == reason
+
+
+def test_what_a_model_says_of_itself_in_a_curve_may_be_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record can be written all the same: it would end the run, of all methods."""
+    (tmp_path / "methods").mkdir()
+    words = "model.interaction.curve = lambda: {'nan': float('nan'), 'two': model.table().new_tensor(2)}; return model"
+    (tmp_path / "methods" / "mine_says.py").write_text(PLUGIN.format(body=words))
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    told: list[Mapping[str, float]] = []
+    record = run_trial(trial("mine_says"), told.append, "cpu", 1)
+    assert record.status == "finished" and json.loads(json.dumps(told)) == [*record.curve]
+    for entry in record_from_json(record.packed(), "").curve:
+        assert entry["model/two"] == 2.0 and "model/nan" not in entry
 
 
 CHANGES = {
