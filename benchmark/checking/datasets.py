@@ -24,7 +24,7 @@ from benchmark.metrics.ctr import auc
 from benchmark.sources import DataSet
 
 LEAK = 0.99  # AUC of one field's values alone
-ROWS = 500_000  # of each part that are looked at
+ROWS = 500_000  # of each part that are looked at, spread over it: it may be sorted, by label even
 
 
 def check_dataset(name: str, origin: Path | None) -> Iterator[Finding]:
@@ -78,11 +78,19 @@ def _said(prepared: Prepared) -> str:
     return f"{', '.join(parts)}; {len(prepared.schema.fields)} fields, {prepared.schema.values:,} rows of the table"
 
 
+def _some(prepared: Prepared, part: str) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Local ids and labels of one row out of each stretch of rows; not of every n-th, as there may be n - 1 negatives to each positive."""
+    ids, labels = prepared.arrays(part)
+    ends = np.arange(min(ROWS, len(labels)) + 1) * len(labels) // min(ROWS, len(labels))
+    chosen = np.random.default_rng(0).integers(ends[:-1], ends[1:])
+    return ids[chosen], labels[chosen]
+
+
 def unseen(prepared: Prepared) -> Said:
     """Of the values of all fields; a cell of a multi-valued one has several, and that of a scaled one is no value."""
     shares, bags = [], prepared.schema.bags_of()
     for part in PARTS[1:]:
-        ids = prepared.arrays(part)[0][:ROWS]
+        ids, _ = _some(prepared, part)
         plain = [index for index, field in enumerate(prepared.schema.fields) if not field.factors and not field.bags]
         count, values = int((ids[:, plain] == UNSEEN).sum()), ids[:, plain].size
         for place, of_field in bags.items():
@@ -94,11 +102,11 @@ def unseen(prepared: Prepared) -> Said:
 
 def leaks(prepared: Prepared) -> Said:
     """AUC in validation of each field's values, scored by their positive rate in training."""
-    (train, labels), (valid, truth) = prepared.arrays("train"), prepared.arrays("valid")
+    (train, labels), (valid, truth) = _some(prepared, "train"), _some(prepared, "valid")
     scores: dict[str, float] = {}
     for index, field in enumerate(prepared.schema.fields):
-        rates = _rates(train[:ROWS, index], labels[:ROWS], field.ids)
-        scores[field.name] = auc(torch.from_numpy(rates[valid[:ROWS, index]]), torch.tensor(truth[:ROWS]))
+        rates = _rates(train[:, index], labels, field.ids)
+        scores[field.name] = auc(torch.from_numpy(rates[valid[:, index]]), torch.tensor(truth))
     leaking = [f"{name} ({score:.3f})" for name, score in scores.items() if score >= LEAK]
     if leaking:
         raise Note(f"the values of {', '.join(leaking)} alone predict the label in validation: does a field say what happened afterwards?")

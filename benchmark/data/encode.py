@@ -366,7 +366,12 @@ class _Encoder:
                     if rows[part] > rows["train"]
                 )
             learned = {
-                n: Learned(column.name, vocabulary.counts, isinstance(vocabulary, Buckets))
+                n: Learned(
+                    column.name,
+                    vocabulary.counts,
+                    isinstance(vocabulary, Buckets),
+                    vocabulary.several_unseen() if isinstance(vocabulary, Bagged) else None,
+                )
                 for n, (column, vocabulary) in enumerate(zip(source.columns, vocabularies, strict=True))
                 if not isinstance(vocabulary, Scaled)
             }

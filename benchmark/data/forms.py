@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import PurePath
 from typing import NamedTuple
 
 import polars as pl
@@ -41,32 +41,31 @@ class Forms:
     def __init__(self, missing: Collection[str] = ()) -> None:
         """``missing``: texts that stand for a missing cell."""
         self._missing = {"", *missing}
-        self._seen: set[tuple[str, str]] = set()
-        self._of: dict[str, dict[_Form, str]] = {}  # column -> form -> the first file that has it so
+        self._seen: set[tuple[File, str]] = set()
+        self._of: dict[str, dict[_Form, File]] = {}  # column -> form -> the first file that has it so
 
     def see(self, file: File, types: Mapping[str, str], frame: pl.DataFrame) -> None:
         """``types``: column -> its kind, of a file that has types; ``frame``: its first rows, as text."""
-        where = file.name if file.member else str(Path(*file.path.parts[-2:]))
         for name in frame.columns:
-            if (where, name) in self._seen:
+            if (file, name) in self._seen:
                 continue
-            self._seen.add((where, name))
+            self._seen.add((file, name))
             cells = [text for text in frame[name].head(ROWS).to_list() if text is not None and text not in self._missing]
             kind = types.get(name) if types else _kind(cells)
             if kind is not None:
-                self._of.setdefault(name, {}).setdefault(_Form(bool(types), kind, _unit(cells)), where)
+                self._of.setdefault(name, {}).setdefault(_Form(bool(types), kind, _unit(cells)), file)
 
-    def of(self, column: str) -> Mapping[_Form, str]:
+    def of(self, column: str) -> Mapping[_Form, File]:
         return self._of.get(column, {})
 
 
 def disagreements(tables: Iterable[Forms], columns: Iterable[str]) -> Iterator[str]:
     """One line for all columns in which two files differ in the same way, of one table or of two."""
     tables = tuple(tables)
-    found: dict[tuple[str, str, str], list[str]] = {}
+    found: dict[tuple[str, File, File], list[str]] = {}
     for column in columns:
         forms = [pair for table in tables for pair in table.of(column).items()]
-        differing = ((words, forms[0][1], where) for form, where in forms[1:] if (words := forms[0][0].differs(form)))
+        differing = ((words, forms[0][1], file) for form, file in forms[1:] if (words := forms[0][0].differs(form)))
         if first := next(differing, None):
             found.setdefault(first, []).append(column)
     for (words, one, other), names in found.items():
@@ -77,7 +76,16 @@ def disagreements(tables: Iterable[Forms], columns: Iterable[str]) -> Iterator[s
             said = "write one of them"
         else:
             said = "what is one value may be written in two ways; give the column one type"
-        yield f"{', '.join(names)}: {mine} in {one}, {theirs} in {other}: {said}"
+        where, elsewhere = _told_apart(one, other)
+        yield f"{', '.join(names)}: {mine} in {where}, {theirs} in {elsewhere}: {said}"
+
+
+def _told_apart(one: File, other: File) -> tuple[str, str]:
+    """The ends of their paths, of so many folders as tell them apart: Hive's have many files of one name."""
+    paths, least = ([PurePath(file.member or file.path).parts for file in (one, other)], 1 if one.member else 2)
+    count = next((n for n in range(least, max(map(len, paths))) if paths[0][-n:] != paths[1][-n:]), max(map(len, paths)))
+    mine, theirs = (str(PurePath(*parts[-count:])) for parts in paths)
+    return mine, theirs
 
 
 def _kind(cells: list[str]) -> str | None:

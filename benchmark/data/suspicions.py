@@ -30,6 +30,7 @@ class Learned(NamedTuple):
     name: str
     counts: NDArray[np.int64]  # (cardinality,) training occurrences of each local id
     ordered: bool  # whether the ids are buckets of numbers
+    unseen: NDArray[np.bool_] | None = None  # (bags,) of a multi-valued field: which ids beside UNSEEN are bags of unseen values alone
 
 
 def suspicions(folder: Path, fields: Mapping[int, Learned], rates: Mapping[str, float], rows: Mapping[str, int]) -> Iterator[str]:
@@ -51,8 +52,11 @@ def suspicions(folder: Path, fields: Mapping[int, Learned], rates: Mapping[str, 
         ordered = [place for place, field in fields.items() if field.ordered]
         top = np.array([len(fields[place].counts) - 1 for place in ordered], np.int32)
         unseen, missing, least, most = (np.zeros(size, np.int64) for size in (_fields(folder, part),) * 2 + (len(ordered),) * 2)
+        bags = {place: field.unseen for place, field in fields.items() if field.unseen is not None}
         for ids in _blocks(folder, part):
             unseen += (ids == UNSEEN).sum(0)
+            for place, of_bags in bags.items():
+                unseen[place] += np.count_nonzero(of_bags[ids[:, place]])
             missing += (ids == MISSING).sum(0)
             if ordered:
                 numbers = ids[:, ordered]

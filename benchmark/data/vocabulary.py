@@ -151,5 +151,11 @@ class Bagged:
         """(n,) codes -> (n,) local ids"""
         return self.ids_of.take(codes)
 
+    def several_unseen(self) -> NDArray[np.bool_]:
+        """(bags,) which have several values, all of them unseen or too rare."""
+        starts = np.cumsum(self.bags.sizes) - self.bags.sizes
+        alone: NDArray[np.bool_] = np.logical_and.reduceat(self.bags.members == UNSEEN, starts) & (self.bags.sizes > 1)
+        return alone
+
 
 Vocabulary = Categories | Buckets | Scaled | Bagged

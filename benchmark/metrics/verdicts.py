@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -70,17 +70,31 @@ def pooled_variance(values: Mapping[str, Values]) -> Pool:
     """The residual variance of y = μ_method + β_seed + ε in one cell, by least squares; NaN with 0 degrees of freedom.
 
     values: method -> seed -> value; any seed may be absent anywhere. Methods that give the same numbers count as one: multi-embedding with
-    one set is single embedding, and its residuals are no evidence of their own.
+    one set is single embedding, and its residuals are no evidence of their own; also where one of them stopped after fewer seeds.
     """
-    kept = {canonical: dict(known) for known in values.values() if (canonical := tuple(sorted(known.items())))}
-    y = np.array([value for known in kept.values() for value in known.values()])
+    kept = _distinct({canonical: known for known in values.values() if (canonical := tuple(sorted(known.items())))}.values())
+    y = np.array([value for known in kept for value in known.values()])
     y = y - y.mean() if len(y) else y
-    design = _design(tuple(map(tuple, kept.values())))
+    design = _design(tuple(map(tuple, kept)))
     fitted, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
     df = len(y) - int(rank)
     rest = y - design @ fitted
     rest[np.abs(rest) < 1e-12] = 0  # rounding
     return Pool(float(rest @ rest) / df if df else float("nan"), df, len(kept))
+
+
+def _distinct(methods: Iterable[Values]) -> list[dict[int, float]]:
+    """Those that agree in all of several common seeds are one, which has the seeds of both."""
+    found: list[dict[int, float]] = []
+    for known in sorted(methods, key=len, reverse=True):
+        for other in found:
+            common = known.keys() & other.keys()
+            if len(common) > 1 and all(known[seed] == other[seed] for seed in common):
+                other |= known
+                break
+        else:
+            found.append(dict(known))
+    return found
 
 
 @lru_cache(maxsize=64)  # mostly all have the same seeds, in thousands of cells

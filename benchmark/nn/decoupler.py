@@ -61,7 +61,7 @@ class Decoupler(nn.Module):
 
     def penalty(self, x: Tensor, basis: Tensor) -> Tensor:
         """β · mean over rows and pairs k < k' of nHSIC(z_k, z_k'). x: (B, N, D), basis: P_n (N, D, D)"""
-        if self.weight == 0:
+        if self.weight == 0 or len(x) < 2:  # one instance depends on nothing
             return no_penalty(x)
         # Batches are shuffled, so their first instances are a random sample; rows are drawn.
         rows = torch.randperm(x.shape[1], device=x.device)[: self.rows]

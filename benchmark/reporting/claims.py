@@ -36,7 +36,7 @@ class Finding:
     method: str
     board: str
     where: str  # backbone and sizes
-    difference: float  # in test AUC: to single embedding, or of two such differences
+    difference: float  # in test AUC: to single embedding, or of two such differences; over the seeds that the verdict was made of
     low: float | None  # 95 % interval, not adjusted for the number of findings
     high: float | None
     n: int  # pairs of seeds
@@ -79,16 +79,16 @@ def _counts(group: Group) -> bool:
 def _gains(board: str, members: Sequence[tuple[Row, Group]]) -> Iterable[Finding]:
     widest = _by_size([group for _, group in members], "scale")
     for row, group in members:
-        if row.verdict is not None and row.delta_auc is not None and group.cell.scale == max(widest[_place(group, "scale")]) > 1:
+        if row.verdict is not None and row.delta_auc_pooled is not None and group.cell.scale == max(widest[_place(group, "scale")]) > 1:
             yield Finding(
                 claim="gain",
                 method=row.method,
                 board=board,
                 where=f"{row.backbone} {row.scale}× depth {row.depth}",
-                difference=row.delta_auc,
+                difference=row.delta_auc_pooled,
                 low=row.delta_auc_pooled_low,
                 high=row.delta_auc_pooled_high,
-                n=row.delta_seeds,
+                n=row.delta_pooled_seeds,
                 verdict=row.verdict,
             )
 

@@ -15,7 +15,7 @@ from benchmark.reporting.board import View, folded
 from benchmark.reporting.groups import REPEATED, Group, batch_ratio, boards_named, by_conditions, groups, whole_methods
 from benchmark.reporting.tables import in_parts
 from benchmark.reporting.text import shown
-from benchmark.values import one_of, plain
+from benchmark.values import one_of, plain, to_text
 
 Format = Literal["table", "markdown"]
 Table = tuple[list[str], list[list[str]]]  # headers, rows
@@ -129,18 +129,27 @@ def _oriented(
 
 
 def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
-    """Friedman, Nemenyi, and Wilcoxon with Holm over the conditions that have the control, of the methods that finished in all of them."""
+    """Friedman, Nemenyi, and Wilcoxon with Holm over the conditions that have the control, of the methods that finished in all of them.
+
+    Scores are means over the seeds that all of them have: what a seed does to all methods, one with other seeds would not have.
+    """
     controls = by_conditions(board, control)
-    scores: dict[str, dict[str, float]] = {condition: {} for condition in controls}
+    scores: dict[str, dict[str, dict[int, float]]] = {condition: {} for condition in controls}
     for group in board:
         if (
             group.conditions in scores
             and group.cell.backbone != NO_BACKBONE
             and (group.is_whole_method or group is controls[group.conditions])
         ):
-            scores[group.conditions][method_name(group)] = fmean(group.metric(AUC).values())
+            scores[group.conditions][method_name(group)] = group.metric(AUC)
     everywhere = set.intersection(*(set(cell) for cell in scores.values())) if scores else set()
-    table = [{method: cell[method] for method in everywhere} for cell in scores.values()]
+    if not everywhere:
+        return
+    seeds = [set.intersection(*(set(cell[method]) for method in everywhere)) for cell in scores.values()]
+    if not all(seeds):
+        return
+    rows = list(zip(scores.values(), seeds, strict=True))
+    table = [{method: fmean(cell[method][seed] for seed in shared) for method in everywhere} for cell, shared in rows]
     ranking = average_ranks(table)
     if ranking is None:
         return
@@ -150,14 +159,16 @@ def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
         f"  {rank:.2f}  {method}" + (f"  (p = {adjusted[method]:.3f})" if method in adjusted else "")
         for method, rank in ranking.ranks.items()
     ]
-    apart = f"; Nemenyi: ranks differ at 5 % where further apart than {ranking.distance:.2f}" if ranking.p < 0.05 else ""
+    fewer = any(set(cell[method]) != shared for cell, shared in rows for method in everywhere)
+    which = f"of the methods that finished in all of them{', over the seeds that all have' if fewer else ''}"
+    apart_by = f"; Nemenyi: ranks differ at 5 % where further apart than {ranking.distance:.2f}" if ranking.p < 0.05 else ""
     yield "\n".join(
         [
-            f"Average rank over {ranking.cells} cells, of the methods that finished in all of them (p: Wilcoxon against {control}, Holm)",
+            f"Average rank over {ranking.cells} cells, {which} (p: Wilcoxon against {control}, Holm)",
             "",
             *lines,
             "",
-            f"Friedman: χ² = {ranking.statistic:.2f}, p = {ranking.p:.3f}{apart}",
+            f"Friedman: χ² = {ranking.statistic:.2f}, p = {ranking.p:.3f}{apart_by}",
             "Cells of one data set share its test sample and are no independent data sets: these p are too small, a description only.",
         ]
     )
@@ -202,8 +213,11 @@ def correlations(board: Sequence[Group]) -> Table:
 
 
 def method_name(group: Group) -> str:
-    """With its options, and with the settings that it did not have yet where there is a row of the same cell that has them."""
+    """With its options, with the grid of its settings where there is another row that differs in nothing else, and with the settings that
+    it did not have yet where there is a row of the same cell that has them.
+    """
     parts = [f"{key}={value}" for key, value in sorted(group.cell.method_options.items())]
+    parts += [f"{name.partition('.')[2]} of {to_text(values)}" for name, values in sorted(group.own_grid.items()) if group.names_grid]
     parts += [f"before {', '.join(group.lacks)}"] if group.lacks else []
     return plain(f"{group.cell.method} ({', '.join(parts)})" if parts else group.cell.method)
 
@@ -217,11 +231,13 @@ def heading_of(group: Group, board: Sequence[Group]) -> str:
     """The backbone, scale and depth of a group, and what else tells it apart from others of the board."""
     if group.cell.backbone == NO_BACKBONE:
         return "-"
-    parts = [group.cell.backbone, f"{group.cell.scale}×", f"depth {group.cell.depth}"]
-    parts += [f"{group.budget} trials"] if len({g.budget for g in board}) > 1 else []
-    rest = group.settings
-    parts += [rest] if len({g.settings for g in board}) > 1 and rest else []
-    return " ".join(parts)
+    return " ".join([group.cell.backbone, f"{group.cell.scale}×", f"depth {group.cell.depth}", *apart(group, board)])
+
+
+def apart(group: Group, board: Sequence[Group]) -> list[str]:
+    """Its budget and settings, where the board has several of them."""
+    budget = [f"{group.budget} trials"] if len({g.budget for g in board}) > 1 else []
+    return budget + ([group.settings] if len({g.settings for g in board}) > 1 and group.settings else [])
 
 
 def _difference(difference: Difference | None) -> str:

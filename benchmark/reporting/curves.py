@@ -65,4 +65,9 @@ def _rows(group: Group, board: Sequence[Group], name: str) -> Iterable[list[str]
         for epoch, values in by_epoch(group, full):
             mean, sd = mean_sd(values)
             over = f"{mean / sd:.1f}" if sd else "-"
-            yield [curve, str(epoch), str(len(values)), number_text(mean), "-" if sd is None else number_text(sd), over]
+            yield [curve, str(epoch), str(len(values)), _number(mean), "-" if sd is None else _number(sd), over]
+
+
+def _number(value: float) -> str:
+    """As in other tables, but no 0.00000 for what is not 0, such as a learning rate that has dropped."""
+    return f"{value:.3g}" if 0 < abs(value) < 5e-6 else number_text(value)

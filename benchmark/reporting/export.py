@@ -14,7 +14,7 @@ from benchmark.config import NO_BACKBONE
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.records import Record
-from benchmark.reporting.comparison import method_name
+from benchmark.reporting.comparison import apart, method_name
 from benchmark.reporting.groups import Group, boards_named, groups
 from benchmark.reporting.leaderboard import render, rows
 from benchmark.reporting.text import inert, mean_text
@@ -63,14 +63,15 @@ def bencheval(board: Sequence[Group]) -> str:
 def latex(label: str, board: Sequence[Group]) -> str:
     """A table of methods by backbones, scales and depths, the longer side down: mean test AUC ± sample standard deviation.
 
-    Bold: the best of each backbone, scale and depth, and every method whose difference to it, paired by seed, has a 95 % interval with 0.
+    Bold: the best of each column, and every method whose difference to it, paired by seed, has a 95 % interval with 0. Where seeds are not
+    finished, the mean of the others stands with that word, and is compared with none.
     """
     cells = [g for g in board if g.cell.backbone != NO_BACKBONE and g.metric("test/auc")]
     columns = {g.conditions: g for g in sorted(cells, key=lambda g: (g.cell.backbone, g.cell.scale, g.cell.depth, g.conditions))}
-    methods = dict.fromkeys(method_name(g) for g in sorted(cells, key=lambda g: (-_mean(g), g.cell.method)))
+    methods = dict.fromkeys(method_name(g) for g in sorted(cells, key=lambda g: (not _whole(g), -_mean(g), g.cell.method)))
     found = {(g.conditions, method_name(g)): g for g in cells}
-    best = {condition: max((g for g in cells if g.conditions == condition), key=_mean) for condition in columns}
-    names = {condition: _heading(group) for condition, group in columns.items()}
+    best = {c: max((g for g in cells if g.conditions == c and _whole(g)), key=_mean, default=None) for c in columns}
+    names = {condition: _heading(group, cells) for condition, group in columns.items()}
     table = {method: {c: _shown(found.get((c, method)), best[c]) for c in columns} for method in methods}
     typeset = {method: rf"\texttt{{{_escaped(method)}}}" for method in methods}
     if len(columns) <= len(methods):
@@ -89,18 +90,25 @@ def latex(label: str, board: Sequence[Group]) -> str:
             r"\bottomrule",
             r"\end{tabular}",
             f"% mean and sample standard deviation over {' or '.join(map(str, seeds))} seeds",
-            "% bold: the best of a backbone, scale and depth, and what the 95 % interval of their paired difference does not tell from it",
+            "% bold: the best, and what the 95 % interval of their paired difference does not tell from it",
             "",
         ]
     )
 
 
-def _shown(group: Group | None, best: Group) -> str:
+def _shown(group: Group | None, best: Group | None) -> str:
     if group is None:
         return "--"
     values = group.metric("test/auc")
     text = mean_text(*mean_sd(list(values.values())), "finished", len(values)).rpartition(" (")[0].replace("±", r"$\pm$")
+    if best is None or not _whole(group):
+        return f"{text} ({group.status})"
     return rf"\textbf{{{text}}}" if group is best or _level(group, best) else text
+
+
+def _whole(group: Group) -> bool:
+    """Whether all its seeds are finished: the others may have been the worst ones."""
+    return group.status == "finished"
 
 
 def _mean(group: Group) -> float:
@@ -112,8 +120,9 @@ def _level(group: Group, best: Group) -> bool:
     return difference is not None and difference.low is not None and difference.low <= 0
 
 
-def _heading(group: Group) -> str:
-    return rf"{_escaped(group.cell.backbone)} {group.cell.scale}$\times$, $L={group.cell.depth}$"
+def _heading(group: Group, board: Sequence[Group]) -> str:
+    place = rf"{_escaped(group.cell.backbone)} {group.cell.scale}$\times$, $L={group.cell.depth}$"
+    return ", ".join([place, *map(_escaped, apart(group, board))])
 
 
 def _escaped(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from math import fsum
 from typing import Any
@@ -36,6 +36,7 @@ class Group:
     left_out: int = 0  # records of other hyper-parameters for the same cell and budget
     audited: float | None = None  # a dose that was measured after its records were made (reporting/acting.py)
     lacks: tuple[str, ...] = ()  # settings that its method did not have yet, where another group of its cell has them
+    names_grid: bool = False  # whether its board has groups of its method that the grid of the method's settings alone tells apart
 
     @cached_property
     def records(self) -> tuple[Record, ...]:
@@ -72,8 +73,13 @@ class Group:
     @cached_property
     def overrides(self) -> str:
         """What the suite fixed away from the defaults, as text; empty when nothing."""
-        own = [f"grid.{name}={canonical(values)}" for name, values in self.cell.grid.items() if name.startswith("method.")]
+        own = [f"grid.{name}={canonical(values)}" for name, values in self.own_grid.items()]
         return ", ".join(filter(None, (self.settings, *_overrides("method", self.cell.method_options), *own)))
+
+    @property
+    def own_grid(self) -> dict[str, Any]:
+        """The part of the cell's grid that is of its method's settings."""
+        return {name: values for name, values in self.cell.grid.items() if name.startswith("method.")}
 
     @cached_property
     def settings(self) -> str:
@@ -230,7 +236,19 @@ def groups_of(blocks: Iterable[Block], audit: Mapping[str, float]) -> list[Group
         left_out = sum(len(block.seeds) for block in members) - sum(len(block.seeds) for block in chosen)
         lacks = tuple(sorted(settings[key].difference(names)))
         result.append(Group(label=label, cell=cell, budget=budget, blocks=chosen, left_out=left_out, audited=audit.get(key), lacks=lacks))
-    return sorted(result, key=lambda g: (g.label, str(g.cell), g.budget, g.cell.key))
+    return sorted(_with_grids(result), key=lambda g: (g.label, str(g.cell), g.budget, g.cell.key))
+
+
+def _with_grids(found: Sequence[Group]) -> list[Group]:
+    """The same, with ``names_grid``: of a method on a board for all its groups or for none, so that it has one name in all cells."""
+    own = {group.cell.method for group in found if group.own_grid}
+    alike: dict[tuple[str, ...], set[str]] = defaultdict(set)  # all that is said of a group, the grid apart -> cell keys
+    for group in found:
+        if group.cell.method in own:
+            said = canonical(group.cell.method_options), *group.lacks
+            alike[group.label, group.cell.method, group.conditions, *said].add(group.cell.key)
+    several = {(label, method) for (label, method, *_), keys in alike.items() if len(keys) > 1}
+    return [replace(g, names_grid=True) if g.own_grid and (g.label, g.cell.method) in several else g for g in found]
 
 
 def batch_ratio(board: Iterable[Group]) -> str:

@@ -83,6 +83,8 @@ class Row:
     knock_outs: Mapping[str, float]  # "part/auc", "part/logloss": change without the part, on validation data
     draws_lost: int  # tuning trainings that failed for good: the winner is the best of the others
     tuning_rungs: tuple[int, ...]  # epochs at which its draws were halved; none: each was trained to its end
+    delta_auc_pooled: float | None  # what the pooled interval is about: mean difference over the pairs that the verdict was made of
+    delta_pooled_seeds: int  # these pairs: where a row was decided before others, without the seeds that came after
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,6 +283,8 @@ def _row(
         knock_outs=acting.knock_outs(group),
         draws_lost=lost[0],
         tuning_rungs=cell.rungs,
+        delta_auc_pooled=judged.difference,
+        delta_pooled_seeds=judged.n,
     )
 
 

@@ -120,22 +120,24 @@ def rows(a: Iterable[Record], b: Iterable[Record]) -> list[Row]:
     found = []
     for name in dict.fromkeys([*sides[0], *sides[1]]):
         left, right = (dict(side.get(name, {})) for side in sides)
-        for data in left.keys() & right.keys():
-            found.append(_row(left.pop(data), right.pop(data)))
+        found += [_row(left.pop(version), right.pop(version)) for version in sorted(left.keys() & right.keys())]
         if len(left) == len(right) == 1:
             found.append(_row(left.popitem()[1], right.popitem()[1]))
         found += [_row(group, None) for group in left.values()] + [_row(None, group) for group in right.values()]
     return sorted(found, key=lambda r: (r.dataset, r.backbone == NO_BACKBONE, r.backbone, r.scale, r.depth, r.method, r.tuning_trials))
 
 
-def _by_name(found: Iterable[Group]) -> dict[str, dict[str, Group]]:
-    """What a group is of, its data apart -> data fingerprint -> group."""
-    named: dict[str, dict[str, Group]] = defaultdict(dict)
+def _by_name(found: Iterable[Group]) -> dict[str, dict[tuple[str, int], Group]]:
+    """What a group is of, its data apart -> data fingerprint, and which of it -> group. Of one data there are several where some were
+    trained before their method had a setting, and mean the same in today's words.
+    """
+    named: dict[str, dict[tuple[str, int], Group]] = defaultdict(dict)
     for group in found:
         trial = in_todays_words(group.records[0].trial)
         cell = dataclasses.asdict(trial.cell)
         data = cell.pop("data")
-        named[canonical([cell, group.budget, sorted(trial.method)])].setdefault(data, group)
+        versions = named[canonical([cell, group.budget, sorted(trial.method)])]
+        versions[data, sum(data == known for known, _ in versions)] = group
     return named
 
 

@@ -32,6 +32,7 @@ from benchmark.training.resolved import Resolved, resolved
 from benchmark.training.torch_state import standard_state
 from benchmark.training.unfilled import without_values
 
+SAMPLE = 1 << 17  # validation rows that knock-outs are scored on, at most; layer spectra are of the first ones of them
 # Numbers in the table and in a square matrix over all fields, the largest that a layer has: with fewer a training is far below any
 # machine's memory, and building the model twice to see it would cost a tenth of a second.
 SURELY_FITS = 10**7
@@ -227,6 +228,8 @@ def choose_device(name: str) -> torch.device:
         raise UserError(f"device = {name!r}; it must be auto, cpu or cuda")
     if found.type == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: this machine's torch sees no GPU; use --device cpu or auto")
+    if found.type == "cuda" and found.index is not None and found.index >= (count := torch.cuda.device_count()):
+        raise UserError(f"device = {name!r}; this machine's torch sees {count} GPU{'s' if count > 1 else ''}, counted from cuda:0")
     return found
 
 
@@ -243,19 +246,20 @@ def draw_table(model: CTRModel, std: float, seed: int) -> None:
 def final_metrics(
     model: CTRModel, found: Resolved, valid: Rows, device: torch.device, logloss_weights: Mapping[str, torch.Tensor] | None
 ) -> tuple[dict[str, float], dict[str, str], tuple[str, ...]]:
-    """Spectra and knock-outs on validation rows, the model's own state, and what test data says, which is opened here only.
+    """Spectra and knock-outs on a sample of validation rows, the model's own state, and what test data says, which is opened here only.
 
     All of it at the epoch of the best validation AUC, but test/logloss_own_epoch: at that of the best validation logloss, whose weights are
     ``logloss_weights``, None where they are the model's own. Then the singular values for the record, and notes for the board.
     """
     backbone = None if found.backbone is None else type(found.backbone)
     fields, counts = found.data.schema.fields, found.data.value_counts()
-    measured = spectra(model, valid, found.data.schema, counts, backbone)
+    sample = valid.sample(SAMPLE)
+    measured = spectra(model, sample, found.data.schema, counts, backbone)
     learned = {field.name: int((count > 0).sum()) for field, count in zip(fields, counts, strict=True)}
     lines = packed({name: values.tolist() for name, values in measured.values.items()}, learned)
     metrics = measured.metrics
     metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
-    metrics |= {f"dose/{name}": value for name, value in knock_outs(model, valid).items()}
+    metrics |= {f"dose/{name}": value for name, value in knock_outs(model, sample).items()}
     test = found.data.test(device)
     tested, notes = score_test(model, test, found.data.unseen_pairs())
     metrics |= {f"test/{name}": value for name, value in tested.items()}

@@ -18,6 +18,7 @@ import pytest
 
 from benchmark import plugins
 from benchmark.checking.datasets import leaks, unseen
+from benchmark.checking.finding import Note
 from benchmark.data import encode as encoding
 from benchmark.data import integrity
 from benchmark.data.encode import encode
@@ -176,6 +177,23 @@ def test_a_wrong_column_is_named(cache: Path, monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.setattr(owner, "load", lambda *given: dataclasses.replace(load(*given), columns=(column,)))
     with pytest.raises(UserError, match=f"column g: .*{said}"):
         prepare("synthetic", {"rows": 1000, "cardinalities": [3, 5]}, None)
+
+
+def test_a_check_looks_at_rows_from_everywhere_in_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first rows may be of one class, and so may every other one."""
+    monkeypatch.setattr("benchmark.checking.datasets.ROWS", 60)
+    for number, labels in enumerate(([0] * 60 + [1] * 60, [0, 1] * 60)):
+        rows = {"y": labels, "tags": [f"{'ab'[label]}{n % 3}" for n, label in enumerate(labels)]}
+        parts = {part: pl.LazyFrame(rows) for part in PARTS}
+        encode(Source(parts=parts, label="y", columns=(Column("tags"),)), tmp_path / f"{number}", IDENTITY)
+        with pytest.raises(Note, match=r"the values of tags \(1.000\) alone predict the label"):
+            leaks(open_prepared(tmp_path / f"{number}"))
+
+
+def test_cells_of_several_values_that_are_all_unseen_are_said(tmp_path: Path) -> None:
+    cells = {"train": ["a|b", "b|c"] * 8, "valid": ["a|x", "b"] * 8, "test": ["x|y", "z|y|x", "w", "a|x"] * 4}
+    [note] = [note for note in made(tmp_path / "x", cells, examined=True).notes if "not seen" in note]
+    assert note == "test has values that training has not seen in most rows: tags 75.0%"
 
 
 def test_a_stream_has_no_bags(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -222,6 +222,19 @@ def unreadable(frame: pandas.DataFrame) -> pandas.DataFrame:
     )
 
 
+def by_year(change: Callable[[pandas.DataFrame], pandas.DataFrame]) -> Make:
+    """A part in folders of years and months; the second year of training is changed."""
+
+    def made(folder: Path, parts: Parts) -> Path:
+        for part, frame in parts.items():
+            for year, of_year in ((2023, frame), (2024, change(frame)))[: 1 + (part == "train")]:
+                (folder / part / f"year={year}" / "month=1").mkdir(parents=True)
+                of_year.to_csv(folder / part / f"year={year}" / "month=1" / "part.csv", index=False)
+        return folder
+
+    return made
+
+
 def without_rows(folder: Path) -> None:
     """Part files of a task that had none, as engines write them."""
     for ending in (".gz", ".xz"):
@@ -645,6 +658,11 @@ NOTED: dict[str, tuple[Make, dict[str, Any], str]] = {
         part_file(lambda f: f.astype({"user": str})),
         CSV,
         "user: whole numbers in train/0.parquet, texts in train/1.parquet: what is one value may be written in two ways",
+    ),
+    "files of one name in Hive's folders, one with words for numbers": (
+        by_year(lambda f: f.assign(user="u" + f["user"].astype(str))),
+        CSV,
+        "user: numbers in year=2023/month=1/part.csv, texts in year=2024/month=1/part.csv: what is one value may be",
     ),
     "a part file of Parquet with floats for whole numbers": (
         part_file(lambda f: f.assign(user=f["user"] + 0.5)),

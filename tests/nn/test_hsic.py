@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from benchmark.nn import hsic
+from benchmark.nn.decoupler import Decoupler
 
 
 def pair(x: Tensor, y: Tensor) -> Tensor:
@@ -137,3 +138,11 @@ def test_the_penalty_of_a_skewed_field_still_turns_the_basis(share: float) -> No
 def test_a_constant_row_is_exactly_zero_dependence(kernel: hsic.Kernel) -> None:
     z = torch.randn(1, 1, 2, 3).expand(300, -1, -1, -1)
     assert float(hsic.unbiased_hsic(z.double(), kernel).abs().max()) < 1e-9
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "linear"])
+def test_of_one_instance_there_is_no_dependence_to_punish(kernel: hsic.Kernel) -> None:
+    decoupler = Decoupler(6, 3, "orthogonal", 0.1, kernel, 256, 2, only_basis=False)
+    for count in (1, 2):
+        penalty = decoupler.penalty(torch.randn(count, 4, 6), decoupler().expand(4, -1, -1))
+        assert penalty.isfinite() and bool(penalty > 0) == (count > 1)

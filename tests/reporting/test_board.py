@@ -11,6 +11,7 @@ import pytest
 from standin_records import record
 
 from benchmark import commandline
+from benchmark.config import Training
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
 from benchmark.reporting.board import View
@@ -98,6 +99,26 @@ def test_latex_has_the_best_in_bold_and_what_is_level_with_it() -> None:
     assert {name for name, line in lines.items() if "textbf" in line} == {"a\\_b", "close"}
     assert r"0.82100 $\pm$ 0.00100" in lines["a\\_b"]  # the board's digits
     assert "0.82100 ± 0.00100" in render(rows(made()), "table")
+
+
+def test_latex_compares_with_what_is_left_of_unfinished_seeds_nothing() -> None:
+    lost = [record("lost", 0, 0.99), *(record("lost", seed, None, status="diverged") for seed in (1, 2))]
+    alone = record("lost", 0, 0.99, cell={"scale": 4}), record("lost", 1, None, cell={"scale": 4}, status="failed")
+    text = export([*made(), *lost, *alone], "latex")
+    assert "0.99000 (diverged)" in text and "0.99000 (failed)" in text
+    assert text.count("textbf") == 2 and text.replace("0.99000 (diverged)", "").count("0.99000") == 1
+
+
+def test_columns_of_latex_say_what_tells_them_apart() -> None:
+    def headings(*records: Record) -> list[str]:
+        found = export([*made(), *records], "latex")
+        return next(line for line in found.splitlines() if "test AUC" in line).removesuffix(r" \\").split(" & ")[1:]
+
+    place = r"dcnv2 1$\times$, $L=3$"
+    assert headings() == [place]
+    fewer = record(cell={"training": {"epochs": 3}}, training=Training(epochs=3))
+    assert headings(record(budget=8)) == [f"{place}, 1 trials", f"{place}, 8 trials"]
+    assert headings(fewer) == [f"{place}, training.epochs=3", place]
 
 
 def test_bencheval_has_a_line_a_training() -> None:

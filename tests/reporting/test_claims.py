@@ -13,11 +13,12 @@ import pytest
 from standin_records import record
 
 from benchmark.__main__ import main
-from benchmark.config import CONTROL
+from benchmark.config import CONTROL, MAX_SEEDS
 from benchmark.errors import UserError
 from benchmark.record import DOSES
 from benchmark.records import Record, Store
 from benchmark.reporting.claims import Finding, claims, findings, summary
+from benchmark.reporting.leaderboard import rows
 from benchmark.reporting.page.answer import answer
 from benchmark.reporting.page.content import lines
 
@@ -68,6 +69,22 @@ def test_the_differences_are_those_of_the_records() -> None:
     assert {f.n for f in found.values()} == {4}
     for finding in found.values():
         assert finding.low is not None and finding.high is not None and finding.low < finding.difference < finding.high
+
+
+def test_a_gain_that_was_decided_before_the_last_seed_has_the_mean_of_its_interval() -> None:
+    """The verdict and its interval are of the look that decided it; seeds that came after may say otherwise."""
+    chance, looked = random.Random(0), {MAX_SEEDS: 10.0}
+    records = []
+    for seed in range(10):
+        values = {CONTROL: 0.0, "m": 0.01 if seed < 5 else -0.006, "n": 0.0}
+        for method, gain in values.items():
+            auc = 0.7 + seed / 100 + gain + chance.gauss(0, 1e-4)
+            records.append(record(method, seed, auc, cell={"scale": 4}, metrics=looked if method != CONTROL else {}))
+    [gain_of_m] = [finding for finding in findings({"a": records}) if finding.method == "m"]
+    row = next(row for row in rows(records) if row.method == "m")
+    assert gain_of_m.verdict == "above" and gain_of_m.n < 5 and row.delta_seeds == 10 and row.delta_auc == pytest.approx(2e-3, abs=5e-4)
+    assert gain_of_m.low is not None and gain_of_m.high is not None
+    assert gain_of_m.difference == pytest.approx((gain_of_m.low + gain_of_m.high) / 2) == pytest.approx(0.01, abs=5e-4)
 
 
 def test_noise_leaves_it_undecided_and_inert_and_unfinished_rows_claim_nothing() -> None:

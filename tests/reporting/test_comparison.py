@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from dataclasses import replace
 
@@ -12,6 +14,7 @@ from benchmark.errors import UserError
 from benchmark.metrics.statistics import rank_correlation
 from benchmark.records import Record
 from benchmark.reporting.comparison import compare, correlations, costs, differences
+from benchmark.reporting.export import export
 from benchmark.reporting.groups import FEWEST, PLAIN, REPEATED, groups
 
 
@@ -98,10 +101,38 @@ def test_conditions_are_not_mixed() -> None:
     assert all("0.18" not in cell for row in rows for cell in row)
 
 
+def test_rows_that_the_grid_of_a_method_tells_apart_are_all_there() -> None:
+    """Two suites gave one method other values to choose from, as many of them: neither takes the other's place."""
+
+    def chosen(auc: float, *values: int, backbone: str = "dcnv2") -> Record:
+        return record("m", 0, auc, cell={"grid": {"method.w": list(values)}, "backbone": backbone}, budget=2)
+
+    controls = [record(budget=2, cell={"backbone": backbone}) for backbone in ("dcnv2", "xdeepfm")]
+    records = [*controls, chosen(0.81, 1, 2), chosen(0.75, 3, 4), chosen(0.82, 1, 2, backbone="xdeepfm")]
+    _, rows = differences(groups(records), "single_embedding")
+    assert {row[0]: row[1:3] for row in rows} == {"m (w of 1,2)": ["+0.01000", "+0.02000"], "m (w of 3,4)": ["-0.05000", "-"]}
+    trainings = list(csv.DictReader(io.StringIO(export(records, "bencheval"))))
+    assert len({(line["method"], line["task"], line["seed"]) for line in trainings}) == len(trainings) == 5
+    assert "0.81000" in (table := export(records, "latex")) and "0.75000" in table
+    _, rows = differences(groups([*controls, chosen(0.81, 1, 2)]), "single_embedding")
+    assert [row[0] for row in rows] == ["m"]
+
+
 def test_ranks_are_of_methods_that_finished_everywhere() -> None:
     text = compare([*case(), record("only_here", 0, 0.99)], "single_embedding", None, "table")
     part = text[text.index("Average rank over 2 cells") :]
     assert "1.00  better" in part and "only_here" not in part
+
+
+def test_ranks_are_over_the_seeds_that_all_have() -> None:
+    """Seeds 1 and 2 are the lucky ones, and "worse" has no others: below the control in each, its mean lies above."""
+    places = [{"backbone": backbone} for backbone in ("dcnv2", "xdeepfm")]
+    fewer = [record("worse", seed, 0.799 + 0.01 * seed, cell=place) for place in places for seed in (1, 2)]
+    part = compare([*case(), *fewer], "single_embedding", None, "table").split("Average rank over 2 cells")[1]
+    assert "over the seeds that all have" in part.split("\n\n")[0]
+    assert re.findall(r"^  (\S+)  (\w+)", part, re.MULTILINE)[0] == ("1.00", "better")
+    assert float(re.search(r"(\S+)  worse", part)[1]) > float(re.search(r"(\S+)  single_embedding", part)[1])  # type: ignore[index]
+    assert "over the seeds" not in compare(case(), "single_embedding", None, "table").split("Average rank")[1]
 
 
 def test_variants_of_a_method_do_not_count_as_methods_and_a_control_may_be_one() -> None:

@@ -47,6 +47,12 @@ def test_one_seed_has_no_spread_and_a_whole_name_is_that_curve_alone() -> None:
     ]
 
 
+def test_a_small_number_is_not_shown_as_0() -> None:
+    rates = tuple({"epoch": float(n), "learning_rate": 10.0**-n} for n in (3, 5, 6, 7))
+    (text,) = curves([replace(record("roblock", seed), curve=rates) for seed in (0, 1)], "learning_rate", None, "table")
+    assert [line.split()[-3:-1] for line in text.splitlines()[4:]] == [[m, "0.00000"] for m in ("0.00100", "0.00001", "1e-06", "1e-07")]
+
+
 def test_what_no_curve_has_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     records = [trained("roblock", seed) for seed in MOVED]
     with pytest.raises(UserError, match="unknown curve 'gate_entropi_moved'; did you mean 'gate_entropy_moved'"):

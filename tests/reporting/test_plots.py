@@ -65,7 +65,11 @@ def test_a_method_before_and_after_it_got_a_setting_is_two_lines() -> None:
     figure = plots.rank_against_layer("toy", board, look("single_embedding", "roblock"))
     assert figure is not None
     [axis] = figure.axes
-    assert sorted(str(bars.get_label()) for bars in _bars(axis)) == ["roblock", "roblock", "single_embedding"]
+    assert sorted(str(bars.get_label()) for bars in _bars(axis)) == ["roblock", "roblock · before rate", "single_embedding"]
+    found = drawn(plots.auc_against_scale("toy", groups([*records, *after]), look("single_embedding", "roblock")))["dcnv2 · depth 3"]
+    assert {name: len(values) for name, (_, values) in found.items()} == dict.fromkeys(
+        ("roblock", "roblock · before rate", "single_embedding"), 2
+    )
 
 
 def test_one_file_a_data_set_and_view(tmp_path: Path) -> None:
@@ -98,6 +102,21 @@ def test_the_state_of_models_is_drawn_by_epoch_without_what_is_only_shifted() ->
         "dcnv2 1× · layer 0 gate entropy": {"roblock": [pytest.approx(0.6), pytest.approx(1.6)]},
     }
     assert state_by_epoch("toy", groups([record("plain")]), look("plain")) is None
+    deep = groups([replace(record("roblock", cell={"depth": depth}), curve=curve(0, 0.1 * depth)) for depth in (2, 3)])
+    assert {title: values["roblock"][1][0] for title, values in drawn(state_by_epoch("toy", deep, look("roblock"))).items()} == {
+        "dcnv2 1× depth 2 · criterion": 2.0,
+        "dcnv2 1× depth 2 · layer 0 gate entropy": pytest.approx(0.2),
+        "dcnv2 1× depth 3 · criterion": 2.0,
+        "dcnv2 1× depth 3 · layer 0 gate entropy": pytest.approx(0.3),
+    }
+    without = groups([replace(record("roblock", 0), curve=curve(0, 0.5)), record("roblock", 1)])
+    assert state_by_epoch("toy", without, look("roblock")) is None, "the other seed has no epoch"
+    budgets = groups([replace(record("roblock", budget=budget), curve=curve(0, 0.1 * budget)) for budget in (1, 8)])
+    found = drawn(state_by_epoch("toy", budgets, look("roblock")))
+    assert {name: values[0] for name, (_, values) in found["dcnv2 1× · layer 0 gate entropy"].items()} == {
+        "roblock · 1 trials": pytest.approx(0.1),
+        "roblock · 8 trials": pytest.approx(0.8),
+    }
 
 
 def test_a_panel_of_one_size_is_left_out_where_others_have_several() -> None:

@@ -80,6 +80,21 @@ def test_cells_are_told_apart_by_all_but_the_data() -> None:
     # Of two versions of the data on one side, that of the other side is the same cell.
     both = rows(base, [record("m", 0, 0.7, cell={"data": "e" * 12}), *base])
     assert [(r.found_in, dict(r.differs)) for r in both] == [("both", {}), ("B", {})]
+    # Of many the order is that of their fingerprints, and not another one each time.
+    many = [record("m", 0, 0.7 + n / 100, cell={"data": f"{n:x}" * 12}) for n in range(12)]
+    assert [r.auc_a for r in rows(many[::-1], many)] == [r.metrics["test/auc"] for r in many]
+
+
+def test_what_means_the_same_in_todays_words_is_not_left_out() -> None:
+    """Trained before RoBlock's gates had a rate, and before they had any of their present settings: two rows of one cell."""
+
+    def roblock(auc: float, **method: Any) -> Record:
+        made = record("roblock", 0, auc)
+        return replace(made, trial=replace(made.trial, method=method))
+
+    old, older = roblock(0.8, gate_sharpness=4.0, gate_scores="raw", first_state="table"), roblock(0.7, gate_sharpness=4.0)
+    assert sorted((r.found_in, r.auc_a) for r in rows([old, older], [])) == [("A", 0.7), ("A", 0.8)]
+    assert sorted((r.found_in, r.auc_a) for r in rows([old, older], [old])) == [("A", 0.7), ("both", 0.8)]
 
 
 def test_what_differs_beside_the_numbers_is_said() -> None:

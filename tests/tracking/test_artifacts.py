@@ -139,7 +139,7 @@ def test_on_a_server_a_cell_has_no_numbers_of_before(tmp_path: Path, empty_mlflo
     first = trial_of("me", "final")
     tuned = replace(first, budget=8, training=Training(learning_rate=3e-3))
     lost = Record(trial=replace(tuned, seed=1), status="diverged", reason="loss is not finite")
-    store, client = stored(tmp_path / "results", ()), MlflowClient(tracking_uri=uri)
+    store, client = stored(tmp_path / "results", []), MlflowClient(tracking_uri=uri)
     steps = ((record_of(first), "2", "0.001", True), (record_of(tuned), "8", "0.003", True), (lost, "8", "0.003", False))
     for record, budget, rate, has_rank in steps:
         store.write(record)

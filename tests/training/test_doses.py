@@ -245,6 +245,13 @@ def test_without_a_part_scores_may_be_no_numbers_and_the_rest_is_measured() -> N
     assert {name.split("/")[1] for name in out} == {"rebalancing", "basis", "gate_input", "maps"}
 
 
+def test_rows_of_one_class_have_no_auc() -> None:
+    model, data = built("roblock", block_residual="never").eval(), rows()
+    data.labels.zero_()
+    out = knock_outs(model, data)
+    assert {name.split("/")[-1] for name in out} == {"logloss", "logits"} and any(out.values())
+
+
 def test_a_part_that_the_logits_do_not_see_does_nothing() -> None:
     """xDeepFM whose DNN reads the table and whose cross part has no weight: blocks have moved, and nothing of them comes out."""
     data = rows()

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,6 +23,7 @@ from benchmark.method import assemble
 from benchmark.records import Record, record_from_json
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.worker import TRAIN, attempt
+from benchmark.training import trial as trials
 from benchmark.training.evaluate import score
 from benchmark.training.resolved import resolved
 from benchmark.training.torch_state import standard_state
@@ -277,12 +279,17 @@ def test_a_model_that_cannot_fit_is_refused_before_it_is_built(monkeypatch: pyte
         trained(trial("single_embedding"))
 
 
-def test_devices() -> None:
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device("cpu") == torch.device("cpu")
     if not torch.cuda.is_available():
         assert choose_device("auto") == torch.device("cpu")
         with pytest.raises(UserError, match="sees no GPU"):
             choose_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert choose_device("cuda:0").index == 0
+    with pytest.raises(UserError, match="'cuda:1'; this machine's torch sees 1 GPU, counted from cuda:0"):
+        choose_device("cuda:1")
 
 
 def test_rows_that_are_fields_are_averaged_over_the_same_fields_at_every_layer() -> None:
@@ -306,3 +313,25 @@ def test_logloss_at_its_own_best_epoch() -> None:
     assert record.metrics["test/logloss_own_epoch"] < record.metrics["test/logloss"]
     test = resolved(long).data.test(torch.device("cpu"))
     assert score(kept[0], test)["logloss"] == record.metrics["test/logloss"]
+
+
+def test_spectra_and_knock_outs_are_of_a_random_sample_of_validation_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of a file may stand in order of time, and its first ones are of the first days alone."""
+    looked_at: dict[str, Any] = {}
+    for name, place in (("spectra", 1), ("knock_outs", 1)):
+        whole = getattr(trials, name)
+
+        def kept(*given: Any, name: str = name, place: int = place, whole: Any = whole) -> Any:
+            looked_at[name] = given[place]
+            return whole(*given)
+
+        monkeypatch.setattr(trials, name, kept)
+    wanted = trial("roblock", "dnn")
+    trained_again = train(wanted, resolved(wanted), lambda metrics: None, "cpu", 1)
+    valid = resolved(wanted).data.fold(torch.device("cpu")).valid
+    ids, _ = next(valid.batches(len(valid)))
+    for sample in looked_at.values():
+        found, _ = next(sample.batches(len(valid)))
+        assert len(found) == len(valid) and not torch.equal(found, ids)
+        assert torch.equal(*(rows[np.lexsort(rows.T.numpy())] for rows in (found, ids)))
+    assert trained_again.metrics["spectral/layer0/batch/effective_rank"] > 1

@@ -201,14 +201,15 @@ def palette(found: Iterable[Line]) -> dict[str, str]:
 
 
 def series(board: Sequence[Line]) -> list[str]:
-    """The name of each line in a figure: its method, and budget and protocol where the board has several of them."""
+    """The name of each line in a figure: method; budget and protocol where the board has several of them; and what it was before."""
     budgets, protocols = len({line.row.tuning_trials for line in board}) > 1, len({line.row.protocol for line in board}) > 1
 
-    def name(row: Row) -> str:
+    def name(line: Line) -> str:
+        row, lacks = line.row, line.group.lacks
         parts = [row.method, f"{row.tuning_trials} trials" if budgets else "", row.protocol if protocols else ""]
-        return " · ".join(filter(None, parts))
+        return " · ".join(filter(None, [*parts, f"before {', '.join(lacks)}" if lacks else ""]))
 
-    return [name(line.row) for line in board]
+    return list(map(name, board))
 
 
 def about(line: Line) -> list[tuple[str, str]]:
