@@ -7,6 +7,7 @@ training is the status of its record. Nothing heavy is imported before a functio
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -242,6 +243,7 @@ def run(
     from benchmark.training.room import limits
 
     one_of("executor", executor, EXECUTORS, "run")
+    _require_above_0(cpus_per_trial=cpus_per_trial, cpus=cpus, trial_minutes=trial_minutes, memory_per_trial=memory_per_trial)
     device = limits(device, address, executor, cpus_per_trial, cpus, gpus, gpus_per_trial)
     folder = Path(results)
     until = None if max_seeds is None else UntilDecided(max_seeds, delta)
@@ -298,6 +300,7 @@ def plan(
     from benchmark.training.trial import choose_device
 
     one_of("executor", executor, EXECUTORS, "run")
+    _require_above_0(cpus_per_trial=cpus_per_trial, cpus=cpus, memory_per_trial=memory_per_trial)
     until = None if max_seeds is None else UntilDecided(max_seeds, delta)
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
     device = limits(device, address, executor, cpus_per_trial, cpus, gpus, gpus_per_trial)
@@ -348,6 +351,13 @@ def leaderboard(
     if not 0 < delta <= 1:
         raise UserError(f"delta = {delta}; it must lie between 0 and 1")
     return board(Store(Path(folder)), dataset, format, delta, selection or EVERYTHING, view or PLAIN)
+
+
+def _require_above_0(**given: float | None) -> None:
+    """Raises UserError, as the command line does."""
+    for name, value in given.items():
+        if value is not None and not (isinstance(value, Real) and value > 0):
+            raise UserError(f"run: {name} = {value!r}; it must be a number greater than 0")
 
 
 def _silent(metrics: Mapping[str, float]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from standin_method import DATA, Halved, Thawed, table, trained, vicreg
 
 import benchmark
+from benchmark.api import plan
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,6 +42,10 @@ MISTAKES: list[tuple[Any, str]] = [
     (lambda: trained("constant", training={"epoch": 1}), "unknown key 'epoch'; did you mean 'epochs'?"),
     (lambda: trained("constant", results="/dev/null/results"), "the results folder cannot be written"),
     (lambda: benchmark.run("quik"), "unknown suite 'quik'; did you mean 'quick'?"),
+    (lambda: benchmark.run("quick", "/dev/null/results", cpus_per_trial=0), "run: cpus_per_trial = 0; it must be a number greater than 0"),
+    (lambda: benchmark.run("quick", "/dev/null/results", trial_minutes=-1), "run: trial_minutes = -1; it must be a number greater than 0"),
+    (lambda: benchmark.run("quick", "/dev/null/results", max_seeds=2.5), "max_seeds = 2.5; it must be a whole number"),  # type: ignore[arg-type]
+    (lambda: plan("quick", "/dev/null/results", cpus_per_trial=0, executor="ray"), "run: cpus_per_trial = 0; it must be a number greater"),
     (lambda: benchmark.leaderboard("/no/such/folder"), "no finished records in /no/such/folder/records"),
     (lambda: benchmark.leaderboard(format="html"), "unknown format 'html'"),  # type: ignore[arg-type]
     (lambda: benchmark.results("/dev/null"), "the records cannot be read"),

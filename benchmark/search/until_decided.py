@@ -6,6 +6,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Integral
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ class UntilDecided:
     delta: float = DELTA
 
     def __post_init__(self) -> None:
+        if not isinstance(self.max_seeds, Integral):
+            raise UserError(f"max_seeds = {self.max_seeds!r}; it must be a whole number")
         if self.max_seeds < FIRST_LOOK:
             raise UserError(f"max_seeds = {self.max_seeds}; it must be at least {FIRST_LOOK}: one seed tells nothing of the noise")
         if self.max_seeds > MOST_SEEDS:
