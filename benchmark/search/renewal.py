@@ -16,14 +16,8 @@ from benchmark.training.environment import training_code
 REPLACED = "replaced"  # folder beside that of the records
 
 
-def set_aside(store: Store, cells: Collection[Cell]) -> int:
-    """Move the records of ``cells`` whose method, backbone or training loop has other code today into ``<results>/replaced/``, and say how
-    many they were.
-
-    Code is compared by its digest (benchmark/provenance.py), so a changed comment changes nothing. Records that do not tell theirs, of
-    version 0.1 and before, go, too. Raises UserError where a file cannot be moved.
-    """
-    old = to_renew(store, cells)
+def set_aside(store: Store, old: Iterable[Record]) -> None:
+    """Move records into ``<results>/replaced/``. Raises UserError where a file cannot be moved."""
     folder = store.folder.parent / REPLACED
     try:
         for record in old:
@@ -32,11 +26,14 @@ def set_aside(store: Store, cells: Collection[Cell]) -> int:
             os.rename(store.path(record.trial_id), folder / name)
     except OSError as error:
         raise UserError(f"{folder}: records cannot be moved there ({error.strerror})") from None
-    return len(old)
 
 
 def to_renew(records: Iterable[Record], cells: Collection[Cell]) -> list[Record]:
-    """Those of ``cells`` that ``set_aside`` moves."""
+    """Those of ``cells`` whose method, backbone or training loop has other code today.
+
+    Code is compared by its digest (benchmark/provenance.py), so a changed comment changes nothing. Records that do not tell theirs, of
+    version 0.1 and before, are among them, too.
+    """
     keys = {cell.key for cell in cells}
     words = TodaysWords()
     return [record for record in of_other_code(records) if words.of(record.trial).cell.key in keys]

@@ -18,7 +18,7 @@ from benchmark.search.local import run_local
 from benchmark.search.lock import only_one
 from benchmark.search.plan import Plan
 from benchmark.search.progress import Progress
-from benchmark.search.renewal import REPLACED, set_aside
+from benchmark.search.renewal import REPLACED, set_aside, to_renew
 from benchmark.search.time_limit import OutOfTime, time_limit
 from benchmark.search.until_decided import UntilDecided
 from benchmark.search.watchdog import Silence, watched
@@ -89,9 +89,8 @@ def run_suite(
         cells = expand(suite)
         if until is not None:
             until.check(cells)
-        if renew and (count := set_aside(store, cells)):
-            print(f"{count} record(s) of other code are in {results / REPLACED} now, and trained again", file=sys.stderr)
-        plan = Plan(suite, cells, store, until)
+        old = {record.trial_id: record for record in to_renew(store, cells)} if renew else {}
+        plan = Plan(suite, cells, (record for record in store if record.trial_id not in old), until)
         before, _ = plan.progress()
         counter, progress, silence, slots = _Counter(), Progress(plan), Silence(), 1
         followers = [*listeners, *([] if tracker is None else [tracker])]
@@ -99,12 +98,17 @@ def run_suite(
         try:
             if plan.open_cells():
                 progress.begin(suite.name)
-            for record in _incompatible(suite, plan, minutes):
+            refused = _incompatible(suite, plan, minutes)
+            if plan.open_cells() and executor == "local":
+                choose_device(device)
+            if old:  # not before it is known that the run is one
+                set_aside(store, old.values())
+                print(f"{len(old)} record(s) of other code are in {results / REPLACED} now, and trained again", file=sys.stderr)
+            for record in refused:
                 store.write(record)
                 plan.tell(record)
                 together.finished(record)
             if plan.open_cells() and executor == "local":
-                choose_device(device)
                 with watched(silence):
                     run_local(plan, store, together, device, max(1, int(cpus_per_trial)), train, minutes, gigabytes)
             elif plan.open_cells():

@@ -63,11 +63,14 @@ class Looking:
         self.until = until
         self._states = list(states)
         self._auc: dict[str, float | None] = {}  # trial id of a final -> None: tested, but not finished
+        self._others: set[int] = set()  # up to how many seeds rows were looked at before, where that was another number
         self._dose: dict[str, float] = {}  # trial id of a final -> what its mitigation did, where that is known
 
     def heard(self, record: Record) -> None:
         if record.trial.stage == "final":
             self._auc[record.trial_id] = record.metrics.get("test/auc") if record.status == "finished" else None
+            if record.metrics.get(MAX_SEEDS, self.until.max_seeds) != self.until.max_seeds:
+                self._others.add(round(record.metrics[MAX_SEEDS]))
             if record.dose is not None:
                 self._dose[record.trial_id] = record.dose
 
@@ -99,7 +102,11 @@ class Looking:
             spent += sum(len(cell.control) + sum(map(len, cell.rows.values())) for cell in compared.values())
         said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())) or "no row has a control"
         most = self.until.max_seeds
-        return f"verdicts: {said}; {spent} final trainings, where {most} seeds for each of the {rows} cells would be {most * rows}"
+        told = f"verdicts: {said}; {spent} final trainings, where {most} seeds for each of the {rows} cells would be {most * rows}"
+        if self._others:
+            before = " and ".join(map(str, sorted(self._others)))
+            told += f"\nnote: rows were looked at up to {before} seeds before; a board's bounds are of the largest number that a row has"
+        return told
 
     def _compared(self, states: Iterable[CellState]) -> tuple[dict[str, Compared], dict[tuple[str, str], CellState]]:
         """The rows of a board that have a control, both without a training that did not finish."""

@@ -11,6 +11,7 @@ import standin_search as standin
 
 from benchmark import plugins
 from benchmark.config import Suite
+from benchmark.errors import UserError
 from benchmark.records import LOST, Store
 from benchmark.search.renewal import REPLACED, of_other_code
 from benchmark.search.run import run_suite
@@ -52,6 +53,16 @@ def test_what_is_of_this_code_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     again = run_suite(suite, tmp_path / "results", "local", "cpu", renew=True)
     assert again.statuses == {} and "of other code" not in capsys.readouterr().err
     assert not (tmp_path / "results" / REPLACED).exists()
+
+
+def test_a_run_that_is_refused_moves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    standin.install(monkeypatch)
+    monkeypatch.setenv("STANDIN_LOG", str(tmp_path / "log"))
+    suite = standin.suite(methods=("standin_sanity",))
+    run_suite(suite, tmp_path, "local", train=standin.TRAIN)
+    with pytest.raises(UserError, match="device = 'gpu'"):
+        run_suite(suite, tmp_path, "local", "gpu", train=standin.TRAIN, renew=True)
+    assert len(Store(tmp_path).paths()) == 1 and not (tmp_path / REPLACED).exists()
 
 
 def test_a_run_trains_them_again_and_keeps_them(

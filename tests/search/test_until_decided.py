@@ -112,6 +112,13 @@ def test_run_and_board_say_the_same() -> None:
     assert plan.account() == f"verdicts: 2 above, 2 undecided; {spent} final trainings, where 8 seeds for each of the 6 cells would be 48"
 
 
+def test_another_number_of_looks_before_is_said() -> None:
+    records = play(most=4)
+    assert "note" not in Plan(SUITE, expand(SUITE), records, UntilDecided(4)).account()
+    said = Plan(SUITE, expand(SUITE), records, UntilDecided(3)).account().splitlines()
+    assert len(said) == 2 and said[1].startswith("note: rows were looked at up to 4 seeds before; a board's bounds are of the largest")
+
+
 @pytest.mark.parametrize("status", ["failed", "diverged", "incompatible"])
 def test_a_row_that_does_not_finish_is_not_waited_for(status: str) -> None:
     def breaks(trial: Trial) -> Record:
