@@ -73,7 +73,10 @@ class Tracker:
         self._guarded(lambda folder: self._end(folder, key, record))
 
     def close(self) -> None:
-        """Everything that is left, and the board as it now stands."""
+        """Everything that is left, and the board as it now stands. A training that has no record is under way no more: the run is over."""
+        for key in self._live:
+            self._rows.pop(key, None), self._points.pop(key, None)
+        self._live.clear()
         self._again = 0.0
         self._guarded(lambda folder: self._flush(folder, at_once=True))
 

@@ -223,11 +223,14 @@ def test_a_running_trial_shows_its_curve(tmp_path: Path) -> None:
     tracker.started(record.trial)
     for entry in record.curve:
         tracker.epoch(record.trial, entry)
-    tracker.close()
+    tracker._flush(tracker._folder, at_once=True)  # type: ignore[arg-type]
     client, runs = runs_of(tmp_path)
     [run] = [run for run in runs if "trial_id" in run.data.tags]
     assert run.info.status == "RUNNING" and run.data.metrics["epoch valid AUC"] == 0.6
     assert [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "epoch valid AUC")] == [(1, 0.5), (2, 0.6)]
+    tracker.started(trial_of("se", "final"))  # and is not written yet
+    tracker.close()  # the run ended by an error, a full disk say: nothing is under way in MLflow any more
+    assert runs_of(tmp_path)[1] == []
 
 
 def _rows_deleted(client: MlflowClient, experiment: str) -> None:
