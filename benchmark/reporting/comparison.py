@@ -207,7 +207,7 @@ def correlations(board: Sequence[Group]) -> Table:
         for condition in headings:
             pairs = [(fmean(x.values()), fmean(g.metric(AUC).values())) for g in members[condition] if (x := _metric(g, metric))]
             rho = rank_correlation([x for x, _ in pairs], [y for _, y in pairs])
-            shown.append("-" if rho is None else f"{rho:+.2f} ({len(pairs)})")
+            shown.append("-" if rho is None else f"{rho:+z.2f} ({len(pairs)})")
         rows.append([metric, *shown])
     return ["metric", *(f"{heading}: ρ (methods)" for heading in headings.values())], rows if headings else []
 
@@ -244,7 +244,8 @@ def _difference(difference: Difference | None) -> str:
     if difference is None:
         return "-"
     half = "" if difference.high is None else f" ± {number_text(difference.high - difference.mean)}"
-    return ("+" if difference.mean >= 0 else "") + number_text(difference.mean) + half
+    mean = number_text(difference.mean)
+    return ("" if mean.startswith("-") else "+") + mean + half
 
 
 def _epoch(group: Group) -> dict[int, float]:
@@ -268,7 +269,7 @@ def _metric(group: Group, metric: str) -> dict[int, float]:
 
 def number_text(value: float) -> str:
     """Five decimals for what lies in [−1, 1], as AUC does, otherwise four digits."""
-    return f"{value:.5f}" if abs(value) <= 1 else f"{value:.4g}"
+    return f"{value:z.5f}" if abs(value) <= 1 else f"{value:.4g}"
 
 
 def _text(headers: list[str], rows: list[list[str]], format: Format, width: int | None) -> str:
