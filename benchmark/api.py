@@ -242,43 +242,32 @@ def run(
     from benchmark.training.room import limits
 
     one_of("executor", executor, EXECUTORS, "run")
-    device = limits(device, address, executor, cpus_per_trial, cpus, gpus)
+    device = limits(device, address, executor, cpus_per_trial, cpus, gpus, gpus_per_trial)
     folder = Path(results)
     until = None if max_seeds is None else UntilDecided(max_seeds, delta)
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
-    listeners = []
+    tracker = None
     if track:
         from benchmark.tracking.mlflow_store import Tracker
 
         Store(folder).create()
-        listeners.append(Tracker(folder))
-    at_once = False
-    try:
-        return run_suite(
-            chosen,
-            folder,
-            executor,
-            device,
-            address,
-            cpus_per_trial,
-            gpus_per_trial,
-            cpus,
-            gpus,
-            listeners=listeners,
-            until=until,
-            minutes=trial_minutes,
-            gigabytes=memory_per_trial,
-            renew=renew,
-        )
-    except KeyboardInterrupt:  # or SIGTERM: who asked for it waits for the end
-        at_once = True
-        raise
-    finally:
-        for tracker in listeners:
-            if at_once:
-                tracker.leave()
-            else:
-                tracker.close()
+        tracker = Tracker(folder)
+    return run_suite(
+        chosen,
+        folder,
+        executor,
+        device,
+        address,
+        cpus_per_trial,
+        gpus_per_trial,
+        cpus,
+        gpus,
+        until=until,
+        minutes=trial_minutes,
+        gigabytes=memory_per_trial,
+        renew=renew,
+        tracker=tracker,
+    )
 
 
 def plan(
@@ -295,6 +284,7 @@ def plan(
     max_seeds: int | None = None,
     delta: float = DELTA,
     memory_per_trial: float | None = None,
+    renew: bool = False,
 ) -> str:
     """What ``run`` with the same arguments would train on this machine, how long it would take and how that was estimated, as text.
 
@@ -310,9 +300,9 @@ def plan(
     one_of("executor", executor, EXECUTORS, "run")
     until = None if max_seeds is None else UntilDecided(max_seeds, delta)
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
-    device = limits(device, address, executor, cpus_per_trial, cpus, gpus)
+    device = limits(device, address, executor, cpus_per_trial, cpus, gpus, gpus_per_trial)
     slots = 1 if executor == "local" else places(device, cpus_per_trial, gpus_per_trial, cpus, gpus)
-    found = estimate(chosen, Store(Path(results)), device, max(1, int(cpus_per_trial)), until)
+    found = estimate(chosen, Store(Path(results)), device, max(1, int(cpus_per_trial)), until, renew=renew)
     if memory_per_trial is None and executor == "ray" and address is None:
         memory_per_trial = place_of_machine(slots)
     on_cpu = choose_device(device).type == "cpu"  # the limit is not of a GPU's memory
@@ -355,7 +345,7 @@ def leaderboard(
     from benchmark.reporting.leaderboard import leaderboard as board
 
     one_of("format", format, get_args(Format), "leaderboard")
-    if not 0 < delta < 1:
+    if not 0 < delta <= 1:
         raise UserError(f"delta = {delta}; it must lie between 0 and 1")
     return board(Store(Path(folder)), dataset, format, delta, selection or EVERYTHING, view or PLAIN)
 

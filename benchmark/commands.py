@@ -46,8 +46,10 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         raise UserError(f"run: {given} goes together with {missing}; add it")
     if parsed.until_decided and parsed.seeds is not None:
         raise UserError("run: --until-decided says itself how many seeds a row has; leave --seeds out")
-    same = ("executor", "address", "device", "cpus_per_trial", "gpus_per_trial", "cpus", "gpus", "max_seeds", "delta", "memory_per_trial")
-    shared: dict[str, Any] = {name: getattr(parsed, name) for name in same}
+    if parsed.rungs and suite.budget == 1:
+        raise UserError(f"run: --rungs stops tuning trials early, and {suite.name} has none; add --trials N, or leave --rungs out")
+    room = ("executor", "address", "device", "cpus_per_trial", "gpus_per_trial", "cpus", "gpus", "memory_per_trial")
+    shared: dict[str, Any] = {name: getattr(parsed, name) for name in (*room, "max_seeds", "delta", "renew")}
     if parsed.dry_run:
         with contextlib.redirect_stdout(sys.stderr):
             text = api.plan(suite, parsed.results, **shared)
@@ -60,7 +62,6 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
             **shared,
             track=not parsed.no_track,
             trial_minutes=parsed.trial_minutes,
-            renew=parsed.renew,
         )
     browse = f"{sys.executable} -m benchmark ui --results {parsed.results}"
     from benchmark.reporting.board import View
@@ -74,18 +75,21 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 
 def narrowed(suite: Suite, parsed: argparse.Namespace) -> Suite:
-    """The suite with the axes that the command line replaces."""
+    """The suite with the axes that the command line replaces. Raises UserError."""
     axes: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name in ("datasets", "backbones", "methods", "scales", "depths", "seeds", "trials", "rungs")
         if (value := getattr(parsed, name)) is not None
     }
+
     # Options of a plug-in that the command line took off the suite's axis go with it; other unknown names stay, to be reported.
-    dropped = {
-        kind: {name for product in suite.products() for name in getattr(product, kind)} - set(axes[kind]) if kind in axes else set()
-        for kind in suite.options
-    }
-    options = {kind: {name: v for name, v in by_name.items() if name not in dropped[kind]} for kind, by_name in suite.options.items()}
+    def is_dropped(kind: Any, name: str) -> bool:
+        from benchmark.search.cells import covers
+
+        replaced = {entry for product in suite.products() for entry in getattr(product, kind)} if kind in axes else set()
+        return covers(kind, replaced, name) and not covers(kind, axes[kind], name)
+
+    options = {kind: {name: v for name, v in by_name.items() if not is_dropped(kind, name)} for kind, by_name in suite.options.items()}
     also = tuple({axis: entries for axis, entries in block.items() if axis not in axes} for block in suite.also)
     return dataclasses.replace(suite, **axes, options=options, also=also)
 
@@ -94,6 +98,9 @@ def leaderboard(parsed: argparse.Namespace, settings: dict[str, Settings]) -> in
     from benchmark.reporting.board import View
     from benchmark.reporting.leaderboard import Selection
 
+    for flag in ("columns", "group", "details"):
+        if getattr(parsed, flag) and parsed.format in ("csv", "json"):
+            raise UserError(f"leaderboard: --{flag} is of a table, and --format {parsed.format} has every number; leave --{flag} out")
     selection = Selection(backbones=tuple(parsed.backbone), scales=tuple(parsed.scale), top=parsed.top)
     view = View(width=_width(), columns=tuple(parsed.columns), grouped=parsed.group, details=parsed.details)
     print(api.leaderboard(parsed.results, dataset=parsed.dataset, format=parsed.format, delta=parsed.delta, selection=selection, view=view))

@@ -104,7 +104,9 @@ class CTRModel(nn.Module, ABC):
         return {}
 
     def curve(self) -> dict[str, float]:
-        """Internal state worth a curve over epochs, read after each epoch's evaluation pass, without gradients: a few cheap numbers."""
+        """Internal state worth a curve over epochs, a few cheap numbers. Read without gradients after each epoch's evaluation, whose last
+        batch is a random sample of validation rows.
+        """
         return {}
 
     def doses(self, ids: Tensor) -> dict[str, float]:

@@ -114,7 +114,8 @@ class Store:
                 os.fsync(file.fileno())
             os.replace(name, self.path(record.trial_id))
         except BaseException:
-            os.unlink(name)
+            with suppress(OSError):  # it may have its name by now: what came then (Ctrl-C) is to go on, not that
+                os.unlink(name)
             raise
         folder = os.open(self.folder, os.O_RDONLY)
         try:

@@ -5,7 +5,7 @@
 the Bregman divergence of C from I: 0 at C = I. Zhang et al., NeurIPS 2023 (LogDet4Rec); its abstract says decorrelation of graph-filtered
 user and item embeddings in a non-Euclidean geometry, the formula is from memory of the paper. Ours: the ridge (a field with fewer values
 than D has no determinant; 1e-4 is the variance that embeddings start with), and ``weight``: like VICReg's hinge it asks for a standard
-deviation of 1. With the ridge a dead direction costs at most 9.2 and has no gradient: what varies a little is kept alive.
+deviation of 1. With the ridge a dead direction costs at most 8.2 and has no gradient: what varies a little is kept alive.
 
 O(F·(B·D² + D³)) a batch; no parameters.
 """

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from benchmark import plugins
+from benchmark import commandline, plugins
 from benchmark.__main__ import main
-from benchmark.config import read_suite
+from benchmark.commands import narrowed
+from benchmark.config import Suite, read_suite
 from benchmark.discovery import Kind
 from benchmark.records import NAMED
 
@@ -257,6 +258,24 @@ def test_a_grid_and_seeds_until_decided_from_the_command_line(tiny: Path, tmp_pa
     assert main(arguments) == 0 and "nothing left to train" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("before", "options", "after", "kept"),
+    [
+        ("roblock vicreg", "roblock vicreg", "all", "roblock vicreg"),  # among "all" are both, with what the suite says of them
+        ("all", "roblock vicreg", "single_embedding roblock", "roblock"),
+        ("all roblock:all", "roblock roblock:no_hsic", "roblock:all", "roblock:no_hsic"),
+        ("vicreg roblock:no_hsic", "vicreg roblock:no_hsic", "roblock:all", "roblock:no_hsic"),
+        ("roblock roblock:no_hsic", "roblock roblock:no_hsic", "roblock", "roblock"),
+        ("all", "robloc", "roblock", "robloc"),  # a name that no axis had is reported later
+    ],
+)
+def test_options_go_with_what_the_command_line_takes_off_an_axis(before: str, options: str, after: str, kept: str) -> None:
+    given: dict[str, dict[str, Any]] = {name: {} for name in options.split()}
+    suite = Suite(name="s", datasets=("synthetic",), methods=tuple(before.split()), options={"methods": given})
+    parsed = commandline.parser().parse_args(["run", "quick", "--methods", *after.split()])
+    assert [*narrowed(suite, parsed).options["methods"]] == kept.split()
+
+
 # --- what a mistake gets
 
 
@@ -275,6 +294,10 @@ def test_a_grid_and_seeds_until_decided_from_the_command_line(tiny: Path, tmp_pa
         (["run", "quick", "--max-seeds", "8"], "--max-seeds goes together with --until-decided; add it"),
         (["run", "quick", "--until-decided", "--max-seeds", "1"], "--max-seeds: 1: it must be a whole number between 2 and 200"),
         (["run", "quick", "--until-decided", "--max-seeds", "8", "--seeds", "3"], "leave --seeds out"),
+        (["run", "quick", "--rungs", "1"], "--rungs stops tuning trials early, and quick has none; add --trials N"),
+        (["run", "quick", "--device", "cpu", "--gpus-per-trial", "0.5"], "--gpus-per-trial 0.5 needs a GPU, and --device cpu takes none"),
+        (["run", "quick", "--executor", "local", "--address", "auto"], "--address auto is of a Ray cluster, and --executor local trains"),
+        (["leaderboard", "--format", "csv", "--columns", "auc"], "--columns is of a table, and --format csv has every number"),
         (["leaderboard", "--delta", "0"], "--delta: 0: it must be a number between 1e-06 and 1"),
         (["power", "--boards", "0"], "--boards: 0: it must be a whole number between 1 and 1000000"),
         (["run", "quick", "--scale", "1"], "unrecognized arguments: --scale 1 (see python -m benchmark run --help)"),

@@ -54,6 +54,20 @@ def test_a_record_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> N
     assert found is not None and found.metrics == RECORD.metrics
 
 
+def test_ctrl_c_at_the_end_of_writing_is_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, replaced = Store(tmp_path), os.replace
+    store.create()
+
+    def interrupted(*paths: Path) -> None:
+        replaced(*paths)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.write(RECORD)
+    assert [path.name for path in store.folder.iterdir()] == [f"{TRIAL.trial_id}.json"]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"trial_id": "x"}', "null", "[" * 100_000])
 def test_what_is_no_record_is_named(text: str) -> None:
     with pytest.raises(UserError, match=r"some\.json"):

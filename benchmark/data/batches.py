@@ -72,6 +72,15 @@ class Rows:
     def __len__(self) -> int:
         return len(self._local)
 
+    def sample(self, count: int) -> Rows:
+        """``count`` rows drawn at random, the same each time, in random order; where there are fewer, all. The rows of a file may stand in
+        order of time or of label, so that its first ones are no sample.
+        """
+        chosen = np.random.default_rng(0).choice(len(self), min(count, len(self)), replace=False)
+        known = None if self.probabilities is None else self.probabilities.cpu().numpy()[chosen]
+        local, labels = np.asarray(self._local)[chosen], self.labels.cpu().numpy()[chosen].astype(np.uint8)
+        return Rows(local, labels, self._offsets.astype(np.int64), self.device, True, known)
+
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(ids int32 (b, F), labels float32 (b,)) in order; b = size, the last one shorter if need be."""
         blocks = [slice(start, start + size) for start in range(0, len(self), size)]

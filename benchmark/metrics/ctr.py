@@ -46,7 +46,7 @@ def expected_auc(scores: Tensor, probabilities: Tensor) -> float:
 
     scores s: (n,), as for ``auc``; probabilities: (n,) that each label is 1. Both sums are over i ≠ j, as one row has one label only: they
     are exactly the means, over draws of the labels, of the two numbers of pairs whose ratio ``auc`` is. Of the ratio's mean it is the
-    leading term: what is left out is of the order 1/n, against a standard deviation over draws of the order 1/√n (docs/mathematics.md §4).
+    leading term: what is left out is of the order 1/n, against a standard deviation over draws of the order 1/√n (docs/mathematics.md §5).
     With p of 0 and 1 alone it is ``auc``. One sort, float64. Raises ValueError as ``auc`` does, and for a p outside [0, 1].
     """
     _check_expected(scores, probabilities)

@@ -149,7 +149,7 @@ def measured_table(table: Tensor, sets: int, names: Sequence[str], counts: Seque
     each of its values occurs in training (V_f,).
 
     A value that training never saw keeps its initial row, and is left out. {"table/<field>/<metric>" …} for the V_f×D matrix;
-    ``table_freq`` weights a row by the square root of its value's frequency, which is the spectrum of a batch in expectation;
+    ``table_freq`` weights a row by the square root of its value's frequency, whose Gram matrix is that of a batch in expectation;
     ``table_set`` is the mean over sets of the V_f×d matrices. ``table`` and ``table_set`` also ``…_over_gaussian``.
     "table/<metric>" … are means over the fields with at least D values (d for ``table_set``): a field with fewer cannot collapse, it
     cannot fill the space to begin with. ``table/fields_averaged`` counts them; where there is none, the means are absent.

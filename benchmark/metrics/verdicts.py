@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -70,17 +70,31 @@ def pooled_variance(values: Mapping[str, Values]) -> Pool:
     """The residual variance of y = μ_method + β_seed + ε in one cell, by least squares; NaN with 0 degrees of freedom.
 
     values: method -> seed -> value; any seed may be absent anywhere. Methods that give the same numbers count as one: multi-embedding with
-    one set is single embedding, and its residuals are no evidence of their own.
+    one set is single embedding, and its residuals are no evidence of their own; also where one of them stopped after fewer seeds.
     """
-    kept = {canonical: dict(known) for known in values.values() if (canonical := tuple(sorted(known.items())))}
-    y = np.array([value for known in kept.values() for value in known.values()])
+    kept = _distinct({canonical: known for known in values.values() if (canonical := tuple(sorted(known.items())))}.values())
+    y = np.array([value for known in kept for value in known.values()])
     y = y - y.mean() if len(y) else y
-    design = _design(tuple(map(tuple, kept.values())))
+    design = _design(tuple(map(tuple, kept)))
     fitted, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
     df = len(y) - int(rank)
     rest = y - design @ fitted
     rest[np.abs(rest) < 1e-12] = 0  # rounding
     return Pool(float(rest @ rest) / df if df else float("nan"), df, len(kept))
+
+
+def _distinct(methods: Iterable[Values]) -> list[dict[int, float]]:
+    """Those that agree in all of several common seeds are one, which has the seeds of both."""
+    found: list[dict[int, float]] = []
+    for known in sorted(methods, key=len, reverse=True):
+        for other in found:
+            common = known.keys() & other.keys()
+            if len(common) > 1 and all(known[seed] == other[seed] for seed in common):
+                other |= known
+                break
+        else:
+            found.append(dict(known))
+    return found
 
 
 @lru_cache(maxsize=64)  # mostly all have the same seeds, in thousands of cells
@@ -127,13 +141,16 @@ def judge(cells: Mapping[str, Compared], delta: float, level: float = LEVEL) -> 
     """A verdict on every row, Holm's rule over all of them, for differences and for equalities apart.
 
     A row that was looked at after every seed is looked at again: the looks are gone through from the first on, each with the seeds it had,
-    until one for which seeds are still to come. So verdicts are a function of the values alone, whenever they were made.
+    until one for which seeds of it are still to come; its p of the looks before counts beside the others'. So verdicts are a function of
+    the values alone, whenever they were made.
     """
     return Looks(cells, delta, level).judgements()
 
 
 def due(cells: Mapping[str, Compared], delta: float, level: float = LEVEL) -> dict[Key, int]:
-    """Row -> how many seeds it and its control must have for the next look; only rows that are open and lack some."""
+    """Row -> how many seeds it and its control must have for the next look; only rows that are open and lack some for the first look that
+    not all of them can have yet.
+    """
     return Looks(cells, delta, level).due
 
 
@@ -154,10 +171,12 @@ class Looks:
         self._look(fixed, None)
         for n in looks(max(self._most.values(), default=0)):
             wanted = [key for key, most in self._most.items() if key not in self._decided and most >= n]
-            self.due = {key: n for key in wanted if not self._has(key, n)}
-            if self.due or not wanted:
+            lacking = {key: n for key in wanted if not self._has(key, n)}
+            self.due = self.due or lacking
+            ready = [key for key in wanted if key not in lacking]
+            if not ready:
                 break
-            self._look(wanted, n)
+            self._look(ready, n)
 
     def _has(self, key: Key, n: int) -> bool:
         cell = self._cells[key[0]]

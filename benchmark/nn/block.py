@@ -44,7 +44,7 @@ class Block(nn.Module):
 
     @torch.no_grad()
     def curve(self) -> dict[str, float]:
-        """Of the last evaluation batch."""
+        """Of the first instances of the last evaluation batch, as ``diagnostics``."""
         return {} if self.seen is None else self.router.diagnostics(self.seen, self.rebalance.state())
 
     def doses(self, x: Tensor) -> dict[str, float]:

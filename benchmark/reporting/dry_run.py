@@ -7,6 +7,7 @@ from tabulate import tabulate
 from benchmark.search.estimate import Estimate
 from benchmark.search.memory_limit import OPTION
 from benchmark.search.progress import to_come
+from benchmark.search.renewal import REPLACED
 
 
 def dry_run(name: str, found: Estimate, slots: int, until: bool, gigabytes: float | None = None) -> str:
@@ -32,6 +33,7 @@ def dry_run(name: str, found: Estimate, slots: int, until: bool, gigabytes: floa
     total = f"{at_least}{_hours(found.seconds)} one after another, {_hours(found.seconds / slots)} with {slots} at a time"
     lines = [
         to_come(name, cells, tune, final, recorded),
+        *([f"{found.renewed:,} record(s) of other code would be moved into {REPLACED}, and trained again"] if found.renewed else []),
         "",
         tabulate(table, headers=headers, colalign=["left"] * 2 + ["right"] * 5, disable_numparse=True),
         "",

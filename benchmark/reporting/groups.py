@@ -268,7 +268,7 @@ def mixed_code(board: Iterable[Group]) -> dict[str, str]:
     """
     members: dict[str, list[Block]] = defaultdict(list)
     for group in board:
-        members[group.cell.backbone] += group.blocks
+        members[group.cell.backbone] += [block for block in group.blocks if block.first.status != "incompatible"]  # which has no numbers
     found = {}
     for backbone, blocks in members.items():
         parts = {what.partition("_")[0]: n for what, n in _code_versions(blocks).items() if not what.startswith("method")}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 
-from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Cell, Trial
+from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Cell, Trial, chosen
 from benchmark.records import Record
 from benchmark.search.cells import default_trial
 from benchmark.search.grid import points
 from benchmark.search.halving import left, repeats, still_in
 from benchmark.search.tuner import Outcome, best, outcome, propose, winner
+from benchmark.values import canonical
 
 RETRIES = 2  # of a trial whose worker was lost, in one run: what kills its worker three times is taken to be the trial's own doing
 
@@ -28,14 +31,15 @@ class CellState:
     budget: int
     seeds: int
     drawn: dict[int, tuple[Trial, Outcome]] = field(default_factory=dict)  # draw -> what it was and what came out
-    again: dict[tuple[int, int], Outcome] = field(default_factory=dict)  # draw, tuning seed
+    again: dict[str, Outcome] = field(default_factory=dict)  # trial id of a draw with one of the other tuning seeds -> what came out
+    made: dict[tuple[str, int], Trial] = field(default_factory=dict)  # trial id of a draw, other seed -> that trial, made once
     tested: dict[str, str] = field(default_factory=dict)  # trial id of a final -> status
     running: dict[str, Trial] = field(default_factory=dict)
     losses: dict[str, int] = field(default_factory=dict)  # trial id -> workers lost in this run
     lost: dict[str, Trial] = field(default_factory=dict)  # to be trained again
     incompatible: bool = False
     winner: Trial | None = None  # with seed 0, once it is known
-    recorded: dict[str, list[Trial]] = field(default_factory=dict)  # finals of an earlier run that are the same but for the seed
+    recorded: dict[str, list[tuple[Trial, Record]]] = field(default_factory=dict)  # finals of an earlier run: those alike but for the seed
     seeded: list[Trial] = field(default_factory=list)  # the winner by seed, made once: each training asks for all of their ids
 
     @property
@@ -46,13 +50,15 @@ class CellState:
 
     def recall(self, record: Record) -> None:
         """Take in a record of an earlier run, in any order."""
+        if record.trial.stage == "tune" and [*record.trial.cell.grid] != [*self.cell.grid]:
+            record = replace(record, trial=self._renumbered(record.trial))
         trial = record.trial
         if trial.stage == "final" and trial.budget == self.budget:
             self.incompatible |= record.status == "incompatible"
             self.tested[trial.trial_id] = record.status
             if record.status != "failed":
                 alike = replace(trial, seed=0)
-                self.recorded.setdefault(alike.trial_id, []).append(alike)
+                self.recorded.setdefault(alike.trial_id, []).append((alike, record))
         elif trial.stage == "tune" and trial.draw < self.draws:
             if trial.seed == TUNING_SEEDS[0]:
                 old = self.drawn.get(trial.draw)
@@ -63,22 +69,29 @@ class CellState:
                     if record.was_lost:
                         self.lost[trial.trial_id] = trial
             elif trial.seed in TUNING_SEEDS and record.status != "failed":
-                self.again[trial.draw, trial.seed] = outcome(record)
+                self.again[trial.trial_id] = outcome(record)
+
+    def _renumbered(self, trial: Trial) -> Trial:
+        """The draw of the same point: a suite that names the settings of its grid in another order has the same cells, whose points it
+        counts otherwise.
+        """
+        place = [canonical(point) for point in points(self.cell)].index(canonical({name: chosen(trial, name) for name in self.cell.grid}))
+        return replace(trial, draw=place, cell=self.cell)
 
     def recalled(self) -> None:
         """After the last ``recall``: forget failed trials, so that a new run trains them again.
 
         Where a final of a tuned cell has been tested, its settings are the winner for good. Tuned further, another might win and be tested
-        too: two looks at the test data for one cell.
+        too: two looks at the test data for one cell. Of several winners, of two machines say, it is the one that a board shows
+        (reporting/groups.py).
         """
         # Proposed anew, a lost draw might get other settings: the later draws, which it could not know, are known by now.
-        chosen = {trial.trial_id for trial, _ in self.drawn.values()}
-        self.lost = {trial_id: trial for trial_id, trial in self.lost.items() if trial_id in chosen}
-        self.drawn = {draw: known for draw, known in self.drawn.items() if known[1].status != "failed"}
+        known = {trial.trial_id for trial, _ in self.drawn.values()}
+        self.lost = {trial_id: trial for trial_id, trial in self.lost.items() if trial_id in known}
+        self.drawn = {draw: entry for draw, entry in self.drawn.items() if entry[1].status != "failed"}
         self.tested = {trial_id: status for trial_id, status in self.tested.items() if status != "failed"}
         if (self.draws or self.budget > 1) and self.recorded:  # a sanity row may have been tuned by an earlier version
-            most = max(self.recorded, key=lambda trial_id: (len(self.recorded[trial_id]), trial_id))
-            self.winner = self.recorded[most][0]
+            self.winner = max(self.recorded.values(), key=_merit)[0][0]
             self.lost = {}
 
     def tell(self, record: Record) -> None:
@@ -95,7 +108,7 @@ class CellState:
         elif trial.seed == TUNING_SEEDS[0]:
             self.drawn[trial.draw] = (trial, outcome(record))
         else:
-            self.again[trial.draw, trial.seed] = outcome(record)
+            self.again[record.trial_id] = outcome(record)
 
     def ask(self, parallel: int) -> Trial | None:
         """The next trial that may start while at most ``parallel`` draws of this cell are under way, itself included."""
@@ -150,8 +163,21 @@ class CellState:
 
     def _repeats(self) -> list[Trial]:
         """The trainings of the finalists that are still to come. A single finalist needs none."""
-        chosen = [self.drawn[o.draw][0] for o in finalists] if len(finalists := self._finalists()) > 1 else []
-        return [replace(trial, seed=seed, until=0) for seed in TUNING_SEEDS[1:] for trial in chosen if (trial.draw, seed) not in self.again]
+        finalists = self._finalists()
+        return [trial for trial in self._with_other_seeds(finalists) if trial.trial_id not in self.again] if len(finalists) > 1 else []
+
+    def _with_other_seeds(self, finalists: Iterable[Outcome]) -> list[Trial]:
+        wanted = [(self.drawn[o.draw][0], seed) for seed in TUNING_SEEDS[1:] for o in finalists]
+        for trial, seed in wanted:
+            if (trial.trial_id, seed) not in self.made:
+                self.made[trial.trial_id, seed] = replace(trial, seed=seed, until=0)
+        return [self.made[trial.trial_id, seed] for trial, seed in wanted]
+
+    def _winner(self) -> Outcome | None:
+        """Of the finalists, by their own values alone: a folder may hold one draw twice, with other settings each (see ``recall``)."""
+        finalists = self._finalists()
+        fresh = (self.again.get(trial.trial_id) for trial in self._with_other_seeds(finalists))
+        return winner(finalists, [o for o in fresh if o is not None])
 
     def _final(self) -> Trial | None:
         trials = () if self.incompatible else self.finals()
@@ -160,10 +186,10 @@ class CellState:
     def finals(self, seeds: int | None = None) -> tuple[Trial, ...]:
         """The winner with each seed; the first draw's settings where none has finished, and the defaults where nothing is tuned."""
         if self.winner is None:
-            first = winner(self._finalists(), self.again.values())
+            first = self._winner()
             draw = 0 if first is None else first.draw
-            chosen = self.drawn[draw][0] if self.draws else default_trial(self.cell, "final", 0, self.budget)
-            self.winner = replace(chosen, stage="final", seed=0, draw=0, budget=self.budget, until=0)
+            won = self.drawn[draw][0] if self.draws else default_trial(self.cell, "final", 0, self.budget)
+            self.winner = replace(won, stage="final", seed=0, draw=0, budget=self.budget, until=0)
         count = self.seeds if seeds is None else seeds
         self.seeded += [replace(self.winner, seed=seed) for seed in range(len(self.seeded), count)]
         return tuple(self.seeded[:count])
@@ -181,7 +207,8 @@ class CellState:
         if self.settled:
             return tuned + sum(t.trial_id in self.tested for t in self.finals()), tuned + self.seeds
         complete = len(self.drawn) == self.draws and not self._legs()
-        to_come = len(self._repeats()) if complete else repeats(left(self.cell.rungs, self.draws)) - len(self.again)
+        # Of a budget that was raised more than once there may be more repeats than any budget has: then none is expected.
+        to_come = len(self._repeats()) if complete else max(0, repeats(left(self.cell.rungs, self.draws)) - len(self.again))
         return tuned, self.draws + len(self.again) + to_come + self.seeds
 
     def left(self) -> tuple[int, int]:
@@ -195,6 +222,12 @@ class CellState:
     def is_open(self) -> bool:
         done, total = self.progress()
         return done < total
+
+
+def _merit(members: list[tuple[Trial, Record]]) -> tuple[int, float, str]:
+    """Of finals that are alike: how many have finished, their mean validation AUC, and what they are."""
+    finished = [record.metrics.get("valid/auc", 0.0) for _, record in members if record.status == "finished"]
+    return len(finished), fmean(finished) if finished else 0.0, members[0][0].settings
 
 
 def _rank(known: tuple[Trial, Outcome]) -> tuple[bool, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
@@ -129,11 +129,8 @@ def _names(suite: Suite, kind: Kind) -> list[str]:
     "<method>:all" stands for the presets of a method, which "all" methods leaves out.
     """
     wanted: Iterable[str] = getattr(suite, kind)
-    found = every = plugins.names(kind)
-    if kind == "datasets":
-        found = sorted({*found, *prepared_names()})
-        every = [name for name in found if name in prepared_names() or plugins.plugin("datasets", name).embedded] if "all" in wanted else []
-    chosen = [one for name in wanted for one in (every if name == "all" else [name])]
+    found = sorted({*plugins.names(kind), *prepared_names()}) if kind == "datasets" else plugins.names(kind)
+    chosen = [one for name in wanted for one in (every(kind) if name == "all" else [name])]
     what = kind[:-1].replace("dataset", "data set")
     where = f"suite {suite.name}"
     if kind != "methods":
@@ -141,6 +138,20 @@ def _names(suite: Suite, kind: Kind) -> list[str]:
     for name in chosen:
         one_of(what, name.partition(":")[0], found, where)
     return list(dict.fromkeys(one for name in chosen for one in plugins.spelled_out(name)))
+
+
+def every(kind: Kind) -> list[str]:
+    """What "all" stands for. Raises UserError."""
+    if kind != "datasets":
+        return plugins.names(kind)
+    prepared = prepared_names()
+    return sorted({*prepared, *(name for name in plugins.names(kind) if plugins.plugin(kind, name).embedded)})
+
+
+def covers(kind: Kind, axis: Collection[str], name: str) -> bool:
+    """Whether an axis has a name: spelled out, among "all", or as a preset among "<method>:all". Raises UserError."""
+    file, colon, _ = name.partition(":")
+    return name in axis or (f"{file}:all" in axis if colon else "all" in axis and name in every(kind))
 
 
 @lru_cache(maxsize=64)

@@ -17,6 +17,7 @@ from benchmark.search.cell_state import CellState
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.halving import share
 from benchmark.search.plan import Plan
+from benchmark.search.renewal import to_renew
 from benchmark.search.step_times import StepTimes
 from benchmark.search.until_decided import UntilDecided
 from benchmark.training.environment import environment
@@ -63,6 +64,7 @@ class Estimate:
     memory: Memory | None  # of the largest training to come, where its model can be built
     correction: tuple[float, int]  # of the timed steps, from so many recorded trainings of these cells
     elsewhere: int  # recorded trainings of these cells on another device or processor: of their seconds nothing is taken
+    renewed: int = 0  # records that would be set aside, and trained again
 
     @property
     def seconds(self) -> float:
@@ -74,13 +76,24 @@ class Estimate:
 
 
 def estimate(
-    suite: Suite, store: Store, device: str, threads: int, until: UntilDecided | None = None, seconds: float = SECONDS
+    suite: Suite,
+    store: Store,
+    device: str,
+    threads: int,
+    until: UntilDecided | None = None,
+    seconds: float = SECONDS,
+    renew: bool = False,
 ) -> Estimate:
-    """Timing takes up to ``seconds``. Writes nothing but embedded data sets into the cache, as the run would. Raises UserError."""
+    """Timing takes up to ``seconds``. Writes nothing but embedded data sets into the cache, as the run would. ``renew``: records of other
+    code are trained again; of how long trainings take they tell all the same. Raises UserError.
+    """
     on = choose_device(device)
     entries, _ = store.scan(save=False)
     cells = expand(suite)
-    plan = Plan(suite, cells, (entry.record for entry in entries), until)
+    if until is not None:
+        until.check(cells)
+    old = {record.trial_id for record in to_renew((entry.record for entry in entries), cells)} if renew else set()
+    plan = Plan(suite, cells, (entry.record for entry in entries if entry.record.trial_id not in old), until)
     first = {cell.dataset: cell for cell in reversed(cells)}
     data = {name: ensure_recorded(name, cell.dataset_options) for name, cell in first.items()}
     batches: dict[tuple[str, str, object], int] = {}  # data set, method, the suite's own size: what the size of a batch hangs on
@@ -138,6 +151,7 @@ def estimate(
         memory=_memory([state.cell for state in plan.states() if any(state.left())], data, suite.budget, on),
         correction=(correction, len(ratios)),
         elsewhere=elsewhere,
+        renewed=len(old),
     )
 
 

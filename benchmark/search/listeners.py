@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from benchmark.config import Trial
@@ -17,6 +18,30 @@ class Listener(Protocol):
     def epoch(self, trial: Trial, metrics: Mapping[str, float]) -> None: ...
 
     def finished(self, record: Record) -> None: ...
+
+
+class Tracker(Listener, Protocol):
+    """A listener that keeps a view of the folder, and has to be told that the run is over."""
+
+    def close(self) -> None:
+        """Bring the view up to the records."""
+
+    def leave(self) -> None:
+        """The same, as far as it takes no time."""
+
+
+@contextmanager
+def followed(tracker: Tracker | None) -> Iterator[None]:
+    """Within it the tracker follows a run, and is told of its end: to do it at once where somebody waits for that (Ctrl-C, SIGTERM)."""
+    at_once = False
+    try:
+        yield
+    except KeyboardInterrupt:
+        at_once = True
+        raise
+    finally:
+        if tracker is not None:
+            (tracker.leave if at_once else tracker.close)()
 
 
 class Listeners:

@@ -23,9 +23,7 @@ def set_aside(store: Store, cells: Collection[Cell]) -> int:
     Code is compared by its digest (benchmark/provenance.py), so a changed comment changes nothing. Records that do not tell theirs, of
     version 0.1 and before, go, too. Raises UserError where a file cannot be moved.
     """
-    keys = {cell.key for cell in cells}
-    words = TodaysWords()
-    old = [record for record in of_other_code(store) if words.of(record.trial).cell.key in keys]
+    old = to_renew(store, cells)
     folder = store.folder.parent / REPLACED
     try:
         for record in old:
@@ -37,8 +35,17 @@ def set_aside(store: Store, cells: Collection[Cell]) -> int:
     return len(old)
 
 
+def to_renew(records: Iterable[Record], cells: Collection[Cell]) -> list[Record]:
+    """Those of ``cells`` that ``set_aside`` moves."""
+    keys = {cell.key for cell in cells}
+    words = TodaysWords()
+    return [record for record in of_other_code(records) if words.of(record.trial).cell.key in keys]
+
+
 def of_other_code(records: Iterable[Record]) -> list[Record]:
-    """Those whose method, backbone or training loop is here with other code than theirs, or that do not tell theirs."""
+    """Those whose method, backbone or training loop is here with other code than theirs, or that do not tell theirs; not a training that
+    failed before it could: whether it is repeated is no question of code.
+    """
     loop = training_code()
     today: dict[tuple[Kind, str], str | None] = {}
 
@@ -52,6 +59,8 @@ def of_other_code(records: Iterable[Record]) -> list[Record]:
 
     found = []
     for record in records:
+        if record.status == "failed" and not record.fingerprints:
+            continue
         cell = record.trial.cell
         wanted = {"training_code": loop, "method_code": code("methods", cell.method)}
         if cell.backbone != NO_BACKBONE:

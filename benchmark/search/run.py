@@ -13,7 +13,7 @@ from typing import Literal
 from benchmark.config import Suite, Trial
 from benchmark.records import Record, Store
 from benchmark.search.cells import default_trial, expand
-from benchmark.search.listeners import Listener, Listeners
+from benchmark.search.listeners import Listener, Listeners, Tracker, followed
 from benchmark.search.local import run_local
 from benchmark.search.lock import only_one
 from benchmark.search.plan import Plan
@@ -24,6 +24,7 @@ from benchmark.search.until_decided import UntilDecided
 from benchmark.search.watchdog import Silence, watched
 from benchmark.search.worker import TRAIN
 from benchmark.training.checkpoint import forget
+from benchmark.training.environment import fingerprints_of
 from benchmark.training.trial import check, choose_device
 
 
@@ -71,10 +72,12 @@ def run_suite(
     minutes: float | None = None,
     gigabytes: float | None = None,
     renew: bool = False,
+    tracker: Tracker | None = None,
 ) -> Summary:
     """Train everything of the suite that ``results`` has no record of. ``until`` takes the place of the suite's number of seeds.
     ``minutes``, ``gigabytes``: a trial that takes longer or needs more has failed; None: as long as it takes, and with Ray on this
-    machine's CPUs a place's share of its memory. ``renew``: records of other code are set aside first.
+    machine's CPUs a place's share of its memory. ``renew``: records of other code are set aside first. ``tracker``: a further listener,
+    told of the end while the folder is still this run's: it would take the next one's trainings for those of a run that was killed.
 
     Raises UserError before anything is trained: the folder cannot be written or another run has it, a cell is impossible, the
     device is not there. ``train`` names the function that trains ("module:function").
@@ -82,14 +85,17 @@ def run_suite(
     started = time.monotonic()
     store = Store(results)
     store.create()
-    with only_one(results):
+    with only_one(results), followed(tracker):
         cells = expand(suite)
+        if until is not None:
+            until.check(cells)
         if renew and (count := set_aside(store, cells)):
             print(f"{count} record(s) of other code are in {results / REPLACED} now, and trained again", file=sys.stderr)
         plan = Plan(suite, cells, store, until)
         before, _ = plan.progress()
         counter, progress, silence, slots = _Counter(), Progress(plan), Silence(), 1
-        together = Listeners([counter, _Checkpoints(plan), silence, *listeners, progress])
+        followers = [*listeners, *([] if tracker is None else [tracker])]
+        together = Listeners([counter, _Checkpoints(plan), silence, *followers, progress])
         try:
             if plan.open_cells():
                 progress.begin(suite.name)
@@ -108,7 +114,7 @@ def run_suite(
                 slots = run_ray(plan, store, together, *room, train, minutes, gigabytes, cpus, gpus, silence)
         finally:
             progress.close()
-    return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, slots, plan.account())
+        return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, slots, plan.account())
 
 
 class _Checkpoints:
@@ -161,5 +167,6 @@ def _incompatible(suite: Suite, plan: Plan, minutes: float | None) -> list[Recor
         except OutOfTime:  # a model that is never built: its trial says so
             continue
         if reason is not None:
-            found.append(Record(trial=trial, status="incompatible", reason=reason))
+            told = fingerprints_of(cell)  # by which a run with ``renew`` knows whether it was of this code
+            found.append(Record(trial=trial, status="incompatible", reason=reason, fingerprints=told))
     return found

@@ -33,8 +33,14 @@ class UntilDecided:
             raise UserError(f"max_seeds = {self.max_seeds}; it must be at least {FIRST_LOOK}: one seed tells nothing of the noise")
         if self.max_seeds > MOST_SEEDS:
             raise UserError(f"max_seeds = {self.max_seeds}; it must be at most {MOST_SEEDS}, for which bounds are computed")
-        if not 0 < self.delta < 1:
+        if not 0 < self.delta <= 1:
             raise UserError(f"delta = {self.delta}; it must lie between 0 and 1")
+
+    def check(self, cells: Iterable[Cell]) -> None:
+        """Raises UserError where no row has anything to be compared with: each would get the first seeds, and no verdict."""
+        methods = {cell.method for cell in cells if cell.backbone != NO_BACKBONE}
+        if CONTROL not in methods:
+            raise UserError(f"run: until verdicts are there seeds are given to rows beside their control, {CONTROL}; add it to --methods")
 
     def stamped(self, record: Record) -> Record:
         """A final with the number of seeds up to which it is looked at: a board must know that somebody looked."""

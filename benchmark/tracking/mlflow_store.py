@@ -54,6 +54,7 @@ class Tracker:
         self._written = 0.0
         self._made = (0.0, 0.0)  # when the cells' rows were made, and how long it took
         self._lost: float | None = None  # since when
+        self._told: dict[str, str] = {}  # the experiments that the stamp has
         self._again, self._wait = 0.0, AGAIN  # when MLflow is tried once more, and how long after the next failure
 
     def started(self, trial: Trial) -> None:
@@ -115,6 +116,9 @@ class Tracker:
         if at_once or now - when > took / SHARE + 10 * GAP:
             folder.synchronise(self._store.scan()[0], self._store.folder, self._live.keys(), boards=at_once)
             self._made = (time.monotonic(), time.monotonic() - now)
+        if folder.experiments() != self._told and is_embedded(self._results, tracking_uri(self._results)):
+            self._told = dict(folder.experiments())
+            Stamp(self._store, self._results).set(self._told, None)  # by which `ui` finds a board while the run goes on
         self._written = time.monotonic()
 
     def _guarded(self, action: Callable[[_Folder], None]) -> None:
@@ -140,6 +144,7 @@ class Tracker:
     def _opened(self) -> _Folder:
         """MLflow as the records are now, and what is being trained."""
         Stamp(self._store, self._results).clear()
+        self._told = {}
         folder = _Folder(opened(self._results))
         kept = () if self._lost is None else self._live.keys()  # what a killed run left open goes; what this one has open stays
         folder.synchronise(self._store.scan()[0], self._store.folder, kept)
@@ -218,6 +223,7 @@ def rebuild(store: Store, results: Path) -> tuple[int, list[str]]:
         return 0, []
     stamp = Stamp(store, results)
     try:
+        looks = store.fingerprint()
         entries, faults = store.scan()
         folder = _Folder(opened(results))
         written = folder.synchronise(entries, store.folder)
@@ -226,10 +232,7 @@ def rebuild(store: Store, results: Path) -> tuple[int, list[str]]:
     except Exception as error:  # whatever a database or a server may raise
         where = tracking_uri(results)
         raise UserError(f"{without_password(where)}: MLflow cannot open or write it: {_words(error, where)}") from None
-    if faults:
-        stamp.clear()
-    else:
-        stamp.set(folder.experiments())
+    stamp.set(folder.experiments(), None if faults else looks)  # faults are to be said again
     return written, [str(fault) for fault in faults.values()]
 
 

@@ -87,23 +87,27 @@ class Stamp:
         self._path = results / ".index" / "tracked.json"
 
     def holds(self) -> bool:
-        state = self._state()
+        state = self._state(self._store.fingerprint())
         return state is not None and _json(self._path).get("state") == state
 
     def experiments(self) -> dict[str, str]:
-        """Data set -> id of its experiment, as of the stamp."""
+        """Data set -> id of its experiment, as MLflow's store had them last."""
         return {str(name): str(number) for name, number in _json(self._path).get("experiments", {}).items()}
 
-    def set(self, experiments: Mapping[str, str]) -> None:
+    def set(self, experiments: Mapping[str, str], records: str | None) -> None:
+        """``records``: the fingerprint of the folder before it was read, since records may have come meanwhile; None: MLflow's store
+        is not, or will not stay, what the records say.
+        """
+        state = None if records is None else self._state(records)
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text(json.dumps({"state": self._state(), "experiments": dict(experiments)}) + "\n", encoding="utf-8")
+            self._path.write_text(json.dumps({"state": state, "experiments": dict(experiments)}) + "\n", encoding="utf-8")
 
     def clear(self) -> None:
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
 
-    def _state(self) -> str | None:
+    def _state(self, records: str) -> str | None:
         """None: of a server, or of a database that is not there."""
         uri = tracking_uri(self._results)
         if not uri.startswith("sqlite:///"):
@@ -111,11 +115,7 @@ class Stamp:
         database = unquote(uri.removeprefix("sqlite:///"))
         files = [database, f"{database}-wal", f"{database}-journal", *sorted(_artifact_folders(self._results / "artifacts"))]
         looks = [(file, found.st_mtime_ns, found.st_size, found.st_ino) for file in files if (found := _stat(file)) is not None]
-        return (
-            digest([VERSION, metadata.version("mlflow"), uri, looks, self._store.fingerprint()])
-            if looks and looks[0][0] == database
-            else None
-        )
+        return digest([VERSION, metadata.version("mlflow"), uri, looks, records]) if looks and looks[0][0] == database else None
 
 
 def _artifact_folders(folder: Path) -> Iterator[str]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import unquote
 
 from mlflow import MlflowClient
-from mlflow.entities import ExperimentTag, Metric, Param, RunTag, ViewType
+from mlflow.entities import ExperimentTag, Metric, Param, Run, RunTag, ViewType
 from mlflow.store.db import utils as database
 from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -27,7 +27,7 @@ from benchmark.errors import UserError
 from benchmark.tracking import view
 from benchmark.tracking.figures import BOARD, CELL
 from benchmark.tracking.place import Owner, embedded, is_embedded, tracking_uri, without_password
-from benchmark.tracking.rows import Row
+from benchmark.tracking.rows import EPOCHS, Row
 
 RECORD, MADE_OF = "record.json", "figures"  # an artifact; a tag: the digest of what the others are made of
 FILES = {"trial": RECORD, "cell": CELL, "board": BOARD}  # kind of a run -> its artifact
@@ -275,7 +275,9 @@ def _write(text: str, target: Path) -> None:
 
 
 class _Server:
-    """Through the client: a run is made with its tags, its numbers come in batches; a row that changes keeps its run."""
+    """Through the client: a run is made with its tags, its numbers come in batches. A row that changes keeps its run, unless that has what
+    a server takes back of no run: a parameter with another value, a number that the row no longer has.
+    """
 
     def __init__(self, uri: str, owner: Owner) -> None:
         self._client, self._owner = MlflowClient(tracking_uri=uri), owner
@@ -315,16 +317,20 @@ class _Server:
         for row in rows:
             tags = _tags(row, self._owner, ids.get(row.parent, ""))
             number = experiments[row.experiment]
-            if row.key in ids:
+            before = self._client.get_run(ids[row.key]) if row.key in ids else None
+            if before is not None and not _is_outdated(before, row):
                 run_id = ids[row.key]
-                before = self._client.get_run(run_id)
                 for stale in before.data.tags.keys() - tags.keys():
                     self._client.delete_tag(run_id, stale)
                 params = [Param(k, v) for k, v in row.params.items() if k not in before.data.params]
                 self._client.log_batch(run_id, params=params, tags=[RunTag(k, v) for k, v in tags.items()])
+                if row.end is None and before.info.status != row.status:  # it is trained again
+                    self._client.update_run(run_id, row.status)
             else:
                 run_id = ids[row.key] = self._client.create_run(number, row.start, tags, row.name).info.run_id
                 self._client.log_batch(run_id, params=[Param(k, v) for k, v in row.params.items()])
+                if before is not None:
+                    self._replace(before.info.run_id, run_id, number)
             # Of two values at one step and time a server shows the larger, and a row that moves up has a smaller rank than before.
             now = round(1000 * time.time())
             metrics = [Metric(name, value, now, 0) for name, value in row.metrics.items()]
@@ -347,6 +353,18 @@ class _Server:
     def remove(self, run_ids: Sequence[str]) -> None:
         for run_id in run_ids:
             self._client.delete_run(run_id)
+
+    def _replace(self, old: str, new: str, experiment: str) -> None:
+        """Put the runs under one under another, and delete it."""
+        while below := self._client.search_runs([experiment], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{old}'", max_results=1000):
+            for run in below:
+                self._client.set_tag(run.info.run_id, MLFLOW_PARENT_RUN_ID, new)
+        self._client.delete_run(old)
+
+
+def _is_outdated(run: Run, row: Row) -> bool:
+    params, numbers = run.data.params, run.data.metrics.keys() - row.metrics.keys() - EPOCHS.keys()
+    return bool(numbers) or any(row.params.get(name) != value for name, value in params.items())
 
 
 def _tags(row: Row, owner: Owner, parent: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.contracts import CTRModel
@@ -20,17 +21,24 @@ def parameter_cost(model: CTRModel) -> dict[str, float]:
 
 
 def flops_per_sample(model: CTRModel, fields: int, device: torch.device) -> float:
-    """Of a forward pass in evaluation: of matrix products only, 2 per multiply-add.
+    """Of a forward pass in evaluation: of matrix products only, 2 per multiply-add. What one more sample of a batch takes: products that
+    are taken once a batch, whatever its size, as for a matrix made of the parameters, are none of it.
 
     Counted on the plain forms, which have each product of the formula once: a fused form may run in threads of its own, which the counter
     does not see.
     """
     count = 64
-    ids = torch.zeros(count, fields, dtype=torch.int64, device=device)
-    with torch.no_grad(), dispatch.switched_off(dispatch.names()), FlopCounterMode(display=False) as counter:
+    smaller, larger = (_flops(model, torch.zeros(rows, fields, dtype=torch.int64, device=device)) for rows in (count, 2 * count))
+    return (larger - smaller) / count
+
+
+@torch.no_grad()
+def _flops(model: CTRModel, ids: Tensor) -> int:
+    """Of the whole batch, ids (B, F)."""
+    with dispatch.switched_off(dispatch.names()), FlopCounterMode(display=False) as counter:
         model.eval()(ids)
     total: int = counter.get_total_flops()
-    return total / count
+    return total
 
 
 def running_cost(model: CTRModel, prepared: Prepared, fitted: Fitted, device: torch.device) -> dict[str, float]:

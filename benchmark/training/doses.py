@@ -19,7 +19,6 @@ from benchmark.nn.model import AssembledModel
 from benchmark.training.evaluate import NotFinite, measured, scores
 
 BATCHES = 2  # of training, on which doses are measured
-KNOCK_OUT_ROWS = 1 << 17  # of the validation part at most
 
 
 def gradient_norms(model: CTRModel, loss: Tensor, penalty: Tensor) -> Tensor | None:
@@ -99,26 +98,26 @@ def _undisturbed(model: CTRModel, device: torch.device) -> Iterator[None]:
             model.penalty.raw = None
 
 
-def knock_outs(model: CTRModel, valid: Rows) -> dict[str, float]:
-    """What is left of a trained model where a part of it is put back to its neutral form, on the first KNOCK_OUT_ROWS validation rows.
+def knock_outs(model: CTRModel, sample: Rows) -> dict[str, float]:
+    """What is left of a trained model where a part of it is put back to its neutral form, on a sample of validation rows.
 
     knockout/part/auc, knockout/part/logloss   what they change by
     best/logits                                with all parts of the interaction neutral at once: the change of the logits over their
                                                spread, a standard deviation each. What parts do inside a model is nothing where the
                                                logits do not see it. Not of a transform, which may have another form in evaluation
 
-    Without a part scores may be no numbers: what they would change is then left out. So is AUC where validation rows are sorted by label,
-    and the first ones of one class. Raises NotFinite where the scores of the whole are no numbers.
+    Without a part scores may be no numbers: what they would change is then left out. So is AUC where the sample is
+    of one class. Raises NotFinite where the scores of the whole are no numbers.
     """
     parts = model.knock_outs()
     if not parts:
         return {}
-    logits, labels = scores(model, valid, KNOCK_OUT_ROWS)
-    whole = _of_first(valid, logits, labels)
+    logits, labels = scores(model, sample)
+    whole = _measured(sample, logits, labels)
     found: dict[str, float] = {}
     for part, without in parts.items():
         with suppress(NotFinite), without:
-            changed = _of_first(valid, *scores(model, valid, KNOCK_OUT_ROWS))
+            changed = _measured(sample, *scores(model, sample))
             found |= {f"knockout/{part}/{name}": changed[name] - whole[name] for name in whole}
     if not parts.keys() - {"transform"}:
         return found
@@ -127,15 +126,15 @@ def knock_outs(model: CTRModel, valid: Rows) -> dict[str, float]:
             if part != "transform":
                 stack.enter_context(without)
         try:
-            neutral, _ = scores(model, valid, KNOCK_OUT_ROWS)
+            neutral, _ = scores(model, sample)
         except NotFinite:
             return found
     spread = logits.double().std().clamp_min(torch.finfo(torch.float64).tiny)
     return found | {"best/logits": float((logits.double() - neutral.double()).std() / spread)}
 
 
-def _of_first(valid: Rows, logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """``measured`` of the first rows; their logloss alone where they are of one class."""
-    if valid.probabilities is None and bool((labels == labels[0]).all()):
+def _measured(sample: Rows, logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """``measured``; logloss alone where the labels are of one class."""
+    if sample.probabilities is None and bool((labels == labels[0]).all()):
         return {"logloss": logloss(logits, labels)}
-    return measured(valid, logits, labels)
+    return measured(sample, logits, labels)

@@ -12,6 +12,7 @@ import numpy
 import torch
 
 from benchmark import plugins
+from benchmark.config import NO_BACKBONE, Cell
 from benchmark.ops.dispatch import without
 from benchmark.provenance import code_digest
 from benchmark.training.resolved import Resolved
@@ -53,11 +54,15 @@ def fingerprints(found: Resolved) -> dict[str, str]:
 
     Records of older versions have ``method`` and ``backbone``: digests of the plug-ins' files as they were, comments included.
     """
-    prints = {
-        "data": found.data.fingerprint,
-        "method_code": plugins.code_of_class("methods", type(found.method)),
-        "training_code": training_code(),
-    }
-    if found.backbone is not None:
-        prints["backbone_code"] = plugins.code_of_class("backbones", type(found.backbone))
-    return prints
+    return _fingerprints(found.data.fingerprint, type(found.method), None if found.backbone is None else type(found.backbone))
+
+
+def fingerprints_of(cell: Cell) -> dict[str, str]:
+    """The same of a cell's plug-ins, by their names. Raises UserError."""
+    backbone = None if cell.backbone == NO_BACKBONE else plugins.plugin("backbones", cell.backbone)
+    return _fingerprints(cell.data, plugins.plugin("methods", cell.method), backbone)
+
+
+def _fingerprints(data: str, method: type, backbone: type | None) -> dict[str, str]:
+    prints = {"data": data, "method_code": plugins.code_of_class("methods", method), "training_code": training_code()}
+    return prints if backbone is None else {**prints, "backbone_code": plugins.code_of_class("backbones", backbone)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 
 import numpy as np
 import torch
@@ -27,19 +26,18 @@ class NotFinite(Exception):
 
 
 @torch.no_grad()
-def score(model: CTRModel, rows: Rows, at_most: int | None = None) -> dict[str, float]:
+def score(model: CTRModel, rows: Rows) -> dict[str, float]:
     """{"auc", "logloss"} on the rows of ``scores``; the expected ones over the labels, where their probabilities are known.
 
     Raises NotFinite.
     """
-    return measured(rows, *scores(model, rows, at_most))
+    return measured(rows, *scores(model, rows))
 
 
 def measured(rows: Rows, logits: Tensor, labels: Tensor) -> dict[str, float]:
     if rows.probabilities is None:
         return {"auc": auc(logits, labels), "logloss": logloss(logits, labels)}
-    known = rows.probabilities[: len(logits)]
-    return {"auc": expected_auc(logits, known), "logloss": expected_logloss(logits, known)}
+    return {"auc": expected_auc(logits, rows.probabilities), "logloss": expected_logloss(logits, rows.probabilities)}
 
 
 @torch.no_grad()
@@ -67,11 +65,10 @@ def score_test(model: CTRModel, rows: Rows, unseen: NDArray[np.bool_] | None) ->
 
 
 @torch.no_grad()
-def scores(model: CTRModel, rows: Rows, at_most: int | None = None) -> tuple[Tensor, Tensor]:
-    """Logits and labels of all rows, or of the first ones: whole batches, ``at_most`` rows. (n,) each. Raises NotFinite."""
+def scores(model: CTRModel, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Logits and labels, (n,) each. Raises NotFinite."""
     model.eval()
-    batches = islice(rows.batches(BATCH), None if at_most is None else at_most // BATCH)
-    scored = [(model(ids).logits, labels) for ids, labels in batches]
+    scored = [(model(ids).logits, labels) for ids, labels in rows.batches(BATCH)]
     logits, labels = (torch.cat(parts) for parts in zip(*scored, strict=True))
     if not bool(torch.isfinite(logits).all()):
         raise NotFinite
@@ -81,7 +78,7 @@ def scores(model: CTRModel, rows: Rows, at_most: int | None = None) -> tuple[Ten
 @torch.no_grad()
 def spectra(model: CTRModel, sample: Rows, schema: Schema, value_counts: Sequence[np.ndarray], backbone: type[Backbone] | None) -> Measured:
     """The spectral metrics of docs/mathematics.md §4: of the table (learned rows only) and of each layer's states on the first
-    ``SPECTRAL_SAMPLE`` instances of ``sample``. Names: spectral/table/…, spectral/layer{l}/….
+    ``SPECTRAL_SAMPLE`` instances of ``sample``, whose rows are in random order. Names: spectral/table/…, spectral/layer{l}/….
 
     A mean over fields leaves out fields with fewer values than the width. Where the rows of a layer are fields (``Backbone.field_rows``),
     the mean at every layer is over those same fields, so that layers can be compared.

@@ -26,6 +26,7 @@ from benchmark.training.evaluate import NotFinite, score
 from benchmark.training.verify import nan_in_penalty, verify_alone, verify_output
 
 Report = Callable[[Mapping[str, float]], None]
+CURVE_SAMPLE = 1 << 10  # validation rows that models show their state on
 # An epoch's mean loss above both has diverged. The first is in multiples of the constant predictor's logloss, the entropy of the base rate:
 # FinalMLP may start at 20 times and still learn. Where positives are rare, that entropy says nothing of the first steps: an untrained
 # model's logits are near 0 and its loss is near ln 2 whatever the base rate, 3,000 times the entropy at one positive in 50,000. So the
@@ -112,6 +113,7 @@ def fit(
     if table is not None:
         rule.training_starts(table, optimizers[-1], training.embedding_std)
     limit = divergence_limit(positive_rate)
+    sample = next(fold.valid.sample(CURVE_SAMPLE).batches(CURVE_SAMPLE))[0]
     found = None if checkpoint is None else checkpoint.load(model, optimizers, generator, fold.train.device)
     if found is not None:
         at = _Reached(**found)
@@ -137,6 +139,8 @@ def fit(
             valid = score(model, fold.valid)
         except NotFinite:
             raise Diverged(f"scores are not finite in epoch {at.epoch}", tuple(at.curve)) from None
+        with torch.no_grad():
+            model(sample)  # what the model's own curve is of: the rows scored last are neighbours in the file
         at.evaluation += time.perf_counter() - scoring
         at.speeds.append(speed)
         at.curve.append(

@@ -63,11 +63,22 @@ def _ratio(quota: str, period: str) -> float | None:
         return None
 
 
-def limits(device: str, address: str | None, executor: str, cpus_per_trial: float, cpus: int | None, gpus: int | None) -> str:
+def limits(
+    device: str,
+    address: str | None,
+    executor: str,
+    cpus_per_trial: float,
+    cpus: int | None,
+    gpus: int | None,
+    gpus_per_trial: float | None = None,
+) -> str:
     """The device of a run that is to use so many CPUs and GPUs of this machine at most: "cpu" where "auto" is left no GPU.
 
-    Raises UserError: limits of this machine for a cluster, too few CPUs for a trial, no GPU left for "cuda".
+    Raises UserError: a cluster without Ray, limits of this machine for a cluster, too few CPUs for a trial, no GPU left for "cuda" or for a
+    trial's share of one.
     """
+    if address is not None and executor == "local":
+        raise UserError(f"run: --address {address} is of a Ray cluster, and --executor local trains in this process; leave one of them out")
     if address is not None and (cpus is not None or gpus is not None):
         raise UserError(
             "run: --cpus and --gpus are of this machine, but the trials of --address run on the cluster's nodes; "
@@ -77,4 +88,7 @@ def limits(device: str, address: str | None, executor: str, cpus_per_trial: floa
         raise UserError(f"run: --cpus {cpus} is less than the {cpus_per_trial:g} that a trial takes; lower --cpus-per-trial")
     if gpus == 0 and device == "cuda":
         raise UserError("run: --device cuda needs a GPU, and --gpus 0 leaves none; leave one of them out")
+    if gpus_per_trial and (gpus == 0 or device == "cpu"):
+        none = "--gpus 0 leaves none" if gpus == 0 else "--device cpu takes none"
+        raise UserError(f"run: --gpus-per-trial {gpus_per_trial:g} needs a GPU, and {none}; leave one of them out")
     return "cpu" if gpus == 0 and device == "auto" else device

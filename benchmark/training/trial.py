@@ -32,6 +32,7 @@ from benchmark.training.resolved import Resolved, resolved
 from benchmark.training.torch_state import standard_state
 from benchmark.training.unfilled import without_values
 
+SAMPLE = 1 << 17  # validation rows that knock-outs are scored on, at most; layer spectra are of the first ones of them
 # Numbers in the table and in a square matrix over all fields, the largest that a layer has: with fewer a training is far below any
 # machine's memory, and building the model twice to see it would cost a tenth of a second.
 SURELY_FITS = 10**7
@@ -167,7 +168,12 @@ def _train(
         generator = torch.Generator(on).manual_seed(trial.seed + 2**31)  # of batches: not the table's numbers again
         checkpoint = _checkpoint(trial, fixed, on) if checkpointed else None
         bar = interactive and sys.stderr.isatty()
-        fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, report, bar, checkpoint, trial.until)
+
+        def told(entry: Mapping[str, float]) -> None:  # what a plug-in says of itself may be no number, or a tensor
+            report(_finite(entry))
+
+        fitted = fit(model, fold, prepared.schema.positive_rate, trial.training, generator, told, bar, checkpoint, trial.until)
+        curve = tuple(map(_finite, fitted.curve))
         if checkpoint is not None and checkpoint.found is not None:
             fixed["environment"]["went_on_after_epoch"] = str(checkpoint.found)
         metrics = {"valid/auc": fitted.valid["auc"], "valid/logloss": fitted.valid["logloss"], "best_epoch": float(fitted.best_epoch)}
@@ -181,9 +187,9 @@ def _train(
             metrics |= last
         status: Status = "stopped" if fitted.paused else "finished"
         reason = f"after epoch {len(fitted.curve)} by {halving(trial.cell.rungs or (trial.until,))}" if fitted.paused else ""
-        finished = record(status, reason, metrics=_finite(metrics), singular_values=lines, curve=fitted.curve, notes=notes)
+        finished = record(status, reason, metrics=_finite(metrics), singular_values=lines, curve=curve, notes=notes)
     except Diverged as error:
-        return record("diverged", str(error), curve=error.curve)
+        return record("diverged", str(error), curve=tuple(map(_finite, error.curve)))
     except NotFinite:
         return record("diverged", "scores are not finite")
     except Incompatible as error:
@@ -240,19 +246,20 @@ def draw_table(model: CTRModel, std: float, seed: int) -> None:
 def final_metrics(
     model: CTRModel, found: Resolved, valid: Rows, device: torch.device, logloss_weights: Mapping[str, torch.Tensor] | None
 ) -> tuple[dict[str, float], dict[str, str], tuple[str, ...]]:
-    """Spectra and knock-outs on validation rows, the model's own state, and what test data says, which is opened here only.
+    """Spectra and knock-outs on a sample of validation rows, the model's own state, and what test data says, which is opened here only.
 
     All of it at the epoch of the best validation AUC, but test/logloss_own_epoch: at that of the best validation logloss, whose weights are
     ``logloss_weights``, None where they are the model's own. Then the singular values for the record, and notes for the board.
     """
     backbone = None if found.backbone is None else type(found.backbone)
     fields, counts = found.data.schema.fields, found.data.value_counts()
-    measured = spectra(model, valid, found.data.schema, counts, backbone)
+    sample = valid.sample(SAMPLE)
+    measured = spectra(model, sample, found.data.schema, counts, backbone)
     learned = {field.name: int((count > 0).sum()) for field, count in zip(fields, counts, strict=True)}
     lines = packed({name: values.tolist() for name, values in measured.values.items()}, learned)
     metrics = measured.metrics
     metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
-    metrics |= {f"dose/{name}": value for name, value in knock_outs(model, valid).items()}
+    metrics |= {f"dose/{name}": value for name, value in knock_outs(model, sample).items()}
     test = found.data.test(device)
     tested, notes = score_test(model, test, found.data.unseen_pairs())
     metrics |= {f"test/{name}": value for name, value in tested.items()}

@@ -50,6 +50,27 @@ def test_resident_and_mapped_batches_are_the_same(device: torch.device) -> None:
         assert torch.equal(labels, other_labels)
 
 
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+@pytest.mark.parametrize("resident", [True, False])
+def test_a_sample_is_of_rows_from_everywhere_in_random_order(device: torch.device, resident: bool) -> None:
+    part = rows(1000, device, resident)
+    (ids, labels), (again, _) = (next(part.sample(100).batches(100)) for _ in range(2))
+    chosen = ids[:, 1] - 3
+    assert len(set(chosen.tolist())) == 100 and torch.equal(ids, again) and ids.device.type == device.type
+    assert torch.equal(ids[:, 0], chosen % 3) and torch.equal(labels, (chosen % 2).float())
+    for half in (chosen[:50], chosen[50:]):  # of a uniform sample of 50 the mean has a standard deviation of 40
+        assert abs(float(half.float().mean()) - 500) < 160
+    (everything, _) = next(part.sample(10_000).batches(10_000))
+    assert sorted(everything[:, 1].tolist()) == [3 + row for row in range(1000)] != everything[:, 1].tolist()
+
+
+def test_a_sample_has_its_rows_probabilities() -> None:
+    part = Rows(np.arange(50, dtype=np.int32)[:, None], np.zeros(50, np.uint8), np.array([0]), CPU, None, np.arange(50) / 50)
+    sample = part.sample(20)
+    assert sample.probabilities is not None
+    assert torch.equal(sample.probabilities, next(sample.batches(20))[0][:, 0].double() / 50)
+
+
 def test_a_shuffle_has_every_row_once_with_its_label() -> None:
     part = rows(1000)
     generator = seeded(0)

@@ -52,6 +52,23 @@ def test_a_copy_of_a_method_adds_nothing() -> None:
     assert pooled_variance({**table, "copy of 0": table["0"]}) == pooled_variance(table)
 
 
+@pytest.mark.parametrize(("of_copy", "of_other"), [((0, 1), range(5)), ((1, 2, 3, 4), range(5)), ((0, 1, 2), (1, 2, 3, 4))])
+def test_a_copy_with_some_of_the_seeds_adds_no_more_than_its_seeds(of_copy: Any, of_other: Any) -> None:
+    """As where rows that are single embedding are decided after two seeds, and their control goes on."""
+    y = np.random.default_rng(4).normal(size=(3, 5))
+    table = {str(m): seeded(row) for m, row in enumerate(y)}
+    whole = {**table, "0": {seed: table["0"][seed] for seed in {*of_copy, *of_other}}}
+    parts = {name: {seed: table["0"][seed] for seed in seeds} for name, seeds in (("copy", of_copy), ("other", of_other))}
+    found, alone = pooled_variance({**table, "0": {}, **parts}), pooled_variance(whole)
+    assert (found.df, found.methods) == (alone.df, alone.methods)
+    assert found.variance == pytest.approx(alone.variance)
+
+
+def test_one_equal_value_makes_no_copy() -> None:
+    assert pooled_variance({"a": {0: 1.0, 1: 2.0}, "b": {0: 1.0, 1: 2.5}}).methods == 2
+    assert pooled_variance({"a": {0: 1.0, 1: 2.0, 2: 3.0}, "b": {0: 1.0}}).methods == 2
+
+
 def test_a_single_seed_has_no_variance() -> None:
     assert pooled_variance({"a": {0: 1.0}, "b": {0: 2.0}}).df == 0
     assert pooled_variance({"a": {0: 1.0, 1: 2.0}, "b": {5: 2.0, 6: 1.0}}).df == 0  # not a seed in common
@@ -204,6 +221,19 @@ def test_a_missing_seed_holds_the_look_up() -> None:
     del values[3]
     cells = {"c": Compared(seeded(control), {"r": values}, {"r": 8})}
     assert due(cells, 3e-4) == {("c", "r"): 4} and judge(cells, 3e-4)["c", "r"].verdict == "undecided"
+
+
+def test_a_row_that_is_behind_holds_up_no_other() -> None:
+    """One that came later, and whose run was interrupted: what was decided without it stays so, as far as Holm's rule lets it."""
+    draw = np.random.default_rng(13)
+    control = draw.normal(0, 1e-4, 8)
+    rows = {"far": seeded(control + 2e-3 + draw.normal(0, 1e-4, 8)), "near": seeded(control + draw.normal(0, 1e-3, 8))}
+    before = {"c": Compared(seeded(control), rows, dict.fromkeys(rows, 8))}
+    cells = {"c": Compared(seeded(control), {**rows, "late": {0: float(control[0])}}, dict.fromkeys([*rows, "late"], 8))}
+    assert {row: one.verdict for (_, row), one in judge(before, 3e-4).items()} == {"far": "above", "near": "undecided"}
+    found = {row: one.verdict for (_, row), one in judge(cells, 3e-4).items()}
+    assert found == {"far": "above", "near": "undecided", "late": "undecided"}
+    assert due(cells, 3e-4) == {("c", "late"): 2}
 
 
 @pytest.mark.parametrize("differences", [(0.0,) * 3, (0.0005, 0.0, 0.0)])

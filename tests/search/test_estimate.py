@@ -96,6 +96,14 @@ def test_it_says_what_the_run_then_trains(tmp_path: Path, monkeypatch: pytest.Mo
     assert f"tiny: 2 cells; 2 trainings to come (0 of tuning, 2 final), {before.left - 2} recorded already" in text
     assert "synthetic: train 1,600, valid 200, test 200 rows" in text and "How: " in text
     assert files(results) == there
+    assert main(["run", str(path), "--dry-run", "--renew", "--results", str(results), "--executor", "local"]) == 0
+    assert f"tiny: 2 cells; 2 trainings to come (0 of tuning, 2 final), {before.left - 2} recorded" in capsys.readouterr().out
+    for record in finals:
+        Store(results).write(replace(record, fingerprints={**record.fingerprints, "method_code": "other"}))
+    assert main(["run", str(path), "--dry-run", "--renew", "--results", str(results), "--executor", "local"]) == 0
+    text = capsys.readouterr().out
+    assert f"4 trainings to come (0 of tuning, 4 final), {before.left - 4} recorded" in text, "as the run with --renew does"
+    assert "2 record(s) of other code would be moved into replaced" in text
     for record in finals:
         Store(results).write(
             replace(record, environment={**record.environment, "device": "another"}, cost={**record.cost, "wall_seconds": 1e6})

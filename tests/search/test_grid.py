@@ -49,6 +49,22 @@ def test_resume_goes_on_in_the_grid_and_nothing_is_trained_twice() -> None:
         assert {r.trial_id for r in play(suite, known)} == {r.trial_id for r in whole[len(known) :]}
 
 
+def test_a_suite_may_name_the_settings_of_its_grid_in_another_order() -> None:
+    """It has the same cells; what is recorded of a point counts for that point."""
+    one: dict[str, Any] = {"learning_rate": [3e-3, 6e-4, 1e-3], "embedding_l2": [0, 1e-4]}
+    other = dict(reversed(one.items()))
+    assert [c.key for c in expand(standin.suite(grid=one))] == [c.key for c in expand(standin.suite(grid=other))]
+    whole = play(standin.suite(grid=one))
+    assert play(standin.suite(grid=other), whole) == []
+    known = [r for r in whole if r.trial.stage == "tune" and r.trial.draw < 4]
+    new = play(standin.suite(grid=other), known)
+    for cell in expand(standin.suite(grid=one)):
+        mine = [r.trial for r in [*known, *new] if r.trial.cell.key == cell.key]
+        points = [(t.training.learning_rate, t.training.embedding_l2) for t in mine if t.seed == FIRST]
+        assert len(points) == len(set(points)) == 6
+        assert {t.training.learning_rate for t in mine if t.stage == "final"} == {6e-4}
+
+
 def test_the_grid_is_part_of_what_a_cell_is_and_no_grid_is_as_before() -> None:
     plain = Cell(dataset="d", data="0", backbone="b", method="m", scale=2, depth=1)
     grid = Cell(dataset="d", data="0", backbone="b", method="m", scale=2, depth=1, grid={"training.embedding_l2": [0.0, 1.0]})

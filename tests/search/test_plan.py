@@ -13,6 +13,7 @@ import standin_search as standin
 from benchmark import config, values
 from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Suite, Trial
 from benchmark.records import LOST, Record, Status
+from benchmark.reporting.groups import groups
 from benchmark.search import tuner
 from benchmark.search.cell_state import RETRIES
 from benchmark.search.cells import default_trial, expand
@@ -254,6 +255,56 @@ def test_the_best_three_draws_are_trained_again_before_one_wins() -> None:
         assert all(dataclasses.replace(tuned[draw, seed], seed=FIRST) == tuned[draw, FIRST] for seed in FRESH), "nothing but the seed"
     [final] = [r.trial for r in records if r.trial.stage == "final"]
     assert (final.training, final.method, final.seed) == (tuned[2, FIRST].training, tuned[2, FIRST].method, 0)
+
+
+def test_a_budget_may_be_raised_again_and_again() -> None:
+    """Each time the later draws are better, so that every budget has finalists of its own, and repeats of them."""
+
+    def train(trial: Trial) -> Record:
+        auc = 0.5 + 0.01 * trial.draw if trial.stage == "tune" else 0.6
+        return Record(trial=trial, status="finished", metrics={"valid/auc": auc})
+
+    known: list[Record] = []
+    for budget in (4, 8, 16):
+        suite = standin.suite(methods=("standin_tuned",), backbones=("standin_flat",), trials=budget)
+        known += play(suite, known, train)
+        assert {r.trial.draw for r in known if r.trial.stage == "tune"} == set(range(budget))
+        assert [r.trial.budget for r in known if r.trial.stage == "final"][-1] == budget
+
+
+def test_a_draw_that_was_drawn_twice_wins_by_its_own_values() -> None:
+    """Two machines' folders in one: beyond the first draws, which hang on nothing, each has drawn others."""
+    suite = standin.suite(methods=("standin_tuned",), backbones=("standin_flat",), trials=6)
+
+    def train(trial: Trial, auc: float) -> Record:
+        return Record(trial=trial, status="finished", metrics={"valid/auc": auc})
+
+    mine = [r for r in play(suite, train=lambda t: train(t, 0.7 + 0.01 * t.draw)) if r.trial.stage == "tune"]
+    theirs = [r for r in play(suite, train=lambda t: train(t, 0.7 - 0.01 * t.draw)) if r.trial.stage == "tune"]
+    last = [r for r in mine if r.trial.draw == 5]
+    twice = next(r for r in theirs if r.trial.draw == 5 and r.trial.seed == FIRST)
+    assert twice.trial.settings != last[0].trial.settings and len(last) == 3
+    known = [r for r in mine if r.trial.draw < 5]  # of draw 5 the first training is theirs, the others are of my settings
+    known += [train(twice.trial, 0.75), *(train(r.trial, 0.1) for r in last if r.trial.seed != FIRST)]
+    new = play(suite, known, lambda t: train(t, 0.9))
+    assert {r.trial.settings for r in new} == {twice.trial.settings}
+    assert [r.trial.seed for r in new if r.trial.stage == "tune"] == FRESH
+
+
+@pytest.mark.parametrize("better", [0, 1])
+def test_of_two_winners_the_run_goes_on_with_the_one_that_the_board_shows(better: int) -> None:
+    """Two machines' folders in one: as many finals of each."""
+    suite = standin.suite(methods=("standin_tuned",), backbones=("standin_flat",), trials=4, seeds=2)
+    [final] = (r.trial for r in play(suite) if r.trial.stage == "final" and r.trial.seed == 0)
+    winners = [dataclasses.replace(final, method={"strength": strength}) for strength in (0.3, 0.6)]
+    known = [
+        Record(trial=dataclasses.replace(trial, seed=seed), status="finished", metrics={"valid/auc": auc, "test/auc": auc})
+        for trial, auc in zip(winners, (0.8, 0.7) if better == 0 else (0.7, 0.8), strict=True)
+        for seed in (0, 1)
+    ]
+    [group] = groups(known)
+    new = play(dataclasses.replace(suite, seeds=3), known)
+    assert {r.trial.method["strength"] for r in (*new, *group.records)} == {winners[better].method["strength"]}
 
 
 def test_a_fresh_training_that_diverges_costs_a_draw_its_win() -> None:

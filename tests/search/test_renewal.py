@@ -10,7 +10,8 @@ import pytest
 import standin_search as standin
 
 from benchmark import plugins
-from benchmark.records import Store
+from benchmark.config import Suite
+from benchmark.records import LOST, Store
 from benchmark.search.renewal import REPLACED, of_other_code
 from benchmark.search.run import run_suite
 from benchmark.training.environment import training_code
@@ -32,6 +33,25 @@ def test_records_of_other_code_are_known_by_their_digests() -> None:
         assert of_other_code([replace(same, fingerprints={**same.fingerprints, what: "other"})]) != []
     stranger = replace(same.trial, cell=replace(cell, method="nobody_has_this"))
     assert of_other_code([replace(same, trial=stranger, fingerprints={})]) == []
+
+
+def test_what_is_of_this_code_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cell that cannot be built, too; and a draw that failed without a word of its code, which a cell with a winner does not repeat."""
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    suite = Suite(
+        name="two",
+        datasets=("synthetic",),
+        methods=("orthogonal_reg",),
+        backbones=("dnn",),
+        options={"datasets": {"synthetic": {"rows": 2000, "cardinalities": [3, 8, 40]}}},
+    )
+    assert run_suite(suite, tmp_path / "results", "local", "cpu").statuses == {"incompatible": 1}
+    [record] = Store(tmp_path / "results")
+    lost = replace(record, trial=replace(record.trial, stage="tune"), status="failed", reason=LOST, fingerprints={})
+    Store(tmp_path / "results").write(lost)
+    again = run_suite(suite, tmp_path / "results", "local", "cpu", renew=True)
+    assert again.statuses == {} and "of other code" not in capsys.readouterr().err
+    assert not (tmp_path / "results" / REPLACED).exists()
 
 
 def test_a_run_trains_them_again_and_keeps_them(

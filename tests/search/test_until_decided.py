@@ -137,6 +137,13 @@ def test_max_seeds_has_bounds() -> None:
         UntilDecided(3, 0)
 
 
+def test_without_a_control_nothing_is_trained(tmp_path: Path) -> None:
+    suite = standin.suite(methods=("standin_plain", "standin_sanity"))
+    with pytest.raises(UserError, match="beside their control, single_embedding; add it to --methods"):
+        run_suite(suite, tmp_path, "local", train=standin.TRAIN, until=UntilDecided(4))
+    assert not Store(tmp_path).paths()
+
+
 @pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=pytest.mark.long)])
 def test_whole_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executor: str) -> None:
     """Both executors train what the plan by itself would, and the same command then has nothing left to train."""

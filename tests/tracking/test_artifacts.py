@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from test_mlflow_store import folder_of, record_of, trial_of
 from test_mlflow_store import records as of_mlflow
 
+from benchmark.config import Training
 from benchmark.records import Record, Store
 from benchmark.reporting.columns import COLUMNS
 from benchmark.reporting.page import cell
@@ -127,6 +129,33 @@ def test_only_what_changed_is_made_again(results: Path, made: Counter[str]) -> N
         store.path(one.trial_id).unlink()
     rebuild(store, results)
     assert artifacts(results)[key_of("me")][0] == []  # it is no longer tested: its page went
+
+
+def test_on_a_server_a_cell_has_no_numbers_of_before(tmp_path: Path, empty_mlflow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it was tuned since with a larger budget, and where a seed did not finish."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(empty_mlflow, tmp_path / "server.db")
+    uri = f"sqlite:///{tmp_path / 'server.db'}"
+    first = trial_of("me", "final")
+    tuned = replace(first, budget=8, training=Training(learning_rate=3e-3))
+    lost = Record(trial=replace(tuned, seed=1), status="diverged", reason="loss is not finite")
+    store, client = stored(tmp_path / "results", []), MlflowClient(tracking_uri=uri)
+    steps = ((record_of(first), "2", "0.001", True), (record_of(tuned), "8", "0.003", True), (lost, "8", "0.003", False))
+    for record, budget, rate, has_rank in steps:
+        store.write(record)
+        _Folder(_Server(uri, Owner(tmp_path / "results", uri))).synchronise(store.scan()[0], store.folder)
+        [experiment] = client.search_experiments(filter_string="name = 'toy data'")
+        runs = {run.data.tags["key"]: run for run in client.search_runs([experiment.experiment_id])}
+        assert len(runs) == 2 + len(store.paths())
+        cell = runs[key_of("me")]
+        assert (cell.data.params["budget"], cell.data.params["training.learning_rate"]) == (budget, rate)
+        assert ("0 rank" in cell.data.metrics) == has_rank
+        under = [run for run in runs.values() if run.data.tags.get(MLFLOW_PARENT_RUN_ID) == cell.info.run_id]
+        assert len(under) == len(store.paths())
+    folder = _Folder(_Server(uri, Owner(tmp_path / "results", uri)))
+    folder.synchronise(store.scan()[0], store.folder, boards=False)
+    folder.write([rows.running_row(lost.trial, 1.0)])  # trained again
+    assert client.get_run(folder.ids[rows.trial_key(lost.trial_id)]).info.status == "RUNNING"
 
 
 def test_a_server_gets_the_same(tmp_path: Path, empty_mlflow: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,10 +20,11 @@ from mlflow.server.security_utils import is_allowed_host_header
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.validation import _validate_metric_name
 
-from benchmark.config import Cell, Training, Trial
+import benchmark
+from benchmark.config import Cell, Suite, Training, Trial
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
-from benchmark.search.lock import only_one
+from benchmark.search.lock import at_work, only_one
 from benchmark.tracking import mlflow_store, rows, stores
 from benchmark.tracking.mlflow_store import Tracker, rebuild
 from benchmark.tracking.place import Owner, Stamp, tracking_uri, without_password
@@ -250,7 +251,7 @@ def test_a_server_is_always_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """Who else writes there, and whether it is the same one, no file of this folder tells; nor a database that is gone."""
     store = stored(tmp_path, records()[:1])
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    Stamp(store, tmp_path).set({"toy data": "1"})
+    Stamp(store, tmp_path).set({"toy data": "1"}, store.fingerprint())
     assert not Stamp(store, tmp_path).holds()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     (tmp_path / "mlflow.db").unlink(missing_ok=True)
@@ -453,6 +454,7 @@ def test_a_file_that_is_no_record_stops_no_other(tmp_path: Path) -> None:
     for _ in range(2):
         _, left_out = rebuild(store, tmp_path)
         assert len(left_out) == 1 and "0.json: not a record" in left_out[0] and not Stamp(store, tmp_path).holds()
+        assert Stamp(store, tmp_path).experiments().keys() == {"toy data"}, "ui says where the board of the others is"
     assert len([name for name in picture(tmp_path) if name.startswith(("seed", "tuning"))]) == len(records())
 
 
@@ -473,6 +475,45 @@ def test_rebuild_keeps_its_hands_off_a_run_at_work(tmp_path: Path) -> None:
     with only_one(tmp_path):
         assert rebuild(store, tmp_path) == (0, [])
     assert rebuild(store, tmp_path) == (1, [])
+
+
+def test_a_record_that_comes_while_mlflow_is_written_is_not_taken_for_tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, late = stored(tmp_path, records()[:1]), records()[1]
+
+    def slow(results: Path) -> Runs:
+        store.write(late)
+        return stores.opened(results)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow_store, "opened", slow)
+        assert rebuild(store, tmp_path) == (1, [])
+    assert not Stamp(store, tmp_path).holds() and rebuild(store, tmp_path) == (1, []) and Stamp(store, tmp_path).holds()
+
+
+def test_a_run_knows_its_experiments_while_it_goes_on(tmp_path: Path) -> None:
+    live(tmp_path, records()[:1], close=False)
+    stamp = Stamp(Store(tmp_path), tmp_path)
+    assert not stamp.holds() and stamp.experiments().keys() == {"toy data"}
+
+
+def test_a_run_that_is_refused_leaves_the_other_s_trainings_alone(tmp_path: Path) -> None:
+    """Two runs in one folder: the second ends in a line, and takes nothing of what the first has open for that of a killed one."""
+    tracker = live(tmp_path, records()[:1], close=False)
+    training = trial_of("me", "final")
+    tracker.started(training)
+    tracker._flush(tracker._folder, at_once=True)  # type: ignore[arg-type]
+    with only_one(tmp_path), pytest.raises(UserError, match="another run is at work"):
+        benchmark.run("quick", tmp_path, track=True)
+    _, found = runs_of(tmp_path)
+    assert [run.info.status for run in found if run.data.tags.get("trial_id") == training.trial_id] == ["RUNNING"]
+
+
+def test_the_folder_is_the_run_s_until_mlflow_is_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+    monkeypatch.setattr(Tracker, "close", lambda self: told.append(at_work(tmp_path)))
+    with pytest.raises(UserError, match="unknown data set"):
+        benchmark.run(Suite(name="none", datasets=("nobody_has_this",)), tmp_path, track=True)
+    assert told == [True] and not at_work(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -48,3 +48,15 @@ def test_operations_of_xdeepfm_are_those_counted_by_hand(threads: int) -> None:
     """Width 8, 4 fields: two CIN layers of 16 maps (Lian et al., eq. 6), a DNN of 400, 400 and 1, a linear unit on 32 sums of maps."""
     products = 8 * (4 * 4 * 16 + 16 * 4 * 16) + (4 * 8 * 400 + 400 * 400 + 400) + 32
     assert counted(built("single_embedding", "xdeepfm"), threads) == 2 * products
+
+
+@pytest.mark.parametrize(
+    ("method", "control", "products"),
+    [("spectral_softening", "single_embedding", 4 * 8 * 8), ("roblock", "multi_embedding", 4 * (2 * 8 * 8 + 8 * 4))],
+)
+def test_what_a_batch_takes_once_is_no_operation_of_a_sample(method: str, control: str, products: int) -> None:
+    """Width 8, 4 fields. Softening multiplies each field by a matrix (D, D); RoBlock by its basis, its maps and W (D, S·K). Both make their
+    matrices anew in every batch, whatever its size: D³ a field that no sample is to bear a 64th of.
+    """
+    more = counted(built(method, "dnn"), 1) - counted(built(control, "dnn"), 1)
+    assert more == 2 * products

@@ -280,3 +280,23 @@ def test_a_gradient_below_adams_epsilon_moves_the_gates_and_nothing_else() -> No
     assert len(gates) == 4
     for name, step in moved.items():
         assert step == pytest.approx(0.03 if name in gates else 1e-5, rel=0.02), name
+
+
+def test_a_models_own_curve_is_of_a_random_sample_of_validation_rows() -> None:
+    """Rows in order of time: those that are scored last are of the last day alone."""
+
+    class Shown(Watched):
+        day = 0.0
+
+        def forward(self, ids: Tensor) -> Output:
+            if not self.training:
+                self.day = float(ids[:, 1].float().mean())
+            return super().forward(ids)
+
+        def curve(self) -> dict[str, float]:
+            return {"day": self.day}
+
+    days = np.repeat(np.arange(40, dtype=np.int32), 500)
+    by_time = Rows(np.stack([days % 12, days], 1), (np.arange(len(days)) % 2).astype(np.uint8), np.array([0, 12]), CPU)
+    found, _ = fitted(Shown(), Fold(rows(1500, 0), by_time), replace(SMALL, epochs=1))
+    assert found.curve[0]["model/day"] == pytest.approx(12 + 19.5, abs=2)  # of 1,024 rows the standard deviation is .36

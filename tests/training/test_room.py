@@ -81,9 +81,15 @@ def test_limits_of_this_machine_are_not_the_clusters() -> None:
         with pytest.raises(UserError, match="run: --cpus and --gpus are of this machine"):
             room.limits("auto", "host:6379", "ray", 1, cpus, gpus)
     assert room.limits("auto", "host:6379", "ray", 1, None, None) == "auto"
+    with pytest.raises(UserError, match="--address host:6379 is of a Ray cluster, and --executor local trains in this process"):
+        room.limits("auto", "host:6379", "local", 1, None, None)
     assert room.limits("auto", None, "ray", 1, None, 0) == "cpu"
     assert room.limits("auto", None, "ray", 1, 2, 1) == "auto"
     with pytest.raises(UserError, match="--cpus 1 is less than the 2"):
         room.limits("auto", None, "local", 2, 1, None)
     with pytest.raises(UserError, match="--gpus 0 leaves none"):
         room.limits("cuda", None, "ray", 1, None, 0)
+    for device, gpus in (("auto", 0), ("cpu", None)):
+        with pytest.raises(UserError, match=r"--gpus-per-trial 0\.5 needs a GPU, and "):
+            room.limits(device, None, "ray", 1, None, gpus, 0.5)
+    assert room.limits("cpu", None, "ray", 1, None, None, 0.0) == "cpu"

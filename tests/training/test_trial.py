@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,6 +23,7 @@ from benchmark.method import assemble
 from benchmark.records import Record, record_from_json
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.worker import TRAIN, attempt
+from benchmark.training import trial as trials
 from benchmark.training.evaluate import score
 from benchmark.training.resolved import resolved
 from benchmark.training.torch_state import standard_state
@@ -207,6 +209,19 @@ def test_foreign_code_that_fails_is_a_record(
         assert check(record.trial) == reason
 
 
+def test_what_a_model_says_of_itself_in_a_curve_may_be_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record can be written all the same: it would end the run, of all methods."""
+    (tmp_path / "methods").mkdir()
+    words = "model.interaction.curve = lambda: {'nan': float('nan'), 'two': model.table().new_tensor(2)}; return model"
+    (tmp_path / "methods" / "mine_says.py").write_text(PLUGIN.format(body=words))
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    told: list[Mapping[str, float]] = []
+    record = run_trial(trial("mine_says"), told.append, "cpu", 1)
+    assert record.status == "finished" and json.loads(json.dumps(told)) == [*record.curve]
+    for entry in record_from_json(record.packed(), "").curve:
+        assert entry["model/two"] == 2.0 and "model/nan" not in entry
+
+
 CHANGES = {
     "torch.set_default_dtype(torch.float64)": "default dtype from torch.float32 to torch.float64",
     "torch.set_default_device('meta')": "default device from cpu to meta",
@@ -298,3 +313,25 @@ def test_logloss_at_its_own_best_epoch() -> None:
     assert record.metrics["test/logloss_own_epoch"] < record.metrics["test/logloss"]
     test = resolved(long).data.test(torch.device("cpu"))
     assert score(kept[0], test)["logloss"] == record.metrics["test/logloss"]
+
+
+def test_spectra_and_knock_outs_are_of_a_random_sample_of_validation_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of a file may stand in order of time, and its first ones are of the first days alone."""
+    looked_at: dict[str, Any] = {}
+    for name, place in (("spectra", 1), ("knock_outs", 1)):
+        whole = getattr(trials, name)
+
+        def kept(*given: Any, name: str = name, place: int = place, whole: Any = whole) -> Any:
+            looked_at[name] = given[place]
+            return whole(*given)
+
+        monkeypatch.setattr(trials, name, kept)
+    wanted = trial("roblock", "dnn")
+    trained_again = train(wanted, resolved(wanted), lambda metrics: None, "cpu", 1)
+    valid = resolved(wanted).data.fold(torch.device("cpu")).valid
+    ids, _ = next(valid.batches(len(valid)))
+    for sample in looked_at.values():
+        found, _ = next(sample.batches(len(valid)))
+        assert len(found) == len(valid) and not torch.equal(found, ids)
+        assert torch.equal(*(rows[np.lexsort(rows.T.numpy())] for rows in (found, ids)))
+    assert trained_again.metrics["spectral/layer0/batch/effective_rank"] > 1
