@@ -47,9 +47,10 @@ def sections(
     records: Iterable[Record], control: str, dataset: str | None, format: Format, metric: str = AUC, width: int | None = None
 ) -> list[str]:
     """The parts of ``compare``'s text: a heading for each data set, then titles with their tables. Raises UserError as it does."""
-    finished = [g for g in groups(records) if g.status == "finished" and g.metric(AUC)]
-    labels = boards_named(dataset, (group.label for group in finished), "compare")
-    boards = {label: [group for group in finished if group.label == label] for label in labels}
+    known = groups(records)
+    labels = boards_named(dataset, (group.label for group in known), "compare")
+    finished = [g for g in known if g.status == "finished" and g.metric(AUC)]
+    boards = {label: members for label in labels if (members := [group for group in finished if group.label == label])}
     if not any(group.cell.method == control for board in boards.values() for group in board):
         raise UserError(f"compare: no finished cell of {control} to compare with; run its cells first, or name another method with --to")
     if not any(_metric(group, metric) for board in boards.values() for group in board):
