@@ -80,7 +80,7 @@ def in_words(dose: float | None) -> str:
 def changed(row: Any, part: str) -> list[str]:
     """What AUC and logloss of the row change by without the part, as texts."""
     values = [row.knock_outs.get(f"{part}/{metric}") for metric in ("auc", "logloss")]
-    return ["-" if value is None else f"{value:+.5f}" for value in values]
+    return ["-" if value is None else f"{value:+z.5f}" for value in values]
 
 
 def table_of_knock_outs(rows: Sequence[Any], form: Format, width: int | None = None) -> list[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from benchmark.reporting.leaderboard import Row
 
 Format = Literal["table", "markdown"]
+NAMED = 2  # cells of which the same note stands out in full
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,11 +113,25 @@ def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
         if row.status != "finished":
             cell = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
             yield f"{row.status}: {row.method}{cell}: {row.reason or 'no reason recorded'}"
-    for row in board:
-        yield from (f"note: {note}" for note in row.notes)
+    yield from (f"note: {note}" for note in _once(note for row in board for note in row.notes))
     for row in sorted(board, key=lambda r: r.protocol):
         if row.protocol:
             yield f"protocol {row.protocol}: {row.overrides}"
+
+
+def _once(notes: Iterable[str]) -> Iterable[str]:
+    """What is noted of several cells in the same words, once, with how many and the first of them."""
+    cells: dict[str, dict[str, None]] = {}
+    for note in notes:
+        cell, _, words = note.partition(": ")
+        cells.setdefault(words or note, {})[cell] = None
+    for words, named in cells.items():
+        if words in named:
+            yield words
+        elif len(named) <= NAMED:
+            yield from (f"{cell}: {words}" for cell in named)
+        else:
+            yield f"of {len(named)} cells, {', '.join([*named][:NAMED])} …: {words}"
 
 
 def legend(rows: Sequence[Row]) -> list[str]:

@@ -47,9 +47,10 @@ def sections(
     records: Iterable[Record], control: str, dataset: str | None, format: Format, metric: str = AUC, width: int | None = None
 ) -> list[str]:
     """The parts of ``compare``'s text: a heading for each data set, then titles with their tables. Raises UserError as it does."""
-    finished = [g for g in groups(records) if g.status == "finished" and g.metric(AUC)]
-    labels = boards_named(dataset, (group.label for group in finished), "compare")
-    boards = {label: [group for group in finished if group.label == label] for label in labels}
+    known = groups(records)
+    labels = boards_named(dataset, (group.label for group in known), "compare")
+    finished = [g for g in known if g.status == "finished" and g.metric(AUC)]
+    boards = {label: members for label in labels if (members := [group for group in finished if group.label == label])}
     if not any(group.cell.method == control for board in boards.values() for group in board):
         raise UserError(f"compare: no finished cell of {control} to compare with; run its cells first, or name another method with --to")
     if not any(_metric(group, metric) for board in boards.values() for group in board):
@@ -207,7 +208,7 @@ def correlations(board: Sequence[Group]) -> Table:
         for condition in headings:
             pairs = [(fmean(x.values()), fmean(g.metric(AUC).values())) for g in members[condition] if (x := _metric(g, metric))]
             rho = rank_correlation([x for x, _ in pairs], [y for _, y in pairs])
-            shown.append("-" if rho is None else f"{rho:+.2f} ({len(pairs)})")
+            shown.append("-" if rho is None else f"{rho:+z.2f} ({len(pairs)})")
         rows.append([metric, *shown])
     return ["metric", *(f"{heading}: ρ (methods)" for heading in headings.values())], rows if headings else []
 
@@ -244,7 +245,8 @@ def _difference(difference: Difference | None) -> str:
     if difference is None:
         return "-"
     half = "" if difference.high is None else f" ± {number_text(difference.high - difference.mean)}"
-    return ("+" if difference.mean >= 0 else "") + number_text(difference.mean) + half
+    mean = number_text(difference.mean)
+    return ("" if mean.startswith("-") else "+") + mean + half
 
 
 def _epoch(group: Group) -> dict[int, float]:
@@ -268,7 +270,7 @@ def _metric(group: Group, metric: str) -> dict[int, float]:
 
 def number_text(value: float) -> str:
     """Five decimals for what lies in [−1, 1], as AUC does, otherwise four digits."""
-    return f"{value:.5f}" if abs(value) <= 1 else f"{value:.4g}"
+    return f"{value:z.5f}" if abs(value) <= 1 else f"{value:.4g}"
 
 
 def _text(headers: list[str], rows: list[list[str]], format: Format, width: int | None) -> str:

@@ -25,9 +25,9 @@ def curves(records: Iterable[Record], name: str, dataset: str | None, format: Fo
 
     Raises UserError for a name that no curve has, and for a data set without records.
     """
-    finished = [group for group in groups(records) if group.finished]
-    labels = boards_named(dataset, (group.label for group in finished), "curves")
-    boards = {label: [group for group in finished if group.label == label] for label in labels}
+    found = groups(records)
+    labels = boards_named(dataset, (group.label for group in found), "curves")
+    boards = {label: [group for group in found if group.label == label and group.finished] for label in labels}
     known = {full for members in boards.values() for group in members for full in names(group)}
     if not any(_meant(full, name) for full in known):
         if not known:

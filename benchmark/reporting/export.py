@@ -26,9 +26,9 @@ SPECIAL = {**{c: f"\\{c}" for c in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r
 
 def export(records: Iterable[Record], format: Format, dataset: str | None = None) -> str:
     """The results as text. dataset: only this one, a name or a label ``name@fingerprint``. Raises UserError."""
-    found = [g for g in groups(records) if g.finished]
-    labels = boards_named(dataset, (g.label for g in found), "export")
-    found = [g for g in found if g.label in labels]
+    known = groups(records)
+    labels = boards_named(dataset, (g.label for g in known), "export")
+    found = [g for g in known if g.finished and g.label in labels]
     if not found:
         raise UserError("export: no final training has finished; run `python -m benchmark run quick` first, or name another folder")
     if format == "bencheval":

@@ -236,7 +236,7 @@ def groups_of(blocks: Iterable[Block], audit: Mapping[str, float]) -> list[Group
         left_out = sum(len(block.seeds) for block in members) - sum(len(block.seeds) for block in chosen)
         lacks = tuple(sorted(settings[key].difference(names)))
         result.append(Group(label=label, cell=cell, budget=budget, blocks=chosen, left_out=left_out, audited=audit.get(key), lacks=lacks))
-    return sorted(_with_grids(result), key=lambda g: (g.label, str(g.cell), g.budget, g.cell.key))
+    return sorted(_with_grids(result), key=lambda g: (g.label, str(g.cell), g.budget, g.cell.key, len(g.lacks), g.lacks))
 
 
 def _with_grids(found: Sequence[Group]) -> list[Group]:

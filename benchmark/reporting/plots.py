@@ -231,7 +231,7 @@ def _correlations(here: Sequence[Group], ending: str) -> list[str]:
     for points in whole_methods(here).values():
         rho = rank_correlation([_last(g, ending) for g in points], [fmean(g.metric("test/auc").values()) for g in points])
         if rho is not None:
-            found.append(f"ρ = {rho:+.2f} at {points[0].cell.scale}×")
+            found.append(f"ρ = {rho:+z.2f} at {points[0].cell.scale}×")
     return found
 
 

@@ -42,7 +42,7 @@ def difference_text(mean: float | None, high: float | None) -> str:
     if mean is None:
         return "-"
     half = "" if high is None else f" ± {high - mean:.5f}"
-    return f"{mean:+.5f}{half}"
+    return f"{mean:+z.5f}{half}"
 
 
 def text(value: float | None, form: str) -> str:

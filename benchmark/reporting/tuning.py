@@ -74,5 +74,5 @@ def _words(values: Sequence[float], budget: int) -> str:
     error = "" if sd is None else f" ± {sd / len(values) ** 0.5:.5f} (standard error)"
     return (
         f"winner's curse of {budget} tuning trials: the best draw's first validation AUC less its mean with fresh seeds is "
-        f"{mean:+.5f}{error}, over {len(values)} tuned cells"
+        f"{mean:+z.5f}{error}, over {len(values)} tuned cells"
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 from statistics import fmean
 
@@ -24,7 +25,7 @@ def forest(label: str, board: Sequence[Line], look: Look) -> Figure | None:
         return None
     found.sort(key=lambda line: (line.row.backbone, line.row.scale, line.row.depth, -(line.row.delta_auc or 0.0)))
     pairs = {line.row.delta_seeds for line in found}
-    bars = f"bars: 95 % interval, n = {pairs.pop()} pairs of seeds" if len(pairs) == 1 else "bars: 95 % interval; (n): pairs of seeds"
+    bars = "bars: 95 % interval, uncorrected" + (f", n = {pairs.pop()} pairs of seeds" if len(pairs) == 1 else "; (n): pairs of seeds")
     places = list(dict.fromkeys(line.place for line in found))
     figure, axis = look.tall(len(found) + 2 * len(places), f"{label}: test AUC less single_embedding's", bars, ("Δ test AUC", ""))
     names: list[tuple[float, str]] = []
@@ -49,7 +50,7 @@ def forest(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     for text, (_, name) in zip(axis.get_yticklabels(), names, strict=True):
         text.set_fontweight("bold" if name in places else "normal")
     axis.set_ylim(y, -1)
-    axis.tick_params(axis="y", length=0)
+    axis.tick_params(axis="y", length=0, pad=5)  # room for an arrow head
     axis.grid(False, axis="y")
     ends = sorted(max(abs(line.row.delta_auc_low or 0), abs(line.row.delta_auc_high or 0), abs(line.row.delta_auc or 0)) for line in found)
     far = ends[int(0.9 * (len(ends) - 1))] * 1.1 or 1e-3  # the widest tenth leaves the panel
@@ -81,6 +82,8 @@ def pareto(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     front = front_of([(line.row.flops_per_sample or 0.0, line.row.test_auc_mean or 0.0) for line in found])
     axis.step([x for x, _ in front], [y for _, y in front], where="post", color="#555555", linestyle="--", linewidth=0.8, zorder=1)
     axis.set_xscale("log")
+    if len({line.row.flops_per_sample for line in found}) == 1:  # else an axis of a whole decade
+        axis.set_xlim((found[0].row.flops_per_sample or 1) / 2, (found[0].row.flops_per_sample or 1) * 2)
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter(EngFormatter(sep=""))
     axis.xaxis.set_minor_formatter(NullFormatter())
@@ -100,13 +103,20 @@ def front_of(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     return front
 
 
+def _places(found: Iterable[Line]) -> list[str]:
+    """Backbones by name, their scales and depths by size."""
+    ordered = sorted(found, key=lambda line: (line.row.backbone, line.row.scale, line.row.depth))
+    return list(dict.fromkeys(line.place for line in ordered))
+
+
 def spectra(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     """How many directions each field's table and each layer's batch use, over a Gaussian's: a panel a backbone, scale and depth."""
     found = [(line, line.fields, line.layers) for line in board if line.has_backbone and line.row.rank is not None]
     found = [(line, fields, layers) for line, fields, layers in found if fields or layers]
     if not found:
         return None
-    places = sorted({line.place for line, _, _ in found}, key=lambda place: (sum(line.place == place for line, _, _ in found), place))
+    by_place = Counter(line.place for line, _, _ in found)
+    places = sorted(_places(line for line, _, _ in found), key=by_place.__getitem__)
     columns = list(dict.fromkeys(name for _, fields, _ in found for name in fields))
     depth = max((layer for _, _, layers in found for layer in layers), default=-1)
     columns += [f"layer {layer}" for layer in range(depth + 1)]
@@ -145,7 +155,7 @@ def singular_values(label: str, board: Sequence[Line], look: Look) -> Iterator[t
     """
     names = dict(zip(map(id, board), series(board), strict=True))
     ranked = [line for line in board if line.has_backbone and line.row.rank is not None]
-    for place in sorted({line.place for line in ranked if line.spectra}):
+    for place in _places(line for line in ranked if line.spectra):
         here = [line for line in ranked if line.place == place]
         drawn = [line for line in here if line.spectra]
         told = matrices(drawn)

@@ -32,8 +32,8 @@ def cell_note(row: Row, group: Group, beside: bool) -> str:
         sd = "" if row.test_auc_sd is None else f" ± {row.test_auc_sd:.5f}"
         lines.append(f"- test AUC {fmean(finished):.5f}{sd}")
     if row.delta_auc is not None:
-        interval = "" if row.delta_auc_low is None else f", 95 % interval {row.delta_auc_low:+.5f} to {row.delta_auc_high:+.5f}"
-        lines.append(f"- Δ to single embedding {row.delta_auc:+.5f}{interval}")
+        interval = "" if row.delta_auc_low is None else f", 95 % interval {row.delta_auc_low:+z.5f} to {row.delta_auc_high:+z.5f}"
+        lines.append(f"- Δ to single embedding {row.delta_auc:+z.5f}{interval}")
     lines += [f"- {group.status}: {row.reason}"] if row.reason else []
     lines += [f"- note: {note}" for note in row.notes]
     lines += [f"- settings away from the defaults: {row.overrides}"] if row.overrides else []

@@ -50,6 +50,25 @@ def test_the_board_fits_the_terminal_and_cuts_no_name(width: int, records: list[
     assert "logloss" in plain.replace("-\n", "") or "loss" in plain
 
 
+def test_a_note_of_many_cells_stands_once_with_how_many_and_others_as_they_are() -> None:
+    cells = [f"cell {number}" for number in range(9)]
+    found = [record(f"m{n}", notes=(f"{cell}: odd: why", "toy: of the data")) for n, cell in enumerate(cells)]
+    found[0] = record("m0", notes=("cell 0: odd: why", "toy: of the data", "all by itself", "cell 0: rare", "cell 1: rare"))
+    notes = [line for line in render(rows(found), "table").splitlines() if line.startswith("note: ")]
+    assert notes == [
+        "note: of 9 cells, cell 0, cell 1 …: odd: why",
+        "note: toy: of the data",
+        "note: all by itself",
+        "note: cell 0: rare",
+        "note: cell 1: rare",
+    ]
+
+
+def test_what_rounds_to_zero_has_no_minus() -> None:
+    [_, row] = sorted(rows([record(), record("m", auc=0.8 - 1e-7)]), key=lambda row: -(row.test_auc_mean or 0))
+    assert "+0.00000" in render([row], "table") and "-0.00000" not in render([row], "table")
+
+
 def test_a_wider_terminal_shows_no_less(records: list[Record]) -> None:
     board = rows(records)
     numbers = [len(re.findall(r"\d\.\d", render(board, "table", View(width=width)))) for width in (80, 100, 120, 160, 200, 400)]

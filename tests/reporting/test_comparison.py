@@ -14,6 +14,7 @@ from benchmark.errors import UserError
 from benchmark.metrics.statistics import rank_correlation
 from benchmark.records import Record
 from benchmark.reporting.comparison import compare, correlations, costs, differences
+from benchmark.reporting.curves import curves
 from benchmark.reporting.export import export
 from benchmark.reporting.groups import FEWEST, PLAIN, REPEATED, groups
 
@@ -188,6 +189,15 @@ def test_nothing_to_compare_with_is_said() -> None:
         compare([record("better")], "single_embedding", None, "table")
     with pytest.raises(UserError, match="unknown data set 'tay'"):
         compare(case(), "single_embedding", "tay", "table")
+    lost = [*case(), record(auc=None, status="failed", cell={"dataset": "lost"})]
+    for told, words in (
+        (lambda: compare(lost, "single_embedding", "lost", "table"), "no finished cell of single_embedding"),
+        (lambda: export(lost, "latex", "lost"), "no final training has finished"),
+        (lambda: curves(lost, "valid/auc", "lost", "table"), "no finished record has a curve"),
+    ):
+        with pytest.raises(UserError, match=words):
+            told()
+    assert "lost" not in compare(lost, "single_embedding", None, "table")
 
 
 @pytest.mark.parametrize("format", ["table", "markdown"])

@@ -19,6 +19,7 @@ from benchmark.records import Record, Store
 from benchmark.reporting.colours import COLOURS, GREY, OWN, colour, colours
 from benchmark.reporting.leaderboard import render, rows
 from benchmark.reporting.page import content, forest, report
+from benchmark.reporting.page.answer import answer
 from benchmark.singular_values import packed, unpacked
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
@@ -201,6 +202,24 @@ def test_only_what_did_not_finish_has_failed() -> None:
     assert (
         "<li>failed: broken, dcnv2, scale 1, depth 3: no memory</li>" in text.split("What failed, and why")[1].split("Protocol, notes")[0]
     )
+
+
+def test_verdicts_come_before_uncorrected_intervals_and_rows_of_one_model_are_no_finding() -> None:
+    aucs = {"single_embedding": (0.8, 0.801, 0.802), "same": (0.8, 0.801, 0.802), "far": (0.85, 0.851, 0.852)}
+    aucs |= {"low": (0.7992, 0.8002, 0.8011), "noisy": (0.79, 0.811, 0.803)}
+    told = answer(content.lines(record(method, seed, auc) for method, values in aucs.items() for seed, auc in enumerate(values)))
+    verdicts, intervals = told[1:3]
+    assert "1 above" in verdicts and "1 equal (1 of them to the last digit)" in verdicts and "2 undecided" in verdicts
+    assert verdicts.endswith("Above: far.")
+    assert intervals == "Of 4 intervals of Δ, each row's own and uncorrected, 1 above 0 (far), 1 below 0 (low)."
+
+
+def test_a_board_without_the_control_has_no_forest_plot() -> None:
+    def forests(found: list[Record]) -> int:
+        return sum("k-forest" in str(attributes.get("class")) for tag, attributes in page(found).elements if tag in ("th", "td"))
+
+    assert forests([record("a"), record("b")]) == 0
+    assert forests([record("a"), record("single_embedding")]) == 3
 
 
 def test_the_numbers_can_be_scrolled_by_keyboard() -> None:

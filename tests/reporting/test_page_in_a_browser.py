@@ -115,9 +115,10 @@ def test_filters_order_and_an_opened_row(driver: webdriver.Chrome, address: str)
         "const s = document.querySelector('[name=backbone]'); s.value = 'xdeepfm'; s.dispatchEvent(new Event('input', {bubbles: true}))",
     )
     assert set(script(driver, everything)) == {"xdeepfm"}
-    script(driver, "document.querySelector('th.k-auc button').click()")  # ascending: the worst first
-    aucs = [float(row["auc"].split()[0]) for row in script(driver, ON_SCREEN)]
-    assert aucs == sorted(aucs) and len(aucs) > 3
+    for best_first in (True, False):
+        script(driver, "document.querySelector('th.k-auc button').click()")
+        aucs = [float(row["auc"].split()[0]) for row in script(driver, ON_SCREEN)]
+        assert aucs == sorted(aucs, reverse=best_first) and len(aucs) > 3
     script(driver, "document.querySelector('#board tbody tr:not([hidden]) button.open').click()")
     WebDriverWait(driver, 30).until(lambda d: script(d, "return document.querySelectorAll('.detail svg').length") == 3)
     detail = script(driver, "return document.querySelector('.detail').innerText")
@@ -189,3 +190,61 @@ def test_a_name_that_is_markup_is_shown_as_text(driver: webdriver.Chrome, tmp_pa
     assert script(driver, "return window.evil") is None
     assert evil in script(driver, "return document.querySelector('#board').innerText")
     assert evil[:10] in script(driver, "return document.querySelector('#spectra').textContent")  # long labels are cut
+
+
+def named(texts: list[str], *wanted: str) -> list[str]:
+    return [text for text in texts if text in wanted]
+
+
+def test_scales_stand_by_size_names_of_any_length_fit_and_a_phone_and_paper_have_the_verdict(
+    driver: webdriver.Chrome, tmp_path: Path
+) -> None:
+    """As text, 10 would stand before 2."""
+    long = "x" * 90
+    ranks = {f"spectral/layer{layer}/batch/effective_rank{ending}": 0.5 for layer in (0, 1) for ending in ("", "_over_gaussian")}
+    found = [
+        record(method, seed, auc + 0.0001 * seed + 0.001 * scale, cell={"scale": scale, "backbone": backbone}, metrics=ranks)
+        for method, auc in (("single_embedding", 0.8), ("roblock", 0.81), (long, 0.7))
+        for scale in (1, 2, 10)
+        for backbone in ("dcnv2", "b" * 60)
+        for seed in range(3)
+    ]
+    path = tmp_path / "report.html"
+    path.write_text(page(found, "", ""), encoding="utf-8")
+    texts = "return [...document.querySelectorAll('#{} svg text')].map(text => text.textContent)"
+    for width, scheme in ((390, "dark"), (1440, "light")):
+        show(driver, path.as_uri(), width, 844, scheme)
+        drawn(driver)
+        assert script(driver, "return document.documentElement.scrollWidth") <= width
+        assert named(script(driver, texts.format("scaling")), "1", "2", "10")[:3] == ["1", "2", "10"]
+        panels = [f"dcnv2 · {scale}× · depth 3" for scale in (1, 2, 10)]
+        assert named(script(driver, texts.format("ranks")), *panels) == panels
+        assert "above" in script(driver, "return document.querySelector('#board tbody tr').innerText")
+    script(driver, "Object.defineProperty(window, 'innerWidth', {get: () => 1440})")  # a printer does not say that the page is narrower
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 718, "height": 900, "deviceScaleFactor": 1, "mobile": False})
+    try:
+        assert script(driver, "return [...document.querySelectorAll('.chart svg')].every(svg => svg.getBoundingClientRect().right <= 718)")
+        for column in ("forest", "verdict"):
+            assert script(driver, f"return getComputedStyle(document.querySelector('td.k-{column}')).display") == "table-cell"
+    finally:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_filters_that_leave_no_row_say_so_and_can_be_taken_back(driver: webdriver.Chrome, address: str) -> None:
+    show(driver, address, 1440, 900)
+    drawn(driver)
+    search = "const s = document.querySelector('[name=search]'); s.value = '{}'; s.dispatchEvent(new Event('input', {{bubbles: true}}))"
+    note, rows = (
+        "return document.getElementById('none').offsetHeight",
+        "return document.querySelectorAll('#board tbody tr:not([hidden])').length",
+    )
+    assert not script(driver, note)
+    script(driver, search.format("no such method"))
+    drawn(driver)
+    assert script(driver, note) and script(driver, rows) == 0
+    assert not script(driver, "return [...document.querySelectorAll('figcaption')].some(c => c.offsetHeight)")
+    script(driver, "document.querySelector('#none button').click()")
+    drawn(driver)
+    assert not script(driver, note) and script(driver, rows) > 20
+    assert all(script(driver, "return [...document.querySelectorAll('figcaption')].map(c => c.offsetHeight)"))

@@ -211,7 +211,7 @@ def test_figures_for_papers_are_text_and_say_what_their_bars_are(tmp_path: Path)
     paths = plots.figures(records, tmp_path, ("svg",), "column")
     found = {p.stem.removeprefix("toy-"): p.read_text(encoding="utf-8") for p in paths}
     assert set(found) == {"auc", "width", "depth", "terms", "joint", "forest", "pareto", "spectra"}
-    said = {"forest": "95 % interval, n = 3 pairs of seeds", "pareto": "Pareto front", "spectra": "mean over seeds"}
+    said = {"forest": "95 % interval, uncorrected, n = 3 pairs of seeds", "pareto": "Pareto front", "spectra": "mean over seeds"}
     for name, text in found.items():
         assert said.get(name, "± 1 sample sd, n = 3 seeds") in text, name
         sizes = [float(size) for size in re.findall(r"font(?:-size)?: (?:bold )?([\d.]+)px", text)]

@@ -53,6 +53,18 @@ def test_a_figure_of_each_cell_with_lines_that_are_the_means_of_seeds() -> None:
     assert "of one seed" in alone and "before" not in alone
 
 
+def test_cells_stand_by_size() -> None:
+    """As text, 10 would stand before 2."""
+    board = lines(record(seed=0, spectra=spectra(0.8), cell={"scale": scale}) for scale in (10, 2, 1))
+    look = Look(colours={})
+    assert [name for name, _ in views.singular_values("toy", board, look)] == [f"dcnv2-{scale}x-depth3" for scale in (1, 2, 10)]
+    ranks = {"spectral/table/f/effective_rank_over_gaussian": 0.5}
+    figure = views.spectra("toy", lines(record(metrics=ranks, cell={"scale": scale}) for scale in (10, 2, 1)), look)
+    assert figure is not None
+    places = [text.get_text() for text in figure.axes[0].get_yticklabels() if "×" in text.get_text()]
+    assert places == [f"dcnv2 · {scale}× · depth 3" for scale in (1, 2, 10)]
+
+
 def test_of_many_fields_those_that_fall_fastest_are_shown_in_their_order_and_the_heading_says_so() -> None:
     [(_, figure)] = views.singular_values("toy", lines([record(spectra=spectra(0.5, 20))]), Look(colours={}))
     titles = [axis.get_title() for axis in figure.axes]

@@ -1,4 +1,4 @@
-"""What a board says, in a few lines: the same on the page and in docs/boards.md."""
+"""What a board says, in a few lines."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from statistics import fmean
 
 from benchmark.config import CONTROL
 from benchmark.metrics.statistics import rank_correlation
+from benchmark.records import INERT
 from benchmark.reporting.claims import growths
 from benchmark.reporting.groups import Group, whole_methods
 from benchmark.reporting.leaderboard import Row
@@ -18,26 +19,32 @@ NAMED = 4  # names that a line holds
 
 
 def answer(board: Sequence[Line]) -> list[str]:
-    """The best row, what is told apart from single embedding, whether that grows, and whether less collapse goes with a better AUC."""
+    """The best row, the verdicts, what has 0 outside its own interval, whether gains grow, and whether less collapse means a better AUC."""
     ranked = [line for line in board if line.row.rank is not None and line.has_backbone]
     if not ranked:
         return []
-    best = ranked[0]
+    best, apart = ranked[0], len({line.place for line in ranked}) > 1
     found = [f"Best mean test AUC: {best.row.method} with {best.place}, {_told(best.row)}."]
+    counts = Counter(line.row.verdict for line in ranked if line.row.verdict is not None)
+    if counts:
+        same = sum(line.row.verdict == "equal" and line.row.delta_auc == 0 == line.row.delta_auc_high for line in ranked)
+        words = {"equal": f"equal ({same} of them to the last digit)"} if same else {}
+        counted = ", ".join(f"{count} {words.get(verdict, verdict)}" for verdict, count in counts.most_common())
+        inert = sum(line.row.acts is not None and line.row.acts < INERT for line in ranked)
+        counted += f"; {inert} inert, without a verdict" if inert else ""
+        told = [(word, [line for line in ranked if line.row.verdict == word]) for word in ("above", "below")]
+        named = "".join(f" {word.capitalize()}: {_names(lines, apart)}." for word, lines in told if lines)
+        how = "with the noise of all methods of a cell and Holm's correction over the board"
+        found.append(f"Verdicts against {CONTROL} of the same conditions, {how}: {counted}.{named}")
     compared = [line for line in ranked if line.row.delta_auc_low is not None and line.row.delta_auc_high is not None]
     if compared:
         above = [line for line in compared if (line.row.delta_auc_low or 0) > 0]
         below = [line for line in compared if (line.row.delta_auc_high or 0) < 0]
-        level = len(compared) - len(above) - len(below)
-        found.append(
-            f"Compared with {CONTROL} of the same conditions, of {len(compared)} rows {len(above)} have their 95 % interval above it, "
-            f"{len(below)} below it; {level} are not told apart from it."
-        )
-        found += [f"{word}: {_names(lines)}." for word, lines in (("Above", above), ("Below", below)) if lines]
-    counts = Counter(line.row.verdict for line in ranked if line.row.verdict is not None)
-    if counts:
-        counted = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
-        found.append(f"Verdicts, with the noise of all methods of a cell and Holm's correction over the board: {counted}.")
+        sides = [
+            f"{len(lines)} {word} 0" + (f" ({_names(lines, apart)})" if lines else "")
+            for word, lines in (("above", above), ("below", below))
+        ]
+        found.append(f"Of {len(compared)} intervals of Δ, each row's own and uncorrected, {', '.join(sides)}.")
     found += _growth(ranked)
     found += correlated(board)
     return found
@@ -67,7 +74,7 @@ def correlated(board: Sequence[Line]) -> list[str]:
         pairs = [(lasts[id(g)] or 0.0, fmean(g.metric("test/auc").values())) for g in points if g.metric("test/auc")]
         rho = rank_correlation([x for x, _ in pairs], [y for _, y in pairs])
         if rho is not None:
-            found.append(f"Effective rank of the last layer against AUC over {len(pairs)} methods, {_where(points[0])}: ρ = {rho:+.2f}.")
+            found.append(f"Effective rank of the last layer against AUC over {len(pairs)} methods, {_where(points[0])}: ρ = {rho:+z.2f}.")
     return found
 
 
@@ -79,6 +86,7 @@ def _where(group: Group) -> str:
     return f"{group.cell.backbone} · {group.cell.scale}× · depth {group.cell.depth}"
 
 
-def _names(lines: Sequence[Line]) -> str:
-    names = [f"{line.row.method} with {line.place}" for line in lines[:NAMED]]
-    return "; ".join(names) + (f" and {len(lines) - NAMED} more" if len(lines) > NAMED else "")
+def _names(lines: Sequence[Line], apart: bool) -> str:
+    """``apart``: whether they are of several backbones, scales and depths."""
+    names = [f"{line.row.method} with {line.place}" if apart else line.row.method for line in lines[:NAMED]]
+    return ("; " if apart else ", ").join(names) + (f" and {len(lines) - NAMED} more" if len(lines) > NAMED else "")

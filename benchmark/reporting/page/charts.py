@@ -26,6 +26,7 @@ class Chart:
     key: str
     title: str
     caption: str
+    needs: str  # what rows need to be in it: "the rows shown have no …"
     spec: Json
     height: int = 210  # of a panel, pixels
     choices: tuple[tuple[str, str], ...] = ()  # field and words of what its x axis can show
@@ -50,6 +51,7 @@ def scaling() -> Chart:
         key="scaling",
         title="AUC against scale",
         caption="Width-wise scaling: mean test AUC over seeds, bars one sample standard deviation of the seeds, n on hover.",
+        needs="backbone at several scales",
         spec=spec,
     )
 
@@ -86,6 +88,7 @@ def pareto() -> Chart:
         key="pareto",
         title="AUC against cost",
         caption="The dashed line is the Pareto front: no cell on the left of it has a better mean test AUC. Sanity rows are left out.",
+        needs="such cost in their records",
         spec=spec,
         height=340,
         choices=tuple(COSTS.items()),
@@ -99,6 +102,11 @@ def ranks() -> Chart:
         "shape",
         "layers",
         [
+            {
+                "data": {"values": [{}]},  # a line at 1, no collapse, which the axis so reaches to
+                "mark": {"type": "rule", "color": "var(--muted)"},
+                "encoding": {"y": {"datum": 1, "type": "quantitative"}},
+            },
             {"mark": {"type": "line"}, "encoding": {**shared, "y": y, "opacity": OPACITY}},
             {"mark": {"type": "rule"}, "encoding": {**shared, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "opacity": OPACITY}},
             {"mark": POINT, "encoding": {**shared, "y": y, "tooltip": _told("layer", "ratio")}},
@@ -109,8 +117,9 @@ def ranks() -> Chart:
         title="Rank against depth",
         caption=(
             "Depth-wise collapse: effective rank of a batch of validation data after each interaction layer, over a Gaussian matrix’s "
-            "of the same shape; mean over seeds, bars one sample standard deviation."
+            "of the same shape; mean over seeds, bars one sample standard deviation. 1, the grey line: no collapse."
         ),
+        needs="effective ranks of layers",
         spec=spec,
     )
 
@@ -124,12 +133,12 @@ def spectra() -> Chart:
                 "mark": {"type": "rect", "stroke": "var(--paper)", "strokeWidth": 1},
                 "encoding": {
                     "x": {**_axis("where", None, "nominal"), "sort": None},
-                    "y": {"field": "series", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 190}},
+                    "y": {"field": "series", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 150}},
                     "color": {
                         "field": "ratio",
                         "type": "quantitative",
                         "scale": {"scheme": "viridis", "domain": [0, 1], "clamp": True},
-                        "legend": {"title": "effective rank / Gaussian", "orient": "bottom", "gradientLength": 220},
+                        "legend": {"title": "effective rank / Gaussian", "orient": "bottom", "gradientLength": 180},
                     },
                     "tooltip": _told("where", "ratio"),
                 },
@@ -144,6 +153,7 @@ def spectra() -> Chart:
             "How many directions each field’s table and each layer’s batch use: their effective rank over that of a Gaussian matrix of the "
             "same shape, mean over seeds. 1: no collapse; dark: few directions. Fields in the order of the data set, then layers."
         ),
+        needs="effective ranks",
         spec=spec,
         height=0,  # as many rows as there are methods
     )
@@ -174,6 +184,7 @@ def sigma() -> Chart:
             "where it does. The higher a line stays, the less collapse; it ends where a field has no more rows. Records keep "
             f"{PLACES} places of a spectrum, and the {FIELDS} fields with the most values."
         ),
+        needs="singular values",
         spec=spec,
         height=92,
     )
@@ -181,6 +192,7 @@ def sigma() -> Chart:
 
 def joint() -> Chart:
     x = {"field": "last", "type": "quantitative", "title": "effective rank / Gaussian, last layer", "scale": {"zero": False}}
+    x["axis"] = {"tickCount": 5, "labelFlush": False, "format": ".3f"}
     spec = _panels(
         "place",
         "cells",
@@ -203,6 +215,7 @@ def joint() -> Chart:
         key="joint",
         title="Rank against AUC",
         caption="Less collapse alone does not make a better model: mean test AUC over the effective rank of the last layer’s batch.",
+        needs="effective rank of a last layer",
         spec=spec,
     )
 
@@ -215,7 +228,6 @@ def curves() -> Chart:
         "color": COLOUR,
         "detail": [{"field": "series"}, {"field": "seed"}],
     }
-    encoding["x"]["axis"]["tickMinStep"] = 1
     spec = _panels(
         "shape",
         "curves",
@@ -226,10 +238,12 @@ def curves() -> Chart:
             },
         ],
     )
+    spec["resolve"] = {"scale": {"x": "shared", "y": "shared"}}
     return Chart(
         key="curves",
         title="Training curves",
         caption="Validation AUC after each epoch, a line a seed; the lowest eighth of the values is cut off. Tested is the best epoch.",
+        needs="curves in their records",
         spec=spec,
     )
 

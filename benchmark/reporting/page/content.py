@@ -13,10 +13,13 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from benchmark.config import NO_BACKBONE
-from benchmark.records import Record
+from benchmark.records import INERT, Record
+from benchmark.reporting import acting
 from benchmark.reporting.colours import colours
 from benchmark.reporting.groups import PLAIN, Group, batch_ratio
 from benchmark.reporting.leaderboard import Row, rows_and_groups
+from benchmark.reporting.text import difference_text
+from benchmark.reporting.verdicts import in_words
 from benchmark.singular_values import OF_FIELD, Spectrum, unpacked
 from benchmark.values import canonical, to_dict
 
@@ -77,6 +80,8 @@ class Line:
                     fields[field].append(record.metrics[name])
             curve = [(entry["epoch"], entry["valid/auc"]) for entry in record.curve if {"epoch", "valid/auc"} <= entry.keys()]
             found.curves[record.trial.seed] = curve
+            if record.status == "incompatible":
+                continue  # nothing was trained
             environment = dict(record.environment)
             found.machines[_told(environment, MACHINE)] += 1
             found.versions[_told(environment, VERSIONS)] += 1
@@ -216,22 +221,46 @@ def about(line: Line) -> list[tuple[str, str]]:
     """What an opened row says, as pairs of name and text."""
     group, trial = line.group, line.group.records[0].trial
     costs = {name: line.cost(name) for name in ("fit_seconds", "epochs", "samples_per_second", "peak_memory_mb")}
-    spent = ", ".join(f"{name.replace('_', ' ')} {value:,.4g}" for name, value in costs.items() if value is not None)
+    parts = dict.fromkeys(name.rpartition("/")[0] for name in line.row.knock_outs)
+    spent = ", ".join(
+        f"{name.replace('_', ' ')} {value:,.{0 if value >= 1000 else 1}f}" for name, value in costs.items() if value is not None
+    )
     found = [
         ("test AUC by seed", ", ".join(f"{seed}: {value:.5f}" for seed, value in group.metric("test/auc").items())),
         ("why not finished", group.reason),
+        ("verdict", _judged(line.row)),
         ("at", "\n".join(dict.fromkeys(frame for record in group.records for frame in record.frames))),
         ("set by the suite", group.overrides),
         ("method", _settings(trial.method)),
         ("backbone", _settings(trial.backbone)),
         ("training", _settings(to_dict(trial.training))),
         ("cost, mean over seeds", spent),
-        ("of itself, by layer", ", ".join(f"{name} {value:.3g}" for name, value in line.row.internal_state.items())),
+        ("doses: how much each part acts", ", ".join(f"{_part(name)} {dose:.2g}" for name, dose in line.row.doses.items())),
+        ("without a part, AUC and logloss", ", ".join(f"{_part(name)} {' '.join(acting.changed(line.row, name))}" for name in parts)),
+        ("the model of itself, by layer", ", ".join(f"{name} {value:.3g}" for name, value in line.row.internal_state.items())),
         ("notes", "\n".join(line.row.notes)),
         ("machines", "\n".join(f"{what} ({count})" for what, count in machines([line]).items())),
         ("records", ", ".join(f"{record.trial_id}.json" for record in group.records)),
     ]
     return [(name, text) for name, text in found if text]
+
+
+def _part(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _judged(row: Row) -> str:
+    """The verdict with what it rests on."""
+    if row.verdict is None:
+        return "none: it is inert" if row.acts is not None and row.acts < INERT else ""
+    found = in_words(row.verdict, row.more_seeds, row.equal_within) + (" seeds" if row.more_seeds is not None else "")
+    if row.p_difference is None or row.p_equal is None:
+        return found
+    pooled = difference_text(row.delta_auc, row.delta_auc_pooled_high)
+    return (
+        f"{found}; Δ {pooled} with the noise of all methods of the cell; after Holm p = {row.p_difference:.2g} (no difference), "
+        f"{row.p_equal:.2g} (one of {row.equal_within:g} or more)"
+    )
 
 
 def _settings(options: Mapping[str, Any]) -> str:

@@ -32,7 +32,9 @@ def embedded(
         "fields": {label: _field_names(members) for label, members in boards.items()},
         "matrices": {label: [*content.matrices(members).values()] for label, members in boards.items()},
         "spectra": spectra_of.told(),
-        "charts": [{"key": c.key, "title": c.title, "spec": c.spec, "height": c.height, "choices": c.choices} for c in charts()],
+        "charts": [
+            {"key": c.key, "title": c.title, "spec": c.spec, "height": c.height, "choices": c.choices, "needs": c.needs} for c in charts()
+        ],
         "grey": GREY,
         "texts": list(texts),
     }

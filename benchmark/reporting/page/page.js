@@ -12,6 +12,9 @@ const made = (tag, text, attributes = {}) => {
   return element;
 };
 
+// Of names with numbers in them: 2× before 10×.
+const compared = (a, b) => a.localeCompare(b, undefined, {numeric: true});
+
 // --- filters, order, columns
 
 function visible() {
@@ -30,17 +33,21 @@ function filter() {
   }
   const dataset = asked("dataset");
   for (const element of document.querySelectorAll("[data-dataset]")) element.hidden = element.dataset.dataset !== dataset;
+  document.getElementById("none").hidden = shown.size > 0;
   document.getElementById("count").textContent = `${shown.size} of ${data.cells.filter(c => c.dataset === dataset).length} rows`;
   drawn.clear();
+  delete document.body.dataset.drawn;
   idle(drawSome);
 }
 
+// The first time by what is best; then the other way round.
 function sort(heading) {
-  const key = heading.dataset.key, down = heading.getAttribute("aria-sort") === "ascending";
+  const key = heading.dataset.key, now = heading.getAttribute("aria-sort");
+  const down = now ? now === "ascending" : ["auc", "delta", "unseen", "valid"].includes(key);
   for (const other of heading.parentNode.cells) other.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", down ? "descending" : "ascending");
   const value = cell => cell.values[key];
-  const order = (a, b) => typeof a === "string" ? a.localeCompare(b) : a - b;
+  const order = (a, b) => typeof a === "string" ? compared(a, b) : a - b;
   const sorted = [...data.cells].sort((a, b) => {  // what is missing stands at the end either way
     const [x, y] = [value(a), value(b)];
     if (x === null || y === null) return (x === null) - (y === null);
@@ -93,7 +100,7 @@ function named_row() {
 // --- figures
 
 const named = cell => ({
-  series: cell.series, method: cell.method, backbone: cell.backbone, scale: String(cell.scale), depth: String(cell.depth), place: cell.place,
+  series: cell.series, method: cell.method, backbone: cell.backbone, scale: cell.scale, depth: cell.depth, place: cell.place,
   shape: cell.shape, colour: cell.colour, opacity: cell.plain ? 0.55 : 1, auc: cell.auc, told: cell.told, seeds: cell.seeds, last: cell.last,
 });
 const data_of = {
@@ -142,35 +149,48 @@ function front(points) {
   return best;
 }
 
-function chart(place, {key, spec, height, title, choices}, cells, width, cost) {
+// The chart in its place; nothing is returned where there is nothing to draw.
+function chart(place, {key, spec, height, title, choices, needs}, cells, width, cost) {
   const here = key === "spectra" ? [...marks(key, cells)].sort((a, b) => b.auc - a.auc) : marks(key, cells);
   const filled = structuredClone(spec), name = spec.data ? spec.data.name : "cells";
   let values = data_of[name](here, cost);
   if (key === "joint") values = values.filter(v => v.last !== null);
   if (key === "pareto") values = values.filter(v => v.cost !== null);
-  if (!values.length) { place.textContent = "Nothing to draw of the rows shown."; return; }
+  if (!values.length) {
+    place.textContent = cells.length ? `Nothing to draw: the rows shown have no ${needs}.` : "No rows are shown.";
+    for (const name of ["role", "aria-label"]) place.removeAttribute(name);
+    return null;
+  }
   filled.datasets = {[name]: values};
   filled.background = "transparent";
   filled.autosize = {type: "pad", contains: "padding"};
   if (filled.facet) {
     const panels = [...new Set(values.map(v => v[filled.facet.field]))];
-    if (key !== "sigma") panels.sort();  // else as the data set and the model have them
+    if (key !== "sigma") panels.sort(compared);  // else as the data set and the model have them
     filled.facet.sort = panels;
     const fields = sizes(values.map(v => v.where));  // of a heat map, which has names on its left and no less than 9 pixels a field
-    const [axis, gap, most] = {spectra: [165, 20, 24 * fields], sigma: [60, 14, 200]}[key] || [52, 22, 520];
+    const [axis, gap, most] = {spectra: [165, 20, 24 * fields], sigma: [60, 14, 200], joint: [52, 34, 520]}[key] || [52, 22, 520];
     const own = filled.resolve.scale.y === "independent";  // each panel has an axis, or the first of a row alone
-    const least = {spectra: axis + gap + 9 * fields, sigma: width < 500 ? 100 : 136}[key] || 290;
+    const least = {spectra: axis + gap + 12 * fields, sigma: width < 500 ? 100 : 136}[key] || 290;
     const across = filled.columns = Math.max(1, Math.min(panels.length, Math.floor(width / least), key === "sigma" ? 8 : 4));
     filled.spec.width = Math.max(key === "sigma" ? 60 : 90, Math.min(most, Math.floor((width - (own ? 0 : axis)) / across) - (own ? axis : 0) - gap));
     filled.spec.height = height || {step: 14};
+    filled.facet.header = {labelLimit: Math.max(filled.spec.width, key === "sigma" ? 0 : 160), ...(key === "sigma" ? {labelPadding: 2} : {})};
+    if (key === "spectra" && filled.spec.width < 16 * fields)  // slanted names would lie on each other
+      Object.assign(filled.spec.layer[0].encoding.x.axis, {labelAngle: -90, labelFontSize: 9, labelOverlap: "greedy"});
     if (key === "sigma") {
       const far = Math.max(2, ...values.map(v => v.i)), low = Math.max(1e-3, Math.min(0.5, ...values.map(v => v.value)));
       for (const {encoding: {x, y}} of filled.spec.layer) [x.scale.domain, y.scale.domain] = [[1, far], [low, 1]];
-      filled.facet.header = {labelLimit: filled.spec.width, labelPadding: 2};
     }
     if (key === "curves") {  // what training starts from says little, and takes the room
       const reached = values.map(v => v.valid).sort((a, b) => a - b), [low, high] = [reached[Math.floor(reached.length / 8)], reached.at(-1)];
-      for (const layer of filled.spec.layer) Object.assign(layer.encoding.y.scale, {domain: [low - 0.05 * (high - low), high], nice: true});
+      const far = Math.max(...values.map(v => v.epoch)), step = Math.ceil(far / Math.max(4, Math.min(10, filled.spec.width / 32)));
+      const epochs = Array.from({length: Math.ceil(far / step)}, (_, i) => step === 1 ? 1 + i : step * (1 + i)).filter(epoch => epoch <= far);
+      for (const {mark, encoding: {x, y}} of filled.spec.layer) {
+        Object.assign(y.scale, {domain: [low - 0.05 * (high - low), high], nice: true});
+        Object.assign(x, {scale: {domain: [1, Math.max(2, far)], nice: false}, axis: {...x.axis, values: epochs, format: "d"}});
+        mark.point = far === 1;
+      }
     }
   } else {
     filled.datasets.front = front(values);
@@ -228,13 +248,19 @@ function drawSome() {
   const known = data.charts.find(c => c.key === section.id), cells = visible(), choice = $(section, "select"), place = $(section, ".chart");
   if (section.id === "sigma") said($(section, ".said"), cells);
   if (section.id !== "spectra") legend($(section, ".legend"), marks(section.id, cells));
-  Promise.resolve(chart(place, known, cells, place.clientWidth, choice && choice.value)).finally(() => idle(drawSome));
+  const made = chart(place, known, cells, place.clientWidth, choice && choice.value);
+  section.classList.toggle("empty", !made);
+  Promise.resolve(made).finally(() => idle(drawSome));
 }
 const idle = window.requestIdleCallback || (task => setTimeout(task, 1));
 
 // --- wiring
 
 filters.addEventListener("input", event => event.target.className === "column" ? columns() : filter());
+$(document, "#none button").addEventListener("click", () => {
+  for (const field of filters.querySelectorAll("select:not([name=dataset]), [name=search]")) field.value = "";
+  filter();
+});
 for (const button of board.querySelectorAll("button.sort")) button.addEventListener("click", () => sort(button.closest("th")));
 body.addEventListener("click", event => { const row = event.target.closest("tr"); if (row.cell && !getSelection().toString()) open(row.cell); });
 for (const choice of document.querySelectorAll(".choice select"))

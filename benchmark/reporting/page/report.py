@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from benchmark.config import CONTROL
 from benchmark.errors import UserError
-from benchmark.records import Record
+from benchmark.records import INERT, Record
 from benchmark.reporting.board import legend, remarks, tuned
 from benchmark.reporting.colours import GREY, OWN
 from benchmark.reporting.columns import COLUMNS, Column
@@ -22,6 +22,7 @@ from benchmark.reporting.page.content import Line
 from benchmark.reporting.page.embedded import embedded
 from benchmark.reporting.page.library import script
 from benchmark.reporting.page.template import part, template
+from benchmark.reporting.verdicts import in_words
 
 CONTROL_COLOUR = "var(--ink)"  # black, and white on a dark page
 
@@ -46,17 +47,28 @@ def page_of(found: Sequence[Line], made_by: str, links: Mapping[str, str]) -> st
     reaches = {label: forest.reach([line.row for line in members]) for label, members in boards.items()}
     rows = [line.row for line in found]
     columns = [c for c in COLUMNS if c.when(rows)]
+    judged = any(column.key == "verdict" for column in columns)
     return template("page.html").render(
         title=f"Embedding collapse: {', '.join(boards)}",
         style=part("theme.css", "page.css"),
         script=part("page.js"),
         library=Markup(script()),
-        columns=[{"key": c.key, "name": c.name, "help": c.help, "numeric": c.numeric, "shown": c.where == "both"} for c in columns],
+        columns=[
+            {
+                "key": c.key,
+                "name": c.name.replace("± ", "±\u00a0").replace(" %", "\u00a0%"),
+                "help": c.help,
+                "numeric": c.numeric,
+                "shown": c.where == "both",
+            }
+            for c in columns
+        ],
         boards=[_board(label, members) for label, members in boards.items()],
-        axes={label: forest.axis(far) for label, far in reaches.items()},
+        axes={label: forest.axis(reaches[label]) for label, members in boards.items() if any(e.row.delta_auc is not None for e in members)},
         lines=[
             {
                 "place": line.place,
+                "said": _verdict(line.row) if judged else "",
                 "cells": [(c.key, c.numeric, _text(c, line.row)) for c in columns],
                 "forest": forest.mark(line.row, reaches[line.row.dataset], palette.get(line.row.method, GREY)),
             }
@@ -76,6 +88,14 @@ def _text(column: Column[Row], row: Row) -> Markup:
     """As on the terminal; where it is too long for its column, a line ends before ± or after _ and : only."""
     text = escape(column.text(row).replace(" ± ", " ±\u00a0").replace(" (", "\u00a0("))
     return text.replace("_", Markup("_<wbr>")).replace(":", Markup(":<wbr>")) if column.key == "method" else text
+
+
+def _verdict(row: Row) -> str:
+    """What stands below a method's name where there is no room for the columns that say it."""
+    if row.verdict is None:
+        return "inert: no verdict" if row.acts is not None and row.acts < INERT else ""
+    more = f": +{row.more_seeds} seeds" if row.more_seeds else ""
+    return f"undecided{more}" if row.verdict == "undecided" else in_words(row.verdict, None, row.equal_within)
 
 
 def _filters(found: Sequence[Line]) -> list[tuple[str, str, list[Any], bool]]:
@@ -101,6 +121,7 @@ def _board(label: str, members: Sequence[Line]) -> dict[str, Any]:
         "finished": sum(line.row.status == "finished" for line in members),
         "trials": tuned(line.row for line in members),
         "answer": answer(members),
+        "set": settings.pop() if len(settings := {line.row.overrides for line in members if line.has_backbone}) == 1 else "",
         "captions": {"joint": correlated(members)},
         "failed": [line for line in said if line.startswith(failed)],
         "notes": [line.removeprefix("note: ") for line in said if not line.startswith(failed)],
