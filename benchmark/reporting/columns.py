@@ -87,9 +87,7 @@ def _won(row: Row) -> str:
 
 def _verdict(row: Row) -> str:
     """In five letters."""
-    if row.verdict is None:
-        return "inert" if row.acts is not None and row.acts < INERT else "-"
-    return OPEN if row.verdict == "undecided" else row.verdict
+    return OPEN if row.verdict == "undecided" else row.verdict or in_words(None, None, row.equal_within, row.inert)
 
 
 OPEN = "open"  # undecided, in short
@@ -140,8 +138,8 @@ COLUMNS: tuple[Column[Row], ...] = (
         key="verdict",
         heading="verdict\n(seeds)",
         help="what the seeds say of Δ; undecided: about how many more would tell",
-        text=lambda row: in_words(row.verdict, row.more_seeds, row.equal_within),
-        value=lambda row: row.verdict,
+        text=lambda row: in_words(row.verdict, row.more_seeds, row.equal_within, row.inert),
+        value=lambda row: row.verdict or ("inert" if row.inert else None),
         rank=2,
         where="both",
         numeric=False,

@@ -84,7 +84,8 @@ def _table(body: Sequence[Sequence[str]], heads: Sequence[str], format: Format, 
 
 def in_parts(headers: Sequence[str], rows: Sequence[Sequence[str]], format: Format, width: int | None, lead: int = 1) -> str:
     """A table of texts, numbers to the right; where it is wider than ``width``, as several, each with the first ``lead`` columns and
-    without rows that have nothing but "-" in it. The texts of a column that alone is too wide are folded between their words, which are never cut.
+    without rows that have nothing but "-" in it. The texts of a column that alone is too wide are folded between their words, which are
+    never cut.
     """
 
     def made(columns: Sequence[int], kept: Sequence[Sequence[str]], room: int | None = None) -> str:
