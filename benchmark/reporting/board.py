@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from benchmark.config import NO_BACKBONE, halving
 from benchmark.reporting import acting
-from benchmark.reporting.columns import COLUMNS, Column
-from benchmark.reporting.tables import fitted, in_parts, tabulated
+from benchmark.reporting.columns import COLUMNS, OPEN, SHORT, Column
+from benchmark.reporting.tables import PLACE, chosen, in_parts, laid_out, tabulated
 from benchmark.reporting.verdicts import noise
 from benchmark.values import plain
 
@@ -57,7 +57,10 @@ def board(label: str, members: Sequence[Row], format: Format, view: View, whole:
     if format == "markdown":
         table = tabulated(shown, wanted(members, view), format)
         return "\n".join([f"### {heading}", "", table, *([""] if lines else []), *(f"- {line}" for line in lines), *inner])
-    table = fitted(shown, wanted(shown, view), view.width, view.grouped, keep=bool(view.columns))
+    columns = wanted(shown, view)
+    kept, grouped = chosen(shown, columns, view.width, view.grouped, keep=bool(view.columns))
+    lines = [*_left_out(columns, kept, view), *lines]
+    table = laid_out(shown, kept, grouped)
     return "\n".join([*folded([heading], view), "", table, *([""] if lines else []), *folded(lines, view), *inner])
 
 
@@ -79,6 +82,14 @@ def wanted(members: Sequence[Row], view: View) -> list[Column[Row]]:
         by_key = {column.key: column for column in COLUMNS}
         return [by_key[key] for key in view.columns]
     return [column for column in COLUMNS if column.where in ("both", "terminal") and column.when(members)]
+
+
+def _left_out(columns: Sequence[Column[Row]], kept: Sequence[Column[Row]], view: View) -> list[str]:
+    """That a terminal is too narrow for some of the columns."""
+    keys = {*PLACE, *(column.key for column in kept)}
+    left = [column.name for column in columns if column.key not in keys]
+    said = [f"left out at {view.width} columns: {', '.join(left)}; a wider terminal has room, and --columns chooses"] if left else []
+    return said + ([f"verdict in short; {OPEN}: undecided"] if SHORT in kept else [])
 
 
 def _internal_states(board: Sequence[Row], format: Format, width: int | None) -> list[str]:

@@ -176,9 +176,20 @@ def claims(
         where = ", ".join(map(str, folders))
         raise UserError(f"claims: {where}: no finished cell beside one of {CONTROL} at a scale above 1, or at two scales or depths of both")
     what = f"What the records say, by cells: a board's data set, backbone and depth. Equal: within ±{delta:g}"
-    each = f"Each: the difference to {CONTROL} at the greatest width, or the larger model's difference less the smaller one's"
+    each = (
+        f"Each: the difference to {CONTROL} at the greatest width, or the larger model's difference less the smaller one's; intervals with "
+        "the noise of all methods of a cell, uncorrected, verdicts with Holm's correction over the board"
+    )
     heads, lines = summary(found)
-    texts = [_text(what, _table(heads, lines, format, ["left", *["right"] * (len(heads) - 1)]), width)]
+    alignment = ["left", *["right"] * (len(heads) - 1)]
+    table = _table(heads, lines, format, alignment)
+    if format == "table" and width is not None and max(map(len, table.splitlines())) > width:
+        what += f"; SE: {CONTROL}"
+        shorter = {f"lies above {CONTROL}": "above SE", "'s gain grows with": ": gain up with"}
+        for words, fewer in shorter.items():
+            lines = [[claim.replace(words, fewer), *rest] for claim, *rest in lines]
+        table = _table(heads, lines, format, alignment)
+    texts = [_text(what, table, width)]
     heads, lines = details(found)
     if format == "markdown":
         table = _table(heads, lines, format)

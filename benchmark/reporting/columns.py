@@ -25,6 +25,7 @@ class Column(Generic[R]):
     rank:  0: never left out; the higher, the sooner where a terminal is narrow
     where: "both": on terminal and page from the start; "terminal"; "asked": where it is asked for
     when:  of a board, whether there is anything to show
+    short: what stands in its place where a terminal has no room for it
     """
 
     key: str
@@ -36,6 +37,7 @@ class Column(Generic[R]):
     where: str = "asked"
     numeric: bool = True
     when: Callable[[Sequence[R]], bool] = lambda board: True
+    short: Column[R] | None = None
 
     @property
     def name(self) -> str:
@@ -83,6 +85,13 @@ def _won(row: Row) -> str:
     return ", ".join(f"{name.partition('.')[2]}={value}" for name, value in row.won.items())
 
 
+def _verdict(row: Row) -> str:
+    """In five letters."""
+    return OPEN if row.verdict == "undecided" else row.verdict or in_words(None, None, row.equal_within, row.inert)
+
+
+OPEN = "open"  # undecided, in short
+SHORT: Column[Row] = Column(key="verdict", heading="ver-\ndict", text=_verdict, value=_verdict, numeric=False)
 COLUMNS: tuple[Column[Row], ...] = (
     _word("rank", "#", "rank by mean test AUC on this data set", lambda row: row.rank, rank=1, where="both"),
     _word("method", "method", "name, or name:preset for a variant", lambda row: row.method, rank=0, where="both", numeric=False),
@@ -129,13 +138,14 @@ COLUMNS: tuple[Column[Row], ...] = (
         key="verdict",
         heading="verdict\n(seeds)",
         help="what the seeds say of Δ; undecided: about how many more would tell",
-        text=lambda row: in_words(row.verdict, row.more_seeds, row.equal_within),
-        value=lambda row: row.verdict,
+        text=lambda row: in_words(row.verdict, row.more_seeds, row.equal_within, row.inert),
+        value=lambda row: row.verdict or ("inert" if row.inert else None),
         rank=2,
         where="both",
         numeric=False,
         # One seed each tells nothing, and nobody needs a column that says so.
         when=lambda board: any(row.verdict not in (None, "undecided") or row.p_difference is not None for row in board),
+        short=SHORT,
     ),
     Column(
         key="acts",

@@ -65,6 +65,8 @@ def _board(label: str, board: Sequence[Group], control: str, format: Format, met
     yield f"### {heading}" if format == "markdown" else heading
     name = "Test AUC" if metric == AUC else metric
     paired = f"{name} less {control}'s under the same conditions, paired by seed, ± half the 95 % interval, uncorrected"
+    pairs = {difference.n for cells in _differences(board, control, metric).values() for difference in cells.values()}
+    paired += f", n = {pairs.pop()} pairs of seeds" if len(pairs) == 1 else " (pairs of seeds)" if pairs else ""
     sections = [(paired, differences(board, control, metric))]
     if metric != AUC:
         sections = [(f"{name}, mean ± standard deviation over seeds", values(board, metric)), *sections]
@@ -101,19 +103,30 @@ def values(board: Sequence[Group], metric: str) -> Table:
 
 
 def differences(board: Sequence[Group], control: str, metric: str = AUC) -> Table:
-    """Methods against conditions, and how often each method's interval leaves 0 out. ``control`` itself is left out."""
+    """Methods against conditions, and how often each method's interval leaves 0 out. ``control`` itself is left out. Of how many pairs of
+    seeds a difference is stands behind it where not all are of as many.
+    """
+    found = _differences(board, control, metric)
+    headings = _headings(board, by_conditions(board, control))
+    headings = {condition: name for condition, name in headings.items() if any(condition in cells for cells in found.values())}
+    ordered = sorted(found, key=lambda m: -fmean(d.mean for d in found[m].values()))
+    told = len({d.n for cells in found.values() for d in cells.values()}) > 1
+    texts = {
+        method: {condition: _difference(d) + (f" ({d.n})" if told else "") for condition, d in found[method].items()} for method in ordered
+    }
+    return _oriented(texts, headings, SUMMARY, {m: "/".join(map(str, outcomes(found[m].values()))) for m in ordered})
+
+
+def _differences(board: Sequence[Group], control: str, metric: str) -> dict[str, dict[str, Difference]]:
+    """Method -> conditions -> its difference to the control."""
     controls = by_conditions(board, control)
-    headings = _headings(board, controls)
     found: dict[str, dict[str, Difference]] = defaultdict(dict)
     for group in board:
         if group.conditions in controls and group is not controls[group.conditions]:
             difference = paired_difference(_metric(group, metric), _metric(controls[group.conditions], metric))
             if difference is not None:
                 found[method_name(group)][group.conditions] = difference
-    headings = {condition: name for condition, name in headings.items() if any(condition in cells for cells in found.values())}
-    ordered = sorted(found, key=lambda m: -fmean(d.mean for d in found[m].values()))
-    texts = {method: {condition: _difference(d) for condition, d in found[method].items()} for method in ordered}
-    return _oriented(texts, headings, SUMMARY, {m: "/".join(map(str, outcomes(found[m].values()))) for m in ordered})
+    return found
 
 
 def _oriented(

@@ -13,7 +13,7 @@ from benchmark.config import CONTROL, DELTA, NO_BACKBONE
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.metrics.verdicts import NOT_JUDGED, Judgement, Verdict
-from benchmark.records import Record, Status, Store, no_collection
+from benchmark.records import INERT, Record, Status, Store, no_collection
 from benchmark.reporting import acting
 from benchmark.reporting.board import View, board, folded, legend
 from benchmark.reporting.groups import Group, blocks_of, boards_named, by_conditions, groups_of, mixed_code
@@ -85,6 +85,11 @@ class Row:
     tuning_rungs: tuple[int, ...]  # epochs at which its draws were halved; none: each was trained to its end
     delta_auc_pooled: float | None  # what the pooled interval is about: mean difference over the pairs that the verdict was made of
     delta_pooled_seeds: int  # these pairs: where a row was decided before others, without the seeds that came after
+
+    @property
+    def inert(self) -> bool:
+        """Whether its mitigation is known to do nothing, so that it has no verdict."""
+        return self.acts is not None and self.acts < INERT
 
 
 @dataclass(frozen=True, kw_only=True)

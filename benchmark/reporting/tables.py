@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "markdown"]
 PLACE = ("backbone", "scale", "depth")
+NUMBER = re.compile(r"[+-]?\d[\d.,]*|-")
 GAP = 2  # between the columns of a table
 
 
@@ -41,14 +43,30 @@ def fitted(members: Sequence[R], columns: Sequence[Column[R]], width: int | None
     grouped: in blocks whatever the width
     keep:    leave no column out
     """
+    return laid_out(members, *chosen(members, columns, width, grouped, keep))
+
+
+def laid_out(members: Sequence[R], columns: Sequence[Column[R]], grouped: bool) -> str:
+    return _in_blocks(members, columns) if grouped else tabulated(members, columns, "table")
+
+
+def chosen(
+    members: Sequence[R], columns: Sequence[Column[R]], width: int | None, grouped: bool, keep: bool
+) -> tuple[Sequence[Column[R]], bool]:
+    """The columns of ``fitted``, and whether its table is in blocks."""
     if keep or (width is None and not grouped):
-        return tabulated(members, columns, "table") if not grouped else _in_blocks(members, _without_place(columns))
+        return _without_place(columns) if grouped else columns, grouped
     width = width or 10**6
     if not grouped:
         kept = _narrowed(members, columns, width, least=2)
         if _width(members, kept) <= width:
-            return tabulated(members, kept, "table")
-    return _in_blocks(members, _narrowed(members, _without_place(columns), width, least=0))
+            return kept, False
+    kept = _narrowed(members, _without_place(columns), width, least=0)
+    for column in columns:
+        if column.short is not None and column not in kept:
+            more = [column.short if other is column else other for other in columns if other is column or other in kept]
+            kept = more if _width(members, more) <= width else kept
+    return kept, True
 
 
 def tabulated(members: Sequence[R], columns: Sequence[Column[R]], format: Format) -> str:
@@ -65,14 +83,15 @@ def _table(body: Sequence[Sequence[str]], heads: Sequence[str], format: Format, 
 
 
 def in_parts(headers: Sequence[str], rows: Sequence[Sequence[str]], format: Format, width: int | None, lead: int = 1) -> str:
-    """A table of texts; where it is wider than ``width``, as several, each with the first ``lead`` columns and without rows that have
-    nothing but "-" in it. The texts of a column that alone is too wide are folded between their words, which are never cut.
+    """A table of texts, numbers to the right; where it is wider than ``width``, as several, each with the first ``lead`` columns and
+    without rows that have nothing but "-" in it. The texts of a column that alone is too wide are folded between their words, which are
+    never cut.
     """
 
     def made(columns: Sequence[int], kept: Sequence[Sequence[str]], room: int | None = None) -> str:
         body = [[*_cells(row[:lead], format), *_cells([row[column] for column in columns], format, room)] for row in kept]
         heads = [*_cells(headers[:lead], format), *_cells([headers[column] for column in columns], format, room)]
-        return _table(body, heads, format)
+        return _table(body, heads, format, _sides(body) if format == "table" else None)
 
     rest = list(range(lead, len(headers)))
     whole = made(rest, rows)
@@ -93,6 +112,11 @@ def in_parts(headers: Sequence[str], rows: Sequence[Sequence[str]], format: Form
         parts.append(part)
         rest = rest[count:]
     return "\n\n".join(parts)
+
+
+def _sides(body: Sequence[Sequence[str]]) -> list[str] | None:
+    """Columns of numbers to the right, so that their digits stand under each other."""
+    return ["right" if all(NUMBER.fullmatch(text) for text in texts) else "left" for texts in zip(*body, strict=True)] or None
 
 
 def _cells(texts: Sequence[str], format: Format, room: int | None = None) -> list[str]:

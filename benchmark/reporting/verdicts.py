@@ -50,13 +50,13 @@ def uneven(board: Iterable[Group]) -> dict[str, str]:
     return found
 
 
-def in_words(verdict: str | None, more_seeds: int | None, delta: float) -> str:
-    """ "above", "equal within ±0.0003", "undecided: about 12 more" (seeds); "-" where there is nothing to compare with."""
+def in_words(verdict: str | None, more_seeds: int | None, delta: float, inert: bool = False) -> str:
+    """ "above", "equal within ±0.0003", "undecided: about 12 more" (seeds), "inert"; "-" where there is nothing to compare with."""
     if verdict == "equal":
         return f"equal within ±{delta:g}"
     if verdict == "undecided" and more_seeds is not None:
         return f"undecided: about {more_seeds} more"
-    return verdict or "-"
+    return verdict or ("inert" if inert else "-")
 
 
 def noise(sds: Sequence[float], comparisons: int) -> list[str]:

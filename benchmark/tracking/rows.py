@@ -50,7 +50,7 @@ DELTA = next(column for column in COLUMNS if column.key == "delta")
 # Tag -> text: what the board says in words of a row.
 BOARD_TAGS: Mapping[str, Callable[[BoardRow], str]] = {
     "delta": lambda r: "" if r.delta_auc is None else DELTA.text(r),
-    "verdict": lambda r: "" if r.verdict is None else in_words(r.verdict, r.more_seeds, r.equal_within),
+    "verdict": lambda r: "" if r.verdict is None and not r.inert else in_words(r.verdict, r.more_seeds, r.equal_within, r.inert),
     "acts": lambda r: "" if r.acts is None else acting.in_words(r.acts),
     "notes": lambda r: "; ".join(r.notes),
     "protocol": lambda r: r.overrides,

@@ -13,6 +13,7 @@ from benchmark.errors import UserError
 from benchmark.records import Store
 from benchmark.reporting.acting import acts, inert
 from benchmark.reporting.board import View
+from benchmark.reporting.columns import COLUMNS
 from benchmark.reporting.groups import groups
 from benchmark.reporting.leaderboard import leaderboard, render, rows
 
@@ -34,6 +35,13 @@ def test_below_a_hundredth_a_row_is_inert(dose: float, shown: str, known: bool) 
     assert inert(found["penalised"]) is known and acts(found["single_embedding"]) is None and not inert(found["single_embedding"])
     table = render(rows(records), "markdown").splitlines()
     assert any("penalised" in line and f" {shown} |" in line for line in table)
+    seeds = [
+        record(method, seed, metrics=metrics)
+        for seed in (0, 1)
+        for method, metrics in (("single_embedding", {}), ("penalised", records[1].metrics))
+    ]
+    verdicts = {row.method: next(c for c in COLUMNS if c.key == "verdict").text(row) for row in rows(seeds)}
+    assert (verdicts["penalised"] == "inert") is known and verdicts["single_embedding"] == "-"
     content = {row["method"]: row for row in json.loads(render(rows(records), "json"))}
     assert content["single_embedding"]["acts"] is None and content["penalised"]["acts"] == pytest.approx(min(dose, 1.0))
 

@@ -32,7 +32,7 @@ def table(text: str) -> list[str]:
     """The lines of the table, from its head to the last row."""
     lines = text.splitlines()
     start = next(i for i, line in enumerate(lines) if "method" in line and "AUC" in line) - 2
-    return lines[start : next(i for i, line in enumerate(lines) if line.startswith(("Bayes", "noise", "note", "protocol")))]
+    return lines[start : next(i for i, line in enumerate(lines) if line.startswith(("left out", "Bayes", "noise", "note", "protocol")))]
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
@@ -48,6 +48,20 @@ def test_the_board_fits_the_terminal_and_cuts_no_name(width: int, records: list[
         assert row.delta_auc is None or f"{row.delta_auc:+.5f}" in words
     assert ("dcnv2 · scale 4 · depth 4" in text) is (width < 200)
     assert "logloss" in plain.replace("-\n", "") or "loss" in plain
+
+
+def test_eighty_columns_have_every_verdict_and_say_what_they_left_out(records: list[Record]) -> None:
+    board = rows(records)
+    lines = render(board, "table", View(width=80)).splitlines()
+    words = {row.rank: {None: "inert" if row.acts is not None and row.acts < 0.01 else "-", "undecided": "open"} for row in board}
+    shown = {int(line.split()[0]): line.split()[-1] for line in lines if re.match(r" *\d+  [a-z]", line)}
+    for row in board:
+        if row.rank is not None and sum(other.rank == row.rank for other in board) == 1:
+            assert shown[row.rank] == words[row.rank].get(row.verdict, row.verdict)
+    assert set(shown.values()) == {"open", "below", "-"}
+    [left] = [line for line in lines if line.startswith("left out at 80 columns: ")]
+    assert "acts" in left and "verdict" not in left and any(line.startswith("verdict in short; open: undecided") for line in lines)
+    assert "left out" not in render(board, "table") + render(board, "table", View(width=400))
 
 
 def test_a_note_of_many_cells_stands_once_with_how_many_and_others_as_they_are() -> None:

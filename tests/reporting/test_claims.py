@@ -107,6 +107,18 @@ def test_the_summary_counts_the_findings_of_all_boards() -> None:
     assert sum(numbers[0] for numbers in counted.values()) == len(found) == 30
 
 
+def test_a_narrow_terminal_has_shorter_claims_and_the_same_numbers(tmp_path: Path) -> None:
+    Store(tmp_path).create()
+    for made in board(GROWS):
+        Store(tmp_path).write(made)
+    (wide, each), (narrow, _) = claims([tmp_path]), claims([tmp_path], width=60)
+    numbers = [re.findall(r"  \d+(?=  |$)", line) for line in wide.splitlines()]
+    assert [re.findall(r"  \d+(?=  |$)", line) for line in narrow.splitlines() if "above SE" in line or "gain up with" in line] == numbers[
+        4:
+    ]
+    assert "SE: single_embedding" in narrow and "SE" not in wide and "verdicts with Holm's correction" in each
+
+
 def test_the_page_says_whether_gains_grow() -> None:
     said = "\n".join(answer(lines(board(GROWS))))
     assert "grow with width? Of 3: 2 equal at both, 1 grows. wider's grows with dcnv2 4× − 1× depth 2." in said

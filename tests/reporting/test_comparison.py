@@ -69,7 +69,7 @@ def test_where_there_are_more_cells_than_methods_cells_are_rows() -> None:
     deep = [record(m, s, a, cell={"depth": 9}) for s in (0, 1) for m, a in (("single_embedding", 0.5), ("better", 0.6), ("other", 0.4))]
     headers, rows = differences(groups([*case(), *deep]), "single_embedding")
     assert headers == ["cell", "better", "other"] and len(rows) == 4
-    assert ["dcnv2 1× depth 9", "+0.10000 ± 0.00000", "-0.10000 ± 0.00000"] in rows and rows[-1] == [
+    assert ["dcnv2 1× depth 9", "+0.10000 ± 0.00000 (2)", "-0.10000 ± 0.00000 (2)"] in rows and rows[-1] == [
         "above/undecided/below",
         "3/0/0",
         "0/1/2",

@@ -40,6 +40,12 @@ def test_seeds_are_compared_at_the_same_epoch_as_far_as_all_came() -> None:
         assert line[-3:] == [f"{mean:.5f}", f"{sd:.5f}", f"{mean / sd:.1f}"]
 
 
+def test_digits_stand_under_each_other() -> None:
+    (text,) = curves([trained("roblock", seed) for seed in MOVED], "gate_entropy_moved", None, "table")
+    lines = text.splitlines()[4:]
+    assert len({len(line) for line in lines}) == 1 and len({len(line.split()[-1]) for line in lines}) > 1
+
+
 def test_one_seed_has_no_spread_and_a_whole_name_is_that_curve_alone() -> None:
     (text,) = curves([trained("roblock", 0)], "model/layer1/gate_entropy_moved", None, "markdown")
     assert [[part.strip() for part in line.strip("|").split("|")][-5:] for line in text.splitlines()[4:]] == [

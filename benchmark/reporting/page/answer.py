@@ -8,7 +8,6 @@ from statistics import fmean
 
 from benchmark.config import CONTROL
 from benchmark.metrics.statistics import rank_correlation
-from benchmark.records import INERT
 from benchmark.reporting.claims import growths
 from benchmark.reporting.groups import Group, whole_methods
 from benchmark.reporting.leaderboard import Row
@@ -30,7 +29,7 @@ def answer(board: Sequence[Line]) -> list[str]:
         same = sum(line.row.verdict == "equal" and line.row.delta_auc == 0 == line.row.delta_auc_high for line in ranked)
         words = {"equal": f"equal ({same} of them to the last digit)"} if same else {}
         counted = ", ".join(f"{count} {words.get(verdict, verdict)}" for verdict, count in counts.most_common())
-        inert = sum(line.row.acts is not None and line.row.acts < INERT for line in ranked)
+        inert = sum(line.row.inert for line in ranked)
         counted += f"; {inert} inert, without a verdict" if inert else ""
         told = [(word, [line for line in ranked if line.row.verdict == word]) for word in ("above", "below")]
         named = "".join(f" {word.capitalize()}: {_names(lines, apart)}." for word, lines in told if lines)

@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from benchmark.config import NO_BACKBONE
-from benchmark.records import INERT, Record
+from benchmark.records import Record
 from benchmark.reporting import acting
 from benchmark.reporting.colours import colours
 from benchmark.reporting.groups import PLAIN, Group, batch_ratio
@@ -252,7 +252,7 @@ def _part(name: str) -> str:
 def _judged(row: Row) -> str:
     """The verdict with what it rests on."""
     if row.verdict is None:
-        return "none: it is inert" if row.acts is not None and row.acts < INERT else ""
+        return "none: it is inert" if row.inert else ""
     found = in_words(row.verdict, row.more_seeds, row.equal_within) + (" seeds" if row.more_seeds is not None else "")
     if row.p_difference is None or row.p_equal is None:
         return found

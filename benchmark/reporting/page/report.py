@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from benchmark.config import CONTROL
 from benchmark.errors import UserError
-from benchmark.records import INERT, Record
+from benchmark.records import Record
 from benchmark.reporting.board import legend, remarks, tuned
 from benchmark.reporting.colours import GREY, OWN
 from benchmark.reporting.columns import COLUMNS, Column
@@ -93,7 +93,7 @@ def _text(column: Column[Row], row: Row) -> Markup:
 def _verdict(row: Row) -> str:
     """What stands below a method's name where there is no room for the columns that say it."""
     if row.verdict is None:
-        return "inert: no verdict" if row.acts is not None and row.acts < INERT else ""
+        return "inert" if row.inert else ""
     more = f": +{row.more_seeds} seeds" if row.more_seeds else ""
     return f"undecided{more}" if row.verdict == "undecided" else in_words(row.verdict, None, row.equal_within)
 
