@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Cell
@@ -13,6 +13,7 @@ from benchmark.records import Record, Store
 from benchmark.search.former import TodaysWords
 from benchmark.training.environment import training_code
 
+PARTS = 4  # of the code, that are named
 REPLACED = "replaced"  # folder beside that of the records
 
 
@@ -23,9 +24,7 @@ def set_aside(store: Store, cells: Collection[Cell]) -> int:
     Code is compared by its digest (benchmark/provenance.py), so a changed comment changes nothing. Records that do not tell theirs, of
     version 0.1 and before, go, too. Raises UserError where a file cannot be moved.
     """
-    keys = {cell.key for cell in cells}
-    words = TodaysWords()
-    old = [record for record in of_other_code(store) if words.of(record.trial).cell.key in keys]
+    old = [record for record, _ in of_other_code(_of_cells(store, cells))]
     folder = store.folder.parent / REPLACED
     try:
         for record in old:
@@ -37,8 +36,24 @@ def set_aside(store: Store, cells: Collection[Cell]) -> int:
     return len(old)
 
 
-def of_other_code(records: Iterable[Record]) -> list[Record]:
-    """Those whose method, backbone or training loop is here with other code than theirs, or that do not tell theirs."""
+def told(records: Iterable[Record], cells: Collection[Cell]) -> str:
+    """A line on the records of ``cells`` that other code has made and that stay as they are; empty where there are none."""
+    old = of_other_code(record for record in _of_cells(records, cells) if record.status != "failed")  # failed ones are trained again
+    if not old:
+        return ""
+    what = list(dict.fromkeys(part for _, parts in old for part in parts))
+    named = f"{', '.join(what[:PARTS])}{', …' if len(what) > PARTS else ''}"
+    return f"{len(old)} record(s) here are of other code than today's ({named}), and kept; --renew trains them again"
+
+
+def _of_cells(records: Iterable[Record], cells: Collection[Cell]) -> Iterator[Record]:
+    keys = {cell.key for cell in cells}
+    words = TodaysWords()
+    return (record for record in records if words.of(record.trial).cell.key in keys)
+
+
+def of_other_code(records: Iterable[Record]) -> list[tuple[Record, list[str]]]:
+    """Those whose method, backbone or training loop is here with other code than theirs, or that do not tell theirs; and which of them."""
     loop = training_code()
     today: dict[tuple[Kind, str], str | None] = {}
 
@@ -53,11 +68,12 @@ def of_other_code(records: Iterable[Record]) -> list[Record]:
     found = []
     for record in records:
         cell = record.trial.cell
-        wanted = {"training_code": loop, "method_code": code("methods", cell.method)}
+        wanted = {"training_code": ("training", loop), "method_code": (f"method {cell.method}", code("methods", cell.method))}
         if cell.backbone != NO_BACKBONE:
-            wanted["backbone_code"] = code("backbones", cell.backbone)
-        if None not in wanted.values() and any(record.fingerprints.get(what) != digest for what, digest in wanted.items()):
-            found.append(record)
+            wanted["backbone_code"] = (f"backbone {cell.backbone}", code("backbones", cell.backbone))
+        other = [words for what, (words, digest) in wanted.items() if record.fingerprints.get(what) != digest]
+        if other and all(digest is not None for _, digest in wanted.values()):
+            found.append((record, other))
     return found
 
 

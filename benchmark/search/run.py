@@ -18,7 +18,7 @@ from benchmark.search.local import run_local
 from benchmark.search.lock import only_one
 from benchmark.search.plan import Plan
 from benchmark.search.progress import Progress
-from benchmark.search.renewal import REPLACED, set_aside
+from benchmark.search.renewal import REPLACED, set_aside, told
 from benchmark.search.time_limit import OutOfTime, time_limit
 from benchmark.search.until_decided import UntilDecided
 from benchmark.search.watchdog import Silence, watched
@@ -86,7 +86,10 @@ def run_suite(
         cells = expand(suite)
         if renew and (count := set_aside(store, cells)):
             print(f"{count} record(s) of other code are in {results / REPLACED} now, and trained again", file=sys.stderr)
-        plan = Plan(suite, cells, store, until)
+        records = list(store)
+        if line := told(records, cells):
+            print(line, file=sys.stderr)
+        plan = Plan(suite, cells, records, until)
         before, _ = plan.progress()
         counter, progress, silence, slots = _Counter(), Progress(plan), Silence(), 1
         together = Listeners([counter, _Checkpoints(plan), silence, *listeners, progress])

@@ -11,7 +11,7 @@ import standin_search as standin
 
 from benchmark import plugins
 from benchmark.records import Store
-from benchmark.search.renewal import REPLACED, of_other_code
+from benchmark.search.renewal import REPLACED, of_other_code, told
 from benchmark.search.run import run_suite
 from benchmark.training.environment import training_code
 
@@ -27,9 +27,12 @@ def test_records_of_other_code_are_known_by_their_digests() -> None:
         "training_code": training_code(),
     }
     same = replace(record, fingerprints={**record.fingerprints, **today})
-    assert of_other_code([same]) == []
-    for what in today:
-        assert of_other_code([replace(same, fingerprints={**same.fingerprints, what: "other"})]) != []
+    assert of_other_code([same]) == [] and told([same], [cell]) == ""
+    for what, words in zip(today, (f"method {cell.method}", f"backbone {cell.backbone}", "training"), strict=True):
+        other = replace(same, fingerprints={**same.fingerprints, what: "other"})
+        assert of_other_code([other]) == [(other, [words])]
+        assert told([other], [cell]) == f"1 record(s) here are of other code than today's ({words}), and kept; --renew trains them again"
+        assert told([other], [replace(cell, scale=3)]) == told([replace(other, status="failed")], [cell]) == ""
     stranger = replace(same.trial, cell=replace(cell, method="nobody_has_this"))
     assert of_other_code([replace(same, trial=stranger, fingerprints={})]) == []
 
