@@ -29,7 +29,8 @@ HOME: dict[Kind, Path] = {"methods": BUILTIN / "methods", "datasets": BUILTIN / 
 
 def private_folders() -> list[Path]:
     """The folders that ``BENCHMARK_PLUGINS`` names. Raises UserError for one that is not there or holds none of the three folders."""
-    found = [Path(p).expanduser() for p in os.environ.get("BENCHMARK_PLUGINS", "").split(os.pathsep) if p]
+    # Absolute, as Python makes the files that it imports: what an error passed through is found by comparing the two.
+    found = [Path(os.path.abspath(Path(p).expanduser())) for p in os.environ.get("BENCHMARK_PLUGINS", "").split(os.pathsep) if p]
     for path in found:
         if not path.is_dir():
             raise UserError(f"BENCHMARK_PLUGINS: {path} is no folder; name the one that holds methods/, backbones/ or datasets/")
@@ -69,10 +70,10 @@ def file_of(kind: Kind, name: str) -> Path:
     """The file of a plug-in; of a preset that of its method. Raises UserError where two folders have the name."""
     name = name.partition(":")[0]
     found = [Path(folder) for folder in folders(kind) if name in _modules(folder)]
-    if len(found) > 1:
-        raise UserError(f"{found[1] / name}: a plug-in in {found[0]} has this name already; rename the file")
-    package = found[0] / name / "__init__.py"
-    return package if package.exists() else found[0] / f"{name}.py"
+    files = [package if (package := folder / name / "__init__.py").exists() else folder / f"{name}.py" for folder in found]
+    if len(files) > 1:
+        raise UserError(f"{files[1]}: a plug-in in {found[0]} has this name already; rename the file")
+    return files[0]
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,9 @@ def entry(kind: Kind, name: str) -> Entry | None:
     """
     path = file_of(kind, name)
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(path.read_text(encoding="utf-8"), path.name)
     except (SyntaxError, UnicodeDecodeError, ValueError) as error:
-        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         raise UserError(f"{path}{line}: the plug-in does not import: {type(error).__name__}: {' '.join(str(error).split())}") from None
     for number, module in _imported(tree):
         if importlib.util.find_spec(module) is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import textwrap
 import traceback
 from collections.abc import Collection
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from benchmark.discovery import HOME, KINDS, private_folders
 from benchmark.errors import UserError
@@ -34,6 +36,14 @@ MEANINGS = (
         "make tensors on the input's device (device=x.device), or register them as buffers",
     ),
     ("grad can be implicitly created only for scalar", "the penalty must be a scalar: take its mean or sum"),
+    (
+        "index out of range in self",
+        "ids are global, and those of scaled and multi-valued fields are no rows; a table of your own is parts.table(width)",
+    ),
+    ("cannot inherit non-frozen dataclass from a frozen one", "write @dataclass(frozen=True, kw_only=True)"),
+    ("use default_factory", "not here: a setting is no list or dict, and one of several values is a tuple, tuple[int, ...] = (1, 2)"),
+    ("is a field but has no type annotation", "write its type between name and =, as in weight: float = tuned(…)"),
+    ("codec can't decode", "save the file as UTF-8"),
 )
 
 
@@ -71,13 +81,25 @@ def in_words(error: BaseException, own: Collection[str] = (), otherwise: str = "
 
     ``own``: as in ``frames``. ``otherwise``: the place to name for an error that passed through none, such as one of the backward pass.
     """
+    place = blamed(error, own) or otherwise
+    if isinstance(error, ContractError):
+        place = error.where or place
+    return f"{place}{place and ': '}{raised(error)}"
+
+
+def raised(error: BaseException) -> str:
+    """An error and what its sentence means for the contract, in one line."""
     text = " ".join(str(error).split())
     meaning = next((words for part, words in MEANINGS if part in text), "")
-    if isinstance(error, ContractError):
-        place, what = error.where or blamed(error, own) or otherwise, text
-    else:
-        place, what = blamed(error, own) or otherwise, f"{type(error).__name__}{text and ': '}{text}"
-    return f"{place}{place and ': '}{what.rstrip('.') if meaning else what}{meaning and ': '}{meaning}"
+    what = text if isinstance(error, ContractError) else f"{type(error).__name__}{text and ': '}{text}"
+    return f"{what.rstrip('.') if meaning else what}{meaning and ': '}{meaning}"
+
+
+def named(value: object) -> str:
+    """What is in the place of a part of a model."""
+    if value is None:
+        return "None"
+    return f"the class {value.__name__}" if isinstance(value, type) else f"an object of the class {type(value).__name__}"
 
 
 def blamed(error: BaseException, own: Collection[str] = ()) -> str:
@@ -124,14 +146,16 @@ def _shown(filename: str) -> str | None:
     return None
 
 
-def place_of(owner: type, name: str = "") -> str:
-    """ "file:line" of a class, or of what its body says of ``name``."""
+def place_of(owner: Any, name: str = "") -> str:
+    """ "file:line" of a class, or of what its body says of ``name``; of a function, or of the one inside a partial."""
+    while isinstance(owner, functools.partial):
+        owner = owner.func
     try:
         lines, first = inspect.getsourcelines(owner)
         path = inspect.getfile(owner)
-    except (OSError, TypeError):  # typed in a notebook
-        return str(owner.__name__)
-    [body] = ast.parse(textwrap.dedent("".join(lines))).body
+    except (OSError, TypeError):  # typed in a notebook; an object that can be called
+        return str(getattr(owner, "__name__", type(owner).__name__))
+    body = ast.parse(textwrap.dedent("".join(lines))).body[0] if inspect.isclass(owner) else None
     if not isinstance(body, ast.ClassDef):
         return f"{shown(path)}:{first}"
     within = [n.lineno for n in body.body if name in (getattr(n, "name", None), *(t.id for t in _targets(n)))]

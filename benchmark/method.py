@@ -21,6 +21,7 @@ from benchmark.contracts import TableRule as TableRule
 from benchmark.contracts import no_penalty as no_penalty
 from benchmark.errors import Incompatible as Incompatible
 from benchmark.errors import UserError as UserError
+from benchmark.faults import ContractError, named, place_of
 from benchmark.nn.embedding import EmbeddingTable
 from benchmark.nn.model import AssembledModel, Criterion, Interaction, Penalty, Weighs
 from benchmark.schema import Schema
@@ -74,9 +75,9 @@ class Parts:
             )
         return Layout(number, self.fields, self.width // number)
 
-    def table(self) -> EmbeddingTable:
-        """One table (V, D) for all fields."""
-        return EmbeddingTable(self.schema, self.width)
+    def table(self, width: int | None = None) -> EmbeddingTable:
+        """One table (V, D) for all fields. With ``width`` a further one, (V, width), whose rows start at 0: training draws the first alone."""
+        return EmbeddingTable(self.schema, self.width if width is None else width)
 
     def interaction(self, sets: int | None = 1) -> Interaction:
         """The cell's backbone, instantiated for the width in ``sets`` sets. Raises Incompatible and UserError."""
@@ -102,6 +103,8 @@ class Parts:
                      entry "share" makes the weight the share of the logloss's gradient that the penalty's shall have (``Penalised``)
         table_rule:  how the table is trained, where that differs from the rule for all
         """
+        if penalty is not None and not (isinstance(penalty, tuple) and len(penalty) in (2, 3) and callable(penalty[1])):
+            raise ContractError(f'penalty = {penalty!r}; the contract wants (weight, criterion) or (weight, criterion, "share")')
         return AssembledModel(
             self.table() if table is None else table,
             self.layout(sets).sets,
@@ -147,5 +150,10 @@ class Penalised(Method, ABC):
 
 
 def assemble(method: Method, backbone: Backbone | None, schema: Schema, scale: int, dimension: int) -> CTRModel:
-    """The untrained model of a method in a cell. Raises Incompatible and UserError."""
-    return method.build(Parts(schema, scale, dimension, backbone, name_of(type(method))))
+    """The untrained model of a method in a cell. Raises Incompatible, UserError, and ContractError for what is no model."""
+    model = method.build(Parts(schema, scale, dimension, backbone, name_of(type(method))))
+    if not isinstance(model, CTRModel):
+        raise ContractError(
+            f"build returns {named(model)}; the contract wants a CTRModel: return parts.model(…)", place_of(type(method), "build")
+        )
+    return model

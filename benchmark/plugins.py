@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import inspect
 import sys
+import types
 import typing
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -14,7 +15,7 @@ from typing import Any, NoReturn
 from benchmark.discovery import SINGULAR, Kind, file_of, folders
 from benchmark.discovery import names as names
 from benchmark.errors import UserError
-from benchmark.faults import line_in, place_of
+from benchmark.faults import line_in, place_of, raised, shown
 from benchmark.provenance import class_digest, code_digest
 from benchmark.settings import Configured, name_of, unannotated
 from benchmark.sources import DataSet
@@ -70,21 +71,35 @@ def plugin(kind: Kind, name: str) -> type[Any]:
             module = importlib.import_module(f"benchmark.{kind}.{name}")
     except (Exception, SystemExit) as error:  # a plug-in is foreign code: whatever it raises is reported as its own fault
         line = line_in(error, str(path))
-        raise UserError(f"{path}{line}: the plug-in does not import: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path}{line}: the plug-in does not import: {raised(error)}") from error
     contract = contract_of(kind)
     classes: list[type[Any]] = [
         c
         for c in vars(module).values()
         if inspect.isclass(c) and issubclass(c, contract) and c.__module__ == module.__name__ and not inspect.isabstract(c)
     ]
+    if not classes:
+        raise UserError(_none_in(module, contract, shown(str(path))))
     if len(classes) != 1:
-        place = place_of(classes[1]) if classes else path
-        found = f"this one defines {len(classes)}{': ' if classes else ''}{', '.join(c.__name__ for c in classes)}"
-        raise UserError(f"{place}: a plug-in file defines exactly one {contract.__name__}; {found}")
+        found = f"this one defines {len(classes)}: {', '.join(c.__name__ for c in classes)}"
+        raise UserError(f"{place_of(classes[1])}: a plug-in file defines exactly one {contract.__name__}; {found}")
     if classes[0] not in KEPT:  # a class is loaded once, and asked for with every trial
         keeps_the_contract(classes[0], contract)
         KEPT.add(classes[0])
     return classes[0]
+
+
+def _none_in(module: types.ModuleType, contract: type, path: str) -> str:
+    """What to say of a file without a class that fulfils the contract: what the one that comes nearest lacks."""
+    own = [c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__]
+    for owner in own:
+        if issubclass(owner, contract):
+            missing = ", ".join(f"{name}()" for name in sorted(getattr(owner, "__abstractmethods__", ())))
+            return f"{place_of(owner)}: {owner.__name__} lacks {missing}, which every {contract.__name__} has"
+    for owner in own:
+        if "summary" in vars(owner) or len(own) == 1:
+            return f"{place_of(owner)}: {owner.__name__} is no {contract.__name__}; write class {owner.__name__}({contract.__name__})"
+    return f"{path}: a plug-in file defines exactly one {contract.__name__}; this one defines 0"
 
 
 def keeps_the_contract(owner: type[Any], contract: type) -> None:
@@ -114,8 +129,13 @@ def keeps_the_contract(owner: type[Any], contract: type) -> None:
     for attribute in ("summary", "source"):
         if not isinstance(getattr(owner, attribute, None), str):
             refuse(attribute, "must be a text of one line")
+    if contract.__name__ == "Backbone" and "depth" not in vars(owner):
+        refuse("", "has no depth; write depth: int = setting(2, at_least=1, at_most=MOST_DEPTH)")
     settings = [field.name for field in dataclasses.fields(owner)]
-    for variant, chosen in getattr(owner, "presets", {}).items():
+    presets = getattr(owner, "presets", {})
+    if not isinstance(presets, Mapping) or not all(isinstance(chosen, Mapping) for chosen in presets.values()):
+        refuse("presets", f'is {presets!r}; it names settings for each variant: presets: ClassVar = {{"strong": {{"weight": 1.0}}}}')
+    for variant, chosen in presets.items():
         if unknown := sorted(set(chosen) - set(settings)):
             one_of("setting", unknown[0], settings, f"{place_of(owner, 'presets')}: preset {variant}")
 
@@ -130,11 +150,12 @@ def make(kind: Kind, name: str, options: Mapping[str, Any]) -> Any:
     except (Exception, SystemExit) as error:  # its own validate
         line = line_in(error, str(file_of(kind, name)))
         raise UserError(
-            f"{file_of(kind, name)}{line}: it refuses {dict(options)}: {type(error).__name__}: {' '.join(str(error).split())}"
+            f"{file_of(kind, name)}{line}: it refuses {f'the settings {dict(options)}' if options else 'its defaults'}: {raised(error)}"
         ) from error
     hints = typing.get_type_hints(owner)
     for field in dataclasses.fields(made):  # defaults too: a trial is written as JSON
-        typed(hints[field.name], getattr(made, field.name), f"{where}: {field.name}")
+        place = "" if field.name in options else f"{place_of(owner, field.name)}: "
+        typed(hints[field.name], getattr(made, field.name), f"{place}{where}: {field.name}")
     return made
 
 

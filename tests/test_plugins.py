@@ -10,6 +10,7 @@ import pytest
 from benchmark import plugins
 from benchmark.discovery import HOME, KINDS, Kind, folders
 from benchmark.errors import UserError
+from benchmark.faults import in_words
 from benchmark.search.tuner import distribution
 from benchmark.settings import search_space
 
@@ -60,6 +61,17 @@ def test_a_private_file_is_found_and_underscored_files_are_not(private: Path) ->
     assert plugins.plugin("methods", "mine_a").summary == "my own"
 
 
+def test_a_relative_folder_is_as_good_as_an_absolute_one(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an error passed through is compared with the files that Python names, which are absolute."""
+    (private / "mine_relative.py").write_text(PRIVATE.replace("return", "raise ValueError('far inside') from None\n        return"))
+    monkeypatch.chdir(private.parent.parent)
+    monkeypatch.setenv("BENCHMARK_PLUGINS", private.parent.name)
+    method = plugins.make("methods", "mine_relative", {})
+    with pytest.raises(ValueError) as caught:
+        method.build(None)
+    assert in_words(caught.value) == "methods/mine_relative.py:10, in build: ValueError: far inside"
+
+
 def with_setting(line: str) -> str:
     """The private method with one more line in front of its build, which is line 9 of the file."""
     return PRIVATE.replace("    def", f"    {line}\n    def")
@@ -77,8 +89,13 @@ def with_setting(line: str) -> str:
             "bad_two.py:16: a plug-in file defines exactly one Method; this one defines 2",
         ),
         ("bad_nan", with_setting("w: tuple[float, ...] = (1.0, float('nan'))"), "w = nan; it must be a finite number"),
-        ("bad_default", with_setting("w: int = 'x'"), "w = 'x'; it must be of type int"),
-        ("bad_refusal", with_setting("def validate(self): 1 / 0"), "bad_refusal.py:9: it refuses {}: ZeroDivisionError"),
+        ("bad_default", with_setting("w: int = 'x'"), "bad_default.py:9: method bad_default: w = 'x'; it must be of type int"),
+        ("bad_typo", PRIVATE.replace("def build", "def biuld"), "methods/bad_typo.py:6: Mine lacks build()"),
+        ("bad_base", PRIVATE.replace("(Method)", ""), "methods/bad_base.py:6: Mine is no Method; write class Mine(Method)"),
+        ("bad_presets", with_setting("presets = ['strong']"), "methods/bad_presets.py:9: Mine.presets is ['strong']; it names"),
+        ("bad_frozen", PRIVATE.replace("frozen=True, ", ""), "frozen one: write @dataclass(frozen=True, kw_only=True)"),
+        ("bad_mutable", with_setting("w: list = []"), "use default_factory: not here: a setting is no list"),
+        ("bad_refusal", with_setting("def validate(self): 1 / 0"), "bad_refusal.py:9: it refuses its defaults: ZeroDivisionError"),
         ("bad_path", with_setting("w: type = int"), "bad_path.py:9: Mine.w is of the type"),
         ("bad_literal", "from typing import Literal\n" + with_setting("w: Literal[1] = 1"), "bad_literal.py:10: Mine.w is of the type"),
         ("bad_pair", with_setting("w: tuple[int, str] = (1, 'a')"), "bad_pair.py:9: Mine.w is of the type"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import benchmark
 from benchmark import commandline, plugins
 from benchmark.__main__ import main
+from benchmark.config import read_suite
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 SUITE = """
@@ -88,6 +90,16 @@ def test_every_command_line_of_the_readme_parses(private: Path) -> None:
     assert len(lines) > 6
     for line in lines:
         commandline.parse(line.split())
+
+
+def test_the_suite_file_of_the_readme_is_one(tmp_path: Path) -> None:
+    text = textwrap.dedent(README.split("only `datasets` must be there:\n")[1].split("\n- ")[0])
+    (tmp_path / "mine.toml").write_text(text)
+    suite = read_suite(str(tmp_path / "mine.toml"))
+    assert (suite.name, suite.scales, suite.training) == ("mine", (1, 4), {"epochs": 10})
+    assert suite.options == {"methods": {"apart": {"weight": 0.05}}}
+    (tmp_path / "least.toml").write_text(text.splitlines()[0] or text.splitlines()[1])
+    assert read_suite(str(tmp_path / "least.toml")).datasets == ("clicks",)
 
 
 def test_every_file_the_readme_points_to_is_there() -> None:

@@ -118,6 +118,16 @@ def own_sets(instance: Instance) -> Said:
     torch.manual_seed(SEED)
     interaction, place = Interaction(recipe, layout).eval(), place_of(type(recipe))
     x0 = torch.randn(BATCH, 1, *layout[1:]).expand(-1, layout.sets, -1, -1).contiguous()
+    states = [x0.clone()]
+    for layer, shape in zip(interaction.layers, interaction.shapes[1:], strict=True):
+        before = states[0].clone(), states[-1].clone()
+        layer(states[-1], states[0])
+        if not (torch.equal(before[0], states[0]) and torch.equal(before[1], states[-1])):
+            where = place_of(type(layer), "forward")
+            raise ContractError(
+                "a layer writes into what it is given, which other layers and the record read: write x = x * …, not x *= …", where
+            )
+        states.append(torch.randn(BATCH, layout.sets, *shape))
     same = interaction.readout(interaction.states(x0))
     if torch.equal(same[:, 0], same[:, 1]):
         raise ContractError(

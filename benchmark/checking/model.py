@@ -64,6 +64,8 @@ def _verify_states(case: Case, result: Output, mode: str) -> None:
         raise wrong(case, f"state 0 is of the shape {tuple(states[0].shape)}; the contract wants {shape}")
     if mode == "evaluation" and len(states[0]) > 1:
         for index, state in enumerate(states):
+            if not bool(state.isfinite().all()):
+                raise wrong(case, f"state {index} is not finite in evaluation")
             if not all(math.isfinite(value) for value in layer_metrics(state).values()):
                 raise wrong(case, f"state {index} has no spectrum: its spectral metrics are not finite")
 
@@ -157,6 +159,9 @@ def dose(case: Case) -> Said:
             raise wrong(case, f"doses()[{name!r}] is {value!r}; the contract wants a share of what the part acts on, 0 or more")
     with torch.no_grad():
         whole = model.eval()(ids).logits
+        if not torch.equal(model(ids).logits, whole):
+            what = "random numbers, or a state that forward changes though self.training is False"
+            raise wrong(case, f"two evaluations of one batch differ: {what}")
         for part, without in model.knock_outs().items():
             with without:
                 if not bool(model(ids).logits.isfinite().all()):

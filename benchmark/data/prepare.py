@@ -21,6 +21,7 @@ from benchmark.data.look import Look, look
 from benchmark.data.store import PARTS, VERSION, Prepared, folder_of, identity_of, open_prepared
 from benchmark.errors import UserError
 from benchmark.faults import in_words
+from benchmark.faults import named as _named
 from benchmark.schema import Pooling
 from benchmark.sources import Column, DataSet, Division, Source, Stream
 from benchmark.values import canonical, typed
@@ -81,6 +82,8 @@ def prepare(
                 encode(source, folder, identity, stream)
             return there or open_prepared(folder)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and error.filename is None:  # Polars's, of a lazy frame: it opens its file here
+            raise UserError(f"data set {alias or name}: {error}, which its load() names") from None
         where = f"cannot be prepared in {folder.parent} ({error})"
         raise UserError(f"data set {alias or name}: {where}; free some space there, or set BENCHMARK_CACHE to another folder") from None
     except MemoryError as error:
@@ -131,10 +134,15 @@ def _loaded(name: str, dataset: DataSet, source_path: Path | None, allow_checksu
         what = "the parts train, valid and test, each a LazyFrame, or one LazyFrame and a division"
         if stream is not None:
             what = "the parts valid and test, each a LazyFrame: its training part is a stream"
-        raise UserError(f"data set {name}: load() must return a Source with {what}")
+        found = _named(source)
+        if isinstance(source, Source):
+            found = f"parts {', '.join(f'{part} ({type(frame).__name__})' for part, frame in source.parts.items())}"
+        raise UserError(f"data set {name}: load() must return a Source with {what}; it returns {found}")
     kinds = get_args(get_type_hints(Column)["kind"])
-    if not source.columns or not all(isinstance(column, Column) and column.kind in kinds for column in source.columns):
-        raise UserError(f"data set {name}: the columns of its Source must be one or more Column, {', '.join(kinds)}")
+    wrong = [column for column in source.columns if not isinstance(column, Column) or column.kind not in kinds]
+    if wrong or not source.columns:
+        found = f"; {wrong[0]!r} is none" if wrong else ""
+        raise UserError(f"data set {name}: the columns of its Source must be one or more Column, {', '.join(kinds)}{found}")
     for column in source.columns:
         if column.pooling not in get_args(Pooling) or column.most < 1:
             raise UserError(f"data set {name}: column {column.name}: pooling is {' or '.join(get_args(Pooling))}, most at least 1")

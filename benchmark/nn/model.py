@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Literal
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contracts import Adam, Backbone, CTRModel, Layout, Output, TableRule, no_penalty
-from benchmark.faults import ContractError, place_of
+from benchmark.faults import ContractError, named, place_of
 from benchmark.nn.dose import change, with_attributes
 from benchmark.nn.embedding import mean_of_sets, split
 from benchmark.nn.precision import float32, widened
@@ -29,9 +30,16 @@ class Interaction(nn.Module):
     def __init__(self, backbone: Backbone, layout: Layout) -> None:
         super().__init__()
         self.residual, self.shapes = backbone.residual, backbone.shapes(layout)
-        self.layers = nn.ModuleList(backbone.layer(index, layout) for index in range(len(self.shapes) - 1))
-        self.readout = backbone.readout(layout)
-        self.head = backbone.head(layout)
+
+        def made(part: str, *index: int) -> nn.Module:
+            module: object = getattr(backbone, part)(*index, layout)
+            if not isinstance(module, nn.Module):
+                raise ContractError(f"{part}() returns {named(module)}; the contract wants a module", place_of(type(backbone), part))
+            return module
+
+        self.layers = nn.ModuleList(made("layer", index) for index in range(len(self.shapes) - 1))
+        self.readout = made("readout")
+        self.head = made("head")
 
     def forward(self, x0: Tensor) -> Output:
         """x0: (B, S, F, d)"""
@@ -44,15 +52,15 @@ class Interaction(nn.Module):
         states = [x0]
         for layer, shape in zip(self.layers, self.shapes[1:], strict=True):
             term = layer(states[-1], x0)
-            if term.shape[2:] != shape:
-                raise _wrong(layer, f"of a layer, {tuple(term.shape)}, is not (B, S, *{shape}) as shapes() of the backbone says")
+            if not isinstance(term, Tensor) or term.shape[2:] != shape:
+                raise _wrong(layer, f"of a layer, {_shape(term)}, is not (B, S, *{shape}) as shapes() of the backbone says")
             states.append(states[-1] + term if self.residual else term)
         return states
 
     def logits(self, readouts: Tensor) -> Tensor:
         """(B, S, H) -> (B,)"""
-        if readouts.ndim != 3:
-            raise _wrong(self.readout, f"of the readout, {tuple(readouts.shape)}, is not (B, S, H)")
+        if not isinstance(readouts, Tensor) or readouts.ndim != 3:
+            raise _wrong(self.readout, f"of the readout, {_shape(readouts)}, is not (B, S, H)")
         logits: Tensor = self.head(mean_of_sets(readouts))
         return logits
 
@@ -72,6 +80,8 @@ class Penalty(nn.Module):
 
     def __init__(self, weight: float, criterion: Criterion, weighs: Weighs = "absolute") -> None:
         super().__init__()
+        if weighs not in typing.get_args(Weighs):
+            raise ContractError(f"the penalty weighs {weighs!r}; the contract wants {' or '.join(map(repr, typing.get_args(Weighs)))}")
         self.weight, self.criterion, self.weighs = weight, criterion, weighs
         self.register_buffer("value", torch.full((), torch.nan))  # without the factor, of the last training batch
         self.raw: Tensor | None = None  # the same with its graph, while it is to be measured
@@ -85,6 +95,8 @@ class Penalty(nn.Module):
     def forward(self, ids: Tensor, output: Output) -> Tensor:
         with float32(ids.device.type):
             value = self.criterion(ids, output._replace(states=tuple(map(widened, output.states))))
+        if not isinstance(value, Tensor):
+            raise ContractError(f"the penalty's criterion returns {value!r}; the contract wants a scalar tensor", place_of(self.criterion))
         self.value = value.detach()
         if self.weighs == "share" and self.step <= CALIBRATION and value.requires_grad:
             self.raw = value
@@ -127,6 +139,13 @@ class AssembledModel(CTRModel):
         self.embedding, self.transform, self.interaction, self.penalty = table, transform, interaction, penalty
         self._sets = sets
         self._rule = TableRule() if rule is None else rule
+        for name, part in (("table", table), ("interaction", interaction), ("transform", transform)):
+            if part is not None and not isinstance(part, nn.Module):
+                raise ContractError(f"{name} = {named(part)}; the contract wants a module: an object of a subclass of nn.Module")
+        if not isinstance(self._rule, TableRule):
+            raise ContractError(f"table_rule = {named(rule)}; the contract wants an object of a subclass of TableRule")
+        if not isinstance(getattr(table, "weight", None), nn.Parameter):
+            raise ContractError(f"table = {named(table)}; the contract wants a module with the parameter weight (V, D)")
 
     def table(self) -> nn.Parameter:
         weight: nn.Parameter = self.embedding.weight  # type: ignore[assignment]
@@ -140,6 +159,9 @@ class AssembledModel(CTRModel):
         if self.transform is not None:
             with float32(x.device.type):
                 changed: Tensor = self.transform(widened(x))
+            if not isinstance(changed, Tensor):
+                words = f"forward of the transform returns {named(changed)}"
+                raise ContractError(f"{words}; the contract wants a tensor (B, F, D)", place_of(type(self.transform), "forward"))
             if changed.shape != x.shape:
                 raise _wrong(self.transform, f"of the transform, {tuple(changed.shape)}, is not that of its input, {tuple(x.shape)}")
             x = changed.to(x.dtype)
@@ -160,7 +182,7 @@ class AssembledModel(CTRModel):
         found: dict[str, float] = getattr(self.embedding, "doses", _no_doses)(ids)
         if self.transform is not None:
             with float32(x.device.type):
-                changed = self.transform(widened(x))
+                changed = self.transform(widened(x).clone())  # what a transform writes into its input is a change, too
             found = {**found, "transform": change(x, changed)}
             x = changed.to(x.dtype)
         return found | getattr(self.interaction, "doses", _no_doses)(split(x, self._sets))
@@ -179,6 +201,10 @@ class AssembledModel(CTRModel):
     def _own(self, name: str) -> dict[Any, Any]:
         """What transform and interaction say under this name."""
         return {key: value for part in (self.transform, self.interaction) for key, value in getattr(part, name, dict)().items()}
+
+
+def _shape(result: object) -> str:
+    return str(tuple(result.shape)) if isinstance(result, Tensor) else named(result)
 
 
 def _no_doses(x: Tensor) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Cell
@@ -13,6 +13,7 @@ from benchmark.records import Record, Store
 from benchmark.search.former import TodaysWords
 from benchmark.training.environment import training_code
 
+SHOWN = 4  # parts of the code that are named
 REPLACED = "replaced"  # folder beside that of the records
 
 
@@ -36,35 +37,66 @@ def to_renew(records: Iterable[Record], cells: Collection[Cell]) -> list[Record]
     """
     keys = {cell.key for cell in cells}
     words = TodaysWords()
-    return [record for record in of_other_code(records) if words.of(record.trial).cell.key in keys]
+    return of_other_code(record for record in records if words.of(record.trial).cell.key in keys)
+
+
+class Kept:
+    """Passes records on, one by one, and remembers which of ``cells`` other code has made."""
+
+    def __init__(self, records: Iterable[Record], cells: Collection[Cell]) -> None:
+        self._records, self._keys = records, {cell.key for cell in cells}
+        self._count, self._parts = 0, dict[str, None]()  # the names of what has other code, as they come
+
+    def __iter__(self) -> Iterator[Record]:
+        words, code = TodaysWords(), _Code()
+        for record in self._records:
+            if record.status != "failed" and words.of(record.trial).cell.key in self._keys and (other := code.other(record)):
+                self._count += 1
+                self._parts |= dict.fromkeys(other)
+            yield record  # failed ones are trained again
+
+    def told(self) -> str:
+        """A line on those that were passed on; empty where there are none."""
+        if not self._count:
+            return ""
+        named = f"{', '.join(list(self._parts)[:SHOWN])}{', …' if len(self._parts) > SHOWN else ''}"
+        return f"{self._count} record(s) here are of other code than today's ({named}), and kept; --renew trains them again"
 
 
 def of_other_code(records: Iterable[Record]) -> list[Record]:
-    """Those whose method, backbone or training loop is here with other code than theirs, or that do not tell theirs; not a training that
-    failed before it could: whether it is repeated is no question of code.
-    """
-    loop = training_code()
-    today: dict[tuple[Kind, str], str | None] = {}
+    """Those whose method, backbone or training loop is here with other code than theirs, or that do not tell theirs."""
+    code = _Code()
+    return [record for record in records if code.other(record)]
 
-    def code(kind: Kind, name: str) -> str | None:
-        if (kind, name) not in today:
-            try:
-                today[kind, name] = plugins.code_of_class(kind, plugins.plugin(kind, name))
-            except UserError:
-                today[kind, name] = None  # not here: nothing to compare with, and nothing to train it by
-        return today[kind, name]
 
-    found = []
-    for record in records:
+class _Code:
+    """Today's, by its digests."""
+
+    def __init__(self) -> None:
+        self._loop = training_code()
+        self._plugins: dict[tuple[Kind, str], str | None] = {}
+
+    def other(self, record: Record) -> list[str]:
+        """What a record was made with other code of. Nothing where its plug-ins are not here, to be compared with and to train it by; nor of
+        a training that failed before it told its code: whether it is repeated is no question of that.
+        """
         if record.status == "failed" and not record.fingerprints:
-            continue
+            return []
         cell = record.trial.cell
-        wanted = {"training_code": loop, "method_code": code("methods", cell.method)}
+        wanted = {"training_code": ("training", self._loop), "method_code": (f"method {cell.method}", self._of("methods", cell.method))}
         if cell.backbone != NO_BACKBONE:
-            wanted["backbone_code"] = code("backbones", cell.backbone)
-        if None not in wanted.values() and any(record.fingerprints.get(what) != digest for what, digest in wanted.items()):
-            found.append(record)
-    return found
+            wanted["backbone_code"] = (f"backbone {cell.backbone}", self._of("backbones", cell.backbone))
+        if any(digest is None for _, digest in wanted.values()):
+            return []
+        return [words for what, (words, digest) in wanted.items() if record.fingerprints.get(what) != digest]
+
+    def _of(self, kind: Kind, name: str) -> str | None:
+        if (kind, name) not in self._plugins:
+            try:
+                self._plugins[kind, name] = plugins.code_of_class(kind, plugins.plugin(kind, name))
+            except UserError:
+                self._plugins[kind, name] = None
+        return self._plugins[kind, name]
 
 
 def _names(trial_id: str) -> Iterable[str]:

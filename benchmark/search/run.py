@@ -18,7 +18,7 @@ from benchmark.search.local import run_local
 from benchmark.search.lock import only_one
 from benchmark.search.plan import Plan
 from benchmark.search.progress import Progress
-from benchmark.search.renewal import REPLACED, set_aside, to_renew
+from benchmark.search.renewal import REPLACED, Kept, set_aside, to_renew
 from benchmark.search.time_limit import OutOfTime, time_limit
 from benchmark.search.until_decided import UntilDecided
 from benchmark.search.watchdog import Silence, watched
@@ -90,7 +90,10 @@ def run_suite(
         if until is not None:
             until.check(cells)
         old = {record.trial_id: record for record in to_renew(store, cells)} if renew else {}
-        plan = Plan(suite, cells, (record for record in store if record.trial_id not in old), until)
+        kept = Kept((record for record in store if record.trial_id not in old), cells)
+        plan = Plan(suite, cells, kept, until)
+        if line := kept.told():
+            print(line, file=sys.stderr)
         before, _ = plan.progress()
         counter, progress, silence, slots = _Counter(), Progress(plan), Silence(), 1
         followers = [*listeners, *([] if tracker is None else [tracker])]

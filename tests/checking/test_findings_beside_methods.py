@@ -60,6 +60,27 @@ BACKBONE = (Path(__file__).parents[2] / "benchmark" / "checking" / "templates" /
             "the readout of set 0 changes with the embedding of set 1",
         ),
         (
+            "writes_into_x0",
+            "term: Tensor = x0 * self.mixing(x)",
+            "term: Tensor = x0.mul_(1.01) * self.mixing(x)",
+            "sets",
+            "writes_into_x0.py:61: a layer writes into what it is given",
+        ),
+        (
+            "no_module",
+            "return MixedProduct(layout)",
+            "MixedProduct(layout)",
+            "layers",
+            "no_module.py:39: layer() returns None; the contract wants a module",
+        ),
+        (
+            "no_depth",
+            "depth: int =",
+            "layers: int =",
+            "file",
+            "has no depth; write depth: int = setting(2",
+        ),
+        (
             "one_for_all",
             "return LastState(SetMLP(layout.sets, width, self.hidden[:1], self.dropout, batch_norm=True))",
             "return Shared(SetMLP(1, width, self.hidden[:1], 0.0, batch_norm=False))",

@@ -1,4 +1,4 @@
-"""Twelve plug-ins that break the contract: ``check`` and ``run`` name each in one line, with file, line number and the contract's words."""
+"""Plug-ins that break the contract: ``check`` and ``run`` name each in one line, with file, line number and the contract's words."""
 
 from __future__ import annotations
 
@@ -100,6 +100,26 @@ class Model(CTRModel):
         "has no annotation, so it is no setting; write weight: float = ",
     ),
     "leak": (TRANSFORM.format(body="return (x - x.mean(0)) * self.scale"), 19, "evaluation leaks the batch"),
+    "no_model": (f"{BUILD}parts.model()\n", 12, "build returns None; the contract wants a CTRModel"),
+    "no_tensor": (
+        TRANSFORM.format(body="return [x]"),
+        19,
+        "forward of the transform returns an object of the class list; the contract wants a tensor (B, F, D)",
+    ),
+    "number_penalty": (PENALTY.format(returned="0.5"), 15, "the penalty's criterion returns 0.5; the contract wants a scalar tensor"),
+    "no_pair": (f"{BUILD}return parts.model(penalty=0.1)\n", 13, "penalty = 0.1; the contract wants (weight, criterion)"),
+    "weighs": (
+        f"{BUILD}return parts.model(penalty=(0.1, lambda ids, output: output.states[0].mean(), 'relative'))\n",
+        13,
+        "the penalty weighs 'relative'; the contract wants 'share' or 'absolute'",
+    ),
+    "class_transform": (
+        f"{BUILD}return parts.model(transform=nn.Identity)\n",
+        13,
+        "transform = the class Identity; the contract wants a module",
+    ),
+    "no_weight": (f"{BUILD}return parts.model(table=nn.Identity())\n", 13, "the contract wants a module with the parameter weight (V, D)"),
+    "rule": (f"{BUILD}return parts.model(table_rule=torch.optim.SGD)\n", 13, "table_rule = the class SGD; the contract wants an object"),
     "two_classes": (
         f"{BUILD}return parts.model()\n\n@dataclass(frozen=True, kw_only=True)\nclass Other(Mine):\n    summary = 'another'\n",
         16,

@@ -10,14 +10,20 @@ import pytest
 import standin_search as standin
 
 from benchmark import plugins
-from benchmark.config import Suite
+from benchmark.config import Cell, Suite
 from benchmark.errors import UserError
-from benchmark.records import LOST, Store
-from benchmark.search.renewal import REPLACED, of_other_code
+from benchmark.records import LOST, Record, Store
+from benchmark.search.renewal import REPLACED, Kept, of_other_code
 from benchmark.search.run import run_suite
 from benchmark.training.environment import training_code
 
 RECORD = next((Path(__file__).parents[2] / "results" / "reference" / "flights" / "records").glob("*.json"))
+
+
+def told(record: Record, cell: Cell) -> str:
+    kept = Kept([record], [cell])
+    assert list(kept) == [record]
+    return kept.told()
 
 
 def test_records_of_other_code_are_known_by_their_digests() -> None:
@@ -29,9 +35,12 @@ def test_records_of_other_code_are_known_by_their_digests() -> None:
         "training_code": training_code(),
     }
     same = replace(record, fingerprints={**record.fingerprints, **today})
-    assert of_other_code([same]) == []
-    for what in today:
-        assert of_other_code([replace(same, fingerprints={**same.fingerprints, what: "other"})]) != []
+    assert of_other_code([same]) == [] and told(same, cell) == ""
+    for what, words in zip(today, (f"method {cell.method}", f"backbone {cell.backbone}", "training"), strict=True):
+        other = replace(same, fingerprints={**same.fingerprints, what: "other"})
+        assert of_other_code([other]) == [other]
+        assert told(other, cell) == f"1 record(s) here are of other code than today's ({words}), and kept; --renew trains them again"
+        assert told(other, replace(cell, scale=3)) == told(replace(other, status="failed"), cell) == ""
     stranger = replace(same.trial, cell=replace(cell, method="nobody_has_this"))
     assert of_other_code([replace(same, trial=stranger, fingerprints={})]) == []
 

@@ -73,6 +73,19 @@ def test_a_penalty_s_dose_is_the_ratio_of_the_gradients_on_the_table() -> None:
     assert found == {"penalty": pytest.approx(np.linalg.norm(by_penalty) / np.linalg.norm(by_loss), rel=1e-5)}
 
 
+def test_a_transform_that_writes_into_its_input_has_the_dose_of_one_that_does_not() -> None:
+    class Centred(nn.Module):
+        def __init__(self, in_place: bool) -> None:
+            super().__init__()
+            self.in_place = in_place
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.sub_(0.2) if self.in_place else x - 0.2
+
+    one, other = (doses(summed(transform=Centred(in_place)), rows(), COUNT, AS_IT_IS)["transform"] for in_place in (True, False))
+    assert one == other > 0.1
+
+
 @pytest.mark.parametrize("factor", [1.0, 0.01, 40.0])
 def test_a_transform_s_dose_is_its_angle_and_no_common_factor(factor: float) -> None:
     class Cut(nn.Module):
