@@ -53,7 +53,9 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     if parsed.dry_run:
         with contextlib.redirect_stdout(sys.stderr):
             text = api.plan(suite, parsed.results, **shared)
-        say(text)
+        from benchmark.reporting.board import View, folded_text
+
+        say(folded_text(text, View(width=_width())))
         return 0
     with contextlib.redirect_stdout(sys.stderr):  # standard output is the board, whatever a plug-in prints
         summary = api.run(

@@ -77,6 +77,12 @@ def folded(lines: Iterable[str], view: View) -> list[str]:
     return [part for line in lines for part in textwrap.wrap(line, max(40, view.width), subsequent_indent="  ", break_on_hyphens=False)]
 
 
+def folded_text(text: str, view: View) -> str:
+    """The text with its sentences folded to the view's width; tables, and lines that fit, are as they were."""
+    lines = text.split("\n")
+    return "\n".join(part for line in lines for part in ([line] if "  " in line.strip() else folded([line], view) or [""]))
+
+
 def wanted(members: Sequence[Row], view: View) -> list[Column[Row]]:
     if view.columns:
         by_key = {column.key: column for column in COLUMNS}

@@ -11,7 +11,7 @@ from benchmark.config import CONTROL, NO_BACKBONE
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import Difference, average_ranks, mean_sd, outcomes, paired_difference, rank_correlation, wilcoxon_holm
 from benchmark.records import Record
-from benchmark.reporting.board import View, folded
+from benchmark.reporting.board import View, folded, folded_text
 from benchmark.reporting.groups import REPEATED, Group, batch_ratio, boards_named, by_conditions, groups, whole_methods
 from benchmark.reporting.tables import in_parts
 from benchmark.reporting.text import shown
@@ -76,10 +76,7 @@ def _board(label: str, board: Sequence[Group], control: str, format: Format, met
         if rows:
             yield "\n".join([*folded([title], View(width=width)), "", _text(headers, rows, format, width)])
     if metric == AUC:
-        yield from (
-            "\n".join(part for line in text.split("\n") for part in folded([line], View(width=width)) or [""])
-            for text in ranks(board, control)
-        )
+        yield from (folded_text(text, View(width=width)) for text in ranks(board, control))
 
 
 def _beside_auc(board: Sequence[Group]) -> list[tuple[str, Table]]:

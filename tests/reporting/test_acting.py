@@ -38,7 +38,7 @@ def test_below_a_hundredth_a_row_is_inert(dose: float, shown: str, known: bool) 
     seeds = [
         record(method, seed, metrics=metrics)
         for seed in (0, 1)
-        for method, metrics in (("single_embedding", {}), ("penalised", records[1].metrics))
+        for method, metrics in (("single_embedding", {}), ("penalised", dict(records[1].metrics)))
     ]
     verdicts = {row.method: next(c for c in COLUMNS if c.key == "verdict").text(row) for row in rows(seeds)}
     assert (verdicts["penalised"] == "inert") is known and verdicts["single_embedding"] == "-"

@@ -14,7 +14,7 @@ from benchmark import commandline
 from benchmark.config import Training
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
-from benchmark.reporting.board import View
+from benchmark.reporting.board import View, folded_text
 from benchmark.reporting.columns import COLUMNS, KEYS
 from benchmark.reporting.export import export
 from benchmark.reporting.leaderboard import Selection, render, rows
@@ -76,6 +76,14 @@ def test_a_note_of_many_cells_stands_once_with_how_many_and_others_as_they_are()
         "note: cell 0: rare",
         "note: cell 1: rare",
     ]
+
+
+def test_sentences_are_folded_and_tables_are_not() -> None:
+    table = "name    of a column that is wider than the forty characters of the view"
+    text = f"{'word ' * 20}end\n\n{table}\nshort"
+    found = folded_text(text, View(width=40)).split("\n")
+    assert found[-3:] == ["", table, "short"] and max(map(len, found[:-3])) <= 40
+    assert " ".join(" ".join(found[:-3]).split()) == f"{'word ' * 20}end" and folded_text(text, View()) == text
 
 
 def test_what_rounds_to_zero_has_no_minus() -> None:

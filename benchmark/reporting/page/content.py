@@ -196,7 +196,11 @@ def versions(found: Iterable[Line]) -> dict[str, int]:
 
 def _told(environment: Mapping[str, str], keys: Sequence[str]) -> str:
     """The entries of an environment in words: counts before their name, the others after it."""
-    parts = [f"{environment[key]} {key}" if key in COUNTS else f"{key} {environment[key]}" for key in keys if key in environment]
+    parts = [
+        f"{environment[key]} {key[:-1] if environment[key] == '1' else key}" if key in COUNTS else f"{key} {environment[key]}"
+        for key in keys
+        if key in environment
+    ]
     return ", ".join(parts) or "not recorded"
 
 
