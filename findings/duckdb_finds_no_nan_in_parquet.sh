@@ -3,10 +3,10 @@
 # guards nothing.
 #
 # Parquet's statistics leave NaN out of the least and the greatest value, and DuckDB takes a column of floating-point numbers in a file for
-# one without NaN: an isnan() in WHERE, CASE or count_if() is settled before a row is read. So the diverged runs of a results file are none,
-# and the mean "where not isnan(…)" is NaN. max() alone is read off PyArrow's statistics and is a number; beside an avg(), for which the rows
-# are read, the same max() is NaN. The same table in memory is answered rightly throughout. (read_parquet() has can_have_nan, false unless
-# given; its tracker has 25521 and others.)
+# one without NaN: an isnan() in WHERE, CASE or count_if() is settled before a row is read. So the diverged runs of a results file are
+# none, and the mean "where not isnan(…)" is NaN. max() alone is read off PyArrow's statistics and is a number; beside an avg(), for which
+# the rows are read, the same max() is NaN. The same table in memory is answered rightly throughout. (read_parquet() has can_have_nan,
+# false unless given; its tracker has 25521 and others.)
 #
 # Seen on 2026-11-29, four runs, one of them NaN:
 #                                               in memory   PyArrow's file   Polars's file

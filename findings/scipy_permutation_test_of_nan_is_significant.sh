@@ -2,10 +2,10 @@
 # scipy 1.17.1 (Python 3.11): permutation_test() of data with one NaN gives p = 0.0, the surest of all results, and no warning.
 #
 # One seed whose training diverged makes the statistic NaN, for the data as they are and for every permutation of them. The p-value is the
-# share of permutations whose statistic is as extreme, and no comparison with NaN is true: 0 of 32. Where permutations are drawn, not
-# counted out, one is added to both sides and p is 1/10,000, doubled for two sides. monte_carlo_test() and pearsonr(method=PermutationMethod())
-# do the same; ttest_rel(), wilcoxon() and the other tests by formula give NaN. A loop that marks p < .05 marks the comparisons that could
-# not be made, and a correction for many tests, Holm's say, puts them first.
+# share of permutations whose statistic is as extreme, and no comparison with NaN is true: 0 of 32. Where permutations are drawn instead
+# of counted out, one is added to both sides: p is 1/10,000, doubled for two sides. monte_carlo_test() and pearsonr() with a
+# PermutationMethod do the same; ttest_rel(), wilcoxon() and other tests by formula give NaN. A loop that marks p < .05 marks the
+# comparisons that could not be made, and a correction for many tests, Holm's say, puts them first.
 #
 # Seen on 2026-11-29, AUC of five seeds against five, the same but for the last one, which is NaN in the second row:
 #   p of permutation_test 0.4375, of ttest_rel 0.3739

@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # torch 2.13.0 (CPU build, Python 3.11): in a bfloat16 table the gradient of a frequent value stops growing after 256 rows of a batch.
 #
-# The backward of a look-up adds the rows of one value one after the other, in the table's own type. bfloat16 has eight bits: from 256 equal
-# parts on, the next one is rounded away; float16 comes to it at 2,048. Of a value that 4,096 rows share, a sixteenth of the gradient is left
-# (a half in float16), with nn.Embedding, dense or sparse, with nn.EmbeddingBag and with table[ids] alike. It is the frequent values that
-# learn too slowly; rare ones are right. Others of torch's sums of the same numbers are right: index_add_(), which is the same sum, and the
-# gradient of one parameter that is added to all rows, as a bias is. So a comparison of tables in bfloat16 and float32 on a CPU says little.
+# The backward of a look-up adds the rows of one value one after the other, in the table's own type. bfloat16 has eight bits: from 256
+# equal parts on, the next one is rounded away; float16 comes to it at 2,048. Of a value that 4,096 rows share, a sixteenth of the gradient
+# is left (a half in float16), with nn.Embedding, dense or sparse, with nn.EmbeddingBag and with table[ids] alike. It is the frequent values
+# that learn too slowly; rare ones are right. Others of torch's sums of the same numbers are right: index_add_(), which is the same sum, and
+# the gradient of one parameter that is added to all rows, as a bias is. So to compare tables in bfloat16 and float32 on a CPU says little.
 #
 # Seen on 2026-11-29, the gradient of the mean of 4,096 rows that all look up one value, exact 1:
 #   bfloat16: Embedding .0625, sparse .0625, EmbeddingBag .0625, table[ids] .0625; index_add_ 1, bias 1
 #   float16:  Embedding .5, sparse .5, EmbeddingBag .5, table[ids] .5; index_add_ 1, bias 1
 #   float32:  1 throughout
 #
-# Exits 0 while this is so, 1 when it has changed. Not tried on a GPU. Way out: the table in float32, and what was looked up cast to bfloat16.
+# Exits 0 while this is so, 1 when it has changed. Not tried on a GPU. Way out: the table in float32, and what was looked up cast to
+# bfloat16.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
