@@ -37,8 +37,11 @@ def set_aside(store: Store, cells: Collection[Cell]) -> int:
 
 
 def told(records: Iterable[Record], cells: Collection[Cell]) -> str:
-    """A line on the records of ``cells`` that other code has made and that stay as they are; empty where there are none."""
-    old = of_other_code(record for record in _of_cells(records, cells) if record.status != "failed")  # failed ones are trained again
+    """A line on the records of ``cells`` that other code has made and that stay as they are; empty where there are none.
+
+    Failed ones are trained again anyway; of those that do not tell their code nothing is known.
+    """
+    old = of_other_code(r for r in _of_cells(records, cells) if r.status != "failed" and "method_code" in r.fingerprints)
     if not old:
         return ""
     what = list(dict.fromkeys(part for _, parts in old for part in parts))
