@@ -76,7 +76,7 @@ class Parts:
         return Layout(number, self.fields, self.width // number)
 
     def table(self, width: int | None = None) -> EmbeddingTable:
-        """One table (V, D) for all fields. With ``width`` a further one, (V, width), whose rows start at 0: training draws the first alone."""
+        """One table (V, D) for all fields. With ``width`` a further one, (V, width): its rows start at 0, training draws the first."""
         return EmbeddingTable(self.schema, self.width if width is None else width)
 
     def interaction(self, sets: int | None = 1) -> Interaction:

@@ -41,7 +41,9 @@ def to_renew(records: Iterable[Record], cells: Collection[Cell]) -> list[Record]
 
 
 class Kept:
-    """Passes records on, one by one, and remembers which of ``cells`` other code has made."""
+    """Passes records on, one by one, and remembers which of ``cells`` other code has made. Failed ones are trained again anyway; of those that
+    do not tell their code nothing is known.
+    """
 
     def __init__(self, records: Iterable[Record], cells: Collection[Cell]) -> None:
         self._records, self._keys = records, {cell.key for cell in cells}
@@ -50,10 +52,11 @@ class Kept:
     def __iter__(self) -> Iterator[Record]:
         words, code = TodaysWords(), _Code()
         for record in self._records:
-            if record.status != "failed" and words.of(record.trial).cell.key in self._keys and (other := code.other(record)):
+            known = record.status != "failed" and "method_code" in record.fingerprints
+            if known and words.of(record.trial).cell.key in self._keys and (other := code.other(record)):
                 self._count += 1
                 self._parts |= dict.fromkeys(other)
-            yield record  # failed ones are trained again
+            yield record
 
     def told(self) -> str:
         """A line on those that were passed on; empty where there are none."""
@@ -77,8 +80,8 @@ class _Code:
         self._plugins: dict[tuple[Kind, str], str | None] = {}
 
     def other(self, record: Record) -> list[str]:
-        """What a record was made with other code of. Nothing where its plug-ins are not here, to be compared with and to train it by; nor of
-        a training that failed before it told its code: whether it is repeated is no question of that.
+        """What a record was made with other code of. Nothing where its plug-ins are not here, to be compared with and to train it by; nor
+        of a training that failed before it told its code: whether it is repeated is no question of that.
         """
         if record.status == "failed" and not record.fingerprints:
             return []

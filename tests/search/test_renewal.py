@@ -41,6 +41,7 @@ def test_records_of_other_code_are_known_by_their_digests() -> None:
         assert of_other_code([other]) == [other]
         assert told(other, cell) == f"1 record(s) here are of other code than today's ({words}), and kept; --renew trains them again"
         assert told(other, replace(cell, scale=3)) == told(replace(other, status="failed"), cell) == ""
+        assert told(replace(other, fingerprints={}), cell) == ""
     stranger = replace(same.trial, cell=replace(cell, method="nobody_has_this"))
     assert of_other_code([replace(same, trial=stranger, fingerprints={})]) == []
 
