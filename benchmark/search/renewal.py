@@ -41,8 +41,8 @@ def to_renew(records: Iterable[Record], cells: Collection[Cell]) -> list[Record]
 
 
 class Kept:
-    """Passes records on, one by one, and remembers which of ``cells`` other code has made. Failed ones are trained again anyway; of those that
-    do not tell their code nothing is known.
+    """Passes records on, one by one, and remembers which of ``cells`` other code has made. Failed ones are trained again anyway; of those
+    that do not tell their code nothing is known.
     """
 
     def __init__(self, records: Iterable[Record], cells: Collection[Cell]) -> None:
