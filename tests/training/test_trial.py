@@ -191,7 +191,7 @@ class Mine(Method):
     [
         ("raise Incompatible('needs rows that are fields')", "incompatible", "needs rows that are fields"),
         ("raise RuntimeError('out of\\nmemory')", "failed", "RuntimeError: out of memory"),
-        ("return None", "failed", "NoneType"),
+        ("return None", "failed", "build returns None; the contract wants a CTRModel"),
         ("model.forward = lambda ids: 1 / 0; return model", "failed", "ZeroDivisionError"),
         ("model.interaction.readout.forward = lambda states: states[0].flatten(2)[..., :3]; return model", "failed", "RuntimeError"),
     ],
