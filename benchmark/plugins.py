@@ -6,11 +6,14 @@ import contextlib
 import dataclasses
 import importlib
 import inspect
+import random
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
+
+import numpy as np
 
 from benchmark.discovery import SINGULAR, Kind, file_of, folders
 from benchmark.discovery import names as names
@@ -67,7 +70,7 @@ def plugin(kind: Kind, name: str) -> type[Any]:
     try:
         package = importlib.import_module(f"benchmark.{kind}")
         package.__path__ = folders(kind)
-        with contextlib.redirect_stdout(sys.stderr):  # what it may print is no part of a command's output
+        with contextlib.redirect_stdout(sys.stderr), _same_numbers():  # what it may print is no part of a command's output
             module = importlib.import_module(f"benchmark.{kind}.{name}")
     except (Exception, SystemExit) as error:  # a plug-in is foreign code: whatever it raises is reported as its own fault
         line = line_in(error, str(path))
@@ -87,6 +90,26 @@ def plugin(kind: Kind, name: str) -> type[Any]:
         keeps_the_contract(classes[0], contract)
         KEPT.add(classes[0])
     return classes[0]
+
+
+@contextlib.contextmanager
+def _same_numbers() -> Iterator[None]:
+    """What a file draws of global generators when it is imported is the same in every process: a record has no seed for it. Whoever else
+    draws numbers is not disturbed.
+    """
+    torch: Any = sys.modules.get("torch")  # what is not imported yet begins with the number that it is put to here
+    before = random.getstate(), np.random.get_state(), torch and torch.default_generator.get_state()
+    random.seed(0)
+    np.random.seed(0)
+    if torch:
+        torch.default_generator.manual_seed(torch.Generator().initial_seed())
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+        if torch:
+            torch.default_generator.set_state(before[2])
 
 
 def _none_in(module: types.ModuleType, contract: type, path: str) -> str:

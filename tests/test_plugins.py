@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmark import plugins
 from benchmark.discovery import HOME, KINDS, Kind, folders
@@ -27,6 +29,23 @@ class Mine(Method):
     def build(self, parts):
         return parts.model()
 """
+
+
+def test_what_a_file_draws_when_it_is_imported_is_the_same_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "methods").mkdir()
+    drawn = "\nimport random, numpy, torch\nDRAWN = random.random(), numpy.random.rand(), float(torch.rand(()))\n"
+    for name in ("draws_a", "draws_b"):
+        (tmp_path / "methods" / f"{name}.py").write_text(PRIVATE + drawn)
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    found: list[tuple[float, ...]] = []
+    for name in ("draws_a", "draws_b"):
+        torch.manual_seed(len(found))  # whatever a process has drawn before
+        expected = torch.rand(2)
+        torch.manual_seed(len(found))
+        torch.rand(1)
+        found.append(sys.modules[plugins.plugin("methods", name).__module__].DRAWN)
+        assert torch.rand(1) == expected[1]
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(("kind", "name"), [e for e in EVERY if e[0] != "datasets"])
