@@ -177,8 +177,12 @@ def make(kind: Kind, name: str, options: Mapping[str, Any]) -> Any:
         ) from error
     hints = typing.get_type_hints(owner)
     for field in dataclasses.fields(made):  # defaults too: a trial is written as JSON
-        place = "" if field.name in options else f"{place_of(owner, field.name)}: "
-        typed(hints[field.name], getattr(made, field.name), f"{place}{where}: {field.name}")
+        try:
+            typed(hints[field.name], getattr(made, field.name), f"{where}: {field.name}")
+        except UserError as error:
+            if field.name in options:
+                raise
+            raise UserError(f"{place_of(owner, field.name)}: {error}") from None  # looked for now alone: that parses the file
     return made
 
 

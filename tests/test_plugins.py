@@ -190,3 +190,14 @@ def test_an_unknown_hyper_parameter_gives_the_nearest() -> None:
         plugins.make("methods", "roblock", {"strenght": 1.0})
     with pytest.raises(UserError, match="gates = 'soft'; it must be one of full, static, input, one_hot"):
         plugins.make("methods", "roblock", {"gates": "soft"})
+
+
+def test_no_file_is_parsed_for_a_plugin_that_is_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made with every trial, and with every prepared table that is opened."""
+    plugins.plugin("methods", "roblock")
+
+    def parsed(*_: object) -> str:
+        raise AssertionError("a place was looked for")
+
+    monkeypatch.setattr(plugins, "place_of", parsed)
+    plugins.make("methods", "roblock", {"strength": 0.25})
