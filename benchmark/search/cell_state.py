@@ -39,7 +39,8 @@ class CellState:
     lost: dict[str, Trial] = field(default_factory=dict)  # to be trained again
     incompatible: bool = False
     winner: Trial | None = None  # with seed 0, once it is known
-    recorded: dict[str, list[tuple[Trial, Record]]] = field(default_factory=dict)  # finals of an earlier run: those alike but for the seed
+    # Finals of an earlier run, those alike but for the seed: with seed 0, and their validation AUC if they have finished
+    recorded: dict[str, list[tuple[Trial, float | None]]] = field(default_factory=dict)
     seeded: list[Trial] = field(default_factory=list)  # the winner by seed, made once: each training asks for all of their ids
 
     @property
@@ -58,7 +59,8 @@ class CellState:
             self.tested[trial.trial_id] = record.status
             if record.status != "failed":
                 alike = replace(trial, seed=0)
-                self.recorded.setdefault(alike.trial_id, []).append((alike, record))
+                score = record.metrics.get("valid/auc", 0.0) if record.status == "finished" else None
+                self.recorded.setdefault(alike.trial_id, []).append((alike, score))
         elif trial.stage == "tune" and trial.draw < self.draws:
             if trial.seed == TUNING_SEEDS[0]:
                 old = self.drawn.get(trial.draw)
@@ -224,10 +226,10 @@ class CellState:
         return done < total
 
 
-def _merit(members: list[tuple[Trial, Record]]) -> tuple[int, float, str]:
+def _merit(members: list[tuple[Trial, float | None]]) -> tuple[int, float, str]:
     """Of finals that are alike: how many have finished, their mean validation AUC, and what they are."""
-    finished = [record.metrics.get("valid/auc", 0.0) for _, record in members if record.status == "finished"]
-    return len(finished), fmean(finished) if finished else 0.0, members[0][0].settings
+    scores = [score for _, score in members if score is not None]
+    return len(scores), fmean(scores) if scores else 0.0, members[0][0].settings
 
 
 def _rank(known: tuple[Trial, Outcome]) -> tuple[bool, str]:
