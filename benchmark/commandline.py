@@ -289,15 +289,15 @@ def parser() -> Parser:
         metavar="NAME",
         help="of step, parts and stream: default single_embedding; of methods: default every one that has a backbone",
     )
-    speed.add_argument("--dimensions", nargs="+", type=int, metavar="D", default=[10], help="base dimensions (default 10)")
+    speed.add_argument("--dimensions", nargs="+", type=int, metavar="D", help="base dimensions (default 10)")
     speed.add_argument("--scale", type=int, metavar="S", help="of the model; of scale: where it is not varied (default 1; of methods: 4)")
-    speed.add_argument("--batch", type=int, default=4096, metavar="B")
+    speed.add_argument("--batch", type=int, metavar="B", help="rows of a batch (default 4096)")
     speed.add_argument("--batches", type=int, metavar="N", help="of one turn; rows = batch x batches (default 6; of stream: 120)")
-    speed.add_argument("--shape", choices=("small", "criteo"), default="small", help="12 fields with 12,000 values, or 39 with 2 million")
+    speed.add_argument("--shape", choices=("small", "criteo"), help="12 fields with 12,000 values, or 39 with 2 million (default small)")
     speed.add_argument("--precision", choices=typing.get_args(Precision), help="of step, parts, methods, scale and stream (default fp32)")
     speed.add_argument("--compile", action="store_true", help="step: also through torch.compile")
-    speed.add_argument("--threads", type=int, default=2, metavar="N", help="torch threads of every contestant (default 2)")
-    speed.add_argument("--rounds", type=int, default=5, metavar="R", help="turns of each contestant (default 5)")
+    speed.add_argument("--threads", type=_between(int, 1, THREADS), metavar="N", help="torch threads of every contestant (default 2)")
+    speed.add_argument("--rounds", type=int, metavar="R", help="turns of each contestant (default 5)")
     speed.add_argument("--rows", nargs="+", type=int, metavar="N", help="data: sizes of the table (default 1000000)")
     speed.add_argument("--no-peers", action="store_true", help="data: without FuxiCTR, whose environment takes minutes to set up")
     speed.add_argument("--count", type=int, metavar="N", help="records: how many (default 2000)")
@@ -313,7 +313,7 @@ def parser() -> Parser:
         metavar="PATH",
         help="scale: folder of the PNG files (default results/figures); gpu: the file (gpu.json); verdict: keep the records there",
     )
-    _device(speed)
+    _device(speed, default=None)
 
     check = command(
         "check",
@@ -440,8 +440,8 @@ def _delta(command: Parser) -> None:
     )
 
 
-def _device(command: Parser) -> None:
-    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: the GPU where there is one")
+def _device(command: Parser, default: str | None = "auto") -> None:
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default=default, help="auto: the GPU where there is one (default)")
 
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Settings]]:

@@ -46,7 +46,7 @@ def check_backbone(name: str, methods: Sequence[str] | None, cost: bool) -> Iter
     yield from check_models(cases, place)
     yield from check_acts(owner, "recipe", cases, place)
     if cost and cases:
-        yield from check_cost(list(cases), name)
+        yield from check_cost(list(cases), name, place)
 
 
 def _built(case: Case) -> Said:

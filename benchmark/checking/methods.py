@@ -54,7 +54,7 @@ def check_method(name: str, backbones: Sequence[str] | None, presets: bool, cost
     if ":" not in name:  # a preset's settings are those of its method
         yield from check_acts(owner, "method", cases, place)
     if cost and owner.uses_backbone and cases and name != CONTROL:
-        yield from check_cost([name], next(iter(cases)))
+        yield from check_cost([name], next(iter(cases)), place)
 
 
 def _recipes(owner: type[Method], backbones: Sequence[str] | None) -> dict[str, Backbone | None]:

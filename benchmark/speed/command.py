@@ -20,8 +20,17 @@ from benchmark.training.trial import choose_device
 # Batches of a turn: of a stream so many that its first block, which is waited for, weighs as little as in an epoch of half a million rows.
 BATCHES, STREAMED = 6, 120
 
+TRAINED = ("peers", "step", "parts", "methods", "scale", "stream")
 # Flags of `speed` that not all of its measurements have.
 SPEED_ONLY = {
+    "backbones": (*TRAINED, "verdict"),
+    "dimensions": TRAINED,
+    "batch": TRAINED,
+    "batches": TRAINED,
+    "shape": TRAINED[:-1],
+    "threads": (*TRAINED, "data"),
+    "rounds": (*TRAINED, "data"),
+    "device": ("step", "parts", "methods", "scale", "stream", "verdict", "gpu"),
     "methods": ("step", "methods", "parts", "stream", "verdict"),
     "compile": ("step",),
     "scale": ("step", "methods", "parts", "scale", "stream"),
@@ -37,15 +46,17 @@ SPEED_ONLY = {
     "trials": ("verdict",),
     "seeds": ("verdict",),
 }
+DEFAULTS: dict[str, Any] = {"dimensions": [10], "batch": 4096, "shape": "small", "threads": 2, "rounds": 5, "device": "auto"}
 
 
 def speed(parsed: argparse.Namespace) -> None:
     """Measures and prints. Raises UserError for a flag that the measurement does not have."""
     for name, kinds in SPEED_ONLY.items():
-        if getattr(parsed, name) and parsed.what not in kinds:
+        if getattr(parsed, name) not in (None, False) and parsed.what not in kinds:
             flag = name.replace("_", "-")
             raise UserError(f"speed {parsed.what}: --{flag} is for {', '.join(kinds)} only; leave it out")
-    for name in ("scale", "batch", "batches", "threads", "rounds", "count"):
+    parsed = argparse.Namespace(**{name: DEFAULTS.get(name) if value is None else value for name, value in vars(parsed).items()})
+    for name in ("scale", "batch", "batches", "rounds", "count"):
         if getattr(parsed, name) is not None and getattr(parsed, name) < 1:
             raise UserError(f"speed: --{name} {getattr(parsed, name)}; it must be at least 1")
     if min(parsed.dimensions) < 1:
@@ -62,10 +73,8 @@ def speed(parsed: argparse.Namespace) -> None:
         return
     if parsed.what == "data":
         from benchmark.speed.data import measure
-        from benchmark.speed.peers import environment
 
-        peer = None if parsed.no_peers else environment()
-        print(measure(parsed.rows or [1_000_000], parsed.threads, parsed.rounds, peer))
+        print(measure(parsed.rows or [1_000_000], parsed.threads, parsed.rounds, peers=not parsed.no_peers))
         return
     if parsed.what == "verdict":
         print(_verdict(parsed))

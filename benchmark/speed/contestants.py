@@ -60,6 +60,8 @@ class Ours:
         base = workload.batch if cowclip else 0
         self.training = Training(batch_size=workload.batch, precision=workload.precision, cowclip_base_batch=base)
         self.model = (build(workload) if model is None else model).to(device)
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
+            raise UserError(f"speed: {workload.method} has no parameters, so that no step can be timed; leave the method out")
         if isinstance(self.model, AssembledModel) and self.model.penalty is not None:
             self.model.penalty.step = CALIBRATION + 1  # a step like most: the first ones measure the penalty's gradient
         table = self.model.table()
@@ -68,6 +70,10 @@ class Ours:
         offsets = np.cumsum([0, *workload.cardinalities[:-1]])
         self._rows = Rows(workload.ids, workload.labels, offsets, device, resident=True) if rows is None else rows
         self.optimizers = make_optimizers(self.model, self.training)
+        if table is not None:  # all turns are of one long epoch: what a rule does once an epoch is no part of a step
+            rule = self.model.table_rule()
+            rule.training_starts(table, self.optimizers[-1], self.training.embedding_std)
+            rule.epoch_starts(1, table, self.optimizers[-1])
         self._generator = torch.Generator(device).manual_seed(0)
         self._step: CTRModel | None = None
 

@@ -41,15 +41,20 @@ ROOM, ROOM_PEER = 1200, 2000
 CHILD = (sys.executable, "-m", "benchmark.speed.data")
 
 
-def measure(sizes: Sequence[int], threads: int, rounds: int, peer: Path | None) -> str:
-    """The tables, with a line or two for each number of rows. ``peer``: the Python that has FuxiCTR; None leaves it out.
+def measure(sizes: Sequence[int], threads: int, rounds: int, peers: bool) -> str:
+    """The tables, with a line or two for each number of rows. ``peers``: beside FuxiCTR, whose environment is made where there is none.
 
     Raises UserError, before anything is written, when the disk has too little room. Temporary files are removed however this ends.
     """
     for rows in sizes:
         if rows < LEAST:
             raise UserError(f"speed data: --rows {rows}; it must be at least {LEAST:,}")
-    _check_room(max(sizes), peer is not None)
+    _check_room(max(sizes), peers)
+    peer = None
+    if peers:
+        from benchmark.speed.peers import environment  # not at the top, for the reason in _ratio
+
+        peer = environment()
     encoded, formed, raced, opened, handed = [], [], [], [], []
     turns = len(sizes) * (rounds * (7 if peer is None else 9) + OPENED)
     with (

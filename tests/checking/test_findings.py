@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.checking.check import check
+from benchmark.checking.cost import check_cost
 
 METHOD = """import torch, random
 from dataclasses import dataclass
@@ -245,3 +246,17 @@ def test_what_is_wrong_with_a_method_is_found(
     assert any(one.verdict == verdict and one.what == what and words in one.words for one in found), "\n".join(map(str, found))
     if verdict != "FAILED":
         assert not [str(one) for one in found if one.verdict == "FAILED"]
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "words"),
+    [
+        ("few_fields", "1 / (parts.fields - 12); return parts.model()", "few_fields.py:24, in build: ZeroDivisionError"),
+        ("in_steps", around("output._replace(logits=output.logits + torch.ones(32))"), "in_steps.py:"),
+    ],
+)
+def test_a_method_that_fails_where_its_cost_is_measured_is_a_finding(folder: Path, name: str, build: str, words: str) -> None:
+    """There are more fields there, and larger batches."""
+    (folder / "methods" / f"{name}.py").write_text(METHOD.format(fields="", build=build))
+    [found] = check_cost([name], "dcnv2", "the plug-in")
+    assert (found.verdict, found.what) == ("FAILED", "cost") and words in found.words

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
 
+from benchmark import plugins
 from benchmark.__main__ import main
-from benchmark.contracts import CTRModel, Output
+from benchmark.contracts import CTRModel, Output, TableRule
 from benchmark.errors import UserError
+from benchmark.method import Parts
 from benchmark.ops import dispatch
 from benchmark.records import Store
 from benchmark.speed import records
@@ -88,14 +91,43 @@ def test_bytes_of_weights_are_shared_by_the_batch() -> None:
         ("step --scale 0", "--scale 0; it must be at least 1"),
         ("step --dimensions 10 0", "--dimensions 0; it must be at least 1"),
         ("step --backbones finalmlp --scale 7 --batch 8 --batches 1", "units1 = 400 does not divide into rows of 70"),
-        ("parts --methods constant --batch 8 --batches 1", "constant · dcnv2, width 10, fp32 is not made of table and interaction layers"),
+        (
+            "parts --methods logistic_regression --batch 8 --batches 1",
+            "logistic_regression · dcnv2, width 10, fp32 is not made of table and interaction layers",
+        ),
         ("peers --backbones dcnv3", "unknown backbone 'dcnv3'"),
+        ("peers --device cpu", "speed peers: --device is for step, parts, methods, scale, stream, verdict, gpu only"),
+        ("records --shape criteo", "speed records: --shape is for peers, step, parts, methods, scale only"),
+        ("stream --shape small", "speed stream: --shape is for peers, step, parts, methods, scale only"),
+        ("gpu --batch 8", "speed gpu: --batch is for peers, step, parts, methods, scale, stream only"),
+        ("verdict --rounds 2", "speed verdict: --rounds is for peers, step, parts, methods, scale, stream, data only"),
+        ("verdict --threads 2", "speed verdict: --threads is for peers, step, parts, methods, scale, stream, data only"),
+        ("step --threads 5000", "--threads: 5000: it must be a whole number between 1 and 4096"),
+        ("methods --methods constant --batch 8 --batches 1", "constant has no parameters, so that no step can be timed"),
+        ("step --methods constant --batch 8 --batches 1 --device cpu", "constant has no parameters, so that no step can be timed"),
     ],
 )
 def test_what_cannot_be_measured_is_one_line(capsys: pytest.CaptureFixture[str], words: str, message: str) -> None:
     assert main(["speed", *words.split()]) == 2
     shown = capsys.readouterr().err
     assert message in shown and len(shown.splitlines()) == 1
+
+
+class Told(TableRule):
+    def training_starts(self, table: nn.Parameter, optimizer: torch.optim.Optimizer, std: float) -> None:
+        assert std > 0
+        self.epoch = 0
+
+    def epoch_starts(self, epoch: int, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
+        self.epoch += epoch
+
+    def batch_starts(self, ids: Tensor, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
+        assert self.epoch == 1
+
+
+def test_a_rule_of_the_table_is_told_that_training_starts() -> None:
+    parts = Parts(SMALL.schema, SMALL.scale, SMALL.dimension, plugins.make("backbones", SMALL.backbone, SMALL.options))
+    assert Ours("ours", SMALL, CPU, model=parts.model(table_rule=Told())).turn() > 0
 
 
 def test_our_turn_is_a_real_training_pass_and_restores_the_switches() -> None:
