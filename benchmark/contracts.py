@@ -47,7 +47,9 @@ class Output(NamedTuple):
 class TableRule:
     """How a method has its table trained, where that differs from the rule for all: Adam with the coupled L2 ``embedding_l2``.
 
-    What is not overridden stays with that rule. ``table`` is the parameter (V, D); all calls come from the training loop.
+    What is not overridden stays with that rule. ``table`` is the parameter (V, D); all calls come from the training loop. What a rule keeps
+    are attributes of its own or of its optimiser, each a tensor, a number, a text or None: a training that was killed goes on with these
+    alone (training/checkpoint.py), and not with what a list, a dictionary or a generator holds.
     """
 
     def optimizer(self, table: nn.Parameter, learning_rate: float, l2: float) -> torch.optim.Optimizer | None:

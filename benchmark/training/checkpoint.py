@@ -128,7 +128,14 @@ def _plain(one: object) -> dict[str, Any]:
         found |= {name: one._buffers[name] for name in one._non_persistent_buffers_set}
     if isinstance(one, torch.optim.Optimizer):
         found["state_dict"] = one.state_dict()
-    return {name: value.detach() if isinstance(value, torch.Tensor) else value for name, value in found.items()}
+    return {name: _unadorned(value) for name, value in found.items()}
+
+
+def _unadorned(value: Any) -> Any:
+    """Without a graph; NumPy's double, which is a float too, as Python's: of NumPy's the reader takes nothing."""
+    if isinstance(value, torch.Tensor):
+        return value.detach()
+    return float(value) if isinstance(value, float) else value
 
 
 def _put_back(one: object, values: dict[str, Any]) -> None:

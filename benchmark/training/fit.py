@@ -151,12 +151,13 @@ def fit(
                 "valid/logloss": valid["logloss"],
                 "learning_rate": at.learning_rate,
                 "samples_per_second": speed,
-                **{f"model/{name}": value for name, value in model.curve().items()},
+                **{f"model/{name}": float(value) for name, value in model.curve().items()},  # NumPy's are nothing that a checkpoint holds
             }
         )
         report(at.curve[-1])
         with torch.no_grad():
-            by_rule = None if table is None else rule.dose(table, optimizers[-1])
+            told = None if table is None else rule.dose(table, optimizers[-1])
+        by_rule = None if told is None else float(told)
         if at.epoch == 1:
             at.measured |= _at("first", by_rule, _doses(model, fold.train, training))
         if valid["auc"] > at.best["auc"]:

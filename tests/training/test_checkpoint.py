@@ -107,6 +107,55 @@ def test_every_method_and_every_backbone_goes_on_to_the_same_record(method: str,
     check_that_it_goes_on(method, backbone)
 
 
+OF_NUMPY = """
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmark.method import CTRModel, Method, Parts, TableRule
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfNumpy(Method):
+    summary = "for a test"
+    source = "a test"
+
+    def build(self, parts: Parts) -> CTRModel:
+        return parts.model(transform=Scaled(), table_rule=Counted())
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        return x * self.gain
+
+    def curve(self):
+        return {"gain": np.float32(self.gain.item())}
+
+
+class Counted(TableRule):
+    count = np.float64(0)
+
+    def epoch_starts(self, epoch, table, optimizer):
+        self.count = self.count + 1
+
+    def dose(self, table, optimizer):
+        return np.float64(self.count / 10)
+"""
+
+
+def test_numbers_of_numpy_that_a_plugin_says_are_no_loss_of_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods" / "of_numpy.py").write_text(OF_NUMPY, encoding="utf-8")
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    assert check_that_it_goes_on("of_numpy", "dcnv2", patience=4)
+
+
 def test_another_training_does_not_go_on_from_it() -> None:
     wanted = trial("single_embedding")
     killed_in(2, wanted)
