@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmark import plugins
 from benchmark.config import CONTROL, read_suite
+from benchmark.discovery import KINDS
 from benchmark.errors import UserError
 from benchmark.metrics.looks import FIRST_LOOK
 from benchmark.speed.compare import methods, peers, step, stream
@@ -120,6 +121,7 @@ def speed(parsed: argparse.Namespace) -> None:
 
 
 def _verdict(parsed: argparse.Namespace) -> str:
+    from benchmark.search.cells import covers
     from benchmark.speed.verdict import measure
 
     suite = read_suite(parsed.suite or "verdict")
@@ -129,7 +131,11 @@ def _verdict(parsed: argparse.Namespace) -> str:
     counts: dict[str, Any] = {name: value for name in ("trials", "seeds") if (value := getattr(parsed, name)) is not None}
     if counts.get("seeds", suite.seeds) < FIRST_LOOK:
         raise UserError(f"speed verdict: --seeds must be at least {FIRST_LOOK}: one seed gives no verdict")
-    options = {kind: {n: v for n, v in by.items() if kind not in axes or n in axes[kind]} for kind, by in suite.options.items()}
-    suite = dataclasses.replace(suite, **axes, **counts, options=options, also=())
+    if suite.also:
+        raise UserError(f"speed verdict: suite {suite.name} has [[also]], which is not measured; name a suite without it")
+    options: dict[str, Any] = dict(suite.options)
+    for kind in (kind for kind in KINDS if kind in axes and kind in options):
+        options[kind] = {name: value for name, value in options[kind].items() if covers(kind, axes[kind], name)}
+    suite = dataclasses.replace(suite, **axes, **counts, options=options)
     with tempfile.TemporaryDirectory() as scratch:
         return measure(suite, parsed.against, (parsed.out or Path(scratch)).absolute(), parsed.device)

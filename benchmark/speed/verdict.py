@@ -27,7 +27,7 @@ from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd
 from benchmark.records import Record, Store
 
-Place = tuple[str, str, int]  # method, backbone, scale
+Place = tuple[str, str, int, int, str]  # data set, backbone, depth, scale, method
 TWICE = 1.96  # standard errors: a difference of means within them is the seeds' noise
 
 
@@ -53,17 +53,20 @@ def measure(suite: Suite, before: Path | None, out: Path, device: str) -> str:
 def report(old: Run, new: Run) -> str:
     """Rows side by side, and the sums."""
     lines, agree, alike = [], [], []
-    for key in sorted(old.finals.keys() & new.finals.keys(), key=lambda key: (key[1], key[2], key[0] != CONTROL, key[0])):
+    both = sorted(old.finals.keys() & new.finals.keys(), key=lambda key: (*key[:4], key[4] != CONTROL, key[4]))
+    varied = [place for place in (0, 2) if len({key[place] for key in both}) > 1]  # a column that says the same everywhere is left out
+    for key in both:
         a, b = old.finals[key], new.finals[key]
         same = a[0].trial.settings == b[0].trial.settings
         near = same or _near(_aucs(a), _aucs(b))
         alike.append(near)
         one, other = old.verdicts.get(key, "-"), new.verdicts.get(key, "-")
-        if key[0] != CONTROL:
+        if key[4] != CONTROL:
             agree.append(one == other)
         winner = "the same" if same else "within seed noise" if near else "another"
-        lines.append([*map(str, key), _auc(a), one, _auc(b), other, winner])
-    headers = ["method", "backbone", "scale", "before: test AUC", "verdict", "now: test AUC", "verdict", "settings that won"]
+        lines.append([*(str(key[place]) for place in (4, 1, 3, *varied)), _auc(a), one, _auc(b), other, winner])
+    named = ["method", "backbone", "scale", *({0: "data set", 2: "depth"}[place] for place in varied)]
+    headers = [*named, "before: test AUC", "verdict", "now: test AUC", "verdict", "settings that won"]
     table = tabulate(lines, headers=headers, disable_numparse=True)
     sums = [
         ["seconds", f"{old.seconds:.0f}", f"{new.seconds:.0f}", f"{new.seconds / old.seconds:.2f}"],
@@ -87,7 +90,8 @@ def _run(suite: Suite, checkout: Path, results: Path, device: str, more: Sequenc
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     started = time.perf_counter()
     process = subprocess.Popen(command, cwd=checkout, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)
-    _, _, used = os.wait4(process.pid, 0)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - started
     records = list(Store(results))
     if not any(record.trial.stage == "final" for record in records):
@@ -96,7 +100,7 @@ def _run(suite: Suite, checkout: Path, results: Path, device: str, more: Sequenc
     for record in records:
         cell = record.trial.cell
         if record.trial.stage == "final" and record.status == "finished":
-            finals[cell.method, cell.backbone, cell.scale].append(record)
+            finals[cell.dataset, cell.backbone, cell.depth, cell.scale, cell.method].append(record)
     spent = {stage: sum(round(r.cost.get("epochs", 0)) for r in records if r.trial.stage == stage) for stage in ("tune", "final")}
     return Run(seconds, used.ru_utime + used.ru_stime, spent["tune"], spent["final"], finals, _verdicts(results))
 
@@ -107,7 +111,8 @@ def _verdicts(results: Path) -> dict[Place, str]:
     done = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(f"{results}: no board could be made: {done.stderr.strip()[-300:]}")
-    return {(row["method"], row["backbone"], row["scale"]): row["verdict"] or "-" for row in json.loads(done.stdout)}
+    rows = json.loads(done.stdout)
+    return {(row["dataset"], row["backbone"], row["depth"], row["scale"], row["method"]): row["verdict"] or "-" for row in rows}
 
 
 def as_toml(suite: Suite) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.__main__ import main
 from benchmark.config import Cell, Suite, Training, Trial, read_suite
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
@@ -17,8 +18,8 @@ from benchmark.speed.verdict import Run, as_toml, report
 from benchmark.values import from_dict
 
 
-def finals(method: str, *aucs: float, rate: float = 1e-3) -> list[Record]:
-    cell = Cell(dataset="d", data="f", backbone="dnn", method=method, scale=1, depth=1)
+def finals(method: str, *aucs: float, rate: float = 1e-3, dataset: str = "d") -> list[Record]:
+    cell = Cell(dataset=dataset, data="f", backbone="dnn", method=method, scale=1, depth=1)
     trial = Trial(cell=cell, stage="final", training=Training(learning_rate=rate), backbone={}, method={}, budget=8)
     return [
         Record(trial=dataclasses.replace(trial, seed=seed), status="finished", metrics={"test/auc": auc}) for seed, auc in enumerate(aucs)
@@ -26,7 +27,7 @@ def finals(method: str, *aucs: float, rate: float = 1e-3) -> list[Record]:
 
 
 def run(seconds: float, epochs: int, said: str, *of: list[Record]) -> Run:
-    places = {(one[0].trial.cell.method, "dnn", 1): one for one in of}
+    places = {(one[0].trial.cell.dataset, "dnn", 1, 1, one[0].trial.cell.method): one for one in of}
     return Run(seconds, seconds, epochs, epochs, places, dict.fromkeys(places, said))
 
 
@@ -47,6 +48,24 @@ def test_rows_side_by_side() -> None:
     assert told["seconds"] == "seconds 90 30 0.33" and "0 of 2 verdicts and 2 of 3 winners are the same" in text
 
 
+def test_two_data_sets_are_not_one_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [*finals("single_embedding", 0.70, 0.71), *finals("single_embedding", 0.90, 0.91, dataset="other")]
+
+    def ran(command: list[str], **_: object) -> subprocess.Popen[bytes]:
+        store = Store(tmp_path)
+        store.create()
+        for record in records:
+            store.write(record)
+        return popen(["true"])
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", ran)
+    monkeypatch.setattr(verdict, "_verdicts", lambda results: {})
+    found = verdict._run(read_suite("verdict"), tmp_path, tmp_path, "cpu", [])
+    rows = [line.split()[:6] for line in report(found, found).splitlines() if line.startswith("single_embedding")]
+    assert rows == [["single_embedding", "dnn", "1", "d", "0.70500", "±"], ["single_embedding", "dnn", "1", "other", "0.90500", "±"]]
+
+
 def test_the_suite_as_an_older_version_reads_it() -> None:
     suite = read_suite("verdict")
     assert suite.rungs and suite.trials == 8 and suite.seeds == 5
@@ -64,3 +83,18 @@ def test_a_folder_with_records_is_not_measured(tmp_path: Path, monkeypatch: pyte
     store.write(finals("roblock", 0.7)[0])
     with pytest.raises(UserError, match="nothing would be measured"):
         verdict.measure(read_suite("verdict"), None, tmp_path, "cpu")
+
+
+def test_options_stay_where_the_command_line_has_all_and_what_is_not_measured_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured: list[Suite] = []
+    monkeypatch.setattr(verdict, "measure", lambda suite, *_: measured.append(suite))
+    path = tmp_path / "mine.toml"
+    path.write_text('datasets = ["synthetic"]\nseeds = 2\n[options.methods]\nroblock = { weight = 0.5 }\nvicreg = { weight = 0.5 }\n')
+    for methods in (["all"], ["vicreg"]):
+        assert main(["speed", "verdict", "--suite", str(path), "--methods", *methods]) == 0
+    assert [[*suite.options["methods"]] for suite in measured] == [["roblock", "vicreg"], ["vicreg"]]
+    path.write_text('datasets = ["synthetic"]\nseeds = 2\n[[also]]\nscales = [2]\n')
+    assert main(["speed", "verdict", "--suite", str(path)]) == 2
+    assert "suite mine has [[also]], which is not measured" in capsys.readouterr().err
