@@ -127,9 +127,15 @@ def _others(default: Any, hint: Any, said: Setting) -> list[Any]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         [only] = [a for a in arguments if a is not type(None)]
-        starts = {int: 2, float: 0.5, bool: True}
+        starts = {int: 2, float: 0.5}
         return [None, *_others(starts.get(only) if default is None else default, only, said), *([1] if only is int else [])]
+    if origin is typing.Literal:
+        return list(arguments)
+    if hint is bool:
+        return [False, True]
     if origin is tuple:
+        if default is None:
+            default = {int: (2,), float: (0.5,)}.get(arguments[0], ())
         if typing.get_origin(arguments[0]) is typing.Literal:
             return [(choice,) for choice in typing.get_args(arguments[0])]
         halves = (
@@ -186,7 +192,8 @@ def check_acts(owner: type, side: str, cases: Mapping[str, Case], place: str) ->
     if not failed:
         quiet = {move.name for move in open_}
         acting = [field.name for field in dataclasses.fields(owner) if field.name not in quiet]
-        yield Finding("ok", "settings act", f"each moves the training: {', '.join(acting)}" if acting else "there are none")
+        if acting or not quiet:
+            yield Finding("ok", "settings act", f"each moves the training: {', '.join(acting)}" if acting else "there are none")
 
 
 def _trace(case: Case, size: int) -> tuple[str, ...]:
