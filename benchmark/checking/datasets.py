@@ -38,10 +38,11 @@ def check_dataset(name: str, origin: Path | None) -> Iterator[Finding]:
     with _cache_aside():
         try:
             prepared = prepare(name, {}, origin)
-        except UserError as error:
+            said = _said(prepared)
+        except (Exception, SystemExit) as error:  # a stream's draw() is foreign code, and is called here for the first time
             yield failure("rows", error, place)
             return
-        yield Finding("ok", "rows", _said(prepared))
+        yield Finding("ok", "rows", said)
         fingerprint = prepared.fingerprint
         cases = {name: prepared}
         for check in CHECKS:

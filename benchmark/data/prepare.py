@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
+import numpy as np
 from polars import LazyFrame
 
 from benchmark import plugins
@@ -120,9 +121,13 @@ def _asked(name: str, what: str, made: Callable[[], Made]) -> Made:
 
 def _stream(name: str, dataset: DataSet) -> Stream | None:
     stream = _asked(name, "making its stream", dataset.stream)
-    if stream is None or (isinstance(stream, Stream) and stream.rows > 0 and 0 < stream.positive_rate < 1):
-        return stream
-    raise UserError(f"data set {name}: stream() must return None, or a Stream with rows and a positive_rate between 0 and 1")
+    if stream is not None and not (isinstance(stream, Stream) and stream.rows > 0 and 0 < stream.positive_rate < 1):
+        raise UserError(f"data set {name}: stream() must return None, or a Stream with rows and a positive_rate between 0 and 1")
+    if stream is not None and not all(counts.dtype == np.int64 and counts.size and counts.min() >= 1 for counts in stream.counts):
+        raise UserError(
+            f"data set {name}: counts of its stream must be arrays of int64, one number of at least 1 for each value of a column"
+        )
+    return stream
 
 
 def _loaded(name: str, dataset: DataSet, source_path: Path | None, allow_checksum_mismatch: bool, stream: Stream | None) -> Source:

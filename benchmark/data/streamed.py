@@ -13,6 +13,7 @@ from torch import Tensor
 
 from benchmark.data.batches import batch_sizes
 from benchmark.data.prefetch import in_threads
+from benchmark.faults import ContractError, place_of
 from benchmark.schema import FIRST
 from benchmark.sources import Stream
 
@@ -34,7 +35,7 @@ class Streamed:
         return self._stream.rows
 
     def shuffled(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """(ids int32 (b, F), labels float32 (b,)), b as of ``Rows.shuffled``.
+        """(ids int32 (b, F), labels float32 (b,)), b as of ``Rows.shuffled``. Raises ContractError for what are no rows.
 
         One number is drawn from ``generator``: trainings whose generators are of one seed get the same rows.
         """
@@ -56,7 +57,7 @@ class Streamed:
         """Without end; whoever has enough closes it."""
 
         def drawn(block: int) -> tuple[Tensor, Tensor]:
-            values, labels = self._stream.draw(seed, block)
+            values, labels = drawn_of(self._stream, seed, block)
             return torch.from_numpy(values + self._offsets), torch.from_numpy(labels).float()
 
         threads = torch.get_num_threads()
@@ -68,12 +69,33 @@ class Streamed:
         return rows.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else rows
 
 
+def drawn_of(stream: Stream, seed: int, block: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """What ``draw`` gives. Raises ContractError where these are no rows: a value that its column has no count of would be an id of the next
+    field, and of blocks without rows there would be no end.
+    """
+    values, labels = stream.draw(seed, block)
+    sizes = [len(counts) for counts in stream.counts]
+    if values.ndim != 2 or values.shape[1] != len(sizes) or labels.shape != (len(values),) or not len(values):
+        found = f"values {values.shape} and labels {labels.shape}"
+        raise ContractError(f"draw() gives {found}; the contract wants (n, {len(sizes)}) and (n,), n at least 1", _place(stream))
+    outside = np.flatnonzero((values.max(0) >= sizes) | (values.min(0) < 0))
+    if len(outside):
+        one = int(outside[0])
+        found = f"values {values[:, one].min()} to {values[:, one].max()} in column {one}"
+        raise ContractError(f"draw() gives {found}, which has counts of 0 to {sizes[one] - 1}", _place(stream))
+    return values, labels
+
+
+def _place(stream: Stream) -> str:
+    return place_of(type(stream), "draw")
+
+
 def first_epoch(stream: Stream) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Local ids (rows, F) and labels (rows,) of an epoch, the one of seed 0."""
+    """Local ids (rows, F) and labels (rows,) of an epoch, the one of seed 0. Raises ContractError."""
     ids, labels = [], []
     missing = stream.rows
     for block in count():
-        values, ones = stream.draw(0, block)
+        values, ones = drawn_of(stream, 0, block)
         ids.append(values[:missing] + np.int32(FIRST))
         labels.append(ones[:missing])
         missing -= len(labels[-1])

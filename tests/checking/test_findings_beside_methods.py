@@ -207,5 +207,22 @@ def test_a_data_set_of_files_is_read_from_where_it_is_said(folder: Path, capsys:
     assert not (folder / "cache").exists()
 
 
+STREAM = """
+from benchmark.sources import Stream
+class Drawn(Stream):
+    rows, positive_rate, counts = 200, 0.5, (np.ones(9, np.int64), np.ones(5, np.int64))
+    def draw(self, seed, block):
+        random = np.random.default_rng((seed, block))
+        return random.integers(0, 9, (100, 2), dtype=np.int32), random.integers(0, 2, 100, dtype=np.uint8)
+"""
+
+
+def test_a_stream_that_draws_values_of_the_next_field_is_found(folder: Path) -> None:
+    end = END.replace('"train": frame[:200], ', "") + "\n    def stream(self):\n        return Drawn()"
+    (folder / "datasets" / "over.py").write_text(DATASET.format(seed="3", label="label", column="label", end=end) + STREAM)
+    failed = [str(one) for one in check("over") if one.verdict == "FAILED"]
+    assert len(failed) == 1 and "draw() gives values 0 to 8 in column 1, which has counts of 0 to 4" in failed[0]
+
+
 def test_a_finding_is_one_line() -> None:
     assert str(Finding("FAILED", "loss", "x.py:3: it must fall")) == "FAILED  loss         x.py:3: it must fall"

@@ -16,6 +16,7 @@ from benchmark.data.ensure import ensure_prepared
 from benchmark.data.prepare import prepare
 from benchmark.data.streamed import Streamed, first_epoch
 from benchmark.errors import UserError
+from benchmark.faults import ContractError
 from benchmark.sources import Stream
 
 CPU = torch.device("cpu")
@@ -50,6 +51,24 @@ def test_an_epoch_has_its_rows_in_batches_as_other_rows_have(rows: int, size: in
     assert torch.equal(ids[:, 0].long(), 2 + numbers % 3) and torch.equal(ids[:, 1].long(), 5 + 2 + numbers)
     assert torch.equal(labels.long(), numbers % 2)
     assert ids[:, 2].diff().abs().count_nonzero() == (rows - 1) // 40  # block after block
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "words"),
+    [
+        (np.full((4, 3), 3), np.zeros(4), r"draw\(\) gives values 3 to 3 in column 0, which has counts of 0 to 2"),
+        (np.full((4, 3), -1), np.zeros(4), "values -1 to -1 in column 0"),
+        (np.zeros((4, 2)), np.zeros(4), r"values \(4, 2\) and labels \(4,\); the contract wants \(n, 3\) and \(n,\)"),
+        (np.zeros((4, 3)), np.zeros(3), r"values \(4, 3\) and labels \(3,\)"),
+        (np.zeros((0, 3)), np.zeros(0), r"values \(0, 3\) and labels \(0,\)"),
+    ],
+)
+def test_what_a_stream_draws_must_be_rows(values: NDArray[Any], labels: NDArray[Any], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Counting, "draw", lambda *_: (values.astype(np.int32), labels.astype(np.uint8)))
+    with pytest.raises(ContractError, match=words):
+        epoch(40, 30, torch.Generator())
+    with pytest.raises(ContractError, match=words):
+        first_epoch(Counting(40))
 
 
 def test_rows_follow_the_generator_and_no_epoch_is_like_another() -> None:
@@ -102,6 +121,8 @@ def test_a_streamed_data_set_is_prepared_without_its_training_part(cache: Path) 
     [
         ("return 3", "", "stream() must return None, or a Stream"),
         ("raise ValueError('no')", "", "in stream: ValueError: no"),
+        ("own = Own(1); own.counts = (np.ones(2),); return own", "", "counts of its stream must be arrays of int64"),
+        ("own = Own(1); own.counts = (np.zeros(2, int),); return own", "", "one number of at least 1 for each value"),
         ("return Own(2)", "", "with a stream every column of its Source must be categorical, and have its counts"),
         ("return Own(1)", "frames['train'] = frames['valid']", "the parts valid and test, each a LazyFrame: its training part is a stream"),
     ],
