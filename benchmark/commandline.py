@@ -471,7 +471,10 @@ def _all_known(first: Parser, arguments: Sequence[str]) -> argparse.Namespace:
         prog = f"{first.prog} {parsed.command}"
         if parsed.command == "prepare" and all(map(os.path.exists, unknown)):  # the shell has put them in place of a pattern
             raise UserError(f"{prog}: {1 + len(unknown)} files; name their folder, or put a pattern in quotation marks, as in 'logs/*.csv'")
-        raise UserError(f"{prog}: unrecognized arguments: {' '.join(unknown)} (see {prog} --help)")
+        words = f"{prog}: unrecognized arguments: {' '.join(unknown)}"
+        if parsed.command == "prepare" and arguments[1].startswith("-"):
+            raise UserError(f"{words}; DATASET comes first, as it says which flags there are: {prog} DATASET {arguments[1]} …")
+        raise UserError(f"{words} (see {prog} --help)")
     return parsed
 
 

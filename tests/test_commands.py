@@ -316,6 +316,7 @@ def test_options_go_with_what_the_command_line_takes_off_an_axis(before: str, op
         (["train", "--epochs", "0"], "epochs = 0; it must be greater than 0"),
         (["train", "--method.strength", "1"], "unrecognized arguments: --method.strength"),
         (["prepare", "no_such.csv", "--label", "y"], "no_such.csv: no such file"),
+        (["prepare", "--name", "mine", "no_such.csv", "--label", "y"], "arguments: --label y; DATASET comes first, as it says which flags"),
         (["prepare", "frappe_x1"], "HF_HUB_OFFLINE forbids downloading it; unset it, or name a folder"),
         (["prepare", "frappe_x1", "--from", "/no/such/folder"], "/no/such/folder: no such file or folder"),
         (["leaderboard", "--results", "/no/such/folder"], "no finished records"),
