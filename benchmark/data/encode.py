@@ -33,7 +33,7 @@ import polars as pl
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark.data.codes import Spare, Texts
+from benchmark.data.codes import MOST, Spare, Texts
 from benchmark.data.integrity import BAGS, fingerprint, stamp, states_of
 from benchmark.data.prefetch import in_threads
 from benchmark.data.spelling import THROUGH_FLOATS, alike, oddities
@@ -47,6 +47,7 @@ from benchmark.values import one_of
 
 BLOCK = 1 << 17  # rows handled at once
 TURNED = 1 << 13  # rows turned from columns at once
+PLACES = 1 << 24  # in the tables of all columns of texts together, 12 bytes each
 LABELS = ("0", "1", "0.0", "1.0")
 TEXT = ("categorical", "multi")  # kinds of columns whose cells are texts
 
@@ -78,7 +79,9 @@ class _Encoder:
     def __init__(self, source: Source, building: Path, pool: ThreadPoolExecutor, stream: Stream | None) -> None:
         self.source, self.building, self.pool, self.stream = source, building, pool, stream
         self.parts = PARTS if stream is None else PARTS[1:]  # that have files
-        self.texts = {column.name: Texts() for column in source.columns if column.kind in TEXT}
+        names = [column.name for column in source.columns if column.kind in TEXT]
+        places = 1 << (PLACES // max(len(names), 1)).bit_length() - 1
+        self.texts = {name: Texts(min(places, MOST)) for name in names}
         self.numbers = [column.name for column in source.columns if column.kind not in TEXT]
         if source.probability is not None:
             self.numbers.append(source.probability)

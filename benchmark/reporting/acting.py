@@ -16,7 +16,7 @@ from benchmark.records import INERT, Record, Store
 from benchmark.reporting.tables import Format, in_parts
 
 if TYPE_CHECKING:
-    from benchmark.reporting.groups import Group
+    from benchmark.reporting.group import Group
 
 KNOCK_OUT = "dose/knockout/"
 AUDIT = "doses.json"  # beside the folder of records: cell key -> dose, measured afterwards, for records from before training measured it

@@ -16,7 +16,8 @@ from benchmark.metrics.verdicts import Key, pooled_variance
 from benchmark.records import Record, Store
 from benchmark.reporting import acting
 from benchmark.reporting.board import View, folded
-from benchmark.reporting.groups import Group, by_conditions
+from benchmark.reporting.group import Group
+from benchmark.reporting.groups import by_conditions
 from benchmark.reporting.leaderboard import Row, rows_and_groups
 from benchmark.reporting.text import cell, difference_text, shown
 from benchmark.values import canonical, one_of, plain

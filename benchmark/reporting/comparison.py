@@ -12,7 +12,8 @@ from benchmark.errors import UserError
 from benchmark.metrics.statistics import Difference, average_ranks, mean_sd, outcomes, paired_difference, rank_correlation, wilcoxon_holm
 from benchmark.records import Record
 from benchmark.reporting.board import View, folded, folded_text
-from benchmark.reporting.groups import REPEATED, Group, batch_ratio, boards_named, by_conditions, groups, whole_methods
+from benchmark.reporting.group import Group
+from benchmark.reporting.groups import REPEATED, batch_ratio, boards_named, by_conditions, groups, whole_methods
 from benchmark.reporting.tables import in_parts
 from benchmark.reporting.text import shown
 from benchmark.values import one_of, plain, to_text

@@ -8,7 +8,8 @@ from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd
 from benchmark.records import Record
 from benchmark.reporting.comparison import Format, heading_of, method_name, number_text
-from benchmark.reporting.groups import Group, boards_named, groups
+from benchmark.reporting.group import Group
+from benchmark.reporting.groups import boards_named, groups
 from benchmark.reporting.tables import in_parts
 from benchmark.reporting.text import shown
 from benchmark.values import one_of, plain

@@ -16,7 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from benchmark.config import CONTROL
 from benchmark.reporting.colours import GREY
-from benchmark.reporting.groups import Group
+from benchmark.reporting.group import Group
 
 Width = Literal["page", "column"]
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")

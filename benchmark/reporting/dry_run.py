@@ -34,6 +34,7 @@ def dry_run(name: str, found: Estimate, slots: int, until: bool, gigabytes: floa
     lines = [
         to_come(name, cells, tune, final, recorded),
         *([f"{found.renewed:,} record(s) of other code would be moved into {REPLACED}, and trained again"] if found.renewed else []),
+        *([found.kept] if found.kept else []),
         "",
         tabulate(table, headers=headers, colalign=["left"] * 2 + ["right"] * 5, disable_numparse=True),
         "",

@@ -15,7 +15,8 @@ from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.records import Record
 from benchmark.reporting.comparison import apart, method_name
-from benchmark.reporting.groups import Group, boards_named, groups
+from benchmark.reporting.group import Group
+from benchmark.reporting.groups import boards_named, groups
 from benchmark.reporting.leaderboard import render, rows
 from benchmark.reporting.text import inert, mean_text
 from benchmark.values import plain

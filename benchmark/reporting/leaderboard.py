@@ -16,7 +16,8 @@ from benchmark.metrics.verdicts import NOT_JUDGED, Judgement, Verdict
 from benchmark.records import INERT, Record, Status, Store, no_collection
 from benchmark.reporting import acting
 from benchmark.reporting.board import View, board, folded, legend
-from benchmark.reporting.groups import Group, blocks_of, boards_named, by_conditions, groups_of, mixed_code
+from benchmark.reporting.group import Group
+from benchmark.reporting.groups import blocks_of, boards_named, by_conditions, groups_of, mixed_code
 from benchmark.reporting.text import inert, shown
 from benchmark.reporting.tuning import draws_lost, winners_curse
 from benchmark.reporting.verdicts import uneven, verdicts

@@ -20,7 +20,8 @@ from benchmark.records import Record
 from benchmark.reporting import views
 from benchmark.reporting.colours import colours
 from benchmark.reporting.drawing import MARKERS, Look, Width, of_seeds, order, series
-from benchmark.reporting.groups import PLAIN, Group, batch_ratio, groups, whole_methods
+from benchmark.reporting.group import Group
+from benchmark.reporting.groups import PLAIN, batch_ratio, groups, whole_methods
 from benchmark.reporting.page.content import Line, lines
 from benchmark.reporting.state_plot import state_by_epoch
 

@@ -11,7 +11,7 @@ from benchmark.metrics.statistics import mean_sd
 from benchmark.reporting.comparison import apart, method_name
 from benchmark.reporting.curves import STATE, by_epoch, names
 from benchmark.reporting.drawing import Look, of_seeds, series
-from benchmark.reporting.groups import Group
+from benchmark.reporting.group import Group
 
 SHIFTED = "_moved"  # ends the name of a curve that is another less its start: the same line, shifted
 

@@ -9,7 +9,7 @@ from statistics import fmean
 from benchmark.blocks import Block
 from benchmark.config import TUNING_SEEDS
 from benchmark.metrics.statistics import mean_sd
-from benchmark.reporting.groups import Group
+from benchmark.reporting.group import Group
 
 
 def winners_curse(tuning: Iterable[Block], board: Sequence[Group]) -> dict[int, str]:

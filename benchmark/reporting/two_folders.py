@@ -19,7 +19,8 @@ from benchmark.records import Record
 from benchmark.reporting.board import View, folded
 from benchmark.reporting.columns import Column
 from benchmark.reporting.differing import differences, same_metrics
-from benchmark.reporting.groups import Group, groups
+from benchmark.reporting.group import Group
+from benchmark.reporting.groups import groups
 from benchmark.reporting.tables import fitted, tabulated
 from benchmark.reporting.text import difference_text, inert, shown, text
 from benchmark.search.former import in_todays_words

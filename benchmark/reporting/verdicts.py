@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from benchmark.config import CONTROL
 from benchmark.metrics.power import MOST, seeds_to_tell
 from benchmark.metrics.verdicts import LEVEL, Compared, Judgement, judge, unequal_noise
-from benchmark.reporting.groups import Group
+from benchmark.reporting.group import Group
 
 UNEVEN = 0.01  # p below which a board speaks of it
 SHOWN = (0.001, 0.0005, 0.0003)  # differences in AUC of which a board says how many seeds they take

@@ -17,7 +17,7 @@ from benchmark.search.cell_state import CellState
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.halving import share
 from benchmark.search.plan import Plan
-from benchmark.search.renewal import to_renew
+from benchmark.search.renewal import Kept, to_renew
 from benchmark.search.step_times import StepTimes
 from benchmark.search.until_decided import UntilDecided
 from benchmark.training.environment import WENT_ON, environment
@@ -65,6 +65,7 @@ class Estimate:
     correction: tuple[float, int]  # of the timed steps, from so many recorded trainings of these cells
     elsewhere: int  # recorded trainings of these cells on another device or processor: of their seconds nothing is taken
     renewed: int = 0  # records that would be set aside, and trained again
+    kept: str = ""  # a line on records of other code, as a run tells it
 
     @property
     def seconds(self) -> float:
@@ -93,7 +94,8 @@ def estimate(
     if until is not None:
         until.check(cells)
     old = {record.trial_id for record in to_renew((entry.record for entry in entries), cells)} if renew else set()
-    plan = Plan(suite, cells, (entry.record for entry in entries if entry.record.trial_id not in old), until)
+    kept = Kept((entry.record for entry in entries if entry.record.trial_id not in old), cells)
+    plan = Plan(suite, cells, kept, until)
     first = {cell.dataset: cell for cell in reversed(cells)}
     data = {name: ensure_recorded(name, cell.dataset_options) for name, cell in first.items()}
     batches: dict[tuple[str, str, object], int] = {}  # data set, method, the suite's own size: what the size of a batch hangs on
@@ -152,6 +154,7 @@ def estimate(
         correction=(correction, len(ratios)),
         elsewhere=elsewhere,
         renewed=len(old),
+        kept=kept.told(),
     )
 
 

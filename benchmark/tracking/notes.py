@@ -8,7 +8,7 @@ from statistics import fmean
 
 from benchmark.config import NO_BACKBONE, Cell, halving
 from benchmark.reporting.board import View
-from benchmark.reporting.groups import Group
+from benchmark.reporting.group import Group
 from benchmark.reporting.leaderboard import Row, render
 from benchmark.tracking.figures import CELL
 from benchmark.tracking.view import BOARD

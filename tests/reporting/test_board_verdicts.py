@@ -74,6 +74,34 @@ def test_a_method_before_and_after_it_got_a_setting_has_a_verdict_of_each() -> N
     assert "note: toy dcnv2 scale 1 depth 3 method: one of its rows is from before the method had rate" in said
 
 
+def test_seeds_of_a_suite_that_pins_former_defaults_are_of_the_row_that_had_them() -> None:
+    """And of no other: today's default is a row of its own, and so is another value of the setting that came later."""
+
+    def seed(number: int, method: dict[str, Any], options: dict[str, Any]) -> Record:
+        made = record("vicreg", seed=number, metrics={"test/auc": 0.8})
+        return dataclasses.replace(
+            made,
+            trial=dataclasses.replace(made.trial, method=method, cell=dataclasses.replace(made.trial.cell, method_options=options)),
+        )
+
+    former, other = {"weight": 1e-3, "weighs": "absolute"}, {"weight": 1e-2, "weighs": "absolute"}
+    board = rows(
+        [
+            *(seed(n, {"weight": 1e-3}, {}) for n in range(2)),
+            seed(2, former, former),
+            seed(3, other, other),
+            seed(4, {"weight": 0.1, "weighs": "share"}, {}),
+        ]
+    )
+    assert sorted((row.seeds, row.overrides) for row in board) == [
+        (1, ""),
+        (1, 'method.weighs="absolute", method.weight=0.01'),
+        (3, ""),
+    ]
+    said = render(board, "table")
+    assert said.count("some of its seeds are from before the method had weighs") == 1
+
+
 def test_holm_goes_over_the_whole_board() -> None:
     def p(cells: int) -> float:
         records = [r for scale in range(1, cells + 1) for r in cell_of_five({"m": 2e-4, "n": 0}, cell={"scale": scale})]

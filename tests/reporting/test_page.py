@@ -114,7 +114,8 @@ def test_what_a_file_named_is_text_wherever_it_stands() -> None:
 
 def test_it_needs_nothing_else() -> None:
     found = page([record(), record("roblock", auc=0.9)])
-    assert not [a for tag, a in found.elements if tag in ("link", "iframe", "img") or a.get("src") or a.get("href")]
+    foreign = [a for tag, a in found.elements if tag in ("link", "iframe", "img") or a.get("src") or a.get("href")]
+    assert foreign == [{"rel": "icon", "href": "data:,"}], "an empty icon, so that no browser asks a server for one"
     style = (Path(report.__file__).parent / "page.css").read_text()
     assert "url(" not in style and "@import" not in style
 

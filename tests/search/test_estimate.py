@@ -103,7 +103,9 @@ def test_it_says_what_the_run_then_trains(tmp_path: Path, monkeypatch: pytest.Mo
     assert main(["run", str(path), "--dry-run", "--renew", "--results", str(results), "--executor", "local"]) == 0
     text = capsys.readouterr().out
     assert f"4 trainings to come (0 of tuning, 4 final), {before.left - 4} recorded" in text, "as the run with --renew does"
-    assert "2 record(s) of other code would be moved into replaced" in text
+    assert "2 record(s) of other code would be moved into replaced" in text and "and kept" not in text
+    assert main(["run", str(path), "--dry-run", "--results", str(results), "--executor", "local"]) == 0
+    assert "2 record(s) here are of other code than today's (method " in capsys.readouterr().out, "as a run says"
     for record in finals:
         Store(results).write(
             replace(record, environment={**record.environment, "device": "another"}, cost={**record.cost, "wall_seconds": 1e6})

@@ -9,7 +9,8 @@ from statistics import fmean
 from benchmark.config import CONTROL
 from benchmark.metrics.statistics import rank_correlation
 from benchmark.reporting.claims import growths
-from benchmark.reporting.groups import Group, whole_methods
+from benchmark.reporting.group import Group
+from benchmark.reporting.groups import whole_methods
 from benchmark.reporting.leaderboard import Row
 from benchmark.reporting.page.content import Line
 from benchmark.reporting.text import mean_text

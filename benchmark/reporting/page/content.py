@@ -16,7 +16,8 @@ from benchmark.config import NO_BACKBONE
 from benchmark.records import Record
 from benchmark.reporting import acting
 from benchmark.reporting.colours import colours
-from benchmark.reporting.groups import PLAIN, Group, batch_ratio
+from benchmark.reporting.group import Group
+from benchmark.reporting.groups import PLAIN, batch_ratio
 from benchmark.reporting.leaderboard import Row, rows_and_groups
 from benchmark.reporting.text import difference_text
 from benchmark.reporting.verdicts import in_words
