@@ -164,7 +164,10 @@ class _Encoder:
             "is no label, but the column's name: is it a header line among the rows? A label is 0 or 1",
         )
         codes = spare.taken(len(self.texts), rows)
-        for position, (name, texts) in enumerate(self.texts.items()):
+        columns = list(self.texts.items())
+        first = start // BLOCK % self.pool._max_workers * len(columns) // self.pool._max_workers
+        for position in (*range(first, len(columns)), *range(first)):  # threads begin apart: one at a time is at a column
+            name, texts = columns[position]
             codes[position] = texts.codes(batch[name])
         numbers = np.empty((len(self.numbers), rows))
         for position, name in enumerate(self.numbers):
