@@ -23,7 +23,8 @@ from benchmark.nn.model import Interaction
 from benchmark.schema import Field, Schema
 
 TEN = Schema(tuple(Field(f"field{i}", 20) for i in range(10)), 0.3)
-TOO_LARGE = {("dcnv2", 4), ("rankelastor", 4)}  # layers of one set alone have more parameters than multi-embedding
+SIZE_OF = {"wide_head": "multi_embedding", "wider_head": "ensemble"}
+TOO_LARGE = {"wide_head": {("dcnv2", 4), ("rankelastor", 4)}, "wider_head": set()}  # layers of one set alone have more parameters than it
 BACKBONES = house_backbones()
 READERS = {
     "dcnv2": {"depth": 2, "hidden": [6, 5]},
@@ -43,25 +44,28 @@ def dense(method: str, recipe: Any, scale: int) -> int:
 
 @pytest.mark.parametrize("scale", [2, 4])
 @pytest.mark.parametrize("name", BACKBONES)
-def test_a_wide_head_has_the_dense_parameters_of_multi_embedding(name: str, scale: int) -> None:
+@pytest.mark.parametrize("control", SIZE_OF)
+def test_a_wide_head_has_the_dense_parameters_of_what_it_is_a_control_of(control: str, name: str, scale: int) -> None:
     recipe = plugins.make("backbones", name, {})
-    if (name, scale) in TOO_LARGE:
-        with pytest.raises(Incompatible, match=f"wide_head: {name} with the narrowest hidden layers has .* dense parameters"):
-            dense("wide_head", recipe, scale)
+    if (name, scale) in TOO_LARGE[control]:
+        with pytest.raises(Incompatible, match=f"{control}: {name} with the narrowest hidden layers has .* dense parameters"):
+            dense(control, recipe, scale)
         return
-    target = dense("multi_embedding", recipe, scale)
-    assert abs(dense("wide_head", recipe, scale) / target - 1) <= 0.02
+    target = dense(SIZE_OF[control], recipe, scale)
+    assert abs(dense(control, recipe, scale) / target - 1) <= 0.02
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_a_wide_head_at_scale_one_is_single_embedding(name: str) -> None:
-    assert_same(built("single_embedding", backbone(name), 1), built("wide_head", backbone(name), 1))
+@pytest.mark.parametrize("control", SIZE_OF)
+def test_a_wide_head_at_scale_one_is_single_embedding(control: str, name: str) -> None:
+    assert_same(built("single_embedding", backbone(name), 1), built(control, backbone(name), 1))
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_a_wide_head_differs_in_hidden_widths_alone(name: str) -> None:
+@pytest.mark.parametrize("control, function", [("wide_head", "wide"), ("wider_head", "wider")])
+def test_a_wide_head_differs_in_hidden_widths_alone(control: str, function: str, name: str) -> None:
     """By about one factor, and at multiples of what each has to be a multiple of."""
-    wide: Callable[[Parts], Any] = plugins.plugin("methods", "wide_head").build.__globals__["wide"]
+    wide: Callable[[Parts], Any] = plugins.plugin("methods", control).build.__globals__[function]
     recipe = plugins.make("backbones", name, {})
     parts = Parts(TEN, 2, 10, recipe)
     wider, factors = wide(parts), []
