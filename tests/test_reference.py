@@ -63,7 +63,7 @@ def test_a_suite_of_embedded_data_has_nothing_left_to_train(folder: Path, tmp_pa
 
 def test_every_cell_has_all_its_seeds_and_is_finished(folder: Path) -> None:
     """A board of rows with five seeds and rows with three would rank luck: a cell is committed when it is whole. Of a board that is trained
-    until its verdicts are clear a look is whole: what is open has as many seeds as any.
+    until its verdicts are clear a look is whole: what is open has as many seeds as any. A board that shares records with such a one has all.
     """
     suite, seeds, looked = read_suite(folder.name), defaultdict(set), set()
     for record in finals(folder):
@@ -71,8 +71,8 @@ def test_every_cell_has_all_its_seeds_and_is_finished(folder: Path) -> None:
         if record.status == "finished":
             seeds[record.trial.cell.key].add(record.trial.seed)
             looked.add(record.metrics.get(MAX_SEEDS))
-    assert seeds and len(looked) == 1
-    if looked == {None}:
+    assert seeds
+    if None in looked:
         assert all(found == set(range(suite.seeds)) for found in seeds.values())
         return
     most = max(map(len, seeds.values()))
