@@ -63,7 +63,7 @@ def test_a_suite_of_embedded_data_has_nothing_left_to_train(folder: Path, tmp_pa
 
 def test_every_cell_has_all_its_seeds_and_is_finished(folder: Path) -> None:
     """A board of rows with five seeds and rows with three would rank luck: a cell is committed when it is whole. Of a board that is trained
-    until its verdicts are clear a look is whole: what is open has as many seeds as any. A board that shares records with such a one has all.
+    until its verdicts are clear a look is whole: what is open has as many seeds as any. One that shares records with such a board has all.
     """
     suite, seeds, looked = read_suite(folder.name), defaultdict(set), set()
     for record in finals(folder):
