@@ -38,6 +38,5 @@ class WideHead(Method):
 
 def wide(parts: Parts) -> Backbone:
     """The cell's backbone with the hidden widths that give it multi-embedding's size. Raises Incompatible."""
-    if parts.layout(None) == parts.layout():
-        return parts.backbone
-    return widened(parts, size(parts.backbone, parts.layout(None)), "multi_embedding")
+    recipe, one, sets = parts.backbone, parts.layout(), parts.layout(None)
+    return recipe if sets == one else widened(recipe, parts.backbone_name, one, size(recipe, sets), "multi_embedding")

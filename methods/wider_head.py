@@ -32,8 +32,6 @@ class WiderHead(Method):
 
 def wider(parts: Parts) -> Backbone:
     """The cell's backbone with the hidden widths that give it the ensemble's size. Raises Incompatible."""
-    layout = parts.layout(None)  # of the ensemble's models, as sets
-    if layout == parts.layout():
-        return parts.backbone
-    target = size(parts.backbone, layout) + (layout.sets - 1) * head_size(parts.backbone, layout)
-    return widened(parts, target, "ensemble")
+    recipe, one, models = parts.backbone, parts.layout(), parts.layout(None)
+    target = size(recipe, models) + (models.sets - 1) * head_size(recipe, models)
+    return recipe if models == one else widened(recipe, parts.backbone_name, one, target, "ensemble")

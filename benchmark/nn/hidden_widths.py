@@ -10,21 +10,19 @@ import torch
 
 from benchmark.contracts import Backbone, Layout
 from benchmark.errors import Incompatible
-from benchmark.method import Parts
 from benchmark.nn.model import Interaction
 
 TOLERANCE = 0.02
 MOVES = (0, -1, 1, -2, 2)  # steps by which a width that goes in steps may leave the nearest multiple, in the order they are tried
 
 
-def widened(parts: Parts, target: int, whose: str) -> Backbone:
-    """The cell's backbone with hidden widths that give single embedding ``target`` dense parameters, within 2 %.
+def widened(recipe: Backbone, name: str, layout: Layout, target: int, whose: str) -> Backbone:
+    """The backbone, called ``name``, with hidden widths that give a model of the layout ``target`` dense parameters, within 2 %.
 
     The widths take one factor. One that goes in steps (``Backbone.width_step``) takes the multiple nearest to it, or the next ones where
     the 2 % need it; widths that may be any number take up what is left. Raises Incompatible where the backbone has no hidden width, or
     none that gives the number, which is ``whose``.
     """
-    recipe, name, layout = parts.backbone, parts.backbone_name, parts.layout()
     widths = [width for width in recipe.hidden_widths if getattr(recipe, width)]  # an MLP without layers has none
     if not widths:
         raise Incompatible(f"{name} as configured has no hidden layer to scale")
