@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -42,11 +42,26 @@ class Finding:
     high: float | None
     n: int  # pairs of seeds
     verdict: str  # as a board's, or: grows, shrinks, equal, undecided
+    trainings: frozenset[Hashable]  # that it rests on, those of single embedding among them
 
 
-def findings(boards: Mapping[str, Iterable[Record]], methods: Sequence[str] = (), delta: float = DELTA) -> list[Finding]:
+@dataclass(frozen=True)
+class Found:
+    """What ``findings`` gives.
+
+    findings: those that count
+    repeated: how many do not, as all of their trainings stand on another board, too, and count there
+    """
+
+    findings: list[Finding]
+    repeated: int
+
+
+def findings(boards: Mapping[str, Iterable[Record]], methods: Sequence[str] = (), delta: float = DELTA) -> Found:
     """By method and claim. A row's gain is taken at the greatest scale that it was trained at, with the board's own verdict; its growth
     from the least to the greatest scale (depth) under conditions that are equal otherwise, with Holm's rule over all of a board's.
+    Trainings that stand on several boards are one piece of evidence: of two findings of one claim the one counts that has all trainings of
+    the other, with equal ones the first.
 
     boards:  name -> records
     methods: which, as boards name them; none given: all. Inert rows are left out, and at scale 1 nothing is claimed.
@@ -57,18 +72,29 @@ def findings(boards: Mapping[str, Iterable[Record]], methods: Sequence[str] = ()
     for method in methods:
         one_of("method", method, {finding.method for finding in found}, "claims")
     order = {method: place for place, method in enumerate(methods or sorted({finding.method for finding in found}))}
-    kept = [finding for finding in found if finding.method in order]
-    return sorted(kept, key=lambda finding: (order[finding.method], list(CLAIMS).index(finding.claim)))
+    asked = [finding for finding in found if finding.method in order]
+    kept = [finding for place, finding in enumerate(asked) if not _is_repeated(finding, asked[:place], asked[place + 1 :])]
+    kept.sort(key=lambda finding: (order[finding.method], list(CLAIMS).index(finding.claim)))
+    return Found(kept, len(asked) - len(kept))
+
+
+def _is_repeated(finding: Finding, before: Iterable[Finding], after: Iterable[Finding]) -> bool:
+    def same(other: Finding) -> bool:
+        return (other.method, other.claim) == (finding.method, finding.claim)
+
+    return any(same(other) and finding.trainings <= other.trainings for other in before) or any(
+        same(other) and finding.trainings < other.trainings for other in after
+    )
 
 
 def _of_board(name: str, records: Iterable[Record], delta: float) -> list[Finding]:
     known = rows_and_groups(records, delta)
     labels = dict.fromkeys(row.dataset for row, _ in known)
-    found = []
+    found: list[Finding] = []
     for label in labels:
         board = name if len(labels) == 1 else f"{name} {label}"
         members = [(row, group) for row, group in known if row.dataset == label]
-        found += [*_gains(board, [(row, group) for row, group in members if _counts(group)])]
+        found += _gains(board, members)
         found += growths(board, [group for _, group in members], delta)
     return found
 
@@ -78,8 +104,10 @@ def _counts(group: Group) -> bool:
 
 
 def _gains(board: str, members: Sequence[tuple[Row, Group]]) -> Iterable[Finding]:
-    widest = _by_size([group for _, group in members], "scale")
-    for row, group in members:
+    counted = [(row, group) for row, group in members if _counts(group)]
+    widest = _by_size([group for _, group in counted], "scale")
+    controls = by_conditions([group for _, group in members], CONTROL)  # also one of whose seeds some failed
+    for row, group in counted:
         if row.verdict is not None and row.delta_auc_pooled is not None and group.cell.scale == max(widest[_place(group, "scale")]) > 1:
             yield Finding(
                 claim="gain",
@@ -91,6 +119,7 @@ def _gains(board: str, members: Sequence[tuple[Row, Group]]) -> Iterable[Finding
                 high=row.delta_auc_pooled_high,
                 n=row.delta_pooled_seeds,
                 verdict=row.verdict,
+                trainings=_trainings(group, controls[group.conditions]),
             )
 
 
@@ -131,7 +160,17 @@ def _growths(board: str, members: Sequence[Group], size: Size, delta: float) -> 
             high=contrast.high,
             n=contrast.n,
             verdict=contrast.growth,
+            trainings=_trainings(large, small, controls[large.conditions], controls[small.conditions]),
         )
+
+
+def _trainings(*groups: Group) -> frozenset[Hashable]:
+    found: set[Hashable] = set()
+    for group in groups:
+        for block in group.finished_blocks:
+            alike = replace(block.first.trial, seed=0).trial_id
+            found.update((alike, seed) for seed in block.seeds)
+    return frozenset(found)
 
 
 def _by_size(members: Iterable[Group], size: Size) -> dict[Key, dict[int, Group]]:
@@ -172,7 +211,8 @@ def claims(
     """The two tables, as text, each with its title. Raises UserError: nothing to say of these folders."""
     named = Counter(folder.name for folder in dict.fromkeys(folders))
     names = {folder: folder.name if folder.name and named[folder.name] == 1 else str(folder) for folder in folders}
-    found = findings({name: Store(folder) for folder, name in names.items()}, methods, delta)
+    all_found = findings({name: Store(folder) for folder, name in names.items()}, methods, delta)
+    found = all_found.findings
     if not found:
         where = ", ".join(map(str, folders))
         raise UserError(f"claims: {where}: no finished cell beside one of {CONTROL} at a scale above 1, or at two scales or depths of both")
@@ -184,6 +224,8 @@ def claims(
     heads, lines = summary(found)
     alignment = ["left", *["right"] * (len(heads) - 1)]
     table = _table(heads, lines, format, alignment)
+    if all_found.repeated:
+        what += f". {all_found.repeated} more are of trainings that all stand on another of these boards, too, and count there"
     if format == "table" and width is not None and max(map(len, table.splitlines())) > width:
         what += f"; SE: {CONTROL}"
         shorter = {f"lies above {CONTROL}": "above SE", "'s gain grows with": ": gain up with"}

@@ -25,11 +25,11 @@ from benchmark.reporting.page.content import lines
 SIZES = ((1, 2), (4, 2), (4, 4), (4, 8))  # scale, depth
 
 
-def board(gains: dict[str, Callable[[int, int], float]], noise: float = 1e-5, seeds: int = 4) -> list[Record]:
-    """Method -> its gain at a scale and depth; noise of each training."""
+def board(gains: dict[str, Callable[[int, int], float]], noise: float = 1e-5, seeds: int = 4, **where: str) -> list[Record]:
+    """Method -> its gain at a scale and depth; noise of each training; where else the cells lie."""
     chance = random.Random(0)
     return [
-        record(method, seed, 0.7 + seed / 100 + gain(scale, depth) + chance.gauss(0, noise), cell={"scale": scale, "depth": depth})
+        record(method, seed, 0.7 + seed / 100 + gain(scale, depth) + chance.gauss(0, noise), cell={"scale": scale, "depth": depth, **where})
         for method, gain in {CONTROL: lambda scale, depth: 0.0, **gains}.items()
         for scale, depth in SIZES
         for seed in range(seeds)
@@ -44,7 +44,7 @@ GROWS = {"wider": lambda scale, depth: scale / 100, "deeper": lambda scale, dept
 
 
 def test_gains_are_of_the_widest_and_growth_goes_from_the_least_to_the_most() -> None:
-    found = told(findings({"a": board(GROWS)}))
+    found = told(findings({"a": board(GROWS)}).findings)
     assert found["wider", "scale", "dcnv2 4× − 1× depth 2"] == "grows"
     assert found["wider", "depth", "dcnv2 4× depth 8 − 2"] == "equal"
     assert found["deeper", "depth", "dcnv2 4× depth 8 − 2"] == "shrinks"
@@ -62,7 +62,7 @@ def test_the_differences_are_those_of_the_records() -> None:
     def gain(scale: int, depth: int) -> float:
         return sum(auc["wider", scale, depth, seed] - auc[CONTROL, scale, depth, seed] for seed in range(4)) / 4
 
-    found = {(f.claim, f.where): f for f in findings({"a": records}, ["wider"])}
+    found = {(f.claim, f.where): f for f in findings({"a": records}, ["wider"]).findings}
     assert found["scale", "dcnv2 4× − 1× depth 2"].difference == pytest.approx(gain(4, 2) - gain(1, 2))
     assert found["depth", "dcnv2 4× depth 8 − 2"].difference == pytest.approx(gain(4, 8) - gain(4, 2))
     assert found["gain", "dcnv2 4× depth 8"].difference == pytest.approx(gain(4, 8))
@@ -80,7 +80,7 @@ def test_a_gain_that_was_decided_before_the_last_seed_has_the_mean_of_its_interv
         for method, gain in values.items():
             auc = 0.7 + seed / 100 + gain + chance.gauss(0, 1e-4)
             records.append(record(method, seed, auc, cell={"scale": 4}, metrics=looked if method != CONTROL else {}))
-    [gain_of_m] = [finding for finding in findings({"a": records}) if finding.method == "m"]
+    [gain_of_m] = [finding for finding in findings({"a": records}).findings if finding.method == "m"]
     row = next(row for row in rows(records) if row.method == "m")
     assert gain_of_m.verdict == "above" and gain_of_m.n < 5 and row.delta_seeds == 10 and row.delta_auc == pytest.approx(2e-3, abs=5e-4)
     assert gain_of_m.low is not None and gain_of_m.high is not None
@@ -88,16 +88,16 @@ def test_a_gain_that_was_decided_before_the_last_seed_has_the_mean_of_its_interv
 
 
 def test_noise_leaves_it_undecided_and_inert_and_unfinished_rows_claim_nothing() -> None:
-    assert set(told(findings({"a": board(GROWS, noise=1)})).values()) == {"undecided"}
+    assert set(told(findings({"a": board(GROWS, noise=1)}).findings).values()) == {"undecided"}
     inert = [changed(r, metrics={**r.metrics, f"{DOSES}penalty": 1e-5}) if r.trial.cell.method == "wider" else r for r in board(GROWS)]
-    assert {finding.method for finding in findings({"a": inert})} == {"deeper", "level"}
+    assert {finding.method for finding in findings({"a": inert}).findings} == {"deeper", "level"}
     lost = [changed(r, status="diverged") if (r.trial.cell.method, r.trial.cell.depth) == ("wider", 8) else r for r in board(GROWS)]
-    found = told(findings({"a": lost}, ["wider"]))
+    found = told(findings({"a": lost}, ["wider"]).findings)
     assert found["wider", "depth", "dcnv2 4× depth 4 − 2"] == "equal" and not any("8" in where for _, _, where in found)
 
 
 def test_the_summary_counts_the_findings_of_all_boards() -> None:
-    found = findings({"a": board(GROWS), "b": board(GROWS)})
+    found = findings({"a": board(GROWS), "b": board(GROWS, backbone="dnn")}).findings
     heads, rows = summary(found)
     assert heads == ["claim", "cells", "yes", "equal", "no", "undecided"]
     counted = {row[0]: [int(number) for number in row[1:]] for row in rows}
@@ -105,6 +105,21 @@ def test_the_summary_counts_the_findings_of_all_boards() -> None:
     assert counted["wider's gain grows with width"] == [2, 2, 0, 0, 0]
     assert counted["deeper's gain grows with depth"] == [2, 0, 0, 2, 0]
     assert sum(numbers[0] for numbers in counted.values()) == len(found) == 30
+
+
+def test_trainings_that_stand_on_several_boards_count_once() -> None:
+    whole, fewer, other = board(GROWS), board(GROWS, seeds=3), board(GROWS, backbone="dnn")
+    alone = findings({"a": whole})
+    for boards in ({"a": whole, "b": fewer}, {"b": fewer, "a": whole}, {"a": whole, "b": whole}):
+        both = findings(boards)
+        assert told(both.findings) == told(alone.findings) and {f.n for f in both.findings} == {4} and both.repeated == len(alone.findings)
+    assert {finding.board for finding in findings({"c": whole, "a": whole}).findings} == {"c"}, "of equal ones the first"
+    apart = findings({"a": whole, "b": other})
+    assert len(apart.findings) == 2 * len(alone.findings) and not apart.repeated
+    later = [changed(r, trial=changed(r.trial, seed=r.trial.seed + 2)) for r in whole]
+    partly = findings({"a": whole, "b": later})
+    assert len(partly.findings) == 2 * len(alone.findings) and not partly.repeated, "each has trainings that the other lacks"
+    assert not findings({"a": whole, "b": board(GROWS, data="e" * 12)}).repeated, "the same settings on other rows are other trainings"
 
 
 def test_a_narrow_terminal_has_shorter_claims_and_the_same_numbers(tmp_path: Path) -> None:
@@ -139,7 +154,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     shutil.copytree(folder, tmp_path / "other" / "one")
     assert main(["claims", str(folder), str(tmp_path / "other" / "one"), str(folder)]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"wider's gain grows with width +2 +2 ", out) and f"{tmp_path / 'other' / 'one'} " in out
+    assert re.search(r"wider's gain grows with width +1 +1 ", out)
+    assert "15 more are of trainings that all stand on another of these boards" in " ".join(out.split())
     assert main(["claims", str(folder), "--methods", "widder"]) == 2
     assert "wider" in capsys.readouterr().err
     assert main(["claims", str(tmp_path / "none")]) == 2
