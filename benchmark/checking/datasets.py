@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmark import plugins
 from benchmark.checking.finding import Check, Finding, Note, Said, failure, findings
 from benchmark.checking.settings import check_ranges
+from benchmark.data.layout import files_of
 from benchmark.data.prepare import prepare
 from benchmark.data.store import PARTS, Prepared
 from benchmark.data.vocabulary import UNSEEN
@@ -28,13 +29,15 @@ ROWS = 500_000  # of each part that are looked at, spread over it: it may be sor
 
 
 def check_dataset(name: str, origin: Path | None) -> Iterator[Finding]:
-    """``origin``: the files, for a data set that is not embedded."""
+    """``origin``: the files, for a data set that is not embedded. Raises UserError where there are none."""
     owner: type[DataSet] = plugins.plugin("datasets", name)
     place = place_of(owner, "load")
     yield from check_ranges(owner, name)
     if origin is None and not owner.embedded:
         yield Finding("note", "rows", f"not looked at: it needs its files; python -m benchmark check {name} --from PATH")
         return
+    if origin is not None:
+        files_of(origin)  # a path that is not there is no fault of the plug-in
     with _cache_aside():
         try:
             prepared = prepare(name, {}, origin)

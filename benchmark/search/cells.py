@@ -24,14 +24,28 @@ def expand(suite: Suite) -> list[Cell]:
     """Data sets x backbones x scales x depths x methods, in this order, so that results arrive evenly. No duplicates.
 
     A sanity row (``Method.uses_backbone`` is False) is one cell per data set. Raises UserError: unknown name, plug-in that does not
-    import, impossible option, options for a plug-in that is not in the suite, grid that cannot be, data set that is not prepared.
+    import, impossible option, options for a plug-in that is not in the suite, grid that cannot be, data set that is not prepared, rung
+    beyond the epochs of a training.
     """
     check_grid(suite)
     products = [(product, {kind: _names(product, kind) for kind in get_args(Kind)}) for product in suite.products()]
     for kind, options in suite.options.items():
         for name in options:
             one_of("name", name, {n for _, names in products for n in names[kind]}, f"suite {suite.name}, [options.{kind}]")
-    return list({cell.key: cell for product, names in products for cell in _cells(product, names)}.values())
+    cells = list({cell.key: cell for product, names in products for cell in _cells(product, names)}.values())
+    _check_rungs(suite, cells)
+    return cells
+
+
+def _check_rungs(suite: Suite, cells: Iterable[Cell]) -> None:
+    """Raises UserError for a rung that no draw reaches: nothing would be stopped there, and boards would say that it was."""
+    last = suite.rungs[-1] if suite.rungs and suite.budget > 1 else 0
+    for cell in cells if last else ():
+        grid = cell.grid.get("training.epochs", ())
+        epochs = max(grid, default=default_trial(cell, "tune", 0, suite.budget).training.epochs)
+        if last >= epochs:
+            of = f"{cell} is trained for {epochs} epochs at most"
+            raise UserError(f"suite {suite.name}: rungs = {list(suite.rungs)}, and {of}; every rung must be less")
 
 
 def _cells(suite: Suite, names: Mapping[Kind, list[str]]) -> list[Cell]:

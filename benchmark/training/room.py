@@ -74,8 +74,8 @@ def limits(
 ) -> str:
     """The device of a run that is to use so many CPUs and GPUs of this machine at most: "cpu" where "auto" is left no GPU.
 
-    Raises UserError: a cluster without Ray, limits of this machine for a cluster, too few CPUs for a trial, no GPU left for "cuda" or for a
-    trial's share of one.
+    Raises UserError: a cluster or shares of a GPU without Ray, limits of this machine for a cluster, too few CPUs for a trial, no GPU left
+    for "cuda" or for a trial's share of one.
     """
     if address is not None and executor == "local":
         raise UserError(f"run: --address {address} is of a Ray cluster, and --executor local trains in this process; leave one of them out")
@@ -86,6 +86,11 @@ def limits(
         )
     if executor == "local" and cpus is not None and cpus < int(cpus_per_trial):
         raise UserError(f"run: --cpus {cpus} is less than the {cpus_per_trial:g} that a trial takes; lower --cpus-per-trial")
+    if executor == "local" and gpus_per_trial is not None:
+        raise UserError(
+            f"run: --gpus-per-trial {gpus_per_trial:g} is for trials side by side, and --executor local trains one after another in this "
+            "process; leave one of them out"
+        )
     if gpus == 0 and device == "cuda":
         raise UserError("run: --device cuda needs a GPU, and --gpus 0 leaves none; leave one of them out")
     if gpus_per_trial and (gpus == 0 or device == "cpu"):

@@ -204,6 +204,8 @@ def test_a_data_set_of_files_is_read_from_where_it_is_said(folder: Path, capsys:
     assert main(["check", "filed"]) == 0 and "--from PATH" in capsys.readouterr().out
     assert main(["check", "filed", "--from", str(table)]) == 0
     assert "train 20 (50.0% positive), valid 9" in capsys.readouterr().out
+    assert main(["check", "filed", "--from", str(folder / "nowhere")]) == 2
+    assert capsys.readouterr().err == f"error: {folder / 'nowhere'}: no such file or folder\n"
     assert not (folder / "cache").exists()
 
 

@@ -19,7 +19,7 @@ from benchmark.errors import UserError
 from benchmark.records import Record, Status, Store
 from benchmark.reporting.leaderboard import leaderboard
 from benchmark.reporting.page.content import command, lines
-from benchmark.search.cells import expand
+from benchmark.search.cells import default_trial, expand
 from benchmark.search.halving import better_half, left, share, still_in
 from benchmark.search.plan import Plan
 from benchmark.search.run import run_suite
@@ -205,6 +205,19 @@ def test_rungs_are_checked_and_are_part_of_a_tuned_cell_only() -> None:
     plain, untuned, tuned = (expand(standin.suite(**kind)) for kind in ({}, {"rungs": RUNGS}, {"rungs": RUNGS, "trials": 2}))
     assert plain == untuned and [cell.rungs for cell in tuned] == [RUNGS] * len(tuned)
     assert not {cell.key for cell in plain} & {cell.key for cell in tuned}
+
+
+def test_a_rung_that_no_draw_reaches_is_refused() -> None:
+    [cell, *_] = expand(standin.suite())
+    epochs = default_trial(cell, "tune", 0, 2).training.epochs
+    with pytest.raises(UserError, match=rf"rungs = \[1, {epochs}\], and .* is trained for {epochs} epochs at most"):
+        expand(standin.suite(rungs=(1, epochs), trials=2))
+    assert expand(standin.suite(rungs=(1, epochs - 1), trials=2))
+    assert expand(standin.suite(rungs=(1, epochs))), "where nothing is tuned nothing is stopped"
+    few = {"training": {"epochs": 2}, "trials": 2}
+    assert expand(standin.suite(rungs=(1,), **few))
+    with pytest.raises(UserError, match="for 2 epochs at most"):
+        expand(standin.suite(rungs=(1, 2), **few))
 
 
 def test_checkpoints_of_those_that_go_on_are_kept() -> None:

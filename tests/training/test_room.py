@@ -87,6 +87,9 @@ def test_limits_of_this_machine_are_not_the_clusters() -> None:
     assert room.limits("auto", None, "ray", 1, 2, 1) == "auto"
     with pytest.raises(UserError, match="--cpus 1 is less than the 2"):
         room.limits("auto", None, "local", 2, 1, None)
+    for device, gpus_per_trial in (("auto", 0.25), ("cuda", 1.0), ("cpu", 0.0)):
+        with pytest.raises(UserError, match=r"--gpus-per-trial .* is for trials side by side, and --executor local"):
+            room.limits(device, None, "local", 1, None, None, gpus_per_trial)
     with pytest.raises(UserError, match="--gpus 0 leaves none"):
         room.limits("cuda", None, "ray", 1, None, 0)
     for device, gpus in (("auto", 0), ("cpu", None)):
