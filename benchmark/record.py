@@ -24,6 +24,7 @@ LOGITS = "logits"  # the dose that counts where it was measured: that of a model
 LOST = "the worker process was lost"  # how the reason begins where the trial did not fail, but what it ran in went away
 LONGEST_REASON = 500  # characters
 Headlines = Names | tuple[str, ...]
+SHARED = "one training for both"  # how a note ends on a record whose training is that of another cell (benchmark/search/twins.py)
 INERT = 0.01  # a smaller dose is none: the row is its own control
 
 
@@ -54,6 +55,11 @@ class Record:
     def was_lost(self) -> bool:
         """Whether the process that trained it went away, which says nothing about the trial."""
         return self.status == "failed" and self.reason.startswith(LOST)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether its training is that of another cell, which has a record of its own."""
+        return any(note.endswith(SHARED) for note in self.notes)
 
     @property
     def headlines(self) -> Headlines:

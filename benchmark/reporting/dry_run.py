@@ -35,6 +35,7 @@ def dry_run(name: str, found: Estimate, slots: int, until: bool, gigabytes: floa
         to_come(name, cells, tune, final, recorded),
         *([f"{found.renewed:,} record(s) of other code would be moved into {REPLACED}, and trained again"] if found.renewed else []),
         *([found.kept] if found.kept else []),
+        *([f"cells with the model of another, byte for byte, which have its trainings: {found.given:,}"] if found.given else []),
         "",
         tabulate(table, headers=headers, colalign=["left"] * 2 + ["right"] * 5, disable_numparse=True),
         "",

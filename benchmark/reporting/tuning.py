@@ -23,7 +23,7 @@ def winners_curse(tuning: Iterable[Block], board: Sequence[Group]) -> dict[int, 
     before = set()  # cells that were tuned with a seed of the finals
     for block in tuning:
         trial = block.first.trial
-        if block.first.status == "finished":
+        if block.first.status == "finished" and not block.first.is_shared:  # those of another cell count there
             for seed, auc in block.metrics.of("valid/auc").items():
                 tuned[trial.cell.key][trial.draw, seed] = auc
                 if seed not in TUNING_SEEDS:

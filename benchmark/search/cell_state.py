@@ -112,6 +112,26 @@ class CellState:
         else:
             self.again[record.trial_id] = outcome(record)
 
+    def knows(self, record: Record) -> bool:
+        """Whether that trial is recorded, with that outcome."""
+        if record.trial.stage == "final":
+            return self.tested.get(record.trial_id) == record.status
+        if record.trial.seed == TUNING_SEEDS[0]:
+            return record.trial.draw in self.drawn and self.drawn[record.trial.draw][1] == outcome(record)
+        return self.again.get(record.trial_id) == outcome(record)
+
+    def could_be(self, other: CellState) -> bool:
+        """Of two cells with one model: whether nothing is recorded here that speaks against having the other's trainings as its own.
+        Tuned apart, by an earlier version or before the other was in the suite, it has draws of its own and keeps to them.
+        """
+        if not self.draws:
+            return True
+        theirs = {draw: trial for draw, (trial, _) in other.drawn.items()}
+        pairs = [(trial, theirs.get(draw)) for draw, (trial, _) in self.drawn.items()]
+        if self.winner is not None:
+            pairs.append((self.winner, other.winner))
+        return all(two is not None and (one.training, one.backbone) == (two.training, two.backbone) for one, two in pairs)
+
     def ask(self, parallel: int) -> Trial | None:
         """The next trial that may start while at most ``parallel`` draws of this cell are under way, itself included."""
         trial: Trial | None

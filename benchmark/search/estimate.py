@@ -19,6 +19,7 @@ from benchmark.search.halving import share
 from benchmark.search.plan import Plan
 from benchmark.search.renewal import Kept, to_renew
 from benchmark.search.step_times import StepTimes
+from benchmark.search.twins import twins
 from benchmark.search.until_decided import UntilDecided
 from benchmark.training.environment import WENT_ON, environment
 from benchmark.training.memory import free
@@ -66,6 +67,7 @@ class Estimate:
     elsewhere: int  # recorded trainings of these cells on another device or processor: of their seconds nothing is taken
     renewed: int = 0  # records that would be set aside, and trained again
     kept: str = ""  # a line on records of other code, as a run tells it
+    given: int = 0  # cells that have the trainings of another one
 
     @property
     def seconds(self) -> float:
@@ -95,7 +97,7 @@ def estimate(
         until.check(cells)
     old = {record.trial_id for record in to_renew((entry.record for entry in entries), cells)} if renew else set()
     kept = Kept((entry.record for entry in entries if entry.record.trial_id not in old), cells)
-    plan = Plan(suite, cells, kept, until)
+    plan = Plan(suite, cells, kept, until, twins(cells, suite.budget))
     first = {cell.dataset: cell for cell in reversed(cells)}
     data = {name: ensure_recorded(name, cell.dataset_options) for name, cell in first.items()}
     batches: dict[tuple[str, str, object], int] = {}  # data set, method, the suite's own size: what the size of a batch hangs on
@@ -124,7 +126,7 @@ def estimate(
         groups[state.cell.dataset, state.cell.backbone].append(state)
     lines = []
     for (dataset, backbone), members in groups.items():
-        left = [(state.cell, stage, count) for state in members for stage, count in zip(("tune", "final"), state.left(), strict=True)]
+        left = [(state.cell, stage, count) for state in members for stage, count in zip(("tune", "final"), plan.left(state), strict=True)]
         parts: list[float | None] = []
         for cell, stage, count in left:
             trainings = count * (share(cell.rungs, suite.budget, epochs[dataset][0]) if stage == "tune" else 1)
@@ -150,11 +152,12 @@ def estimate(
         epochs=epochs,
         bytes=sum(line.tune * sizes["tune"] + line.final * sizes["final"] for line in lines),
         timed=len(times.timed),
-        memory=_memory([state.cell for state in plan.states() if any(state.left())], data, suite.budget, on),
+        memory=_memory([state.cell for state in plan.states() if any(plan.left(state))], data, suite.budget, on),
         correction=(correction, len(ratios)),
         elsewhere=elsewhere,
         renewed=len(old),
         kept=kept.told(),
+        given=plan.given,
     )
 
 

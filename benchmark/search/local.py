@@ -8,6 +8,7 @@ from benchmark.config import Trial
 from benchmark.records import Store
 from benchmark.search.listeners import Listener
 from benchmark.search.plan import Plan
+from benchmark.search.twins import take_in
 from benchmark.search.worker import TRAIN, attempt
 
 
@@ -25,6 +26,4 @@ def run_local(
     while isinstance(trial := plan.ask(), Trial):
         listener.started(trial)
         record = plan.stamped(attempt(train, trial, partial(listener.epoch, trial), device, threads, minutes, gigabytes))
-        store.write(record)
-        plan.tell(record)
-        listener.finished(record)
+        take_in(record, plan, store, listener)

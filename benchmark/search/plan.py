@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from enum import Enum
 
@@ -12,6 +13,7 @@ from benchmark.records import Record
 from benchmark.search.cell_state import CellState
 from benchmark.search.former import TodaysWords
 from benchmark.search.tuner import STARTUP
+from benchmark.search.twins import twin_of
 from benchmark.search.until_decided import Board, Looking, UntilDecided, board_of
 
 
@@ -30,13 +32,25 @@ class Plan:
     is recognised by its id, a tuning trial by its cell, draw and seed. Draws beyond the budget are left alone.
     The outcome is the same for every executor; the draws of a cell are the same, too, where its trials run one after another.
     ``until``: the number of final seeds is no longer the suite's, but grows where verdicts need it (benchmark/search/until_decided.py).
+    ``twins``: cells, by their keys, that have the trainings of another one (benchmark/search/twins.py) and are asked for none.
+
+    told_before: trial ids of the records of earlier runs that are those of other cells, too
     """
 
-    def __init__(self, suite: Suite, cells: Iterable[Cell], records: Iterable[Record] = (), until: UntilDecided | None = None) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        cells: Iterable[Cell],
+        records: Iterable[Record] = (),
+        until: UntilDecided | None = None,
+        twins: Mapping[str, Cell] | None = None,
+    ) -> None:
         seeds = suite.seeds if until is None else FIRST_LOOK
         self._cells = {cell.key: CellState(cell, suite.budget, seeds) for cell in cells}
         self._looking = None if until is None else Looking(until, self._cells.values())
         words = TodaysWords()
+        sources = {cell.key for cell in (twins or {}).values()}
+        self.told_before: list[str] = []
         for record in records:
             trial = words.of(record.trial)
             if trial.cell.key in self._cells:
@@ -44,8 +58,15 @@ class Plan:
                 self._cells[trial.cell.key].recall(known)
                 if record.status != "failed":  # those are trained again
                     self._heard(known)
+                    if trial.cell.key in sources and trial is record.trial:
+                        self.told_before.append(record.trial_id)
         for state in self._cells.values():
             state.recalled()
+        self._twins: dict[str, list[str]] = defaultdict(list)  # key of a cell -> keys of those that have its trainings
+        for key, source in (twins or {}).items():
+            if self._cells[key].could_be(self._cells[source.key]):
+                self._twins[source.key].append(key)
+        self._given = {key for keys in self._twins.values() for key in keys}
         self._open = [key for key, state in self._cells.items() if state.is_open]
         self._closed = {key: state.progress() for key, state in self._cells.items() if not state.is_open}
         for board in {board_of(state.cell): None for state in self._cells.values()}:
@@ -59,7 +80,12 @@ class Plan:
         """
         for parallel in (1, STARTUP):
             for key in self._open:
-                trial = self._cells[key].ask(parallel)
+                trial = None if key in self._given else self._cells[key].ask(parallel)
+                if trial is not None:
+                    return trial
+        if self._open and not any(state.running for state in self._cells.values()):
+            for key in self._open:  # what a twin's other cell has not given by now it will not give
+                trial = self._cells[key].ask(STARTUP)
                 if trial is not None:
                     return trial
         return Pause.WAITING if self._open else Pause.DONE
@@ -80,6 +106,22 @@ class Plan:
     def comes_again(self, record: Record) -> bool:
         """Of a record that has been told: whether its worker was lost, and its trial will be asked once more."""
         return record.was_lost and record.trial_id in self._cells[record.trial.cell.key].lost
+
+    def twins_of(self, record: Record) -> Iterator[Record]:
+        """What the record is for the cells that have its training, where they have not got it. Of a trial that comes again: nothing yet."""
+        for key in () if self.comes_again(record) else self._twins.get(record.trial.cell.key, ()):
+            twin = twin_of(record, self._cells[key].cell)
+            if not self._cells[key].knows(twin):
+                yield twin
+
+    def left(self, state: CellState) -> tuple[int, int]:
+        """Trainings of a cell still to come: of tuning, and finals. A twin has none of its own."""
+        return (0, 0) if state.cell.key in self._given else state.left()
+
+    @property
+    def given(self) -> int:
+        """Cells that have the trainings of another one."""
+        return len(self._given)
 
     def paused_for_good(self, cell: Cell) -> list[str]:
         """The trial ids of the cell's draws that were stopped and will not go on: nobody needs their checkpoints."""

@@ -69,7 +69,7 @@ class Progress:
     def begin(self, name: str) -> None:
         """What was found, before anything is trained: starting up takes its time. ``name``: the suite's."""
         states = self._plan.states()
-        left = [state.left() for state in states]
+        left = [self._plan.left(state) for state in states]
         done, total = self._plan.progress()
         text = to_come(name, len(states), sum(tune for tune, _ in left), sum(final for _, final in left), done)
         self._say(f"[{done}/{total}] {text}; --dry-run says how long that takes")
@@ -93,7 +93,8 @@ class Progress:
 
     def finished(self, record: Record) -> None:
         self._running.pop(record.trial_id, None)
-        self._pace.finished()
+        if not record.is_shared:
+            self._pace.finished()
         done, total = self._plan.progress()
         self._left = self._pace.left(total - done)
         text = f"{line(record)}; it is trained again" if self._plan.comes_again(record) else f"{line(record)}{self._best(record)}"
@@ -146,4 +147,5 @@ def _line(record: Record) -> str:
     named = (("valid AUC", "valid/auc"), ("test AUC", "test/auc"))
     shown = [f"{name} {record.metrics[key]:.5f}" for name, key in named if key in record.metrics]
     seconds = [f"{record.cost['wall_seconds']:.0f} s"] if "wall_seconds" in record.cost else []
+    seconds += ["another cell's training"] if record.is_shared else []
     return f"{trial.cell}, {stage}: {', '.join([*shown, *seconds]) or record.status}"

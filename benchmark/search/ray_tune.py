@@ -44,6 +44,7 @@ from benchmark.search.memory_limit import place_of_machine  # noqa: E402
 from benchmark.search.plan import Pause, Plan  # noqa: E402
 from benchmark.search.ray_presence import Presence, nodes, slots_of  # noqa: E402
 from benchmark.search.time_limit import words  # noqa: E402
+from benchmark.search.twins import take_in  # noqa: E402
 from benchmark.search.watchdog import Silence, watched  # noqa: E402
 from benchmark.search.worker import TRAIN, attempt, failed, hit_a_limit  # noqa: E402
 from benchmark.signals import catch_sigterm, sigterm_raises  # noqa: E402
@@ -189,10 +190,7 @@ class _Driver:
         self.recorded.add(ray_id)
         self.presence.finished(ray_id)
         try:
-            record = self.plan.stamped(record)
-            self.store.write(record)
-            self.plan.tell(record)
-            self.listener.finished(record)
+            take_in(self.plan.stamped(record), self.plan, self.store, self.listener)
         except Exception as error:
             self.fault = error
             raise

@@ -20,6 +20,7 @@ from benchmark.search.plan import Plan
 from benchmark.search.progress import Progress
 from benchmark.search.renewal import REPLACED, Kept, set_aside, to_renew
 from benchmark.search.time_limit import OutOfTime, time_limit
+from benchmark.search.twins import owed, take_in, twins
 from benchmark.search.until_decided import UntilDecided
 from benchmark.search.watchdog import Silence, watched
 from benchmark.search.worker import TRAIN
@@ -42,10 +43,12 @@ class Summary:
     busy: float = 0.0
     slots: int = 1
     account: str = ""  # what seeds until decided gave and took
+    shared: int = 0  # of the trials, those that are trainings of another cell with the same model
 
     def __str__(self) -> str:
         counted = ", ".join(f"{count} {status}" for status, count in sorted(self.statuses.items())) or "nothing left to train"
-        line = f"{counted} in {self.seconds:.0f} s; {self.recorded_before} recorded before{self.utilisation()}"
+        once = f", {self.shared} of them with another cell's training, since the model is the same" if self.shared else ""
+        line = f"{counted} in {self.seconds:.0f} s{once}; {self.recorded_before} recorded before{self.utilisation()}"
         return f"{line}\n{self.account}" if self.account else line
 
     def utilisation(self) -> str:
@@ -91,7 +94,7 @@ def run_suite(
             until.check(cells)
         old = {record.trial_id: record for record in to_renew(store, cells)} if renew else {}
         kept = Kept((record for record in store if record.trial_id not in old), cells)
-        plan = Plan(suite, cells, kept, until)
+        plan = Plan(suite, cells, kept, until, twins(cells, suite.budget))
         if line := kept.told():
             print(line, file=sys.stderr)
         before, _ = plan.progress()
@@ -108,9 +111,9 @@ def run_suite(
                 set_aside(store, old.values())
                 print(f"{len(old)} record(s) of other code are in {results / REPLACED} now, and trained again", file=sys.stderr)
             for record in refused:
-                store.write(record)
-                plan.tell(record)
-                together.finished(record)
+                take_in(record, plan, store, together)
+            for record in owed(plan, store):
+                take_in(record, plan, store, together)
             if plan.open_cells() and executor == "local":
                 with watched(silence):
                     run_local(plan, store, together, device, max(1, int(cpus_per_trial)), train, minutes, gigabytes)
@@ -121,7 +124,7 @@ def run_suite(
                 slots = run_ray(plan, store, together, *room, train, minutes, gigabytes, cpus, gpus, silence)
         finally:
             progress.close()
-        return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, slots, plan.account())
+        return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, slots, plan.account(), len(counter.shared))
 
 
 class _Checkpoints:
@@ -147,6 +150,7 @@ class _Counter:
     def __init__(self) -> None:
         self._latest: dict[str, str] = {}  # trial id -> status: of one whose worker was lost, and that came again, what came of it
         self.busy = 0.0
+        self.shared: set[str] = set()  # trials that were trained as those of another cell
 
     @property
     def statuses(self) -> Counter[str]:
@@ -161,6 +165,8 @@ class _Counter:
     def finished(self, record: Record) -> None:
         self._latest[record.trial_id] = record.status
         self.busy += record.cost.get("wall_seconds", 0.0)
+        if record.is_shared:
+            self.shared.add(record.trial_id)
 
 
 def _incompatible(suite: Suite, plan: Plan, minutes: float | None) -> list[Record]:

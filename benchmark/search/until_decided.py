@@ -64,6 +64,7 @@ class Looking:
         self._states = list(states)
         self._auc: dict[str, float | None] = {}  # trial id of a final -> None: tested, but not finished
         self._others: set[int] = set()  # up to how many seeds rows were looked at before, where that was another number
+        self._given: set[str] = set()  # trial ids of finals that are trainings of another cell
         self._dose: dict[str, float] = {}  # trial id of a final -> what its mitigation did, where that is known
 
     def heard(self, record: Record) -> None:
@@ -71,6 +72,8 @@ class Looking:
             self._auc[record.trial_id] = record.metrics.get("test/auc") if record.status == "finished" else None
             if record.metrics.get(MAX_SEEDS, self.until.max_seeds) != self.until.max_seeds:
                 self._others.add(round(record.metrics[MAX_SEEDS]))
+            if record.is_shared:
+                self._given.add(record.trial_id)
             if record.dose is not None:
                 self._dose[record.trial_id] = record.dose
 
@@ -100,6 +103,7 @@ class Looking:
                 counts[str(judgement.verdict)] += 1
             rows += len(of_row)
             spent += sum(len(cell.control) + sum(map(len, cell.rows.values())) for cell in compared.values())
+        spent -= len(self._given)
         said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())) or "no row has a control"
         most = self.until.max_seeds
         told = f"verdicts: {said}; {spent} final trainings, where {most} seeds for each of the {rows} cells would be {most * rows}"

@@ -82,13 +82,20 @@ def numbers(cell: Cell, schema: Schema) -> int:
     return schema.values * width + (len(schema.fields) * width) ** 2
 
 
-def memory_of(trial: Trial) -> tuple[int, str] | None:
-    """Bytes that training takes at least, and in words what takes them; None where the model cannot be built. Raises UserError."""
+def model_of(trial: Trial) -> CTRModel | None:
+    """The trial's model without memory, its shapes only; None where it cannot be built. Raises UserError."""
     try:
-        model = _without_memory(trial, resolved(trial))
+        return _without_memory(trial, resolved(trial))
     except UserError:
         raise
     except (Exception, SystemExit):  # incompatible, or foreign code: the run makes a record of it
+        return None
+
+
+def memory_of(trial: Trial) -> tuple[int, str] | None:
+    """Bytes that training takes at least, and in words what takes them; None where the model cannot be built. Raises UserError."""
+    model = model_of(trial)
+    if model is None:
         return None
     wanted = needed(model)
     return wanted, memory_in_words(model, wanted)

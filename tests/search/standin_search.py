@@ -32,7 +32,7 @@ def ensure_prepared(name: str, options: Mapping[str, Any]) -> SimpleNamespace:
 
 def install(patch: pytest.MonkeyPatch) -> None:
     """Put the stand-ins in place, for this process and for what it starts."""
-    from benchmark.search import cells, run  # not above: a worker needs neither
+    from benchmark.search import cells, run, twins  # not above: a worker needs none of them
 
     patch.setenv("BENCHMARK_PLUGINS", str(HERE / "standins"))
     patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(ROOT)]))
@@ -40,6 +40,7 @@ def install(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cells, "ensure_recorded", ensure_prepared)
     patch.setattr(cells, "prepared_names", lambda: ["toy", "other_toy"])
     patch.setattr(run, "check", lambda trial: None)
+    patch.setattr(twins, "model_of", lambda trial: None)
     cells._published.cache_clear()
 
 
