@@ -101,7 +101,8 @@ def _run(suite: Suite, checkout: Path, results: Path, device: str, more: Sequenc
         cell = record.trial.cell
         if record.trial.stage == "final" and record.status == "finished":
             finals[cell.dataset, cell.backbone, cell.depth, cell.scale, cell.method].append(record)
-    spent = {stage: sum(round(r.cost.get("epochs", 0)) for r in records if r.trial.stage == stage) for stage in ("tune", "final")}
+    trained = [record for record in records if not record.is_shared]
+    spent = {stage: sum(round(r.cost.get("epochs", 0)) for r in trained if r.trial.stage == stage) for stage in ("tune", "final")}
     return Run(seconds, used.ru_utime + used.ru_stime, spent["tune"], spent["final"], finals, _verdicts(results))
 
 
