@@ -14,7 +14,9 @@ from benchmark.values import plain
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit status: 0, 2 for the user's mistake (one line on stderr), 130 for Ctrl-C, 143 for SIGTERM."""
+    """The exit status: 0, 1 for an answer that is no (a failed training or check, ``reproduce``, ``boards --check``), 2 for the user's
+    mistake (one line on stderr), 130 for Ctrl-C, 143 for SIGTERM.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Δ or σ gets question marks, not an error

@@ -281,13 +281,14 @@ def parser() -> Parser:
         "--backbones",
         nargs="+",
         metavar="NAME",
-        help="default: dcnv2, xdeepfm and finalmlp; of methods and scale: dcnv2; of stream: dnn and dcnv2",
+        help="default: dcnv2, xdeepfm and finalmlp; of methods and scale: dcnv2; of stream: dnn and dcnv2; verdict: replace the suite's",
     )
     speed.add_argument(
         "--methods",
         nargs="+",
         metavar="NAME",
-        help="of step, parts and stream: default single_embedding; of methods: default every one that has a backbone",
+        help="of step, parts and stream: default single_embedding; of methods: default every one that has a backbone; verdict: replace the "
+        "suite's",
     )
     speed.add_argument("--dimensions", nargs="+", type=int, metavar="D", help="base dimensions (default 10)")
     speed.add_argument("--scale", type=int, metavar="S", help="of the model; of scale: where it is not varied (default 1; of methods: 4)")

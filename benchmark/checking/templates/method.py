@@ -1,6 +1,6 @@
 """Template: say in one sentence what it does; then its formula, its source, what is yours, what it costs.
 
-    L = weight · mean over samples and pairs of fields f < g of cos²(x_f, x_g),  x_f (D) the embedding of field f
+    L = weight · mean over samples of 1/F² Σ_{f<g} |cos(x_f, x_g)|^power,  x_f (D) the embedding of field f
 
 A file is one method, named after the file. `python -m benchmark check template_name` tests it with every backbone.
 """
