@@ -135,12 +135,17 @@ def mixed_code(board: Iterable[Group]) -> dict[str, str]:
 
 
 def by_conditions(all_groups: Iterable[Group], method: str) -> dict[str, Group]:
-    """Conditions -> the method's group under them; the one with its default hyper-parameters where there are several."""
+    """Conditions -> the method's group under them; the one with today's default hyper-parameters where there are several."""
     found: dict[str, Group] = {}
     for group in all_groups:
-        if group.cell.method == method and (group.conditions not in found or not group.cell.method_options):
+        if group.cell.method == method and (group.conditions not in found or _set_apart(group) < _set_apart(found[group.conditions])):
             found[group.conditions] = group
     return found
+
+
+def _set_apart(group: Group) -> tuple[bool, bool, int]:
+    """How far a group is from its method's defaults of today: set by the suite, chosen of a grid, from before the method had settings."""
+    return bool(group.cell.method_options), bool(group.own_grid), len(group.lacks)
 
 
 def whole_methods(all_groups: Iterable[Group]) -> dict[str, list[Group]]:
