@@ -18,6 +18,8 @@ from benchmark.records import Record, Status
 from benchmark.reporting.comparison import compare
 from benchmark.reporting.export import export
 from benchmark.reporting.leaderboard import render, rows
+from benchmark.reporting.power import power
+from benchmark.reporting.verdicts import noise
 
 
 def cell_of_five(shifts: dict[str, float], seeds: int = 6, **others: Any) -> list[Record]:
@@ -118,6 +120,16 @@ def test_a_row_that_was_looked_at_needs_more_to_be_decided() -> None:
     once, often = (next(row for row in rows(records) if row.method == "m") for records in (plain, looked))
     assert (once.max_seeds, often.max_seeds) == (None, 20)
     assert once.p_difference is not None and often.p_difference is not None and often.p_difference > 2 * once.p_difference
+
+
+def test_more_seeds_than_were_looked_at_are_no_number() -> None:
+    """About 9,000 are needed for .0003: more than 8,192, and not more than 9,999."""
+    sd = 0.01016
+    assert 8192 < 2.802**2 * (sd / 0.0003) ** 2 < 9999
+    [line] = noise([sd], 1)
+    assert "for 0.001, " in line and line.endswith("over 8192 for 0.0003")
+    told = "".join(power(1, 1, 2, sd, 0.001, 0.0003, 10, 0))
+    assert re.search(r"^0.0003 +over 8192", told, re.MULTILINE) and "10000" not in told
 
 
 def test_unequal_noise_is_said() -> None:
