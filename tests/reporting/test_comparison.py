@@ -215,6 +215,18 @@ def test_nothing_to_compare_with_is_said() -> None:
     assert "lost" not in compare(lost, "single_embedding", None, "table")
 
 
+def test_cells_that_are_compared_with_nothing_are_counted() -> None:
+    """Without a control, beside one that has not finished, and without a seed in common; a sanity row has no control anyway."""
+    more = [record("better", cell={"dataset": "another"}), record("better", cell={"scale": 4}), record("late", 7)]
+    more += [record(cell={"scale": 4}, auc=None, status="diverged"), record("constant", cell={"backbone": "none", "depth": 0})]
+    another, toy = compare([*case(), *more], "single_embedding", None, "table").split("toy: 9 finished cells")
+    alone = "since single_embedding has not finished under their conditions"
+    assert f"not compared: 1 of 1 cells, {alone}" in another
+    assert f"not compared: 1 of 8 cells, {alone}" in toy
+    assert "not compared: 1 of 8 cells, since they have no seed in common with single_embedding" in toy
+    assert "not compared" not in compare(case(), "single_embedding", None, "table")
+
+
 @pytest.mark.parametrize("format", ["table", "markdown"])
 def test_the_whole_text(format: str) -> None:
     text = compare([*case(), record("constant", cell={"backbone": "none", "depth": 0}, auc=0.5)], "single_embedding", "toy", format)  # type: ignore[arg-type]
