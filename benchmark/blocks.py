@@ -44,11 +44,15 @@ class Block:
 
 def blocks_of_records(records: Iterable[Record]) -> list[Block]:
     """In the order of their first records. Of several records of one trial the last one counts."""
-    found: dict[Hashable, dict[int, Record]] = defaultdict(dict)
+    latest: dict[Hashable, tuple[Hashable, Record]] = {}
     for record in records:
         trial = record.trial
+        alike = trial.cell.key, trial.stage, trial.budget, trial.settings, trial.draw
+        latest[alike, trial.seed] = alike, record
+    found: dict[Hashable, dict[int, Record]] = defaultdict(dict)
+    for of, record in latest.values():
         ended = record.status, record.reason, record.notes, tuple(record.fingerprints.items()), record.headlines
-        found[trial.cell.key, trial.stage, trial.budget, trial.settings, trial.draw, ended][trial.seed] = record
+        found[of, ended][record.trial.seed] = record
     blocks = []
     for by_seed in found.values():
         seeds = sorted(by_seed)

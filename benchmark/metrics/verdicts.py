@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 
 from benchmark.metrics.looks import looks
-from benchmark.metrics.power import seeds_to_equate, seeds_to_tell
+from benchmark.metrics.power import MOST, seeds_to_equate, seeds_to_tell
 from benchmark.metrics.sequential import Array, sequential_p
 from benchmark.metrics.statistics import holm, t_quantile
 
@@ -43,7 +43,8 @@ class Judgement:
     high: float | None = None
     p_difference: float | None = None  # two-sided, of no difference
     p_equal: float | None = None  # of a difference of δ or more
-    more_seeds: int | None = None  # about so many until a verdict has power .8, were the difference the one seen; None unless undecided
+    # About so many until a verdict has power .8, were the difference the one seen; None: not undecided, or power.LARGEST are too few
+    more_seeds: int | None = None
 
 
 NOT_JUDGED = Judgement(verdict=None)
@@ -245,7 +246,7 @@ class Looks:
                 degrees = max(1, pool.methods - 1)
                 tell = seeds_to_tell(mean, sd, self._level / open_difference, degrees)
                 same = seeds_to_equate(mean, self._delta, sd, self._level / open_equal, degrees)
-                more = max(1, min(same, tell) - n)
+                more = max(1, min(same, tell) - n) if min(same, tell) < MOST else None
             found[key] = Judgement(
                 verdict=self._decided.get(key, "undecided"),
                 difference=mean,

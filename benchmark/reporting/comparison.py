@@ -13,7 +13,7 @@ from benchmark.metrics.statistics import Difference, average_ranks, mean_sd, out
 from benchmark.records import Record
 from benchmark.reporting.board import View, folded, folded_text
 from benchmark.reporting.group import Group
-from benchmark.reporting.groups import REPEATED, batch_ratio, boards_named, by_conditions, groups, whole_methods
+from benchmark.reporting.groups import REPEATED, batch_ratio, boards_named, by_conditions, groups, uncompared, whole_methods
 from benchmark.reporting.tables import in_parts
 from benchmark.reporting.text import shown
 from benchmark.values import one_of, plain, to_text
@@ -76,6 +76,7 @@ def _board(label: str, board: Sequence[Group], control: str, format: Format, met
     for title, (headers, rows) in sections:
         if rows:
             yield "\n".join([*folded([title], View(width=width)), "", _text(headers, rows, format, width)])
+    yield from folded(uncompared(board, control), View(width=width))
     if metric == AUC:
         yield from (folded_text(text, View(width=width)) for text in ranks(board, control))
 

@@ -79,7 +79,7 @@ def latex(label: str, board: Sequence[Group]) -> str:
         head, body = [*names.values()], [[typeset[method], *table[method].values()] for method in methods]
     else:  # the longer side goes down
         head, body = [*typeset.values()], [[names[c], *(table[method][c] for method in methods)] for c in columns]
-    seeds = sorted({len(g.finished) for g in cells})
+    seeds = sorted({len(g.metric("test/auc")) for g in cells})
     return "\n".join(
         [
             r"% needs \usepackage{booktabs}",

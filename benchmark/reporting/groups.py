@@ -8,6 +8,7 @@ from dataclasses import replace
 from math import fsum
 
 from benchmark.blocks import Block, blocks_of_records
+from benchmark.config import NO_BACKBONE
 from benchmark.records import Record, Store
 from benchmark.reporting import acting
 from benchmark.reporting.group import AGAIN, Group, code_versions
@@ -135,12 +136,30 @@ def mixed_code(board: Iterable[Group]) -> dict[str, str]:
 
 
 def by_conditions(all_groups: Iterable[Group], method: str) -> dict[str, Group]:
-    """Conditions -> the method's group under them; the one with its default hyper-parameters where there are several."""
+    """Conditions -> the method's group under them; the one with today's default hyper-parameters where there are several."""
     found: dict[str, Group] = {}
     for group in all_groups:
-        if group.cell.method == method and (group.conditions not in found or not group.cell.method_options):
+        if group.cell.method == method and (group.conditions not in found or _set_apart(group) < _set_apart(found[group.conditions])):
             found[group.conditions] = group
     return found
+
+
+def _set_apart(group: Group) -> tuple[bool, bool, int]:
+    """How far a group is from its method's defaults of today: set by the suite, chosen of a grid, from before the method had settings."""
+    return bool(group.cell.method_options), bool(group.own_grid), len(group.lacks)
+
+
+def uncompared(board: Iterable[Group], control: str) -> Iterable[str]:
+    """How many cells of a board of finished ones, sanity rows left out, are compared with nothing, and why."""
+    members = list(board)
+    controls = by_conditions(members, control)
+    bases = [(group, controls.get(group.conditions)) for group in members if group.cell.backbone != NO_BACKBONE]
+    seeds = [(group.metric("test/auc").keys(), base.metric("test/auc").keys()) for group, base in bases if base is not None]
+    reasons = {
+        f"{control} has not finished under their conditions": len(bases) - len(seeds),
+        f"they have no seed in common with {control}": sum(own.isdisjoint(others) for own, others in seeds),
+    }
+    yield from (f"not compared: {count} of {len(bases)} cells, since {why}" for why, count in reasons.items() if count)
 
 
 def whole_methods(all_groups: Iterable[Group]) -> dict[str, list[Group]]:

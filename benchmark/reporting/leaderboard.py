@@ -68,7 +68,7 @@ class Row:
     unseen_pairs_rows: float | None  # how many these rows are
     unseen_pairs_positives: float | None
     verdict: Verdict | None  # None: the control, or no finished control under the same conditions
-    more_seeds: int | None  # of an undecided row: about so many until it would be decided with power .8
+    more_seeds: int | None  # of an undecided row: about so many until it would be decided with power .8; None: thousands would not do
     equal_within: float  # δ, in AUC
     p_difference: float | None  # of no difference, two-sided, Holm's over the board; after looks at every seed adjusted for them
     p_equal: float | None  # of a difference of at least δ, likewise

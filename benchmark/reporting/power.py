@@ -9,6 +9,7 @@ from tabulate import tabulate
 from benchmark.metrics.power import seeds_to_equate, seeds_to_tell
 from benchmark.metrics.simulation import Design, simulate
 from benchmark.metrics.verdicts import LEVEL
+from benchmark.reporting.verdicts import seeds_text
 
 
 def power(cells: int, methods: int, max_seeds: int, sd: float, difference: float, delta: float, boards: int, seed: int) -> Iterator[str]:
@@ -47,9 +48,9 @@ def power(cells: int, methods: int, max_seeds: int, sd: float, difference: float
     degrees = methods
     lines = []
     for shift in (0.001, 0.0005, 0.0003):
-        alone = seeds_to_tell(shift, sd), seeds_to_tell(shift, sd, LEVEL / rows)
-        lines.append([f"{shift:g}", *alone, seeds_to_tell(shift, sd, LEVEL / rows, degrees)])
+        needed = seeds_to_tell(shift, sd), seeds_to_tell(shift, sd, LEVEL / rows), seeds_to_tell(shift, sd, LEVEL / rows, degrees)
+        lines.append([f"{shift:g}", *map(seeds_text, needed)])
     headers = ["difference", "one comparison", f"the first of {rows}", "the first, pooled"]
     yield "\nSeeds that show a difference with power .8 (noncentral t)\n\n" + tabulate(lines, headers=headers, disable_numparse=True)
-    equal = seeds_to_equate(0, delta, sd), seeds_to_equate(0, delta, sd, LEVEL / rows, degrees)
+    equal = [seeds_text(n) for n in (seeds_to_equate(0, delta, sd), seeds_to_equate(0, delta, sd, LEVEL / rows, degrees))]
     yield f"\nSeeds that show no difference to be within ±{delta:g} with power .8: {equal[0]}; the first of {rows}, pooled, {equal[1]}"

@@ -34,7 +34,7 @@ def winners_curse(tuning: Iterable[Block], board: Sequence[Group]) -> dict[int, 
         first = {draw: value for (draw, seed), value in draws.items() if seed == TUNING_SEEDS[0]}
         if group.budget > 1 and group.cell.key in before and not first:
             shared[group.budget] += 1
-        if not first:
+        if not first or group.budget == 1:  # of the defaults, which are the first draw of a larger budget, nothing was selected
             continue
         best = min(first, key=lambda draw: (-first[draw], draw))
         fresh = [draws[best, seed] for seed in TUNING_SEEDS[1:] if (best, seed) in draws]

@@ -24,7 +24,7 @@ from benchmark.reporting.groups import groups
 from benchmark.reporting.tables import fitted, tabulated
 from benchmark.reporting.text import difference_text, inert, shown, text
 from benchmark.search.former import in_todays_words
-from benchmark.values import canonical, one_of, plain
+from benchmark.values import canonical, digest, one_of, plain
 
 Format = Literal["table", "markdown", "csv", "json"]
 AUC, LOGLOSS = "test/auc", "test/logloss"
@@ -40,6 +40,7 @@ class Row:
     """
 
     dataset: str
+    data: str  # fingerprint of the encoded data, in A where A has the cell
     method: str
     backbone: str
     scale: int
@@ -76,6 +77,11 @@ class Row:
         if self.seeds_equal == self.seeds_both:
             return "scores"
         return f"{self.seeds_equal} of {self.seeds_both}" if self.seeds_equal else "no"
+
+    @property
+    def protocol(self) -> str:
+        """Six digits that differ where ``overrides`` do, the board's; empty when there are none."""
+        return digest(self.overrides)[:6] if self.overrides else ""
 
     @property
     def seeds(self) -> str:
@@ -153,6 +159,7 @@ def _row(a: Group | None, b: Group | None) -> Row:
     cell = group.cell
     return Row(
         dataset=cell.dataset,
+        data=cell.data,
         method=cell.method,
         backbone=cell.backbone,
         scale=cell.scale,
@@ -208,6 +215,8 @@ def _board(label: str, members: Sequence[Row], format: Format, view: View) -> st
     counts = ", ".join([f"{len(both)} cells in both", *(f"{len(names)} only in {side}" for side, names in only.items())])
     heading = f"{plain(label)}: {counts}"
     said = [*_summary(both), *_notes(both), *(f"only in {side}: {_named(names)}" for side, names in only.items() if names)]
+    if len({row.protocol for row in both}) > 1:  # there is a column of them
+        said += [f"protocol {digits}: {overrides}" for digits, overrides in sorted({(r.protocol, r.overrides) for r in both if r.protocol})]
     lines = list(map(plain, said))
     columns = [column for column in COLUMNS if column.when(both)]
     if format == "markdown":
@@ -269,6 +278,8 @@ COLUMNS: tuple[Column[Row], ...] = (
     _column("scale", "scale", lambda r: "-" if r.backbone == NO_BACKBONE else str(r.scale), 0),
     _column("depth", "depth", lambda r: "-" if r.backbone == NO_BACKBONE else str(r.depth), 0),
     _column("trials", "trials", lambda r: str(r.tuning_trials), 1, when=lambda rows: len({r.tuning_trials for r in rows}) > 1),
+    _column("protocol", "protocol", lambda r: r.protocol or "-", 1, numeric=False, when=lambda rows: len({r.protocol for r in rows}) > 1),
+    _column("data", "data", lambda r: r.data, 1, numeric=False, when=lambda rows: len({r.data for r in rows}) > 1),
     _column("auc_a", "AUC\nA", lambda r: text(r.auc_a, ".5f"), 1),
     _column("auc_b", "AUC\nB", lambda r: text(r.auc_b, ".5f"), 1),
     _column("delta_auc", "AUC, B − A\n± 95 %", lambda r: difference_text(r.delta_auc, r.delta_auc_high), 0),

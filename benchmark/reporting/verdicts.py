@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.config import CONTROL
-from benchmark.metrics.power import MOST, seeds_to_tell
+from benchmark.metrics.power import LARGEST, MOST, seeds_to_tell
 from benchmark.metrics.verdicts import LEVEL, Compared, Judgement, judge, unequal_noise
 from benchmark.reporting.group import Group
 
@@ -73,4 +73,9 @@ def noise(sds: Sequence[float], comparisons: int) -> list[str]:
 
 def _seeds(sd: float, level: float) -> str:
     needed = {difference: seeds_to_tell(difference, sd, level) for difference in SHOWN}
-    return ", ".join(f"{n if n < MOST else f'over {MOST - 1}'} for {difference:g}" for difference, n in needed.items())
+    return ", ".join(f"{seeds_text(n)} for {difference:g}" for difference, n in needed.items())
+
+
+def seeds_text(n: int) -> str:
+    """What ``seeds_to_tell`` and ``seeds_to_equate`` give, in words where no number is enough."""
+    return str(n) if n < MOST else f"over {LARGEST}"

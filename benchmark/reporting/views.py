@@ -24,6 +24,7 @@ def forest(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     if not found:
         return None
     found.sort(key=lambda line: (line.row.backbone, line.row.scale, line.row.depth, -(line.row.delta_auc or 0.0)))
+    named = dict(zip(map(id, found), series(found), strict=True))
     pairs = {line.row.delta_seeds for line in found}
     bars = "bars: 95 % interval, uncorrected" + (f", n = {pairs.pop()} pairs of seeds" if len(pairs) == 1 else "; (n): pairs of seeds")
     places = list(dict.fromkeys(line.place for line in found))
@@ -41,7 +42,7 @@ def forest(label: str, board: Sequence[Line], look: Look) -> Figure | None:
             if low is not None and high is not None:
                 axis.plot([low, high], [y, y], color=colour, linewidth=1 if look.narrow else 1.5)
             axis.plot([mean], [y], "o", color=colour, markersize=2.5 if look.narrow else 4.5)
-            names.append((y, row.method if pairs == set() else f"{row.method} ({row.delta_seeds})"))
+            names.append((y, named[id(line)] if pairs == set() else f"{named[id(line)]} ({row.delta_seeds})"))
             at_y.append((y, line))
             y += 1
         y += 0.6
@@ -115,6 +116,7 @@ def spectra(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     found = [(line, fields, layers) for line, fields, layers in found if fields or layers]
     if not found:
         return None
+    named = dict(zip((id(line) for line, _, _ in found), series([line for line, _, _ in found]), strict=True))
     by_place = Counter(line.place for line, _, _ in found)
     places = sorted(_places(line for line, _, _ in found), key=by_place.__getitem__)
     columns = list(dict.fromkeys(name for _, fields, _ in found for name in fields))
@@ -130,7 +132,7 @@ def spectra(label: str, board: Sequence[Line], look: Look) -> Figure | None:
         for line, fields, layers in (entry for entry in found if entry[0].place == place):
             values = {**fields, **{f"layer {layer}": sum(seeds) / len(seeds) for layer, seeds in layers.items()}}
             grid.append([values.get(name, float("nan")) for name in columns])
-            labels.append(line.row.method)
+            labels.append(named[id(line)])
     image = axis.imshow(grid, aspect="auto", cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
     axis.set_xticks(range(len(columns)), columns, rotation=60, ha="right", rotation_mode="anchor")
     axis.set_yticks(range(len(labels)), labels)

@@ -109,6 +109,8 @@ def test_the_four_words() -> None:
     wide = one(shared + 40 * noise[0], shared + 40 * noise[1] + 1e-4)
     assert wide.verdict == "undecided" and wide.more_seeds is not None and wide.more_seeds > 0
     assert one(shared, shared + noise[0], never=shared + noise[2]).more_seeds is None
+    hopeless = one(shared + 2e4 * noise[0], shared + 2e4 * noise[1] + 1e-4)
+    assert (hopeless.verdict, hopeless.more_seeds) == ("undecided", None), "no number of seeds was found: there is none to name"
 
 
 def test_the_same_numbers_are_equal_and_one_seed_tells_nothing() -> None:

@@ -150,6 +150,11 @@ def test_latex_compares_with_what_is_left_of_unfinished_seeds_nothing() -> None:
     assert text.count("textbf") == 2 and text.replace("0.99000 (diverged)", "").count("0.99000") == 1
 
 
+def test_latex_says_of_how_many_seeds_its_means_are() -> None:
+    without_auc = [record("a_b", seed, None) for seed in (3, 4)]  # on a board they do not count as seeds
+    assert "deviation over 3 seeds" in export([*made(), *without_auc], "latex")
+
+
 def test_columns_of_latex_say_what_tells_them_apart() -> None:
     def headings(*records: Record) -> list[str]:
         found = export([*made(), *records], "latex")

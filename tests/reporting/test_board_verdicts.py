@@ -18,6 +18,8 @@ from benchmark.records import Record, Status
 from benchmark.reporting.comparison import compare
 from benchmark.reporting.export import export
 from benchmark.reporting.leaderboard import render, rows
+from benchmark.reporting.power import power
+from benchmark.reporting.verdicts import noise
 
 
 def cell_of_five(shifts: dict[str, float], seeds: int = 6, **others: Any) -> list[Record]:
@@ -120,6 +122,16 @@ def test_a_row_that_was_looked_at_needs_more_to_be_decided() -> None:
     assert once.p_difference is not None and often.p_difference is not None and often.p_difference > 2 * once.p_difference
 
 
+def test_more_seeds_than_were_looked_at_are_no_number() -> None:
+    """About 9,000 are needed for .0003: more than 8,192, and not more than 9,999."""
+    sd = 0.01016
+    assert 8192 < 2.802**2 * (sd / 0.0003) ** 2 < 9999
+    [line] = noise([sd], 1)
+    assert "for 0.001, " in line and line.endswith("over 8192 for 0.0003")
+    told = "".join(power(1, 1, 2, sd, 0.001, 0.0003, 10, 0))
+    assert re.search(r"^0.0003 +over 8192", told, re.MULTILINE) and "10000" not in told
+
+
 def test_unequal_noise_is_said() -> None:
     loud = [record("loud", seed, 0.9 + 0.02 * (seed % 2) + 0.003 * (seed % 3)) for seed in range(6)]
     assert any("differ in noise" in note for note in rows(cell_of_five(dict.fromkeys("mnop", 0.0)) + loud)[0].notes)
@@ -133,6 +145,8 @@ def test_the_winners_curse_is_said() -> None:
             records.append(record(stage="tune", seed=seed, draw=draw, metrics={"valid/auc": value}))
     [row] = rows(records)
     assert any("winner's curse of 3 tuning trials" in note and "+0.02000, over 1 tuned cells" in note for note in row.notes)
+    untuned = [row for row in rows([*records, *cell_of_five({}, seeds=2)]) if row.tuning_trials == 1]
+    assert [row.notes for row in untuned] == [()], "the defaults, in a folder where the cell was tuned, too"
     old = [*cell_of_five({}, seeds=2, budget=3), *(record(stage="tune", seed=0, draw=draw) for draw in range(3))]
     assert any("seed that is also a final one" in note for note in rows(old)[0].notes)
     assert not any("curse" in note for note in rows(cell_of_five({}))[0].notes)

@@ -52,6 +52,21 @@ def test_another_control() -> None:
     assert {row[0]: row[-1] for row in rows} == {"single_embedding": "0/0/2", "other": "0/0/2"}
 
 
+def test_a_control_is_what_its_method_is_today() -> None:
+    """Beside a row of before it had a setting, and one that chose among values of it."""
+
+    def of(method: str, auc: float, settings: dict[str, float], **cell: object) -> Record:
+        made = record(method, 0, auc, cell=cell, budget=2)
+        return replace(made, trial=replace(made.trial, method=settings))
+
+    today, before = of("m", 0.82, {"a": 1.0, "b": 2.0}), of("m", 0.80, {"a": 1.0})
+    chosen = [of("m", auc, {"a": 1.0, "b": 2.0}, grid={"method.b": values}) for auc, values in ((0.85, [2.0, 3.0]), (0.86, [2.0, 4.0]))]
+    others = [of("single_embedding", 0.81, {})]
+    for kept, methods in (([before], {"m (before b)": -0.02}), (chosen, {"m (b of 2.0,3.0)": 0.03, "m (b of 2.0,4.0)": 0.04})):
+        _, rows = differences(groups([*others, today, *kept]), "m")
+        assert {row[0]: float(row[1]) for row in rows} == {"single_embedding": -0.01, **methods}
+
+
 def test_any_metric_can_be_compared() -> None:
     def measured(method: str, seed: int, depth: int, value: float) -> Record:
         layers = {f"spectral/layer{layer}/batch/effective_rank": value * (layer == depth) for layer in range(depth + 1)}
@@ -198,6 +213,18 @@ def test_nothing_to_compare_with_is_said() -> None:
         with pytest.raises(UserError, match=words):
             told()
     assert "lost" not in compare(lost, "single_embedding", None, "table")
+
+
+def test_cells_that_are_compared_with_nothing_are_counted() -> None:
+    """Without a control, beside one that has not finished, and without a seed in common; a sanity row has no control anyway."""
+    more = [record("better", cell={"dataset": "another"}), record("better", cell={"scale": 4}), record("late", 7)]
+    more += [record(cell={"scale": 4}, auc=None, status="diverged"), record("constant", cell={"backbone": "none", "depth": 0})]
+    another, toy = compare([*case(), *more], "single_embedding", None, "table").split("toy: 9 finished cells")
+    alone = "since single_embedding has not finished under their conditions"
+    assert f"not compared: 1 of 1 cells, {alone}" in another
+    assert f"not compared: 1 of 8 cells, {alone}" in toy
+    assert "not compared: 1 of 8 cells, since they have no seed in common with single_embedding" in toy
+    assert "not compared" not in compare(case(), "single_embedding", None, "table")
 
 
 @pytest.mark.parametrize("format", ["table", "markdown"])

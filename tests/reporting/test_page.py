@@ -215,6 +215,22 @@ def test_verdicts_come_before_uncorrected_intervals_and_rows_of_one_model_are_no
     assert intervals == "Of 4 intervals of Δ, each row's own and uncorrected, 1 above 0 (far), 1 below 0 (low)."
 
 
+def test_the_interval_of_a_verdict_stands_around_the_mean_of_its_own_seeds() -> None:
+    """A row that was decided before others has further seeds in Δ, and none of them in the verdict."""
+    noise = {"single_embedding": (0, 1, 3, -2, 4, -3, 1, -4), "far": (1, -1, 0, 0, 5, -2, -3, 9), "near": (-1, 2, 1, 0, -2, 1, -4, 3)}
+    means = {"single_embedding": 0.8, "far": 0.81, "near": 0.8002}
+    looked_at = {"design/max_seeds": 8.0}
+    board = content.lines(
+        [record(m, seed, means[m] + one / 1e4, metrics=looked_at) for m, values in noise.items() for seed, one in enumerate(values)]
+    )
+    [line] = [line for line in board if line.row.method == "far"]
+    row = line.row
+    assert row.verdict == "above" and row.delta_auc_pooled is not None and row.delta_auc_pooled_high is not None
+    assert row.delta_pooled_seeds < row.delta_seeds and row.delta_auc != row.delta_auc_pooled
+    told = f"Δ {row.delta_auc_pooled:+.5f} ± {row.delta_auc_pooled_high - row.delta_auc_pooled:.5f}"
+    assert told in dict(content.about(line))["verdict"]
+
+
 def test_a_board_without_the_control_has_no_forest_plot() -> None:
     def forests(found: list[Record]) -> int:
         return sum("k-forest" in str(attributes.get("class")) for tag, attributes in page(found).elements if tag in ("th", "td"))

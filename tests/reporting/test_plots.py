@@ -240,6 +240,19 @@ def test_the_forest_plots_bars_are_the_boards_intervals() -> None:
     assert len(wanted) > 2 and wanted <= bars
 
 
+def test_rows_of_one_method_have_names_of_their_own() -> None:
+    ranks = {"spectral/table/f/effective_rank_over_gaussian": 0.5}
+    methods = ("single_embedding", "a")
+    board = lines(
+        [record(m, s, 0.8 + s / 100 + len(m) / b / 1e3, budget=b, metrics=ranks) for m in methods for s in (0, 1) for b in (1, 8)]
+    )
+    for draw, others in ((views.forest, []), (views.spectra, ["single_embedding · 1 trials", "single_embedding · 8 trials"])):
+        figure = draw("toy", board, look(*methods))
+        assert figure is not None
+        named = sorted(text.get_text() for text in figure.axes[0].get_yticklabels())
+        assert named == sorted(["a · 1 trials", "a · 8 trials", "dcnv2 · 1× · depth 3", *others])
+
+
 def test_a_bar_that_leaves_the_forest_plots_axis_ends_in_an_arrow() -> None:
     """Twenty rows near 0 make the axis; one lies below all of it, so that nothing else of it is drawn."""
     methods = ("single_embedding", "far", *(f"m{index}" for index in range(20)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,16 @@ def test_each_record_is_in_one_block_with_its_own_numbers(store: Store, files: l
 def test_records_that_are_alike_are_in_one_block(store: Store) -> None:
     blocks = store.blocks()
     assert len({repr(shared(block.first)) for block in blocks}) == len(blocks)
+
+
+def test_of_several_records_of_one_trial_the_last_one_counts() -> None:
+    """Two folders of which somebody makes one list: a training is in both, and ended otherwise or had other code."""
+    later = record(auc=0.9)
+    for first in (record(auc=None, status="failed"), replace(record(), fingerprints={"method_code": "another"})):
+        [block] = blocks_of_records([first, later])
+        assert block.seeds == [0] and block.records == (later,)
+        [row] = rows([first, later])
+        assert (row.seeds, row.status, row.test_auc_mean) == (1, "finished", 0.9)
 
 
 def test_boards_do_not_depend_on_how_the_records_came(store: Store, files: list[Record]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
@@ -83,6 +84,20 @@ def test_cells_are_told_apart_by_all_but_the_data() -> None:
     # Of many the order is that of their fingerprints, and not another one each time.
     many = [record("m", 0, 0.7 + n / 100, cell={"data": f"{n:x}" * 12}) for n in range(12)]
     assert [r.auc_a for r in rows(many[::-1], many)] == [r.metrics["test/auc"] for r in many]
+
+
+def test_rows_that_differ_in_settings_or_data_alone_say_in_what() -> None:
+    cells: list[dict[str, Any]] = [{}, {"method_options": {"a": 1}}, {"data": "e" * 12}]
+    found = [record("m", 0, 0.7 + n / 100, cell=cell) for n, cell in enumerate(cells)]
+    for text in (shown(found, found), shown(found, found, "markdown")):
+        [line] = [line for line in text.splitlines() if "protocol " in line and ": method.a=1" in line]
+        digits = line.split("protocol ")[1].split(":")[0]
+        rest = [re.sub(r"[| ]+", " ", line).strip() for line in text.splitlines() if line.strip("| ").startswith("m ")]
+        assert sorted(line.split()[4:7] for line in rest) == sorted(
+            [["-", "f" * 12, "0.70000"], [digits, "f" * 12, "0.71000"], ["-", "e" * 12, "0.72000"]]
+        )
+    assert "protocol" not in shown(found[:1], found[:1]) and "f" * 12 not in shown(found[:1], found[:1])
+    assert [entry["data"] for entry in json.loads(shown(found, found, "json"))].count("e" * 12) == 1
 
 
 def test_what_means_the_same_in_todays_words_is_not_left_out() -> None:

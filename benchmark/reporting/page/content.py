@@ -261,7 +261,7 @@ def _judged(row: Row) -> str:
     found = in_words(row.verdict, row.more_seeds, row.equal_within) + (" seeds" if row.more_seeds is not None else "")
     if row.p_difference is None or row.p_equal is None:
         return found
-    pooled = difference_text(row.delta_auc, row.delta_auc_pooled_high)
+    pooled = difference_text(row.delta_auc_pooled, row.delta_auc_pooled_high)
     return (
         f"{found}; Δ {pooled} with the noise of all methods of the cell; after Holm p = {row.p_difference:.2g} (no difference), "
         f"{row.p_equal:.2g} (one of {row.equal_within:g} or more)"
