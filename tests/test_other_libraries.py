@@ -84,7 +84,7 @@ def test_auc_is_of_the_logits_order_however_they_are_batched(monkeypatch: pytest
     ahead = ones[:, None] - zeros
     exact = float(((ahead > 0).double() + (ahead == 0).double() / 2).mean())
     for size in (4, 64, 8192):
-        monkeypatch.setattr(evaluate, "BATCH", size)
+        monkeypatch.setattr(evaluate, "CPU_BATCH", size)
         assert evaluate.score(Given(logits), part)["auc"] == pytest.approx(exact, abs=1e-12)
 
 
