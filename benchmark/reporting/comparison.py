@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Literal
 
@@ -22,6 +22,7 @@ Format = Literal["table", "markdown"]
 Table = tuple[list[str], list[list[str]]]  # headers, rows
 AUC = "test/auc"
 SUMMARY = "above/undecided/below"  # of each method: cells whose interval lies above 0, has 0 in it, lies below
+MACHINE = ("device", "cpu", "cores", "threads")  # of a record's environment
 LAST = "last"  # stands for the number of a model's last layer
 SPECTRA = (
     "spectral/table/information_abundance_over_gaussian",
@@ -190,7 +191,7 @@ def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
 def costs(board: Sequence[Group]) -> Table:
     """Dense parameters, FLOPs of a forward pass, seconds per epoch and seconds in all, each over single embedding's: means over seeds.
 
-    Seconds are compared only where both were trained on the same kinds of machine.
+    Seconds are compared of the seeds that both trained on the same kind of machine, memory of those on the same device.
     """
     controls = by_conditions(board, CONTROL)
     rows = []
@@ -198,15 +199,17 @@ def costs(board: Sequence[Group]) -> Table:
         base = controls.get(group.conditions)
         if base is None or base is group:
             continue
-        timed = _machines(group) == _machines(base)
-        ratios = [_ratio(_epoch(group), _epoch(base)), _ratio(group.cost("fit_seconds"), base.cost("fit_seconds"))] if timed else ["-", "-"]
-        ratios += [_ratio(group.cost(name), base.cost(name)) for name in ("flops_per_sample", "parameters_dense", "peak_memory_mb")]
-        rows.append([method_name(group), heading_of(group, board), *ratios])
+        machine, device = (_on_the_same(group, base, keys) for keys in (MACHINE, MACHINE[:1]))
+        shown = (("fit_seconds", machine), ("flops_per_sample", None), ("parameters_dense", None), ("peak_memory_mb", device))
+        ratios = [_ratio(group.cost(name), base.cost(name), seeds) for name, seeds in shown]
+        rows.append([method_name(group), heading_of(group, board), _ratio(_epoch(group), _epoch(base), machine), *ratios])
     return ["method", "cell", "epoch", "training", "FLOPs", "dense", "memory"], rows
 
 
-def _machines(group: Group) -> set[tuple[str | None, ...]]:
-    return {tuple(record.environment.get(key) for key in ("device", "cpu", "cores", "threads")) for record in group.finished}
+def _on_the_same(group: Group, base: Group, keys: Sequence[str]) -> set[int]:
+    """The seeds that both trained where their environments say the same of ``keys``."""
+    one, other = ({r.trial.seed: tuple(r.environment.get(key) for key in keys) for r in side.finished} for side in (group, base))
+    return {seed for seed in one if one[seed] == other.get(seed)}
 
 
 def correlations(board: Sequence[Group]) -> Table:
@@ -266,9 +269,10 @@ def _epoch(group: Group) -> dict[int, float]:
     return {seed: 1e6 / speed for seed, speed in group.cost("samples_per_second").items() if speed > 0}
 
 
-def _ratio(values: Mapping[int, float], base: Mapping[int, float]) -> str:
-    """The mean over the seeds of both of their ratio, ± its standard deviation where it is not one and the same."""
-    ratios = [values[seed] / base[seed] for seed in values.keys() & base.keys() if base[seed] > 0]
+def _ratio(values: Mapping[int, float], base: Mapping[int, float], seeds: Collection[int] | None = None) -> str:
+    """The mean over the seeds of both of their ratio, ± its standard deviation where it is not the same. ``seeds``: of these only."""
+    both = sorted(values.keys() & base.keys())
+    ratios = [values[seed] / base[seed] for seed in both if base[seed] > 0 and (seeds is None or seed in seeds)]
     if not ratios:
         return "-"
     mean, sd = mean_sd(ratios)

@@ -123,7 +123,9 @@ class Group:
         if self.left_out:
             found[f"{self.cell}: {self.left_out} record(s) with other hyper-parameters for the same cell and budget are left out"] = None
         if self.lacks:
-            found[f"{self.cell}: one of its rows is from before the method had {', '.join(self.lacks)}"] = None
+            mean = self.mean("test/auc")
+            which = "one of its rows" if mean is None else f"its row with test AUC {mean:.5f}"
+            found[f"{self.cell}: {which} is from before the method had {', '.join(self.lacks)}"] = None
         told = [set(block.first.trial.method) for block in self.blocks]
         if later := sorted(set[str]().union(*told) - told[0].intersection(*told)):
             mixed = f"{self.cell}: some of its seeds are from before the method had {', '.join(later)}, the others pin what was so then"

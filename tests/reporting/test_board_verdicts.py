@@ -73,7 +73,9 @@ def test_a_method_before_and_after_it_got_a_setting_has_a_verdict_of_each() -> N
         assert "method (before rate)" in text
     assert re.search(r"method +\+0\.002", compared) and re.search(r"method \(before rate\) +-0\.002", compared)
     said = render(rows(records), "table")
-    assert "note: toy dcnv2 scale 1 depth 3 method: one of its rows is from before the method had rate" in said
+    [old] = [row for row in rows(records) if row.method == "method" and row.verdict == "below"]
+    which = f"its row with test AUC {old.test_auc_mean:.5f}"
+    assert f"note: toy dcnv2 scale 1 depth 3 method: {which} is from before the method had rate" in said
 
 
 def test_seeds_of_a_suite_that_pins_former_defaults_are_of_the_row_that_had_them() -> None:

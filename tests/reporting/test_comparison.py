@@ -243,3 +243,20 @@ def test_seconds_of_different_processors_are_not_compared() -> None:
     by_method = {row[0]: dict(zip(headers, row, strict=True)) for row in rows}
     assert by_method["same"]["training"] == "1.00" and by_method["other"]["training"] == "-"
     assert by_method["same"]["dense"] == by_method["other"]["dense"] == "1.00"
+
+
+def test_seconds_and_memory_are_compared_seed_by_seed_on_one_machine() -> None:
+    """A cluster gave the method one seed here and one there, and the control the same two the other way round."""
+    where = {"cpu": (10.0, 300.0), "gpu": (1.0, 70.0)}  # seconds and memory of any training there
+
+    def trained(method: str, seed: int, device: str, factor: float) -> Record:
+        seconds, memory = where[device]
+        cost = {"fit_seconds": seconds * factor, "samples_per_second": 1e5 / (seconds * factor), "peak_memory_mb": memory * factor}
+        return replace(record(method, seed, 0.5, cost=cost), environment={"device": device})
+
+    crossed = [trained("single_embedding", s, d, 1) for s, d in enumerate(("cpu", "gpu"))]
+    crossed += [trained("m", s, d, 2) for s, d in enumerate(("gpu", "cpu"))]
+    for more, expected in (([], "-"), ([trained("single_embedding", 2, "gpu", 1), trained("m", 2, "gpu", 2)], "2.00")):
+        headers, [row] = costs(groups([*crossed, *more]))
+        found = dict(zip(headers, row, strict=True))
+        assert {name: found[name] for name in ("epoch", "training", "memory")} == dict.fromkeys(("epoch", "training", "memory"), expected)

@@ -96,6 +96,9 @@ def test_rows_that_differ_in_settings_or_data_alone_say_in_what() -> None:
         assert sorted(line.split()[4:7] for line in rest) == sorted(
             [["-", "f" * 12, "0.70000"], [digits, "f" * 12, "0.71000"], ["-", "e" * 12, "0.72000"]]
         )
+    made = record("m", 1, 0.9)
+    both = [replace(made, trial=replace(made.trial, method=method)) for method in ({"a": 1}, {"a": 1, "b": 2})]
+    assert sorted(r.overrides for r in rows(both, both)) == ["", "before b"], "and which row is of before a method had a setting"
     assert "protocol" not in shown(found[:1], found[:1]) and "f" * 12 not in shown(found[:1], found[:1])
     assert [entry["data"] for entry in json.loads(shown(found, found, "json"))].count("e" * 12) == 1
 
