@@ -17,7 +17,7 @@ from benchmark.metrics.layers import measured_layer
 from benchmark.metrics.spectral import Measured, measured_table, spectrum
 from benchmark.schema import Schema
 
-# Rows at a time. On a CPU what layers make of them then stays in a core's cache (docs/performance.md); a row's score is the same in any batch.
+# Rows at a time; a row's score is the same in any batch. On a CPU what layers make of them stays in a core's cache (docs/performance.md).
 CPU_BATCH, GPU_BATCH = 2048, 8192
 SPECTRAL_SAMPLE = 8192  # instances of the validation part that layer spectra are taken on
 
