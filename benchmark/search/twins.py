@@ -60,6 +60,7 @@ def _content(cell: Cell, budget: int) -> bytes | None:
 def twin_of(record: Record, cell: Cell) -> Record:
     """What the training of ``record`` is for ``cell``: the same numbers, with a note, and without the time, which was spent once."""
     own = default_trial(cell, "final", 0, record.trial.budget)
+    own_code = fingerprints_of(cell)["method_code"]
     failed = f"as {record.trial.cell.method} has: {record.reason}" if record.status == "failed" else record.reason
     return replace(
         record,
@@ -67,7 +68,7 @@ def twin_of(record: Record, cell: Cell) -> Record:
         reason=failed,  # and so not that of a lost worker, whose trial would be asked again
         cost={name: value for name, value in record.cost.items() if name != "wall_seconds"},
         environment={**record.environment, TRAINED_AS: record.trial_id},
-        fingerprints={**record.fingerprints, **fingerprints_of(cell)} if record.fingerprints else {},
+        fingerprints={what: own_code if what == "method_code" else told for what, told in record.fingerprints.items()},
         notes=(*record.notes, f"{cell.method} at scale {cell.scale} is {record.trial.cell.method}: {SHARED}"),
     )
 

@@ -20,7 +20,7 @@ from benchmark.search.cells import default_trial, expand
 from benchmark.search.plan import Pause, Plan
 from benchmark.search.run import run_suite
 from benchmark.search.twins import twins
-from benchmark.training.environment import TRAINED_AS
+from benchmark.training.environment import TRAINED_AS, fingerprints_of
 from benchmark.training.trial import model_of, resolved, train
 
 BACKBONES = ("dnn", "xdeepfm")
@@ -178,6 +178,15 @@ def test_failures_are_shared_and_a_lost_worker_is_waited_for(pair: tuple[Suite, 
     assert len(twins_of) == 12 and not any(record.was_lost for record in twins_of)
     [failed] = [record for record in twins_of if record.status == "failed"]
     assert failed.trial.seed == 1 and failed.reason == "as standin_plain has: no memory"
+
+
+def test_a_twin_says_of_which_code_the_training_was(cells: list[Cell]) -> None:
+    one, two = (next(c for c in cells if (c.method, c.backbone, c.scale) == (m, "dnn", 1)) for m in (CONTROL, "multi_embedding"))
+    prints = {"data": one.data, "method_code": "of the one", "training_code": "of that day", "backbone_code": "of that day, too"}
+    record = Record(trial=default_trial(one, "final", 3, 1), status="finished", metrics={"test/auc": 0.7}, fingerprints=prints)
+    twin = module.twin_of(record, two)
+    assert dict(twin.fingerprints) == {**prints, "method_code": fingerprints_of(two)["method_code"]}
+    assert twin.trial == default_trial(two, "final", 3, 1), "what training it apart would have been"
 
 
 def test_a_sanity_row_is_nobodys_twin(_standins: None) -> None:
