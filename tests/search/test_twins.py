@@ -21,7 +21,8 @@ from benchmark.search.plan import Pause, Plan
 from benchmark.search.run import run_suite
 from benchmark.search.twins import twins
 from benchmark.training.environment import TRAINED_AS, fingerprints_of
-from benchmark.training.trial import model_of, resolved, train
+from benchmark.training.resolved import resolved
+from benchmark.training.trial import model_of, train
 
 BACKBONES = ("dnn", "xdeepfm")
 
