@@ -11,6 +11,7 @@ from benchmark.config import Cell, Suite, Trial
 from benchmark.metrics.looks import FIRST_LOOK
 from benchmark.records import Record
 from benchmark.search.cell_state import CellState
+from benchmark.search.cells import default_trial
 from benchmark.search.former import TodaysWords
 from benchmark.search.tuner import STARTUP
 from benchmark.search.twins import twin_of
@@ -34,7 +35,7 @@ class Plan:
     ``until``: the number of final seeds is no longer the suite's, but grows where verdicts need it (benchmark/search/until_decided.py).
     ``twins``: cells, by their keys, that have the trainings of another one (benchmark/search/twins.py) and are asked for none.
 
-    told_before: trial ids of the records of earlier runs that are those of other cells, too
+    told_before: the records of earlier runs that are those of other cells, too
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Plan:
         self._looking = None if until is None else Looking(until, self._cells.values())
         words = TodaysWords()
         sources = {cell.key for cell in (twins or {}).values()}
-        self.told_before: list[str] = []
+        self.told_before: list[Record] = []
         for record in records:
             trial = words.of(record.trial)
             if trial.cell.key in self._cells:
@@ -59,14 +60,15 @@ class Plan:
                 if record.status != "failed":  # those are trained again
                     self._heard(known)
                     if trial.cell.key in sources and trial is record.trial:
-                        self.told_before.append(record.trial_id)
+                        self.told_before.append(record)
         for state in self._cells.values():
             state.recalled()
         self._twins: dict[str, list[str]] = defaultdict(list)  # key of a cell -> keys of those that have its trainings
         for key, source in (twins or {}).items():
             if self._cells[key].could_be(self._cells[source.key]):
                 self._twins[source.key].append(key)
-        self._given = {key for keys in self._twins.values() for key in keys}
+        given = [key for keys in self._twins.values() for key in keys]
+        self._given = {key: default_trial(self._cells[key].cell, "final", 0, suite.budget).method for key in given}  # with its own settings
         self._open = [key for key, state in self._cells.items() if state.is_open]
         self._closed = {key: state.progress() for key, state in self._cells.items() if not state.is_open}
         for board in {board_of(state.cell): None for state in self._cells.values()}:
@@ -110,9 +112,10 @@ class Plan:
     def twins_of(self, record: Record) -> Iterator[Record]:
         """What the record is for the cells that have its training, where they have not got it. Of a trial that comes again: nothing yet."""
         for key in () if self.comes_again(record) else self._twins.get(record.trial.cell.key, ()):
-            twin = twin_of(record, self._cells[key].cell)
-            if not self._cells[key].knows(twin):
-                yield twin
+            state = self._cells[key]
+            trial = replace(record.trial, cell=state.cell, method=self._given[key])
+            if not state.knows(replace(record, trial=trial)):
+                yield twin_of(record, trial)
 
     def left(self, state: CellState) -> tuple[int, int]:
         """Trainings of a cell still to come: of tuning, and finals. A twin has none of its own."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from benchmark.config import CONTROL, NO_BACKBONE, Cell, conditions
+from benchmark.config import CONTROL, NO_BACKBONE, Cell, Trial, conditions
 from benchmark.record import SHARED
 from benchmark.records import Record, Store
 from benchmark.search.cells import default_trial
@@ -57,14 +57,15 @@ def _content(cell: Cell, budget: int) -> bytes | None:
         return None
 
 
-def twin_of(record: Record, cell: Cell) -> Record:
-    """What the training of ``record`` is for ``cell``: the same numbers, with a note, and without the time, which was spent once."""
-    own = default_trial(cell, "final", 0, record.trial.budget)
-    own_code = fingerprints_of(cell)["method_code"]
+def twin_of(record: Record, trial: Trial) -> Record:
+    """What the training of ``record`` is as ``trial`` of another cell: the same numbers, with a note, and without the time, which was
+    spent once.
+    """
+    cell, own_code = trial.cell, fingerprints_of(trial.cell)["method_code"]
     failed = f"as {record.trial.cell.method} has: {record.reason}" if record.status == "failed" else record.reason
     return replace(
         record,
-        trial=replace(record.trial, cell=cell, method=own.method),
+        trial=trial,
         reason=failed,  # and so not that of a lost worker, whose trial would be asked again
         cost={name: value for name, value in record.cost.items() if name != "wall_seconds"},
         environment={**record.environment, TRAINED_AS: record.trial_id},
@@ -86,5 +87,6 @@ def take_in(record: Record, plan: Plan, store: Store, listener: Listener) -> Non
 
 def owed(plan: Plan, store: Store) -> Iterator[Record]:
     """The twins that records of earlier runs lack."""
-    for trial_id in plan.told_before:
-        yield from plan.twins_of(store.read(store.path(trial_id)))
+    for known in plan.told_before:
+        if any(plan.twins_of(known)):
+            yield from plan.twins_of(store.read(store.path(known.trial_id)))

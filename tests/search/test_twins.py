@@ -185,9 +185,9 @@ def test_a_twin_says_of_which_code_the_training_was(cells: list[Cell]) -> None:
     one, two = (next(c for c in cells if (c.method, c.backbone, c.scale) == (m, "dnn", 1)) for m in (CONTROL, "multi_embedding"))
     prints = {"data": one.data, "method_code": "of the one", "training_code": "of that day", "backbone_code": "of that day, too"}
     record = Record(trial=default_trial(one, "final", 3, 1), status="finished", metrics={"test/auc": 0.7}, fingerprints=prints)
-    twin = module.twin_of(record, two)
+    twin = module.twin_of(record, default_trial(two, "final", 3, 1))
     assert dict(twin.fingerprints) == {**prints, "method_code": fingerprints_of(two)["method_code"]}
-    assert twin.trial == default_trial(two, "final", 3, 1), "what training it apart would have been"
+    assert twin.is_shared and not record.is_shared
 
 
 def test_a_sanity_row_is_nobodys_twin(_standins: None) -> None:
