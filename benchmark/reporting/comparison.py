@@ -12,6 +12,7 @@ from benchmark.errors import UserError
 from benchmark.metrics.statistics import Difference, average_ranks, mean_sd, outcomes, paired_difference, rank_correlation, wilcoxon_holm
 from benchmark.records import Record
 from benchmark.reporting.board import View, folded, folded_text
+from benchmark.reporting.differing import HARDWARE
 from benchmark.reporting.group import Group
 from benchmark.reporting.groups import REPEATED, batch_ratio, boards_named, by_conditions, groups, uncompared, whole_methods
 from benchmark.reporting.tables import in_parts
@@ -22,7 +23,6 @@ Format = Literal["table", "markdown"]
 Table = tuple[list[str], list[list[str]]]  # headers, rows
 AUC = "test/auc"
 SUMMARY = "above/undecided/below"  # of each method: cells whose interval lies above 0, has 0 in it, lies below
-MACHINE = ("device", "cpu", "cores", "threads")  # of a record's environment
 LAST = "last"  # stands for the number of a model's last layer
 SPECTRA = (
     "spectral/table/information_abundance_over_gaussian",
@@ -199,7 +199,7 @@ def costs(board: Sequence[Group]) -> Table:
         base = controls.get(group.conditions)
         if base is None or base is group:
             continue
-        machine, device = (_on_the_same(group, base, keys) for keys in (MACHINE, MACHINE[:1]))
+        machine, device = (_on_the_same(group, base, keys) for keys in (HARDWARE, ("device",)))
         shown = (("fit_seconds", machine), ("flops_per_sample", None), ("parameters_dense", None), ("peak_memory_mb", device))
         ratios = [_ratio(group.cost(name), base.cost(name), seeds) for name, seeds in shown]
         rows.append([method_name(group), heading_of(group, board), _ratio(_epoch(group), _epoch(base), machine), *ratios])

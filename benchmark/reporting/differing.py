@@ -10,7 +10,9 @@ from benchmark.search.former import in_todays_words
 from benchmark.values import canonical, to_dict
 
 ABSENT = "not recorded"
-MACHINE = ("python", "torch", "numpy", "device", "cpu", "cores", "threads", "without")  # of a record's environment
+# Of a record's environment: what times hang on, and with it what numbers may.
+HARDWARE = ("device", "cpu", "cores", "threads")
+MACHINE = ("python", "torch", "numpy", *HARDWARE, "without")
 
 
 def differences(a: Record, b: Record) -> dict[str, tuple[str, str]]:

@@ -14,12 +14,14 @@ from benchmark.records import Record, Store
 from benchmark.search.cells import default_trial
 from benchmark.search.listeners import Listener
 from benchmark.search.tuner import space
-from benchmark.training.environment import TRAINED_AS, fingerprints_of
+from benchmark.training.environment import fingerprints_of
 from benchmark.training.trial import model_of
 from benchmark.values import canonical, to_dict
 
 if TYPE_CHECKING:
     from benchmark.search.plan import Plan
+
+TRAINED_AS = "trained_as"  # in the environment of a record: the trial whose training it is
 
 
 def twins(cells: Iterable[Cell], budget: int) -> dict[str, Cell]:

@@ -17,7 +17,6 @@ from benchmark.ops.dispatch import without
 from benchmark.provenance import code_digest
 from benchmark.training.resolved import Resolved
 
-TRAINED_AS = "trained_as"  # in the environment of a record: the trial whose training it is, of a cell with the same model
 WENT_ON = "went_on_after_epoch"  # in the environment of a training that was killed, or had paused: the epoch that it went on after
 
 

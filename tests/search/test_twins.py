@@ -19,8 +19,8 @@ from benchmark.search import twins as module
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.plan import Pause, Plan
 from benchmark.search.run import run_suite
-from benchmark.search.twins import twins
-from benchmark.training.environment import TRAINED_AS, fingerprints_of
+from benchmark.search.twins import TRAINED_AS, twins
+from benchmark.training.environment import fingerprints_of
 from benchmark.training.resolved import resolved
 from benchmark.training.trial import model_of, train
 
@@ -162,6 +162,16 @@ def test_a_cell_with_draws_of_its_own_keeps_to_them(pair: tuple[Suite, list[Cell
     assert [(record.trial.stage, record.trial.seed, record.trial.training) for record in new] == [("final", 2, winner)]
 
 
+def test_what_the_other_cell_does_not_give_is_trained(pair: tuple[Suite, list[Cell], dict[str, Cell]]) -> None:
+    """Records of the other are there, but were not handed on: so it is with those of former settings."""
+    suite, cells, of = pair
+    theirs = told(Plan(suite, cells[1:]))
+    plan = Plan(suite, cells, theirs, None, of)
+    assert plan.given == 1
+    own = told(plan)
+    assert {record.trial.cell.key for record in own} == {cells[0].key} and not any(record.is_shared for record in own)
+
+
 def test_failures_are_shared_and_a_lost_worker_is_waited_for(pair: tuple[Suite, list[Cell], dict[str, Cell]]) -> None:
     suite, cells, of = pair
     losses = [0]
@@ -191,6 +201,7 @@ def test_a_twin_says_of_which_code_the_training_was(cells: list[Cell]) -> None:
 
 
 def test_a_sanity_row_is_nobodys_twin(_standins: None) -> None:
-    cells = expand(standin.suite())
-    assert {cell.backbone for cell in cells} > {NO_BACKBONE}
-    assert not {cell.key for cell in cells if cell.backbone == NO_BACKBONE} & twins(cells, 1).keys()
+    [sanity] = expand(standin.suite(methods=("standin_sanity",)))
+    rows = [dataclasses.replace(sanity, method=method) for method in standin.METHODS]
+    assert sanity.backbone == NO_BACKBONE and not twins(rows, 1)
+    assert twins([dataclasses.replace(cell, backbone="standin_flat", depth=1) for cell in rows], 1), "with a backbone they are"

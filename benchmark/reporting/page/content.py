@@ -16,6 +16,7 @@ from benchmark.config import NO_BACKBONE
 from benchmark.records import Record
 from benchmark.reporting import acting
 from benchmark.reporting.colours import colours
+from benchmark.reporting.differing import HARDWARE
 from benchmark.reporting.group import Group
 from benchmark.reporting.groups import PLAIN, batch_ratio
 from benchmark.reporting.leaderboard import Row, rows_and_groups
@@ -25,7 +26,6 @@ from benchmark.singular_values import OF_FIELD, Spectrum, unpacked
 from benchmark.values import canonical, to_dict
 
 FIELD = re.compile(r"spectral/table/(.+)/effective_rank_over_gaussian")  # a field's name may hold a slash
-MACHINE = ("device", "cpu", "cores", "threads")
 COUNTS = ("cores", "threads")
 VERSIONS = ("python", "torch", "numpy")
 
@@ -84,7 +84,7 @@ class Line:
             if record.status == "incompatible":
                 continue  # nothing was trained
             environment = dict(record.environment)
-            found.machines[_told(environment, MACHINE)] += 1
+            found.machines[_told(environment, HARDWARE)] += 1
             found.versions[_told(environment, VERSIONS)] += 1
         for record in known:
             for matrix, text in record.singular_values.items():
