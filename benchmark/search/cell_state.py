@@ -112,13 +112,15 @@ class CellState:
         else:
             self.again[record.trial_id] = outcome(record)
 
-    def knows(self, record: Record) -> bool:
-        """Whether that trial is recorded, with that outcome."""
-        if record.trial.stage == "final":
-            return self.tested.get(record.trial_id) == record.status
-        if record.trial.seed == TUNING_SEEDS[0]:
-            return record.trial.draw in self.drawn and self.drawn[record.trial.draw][1] == outcome(record)
-        return self.again.get(record.trial_id) == outcome(record)
+    def lacks(self, record: Record) -> bool:
+        """Whether that trial counts at this budget, and is not recorded with that outcome."""
+        trial = record.trial
+        if trial.stage == "final":
+            return trial.budget == self.budget and self.tested.get(record.trial_id) != record.status
+        if trial.draw >= self.draws or trial.seed not in TUNING_SEEDS:
+            return False
+        known = self.drawn.get(trial.draw) if trial.seed == TUNING_SEEDS[0] else (trial, self.again.get(record.trial_id))
+        return known is None or known[1] != outcome(record)
 
     def could_be(self, other: CellState) -> bool:
         """Of two cells with one model: whether nothing is recorded here that speaks against having the other's trainings as its own.

@@ -114,7 +114,7 @@ class Plan:
         for key in () if self.comes_again(record) else self._twins.get(record.trial.cell.key, ()):
             state = self._cells[key]
             trial = replace(record.trial, cell=state.cell, method=self._given[key])
-            if not state.knows(replace(record, trial=trial)):
+            if state.lacks(replace(record, trial=trial)):
                 yield twin_of(record, trial)
 
     def left(self, state: CellState) -> tuple[int, int]:

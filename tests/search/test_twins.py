@@ -151,6 +151,14 @@ def test_a_tuned_twin_has_the_draws_the_winner_and_the_seeds_of_the_other(pair: 
     assert plan.left(next(s for s in plan.states() if s.cell == cells[0])) == (0, 0) and len(plan.told_before) == 12
 
 
+def test_records_of_another_budget_are_handed_on_once(pair: tuple[Suite, list[Cell], dict[str, Cell]]) -> None:
+    suite, cells, of = pair
+    records = told(Plan(suite, cells, (), None, of))
+    for trials in (1, 3, 4):
+        plan = Plan(dataclasses.replace(suite, trials=trials), cells, records, None, of)
+        assert plan.told_before and not [twin for known in plan.told_before for twin in plan.twins_of(known)]
+
+
 def test_a_cell_with_draws_of_its_own_keeps_to_them(pair: tuple[Suite, list[Cell], dict[str, Cell]]) -> None:
     suite, cells, of = pair
     own = told(Plan(suite, cells[:1]))
