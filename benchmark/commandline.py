@@ -309,6 +309,9 @@ def parser() -> Parser:
     speed.add_argument("--trials", type=int, metavar="N", help="verdict: replace the suite's number of tuning trials")
     speed.add_argument("--seeds", type=int, metavar="K", help="verdict: replace the suite's number of seeds")
     speed.add_argument(
+        "--side", choices=("before", "now"), help="verdict: measure this one alone and leave it in --out, where a later call finds it"
+    )
+    speed.add_argument(
         "--out",
         type=_path,
         metavar="PATH",

@@ -46,6 +46,7 @@ SPEED_ONLY = {
     "scales": ("verdict",),
     "trials": ("verdict",),
     "seeds": ("verdict",),
+    "side": ("verdict",),
 }
 DEFAULTS: dict[str, Any] = {"dimensions": [10], "batch": 4096, "shape": "small", "threads": 2, "rounds": 5, "device": "auto"}
 
@@ -137,5 +138,7 @@ def _verdict(parsed: argparse.Namespace) -> str:
     for kind in (kind for kind in KINDS if kind in axes and kind in options):
         options[kind] = {name: value for name, value in options[kind].items() if covers(kind, axes[kind], name)}
     suite = dataclasses.replace(suite, **axes, **counts, options=options)
+    if parsed.side and parsed.out is None:
+        raise UserError("speed verdict: --side leaves what it measures in a folder; name it with --out")
     with tempfile.TemporaryDirectory() as scratch:
-        return measure(suite, parsed.against, (parsed.out or Path(scratch)).absolute(), parsed.device)
+        return measure(suite, parsed.against, (parsed.out or Path(scratch)).absolute(), parsed.device, parsed.side)

@@ -1,7 +1,8 @@
 """How long a board takes until its verdicts are there: as it was, and with draws that stop early and seeds where verdicts are open.
 
 Each is a run of its own, one after the other, in this process's place: `run SUITE --executor local`. Before: another checkout or this one,
-every draw to its end and every seed. Now: this checkout, the suite's rungs and `--until-decided`.
+every draw to its end and every seed. Now: this checkout, the suite's rungs and `--until-decided`. A side that ended leaves in its folder
+what it took (`took.json`), so that one may be measured today and the other tomorrow, or both at once on two cores.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from tabulate import tabulate
 
@@ -28,6 +29,8 @@ from benchmark.metrics.statistics import mean_sd
 from benchmark.records import Record, Store
 
 Place = tuple[str, str, int, int, str]  # data set, backbone, depth, scale, method
+Side = Literal["before", "now"]
+TOOK = "took.json"
 TWICE = 1.96  # standard errors: a difference of means within them is the seeds' noise
 
 
@@ -43,11 +46,21 @@ class Run:
     verdicts: Mapping[Place, str]
 
 
-def measure(suite: Suite, before: Path | None, out: Path, device: str) -> str:
-    """The table. ``before``: another checkout; ``out``: a folder for the records. Raises UserError where a run fails, or has been there."""
-    old = _run(dataclasses.replace(suite, rungs=()), before or PACKAGE.parent, out / "before", device, ["--seeds", str(suite.seeds)])
-    new = _run(suite, PACKAGE.parent, out / "now", device, ["--until-decided", "--max-seeds", str(suite.seeds)])
-    return report(old, new)
+def measure(suite: Suite, before: Path | None, out: Path, device: str, side: Side | None = None) -> str:
+    """The table. ``before``: another checkout; ``out``: a folder for the records; ``side``: the only one to run.
+
+    A side that an earlier call has measured there is not run again. Raises UserError where a run fails, or where a folder's records are of
+    a run that did not end or of another suite.
+    """
+    runs = {
+        "before": (dataclasses.replace(suite, rungs=()), before or PACKAGE.parent, ["--seeds", str(suite.seeds)]),
+        "now": (suite, PACKAGE.parent, ["--until-decided", "--max-seeds", str(suite.seeds)]),
+    }
+    taken = {name: _run(run, checkout, out / name, device, more) for name, (run, checkout, more) in runs.items() if side in (None, name)}
+    if side is not None:
+        run = taken[side]
+        return f"{side}: {run.seconds:.0f} seconds, {run.cpu:.0f} of processors, {run.tune + run.final} epochs; without --side: the table"
+    return report(taken["before"], taken["now"])
 
 
 def report(old: Run, new: Run) -> str:
@@ -80,11 +93,38 @@ def report(old: Run, new: Run) -> str:
 
 
 def _run(suite: Suite, checkout: Path, results: Path, device: str, more: Sequence[str]) -> Run:
-    if any(results.glob("records/*.json")):
-        raise UserError(f"{results}: there are records already, and nothing would be measured; name another folder with --out")
-    results.mkdir(parents=True, exist_ok=True)
-    path = results / f"{suite.name}.toml"
-    path.write_text(as_toml(suite), encoding="utf-8")
+    path, took = results / f"{suite.name}.toml", results / TOOK
+    if took.exists():
+        if not path.exists() or path.read_text(encoding="utf-8") != as_toml(suite):
+            raise UserError(f"{results}: what was measured there is not of suite {suite.name} as it is now; name another folder with --out")
+        seconds, cpu = _taken(took, checkout)
+    elif any(results.glob("records/*.json")):
+        raise UserError(
+            f"{results}: there are records of a run that was not measured to its end; remove the folder, or name another one with --out"
+        )
+    else:
+        results.mkdir(parents=True, exist_ok=True)
+        path.write_text(as_toml(suite), encoding="utf-8")
+        seconds, cpu = _train(path, checkout, results, device, more)
+        took.write_text(json.dumps({"checkout": str(checkout), "seconds": seconds, "cpu_seconds": cpu}), encoding="utf-8")
+    return _read(results, seconds, cpu)
+
+
+def _taken(path: Path, checkout: Path) -> tuple[float, float]:
+    try:
+        took = json.loads(path.read_text(encoding="utf-8"))
+        measured, seconds, cpu = str(took["checkout"]), float(took["seconds"]), float(took["cpu_seconds"])
+    except (OSError, ValueError, TypeError, KeyError):
+        raise UserError(f"{path}: it does not say what a run took; remove its folder, or name another one with --out") from None
+    if measured != str(checkout):
+        raise UserError(
+            f"{path}: measured there was {measured}, not {checkout}; name the same with --against, or another folder with --out"
+        )
+    return seconds, cpu
+
+
+def _train(path: Path, checkout: Path, results: Path, device: str, more: Sequence[str]) -> tuple[float, float]:
+    """Seconds, and those of processors, of `run` in another process. Raises UserError where it trains no final to its end."""
     where = [str(path), "--results", str(results), "--device", device]
     command = [sys.executable, "-m", "benchmark", "run", *where, "--executor", "local", "--no-track", "--cpus-per-trial", "1", *more]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -93,9 +133,14 @@ def _run(suite: Suite, checkout: Path, results: Path, device: str, more: Sequenc
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - started
+    # 1: a training failed, which its board says. Anything else is a run that was stopped, or never began.
+    if process.returncode not in (0, 1) or not any(record.trial.stage == "final" for record in Store(results)):
+        raise UserError(f"{checkout}: the run did not come to its end (exit status {process.returncode}); what it said stands above")
+    return seconds, used.ru_utime + used.ru_stime
+
+
+def _read(results: Path, seconds: float, cpu: float) -> Run:
     records = list(Store(results))
-    if not any(record.trial.stage == "final" for record in records):
-        raise UserError(f"{checkout}: the run ended without a final training; what it said stands above")
     finals: dict[Place, list[Record]] = defaultdict(list)
     for record in records:
         cell = record.trial.cell
@@ -103,7 +148,7 @@ def _run(suite: Suite, checkout: Path, results: Path, device: str, more: Sequenc
             finals[cell.dataset, cell.backbone, cell.depth, cell.scale, cell.method].append(record)
     trained = [record for record in records if not record.is_shared]
     spent = {stage: sum(round(r.cost.get("epochs", 0)) for r in trained if r.trial.stage == stage) for stage in ("tune", "final")}
-    return Run(seconds, used.ru_utime + used.ru_stime, spent["tune"], spent["final"], finals, _verdicts(results))
+    return Run(seconds, cpu, spent["tune"], spent["final"], finals, _verdicts(results))
 
 
 def _verdicts(results: Path) -> dict[Place, str]:

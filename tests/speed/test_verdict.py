@@ -11,6 +11,7 @@ import pytest
 
 from benchmark.__main__ import main
 from benchmark.config import Cell, Suite, Training, Trial, read_suite
+from benchmark.discovery import PACKAGE
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
 from benchmark.speed import verdict
@@ -81,8 +82,51 @@ def test_a_folder_with_records_is_not_measured(tmp_path: Path, monkeypatch: pyte
     store = Store(tmp_path / "before")
     store.create()
     store.write(finals("roblock", 0.7)[0])
-    with pytest.raises(UserError, match="nothing would be measured"):
+    with pytest.raises(UserError, match="not measured to its end"):
         verdict.measure(read_suite("verdict"), None, tmp_path, "cpu")
+
+
+def test_each_side_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def run_of(path: Path, checkout: Path, results: Path, device: str, more: list[str]) -> tuple[float, float]:
+        ran.append(f"{results.name} of {checkout}: {' '.join(more)}")
+        store = Store(results)
+        store.create()
+        for record in finals("single_embedding", 0.7, 0.71):
+            store.write(record)
+        return (90.0, 80.0) if results.name == "before" else (30.0, 20.0)
+
+    monkeypatch.setattr(verdict, "_train", run_of)
+    monkeypatch.setattr(verdict, "_verdicts", lambda results: {})
+    suite = read_suite("verdict")
+    assert "before: 90 seconds, 80 of processors" in verdict.measure(suite, Path("/old"), tmp_path, "cpu", "before")
+    assert ran == ["before of /old: --seeds 5"]
+    with pytest.raises(UserError, match="measured there was /old, not /other"):
+        verdict.measure(suite, Path("/other"), tmp_path, "cpu")
+    table = verdict.measure(suite, Path("/old"), tmp_path, "cpu")
+    assert ran[1:] == [f"now of {PACKAGE.parent}: --until-decided --max-seeds 5"]
+    assert [line.split() for line in table.splitlines() if "seconds" in line] == [
+        ["seconds", "90", "30", "0.33"],
+        ["CPU", "seconds", "80", "20", "0.25"],
+    ]
+    with pytest.raises(UserError, match="not of suite verdict as it is now"):
+        verdict.measure(dataclasses.replace(suite, trials=4), Path("/old"), tmp_path, "cpu")
+    (tmp_path / "now" / verdict.TOOK).write_text("{}")
+    with pytest.raises(UserError, match="does not say what a run took"):
+        verdict.measure(suite, Path("/old"), tmp_path, "cpu")
+    assert len(ran) == 2
+
+
+@pytest.mark.parametrize(
+    ("script", "match"), [("kill -TERM $$", "exit status -15"), ("exit 2", "exit status 2"), ("exit 0", "exit status 0")]
+)
+def test_a_run_that_was_stopped_leaves_no_time(script: str, match: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **_: popen(["sh", "-c", script]))
+    with pytest.raises(UserError, match=match):
+        verdict.measure(read_suite("verdict"), None, tmp_path, "cpu")
+    assert not (tmp_path / "before" / verdict.TOOK).exists()
 
 
 def test_options_stay_where_the_command_line_has_all_and_what_is_not_measured_is_said(
@@ -98,3 +142,5 @@ def test_options_stay_where_the_command_line_has_all_and_what_is_not_measured_is
     path.write_text('datasets = ["synthetic"]\nseeds = 2\n[[also]]\nscales = [2]\n')
     assert main(["speed", "verdict", "--suite", str(path)]) == 2
     assert "suite mine has [[also]], which is not measured" in capsys.readouterr().err
+    assert main(["speed", "verdict", "--side", "now"]) == 2
+    assert "name it with --out" in capsys.readouterr().err
