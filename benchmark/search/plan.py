@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from enum import Enum
+from typing import Literal
 
 from benchmark.config import Cell, Suite, Trial
 from benchmark.metrics.looks import FIRST_LOOK
@@ -149,6 +150,13 @@ class Plan:
     def open_cells(self) -> list[Cell]:
         """Cells with something left to train."""
         return [self._cells[key].cell for key in self._open]
+
+    def to_come(self) -> Iterator[tuple[Cell, Literal["tune", "final"], int]]:
+        """Cell, stage, and how many trainings of it are not recorded yet, as far as is known; a running one is not."""
+        for state in (self._cells[key] for key in self._open):
+            tune, final = self.left(state)
+            yield state.cell, "tune", tune
+            yield state.cell, "final", final
 
     def progress(self) -> tuple[int, int]:
         """Trials recorded, and trials in all as far as is known. A cell that cannot be built counts as one."""

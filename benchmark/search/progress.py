@@ -4,49 +4,16 @@ from __future__ import annotations
 
 import io
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TextIO
 
 from tqdm import tqdm
 
 from benchmark.config import TUNING_SEEDS, Trial
 from benchmark.records import Record
+from benchmark.search.pace import Pace
 from benchmark.search.plan import Plan
 from benchmark.values import plain
-
-FEWEST = 3  # times between trials until time left is spoken of
-
-
-class Pace:
-    """How long is left, by the times between trials that finished; the first one's is that of starting up."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._last: float | None = None
-        self._count, self._mean, self._squares = 0, 0.0, 0.0  # of the times; Welford's sums: a run may have 100,000 of them
-
-    def finished(self) -> None:
-        now = self._clock()
-        if self._last is not None:
-            gap = now - self._last
-            self._count += 1
-            above = gap - self._mean
-            self._mean += above / self._count
-            self._squares += above * (gap - self._mean)
-        self._last = now
-
-    def left(self, trials: int) -> str:
-        """For so many to come, with twice the standard error of such a sum; empty until there are a few to go by, and at the end."""
-        n = self._count
-        if n < FEWEST or not trials:
-            return ""
-        sd = (self._squares / (n - 1)) ** 0.5
-        most, spread = trials * self._mean, 2 * sd * (trials + trials**2 / n) ** 0.5
-        unit, name = (1.0, "s") if most < 100 else (60.0, "min") if most < 6000 else (3600.0, "h")
-        digits = 1 if unit == 3600 else 0
-        low, middle, high = (f"{max(0.0, value) / unit:.{digits}f}" for value in (most - spread, most, most + spread))
-        return f"{middle} {name} left ({low} to {high})"
 
 
 class Progress:
@@ -76,6 +43,7 @@ class Progress:
 
     def started(self, trial: Trial) -> None:
         self._running[trial.trial_id] = f"{trial.cell}: begun"
+        self._pace.started(trial)
         self._show_running()
 
     def epoch(self, trial: Trial, metrics: Mapping[str, float]) -> None:
@@ -93,10 +61,9 @@ class Progress:
 
     def finished(self, record: Record) -> None:
         self._running.pop(record.trial_id, None)
-        if not record.is_shared:
-            self._pace.finished()
+        self._pace.finished(record)
         done, total = self._plan.progress()
-        self._left = self._pace.left(total - done)
+        self._left = self._pace.left(self._plan.to_come) if done < total else ""
         text = f"{line(record)}; it is trained again" if self._plan.comes_again(record) else f"{line(record)}{self._best(record)}"
         if self._bar.disable:
             self._say(f"[{done}/{total}, {self._state()}] {text}")

@@ -22,7 +22,7 @@ from benchmark.records import LOST, Record, Store
 from benchmark.search import run, time_limit
 from benchmark.search.cells import expand
 from benchmark.search.plan import Plan
-from benchmark.search.progress import Pace, Progress
+from benchmark.search.progress import Progress
 from benchmark.search.run import Summary, run_suite
 
 
@@ -141,18 +141,6 @@ def test_a_tuning_draw_says_how_good_its_cell_s_best_is() -> None:
         wanted = "; the cell's best so far" if best == record.metrics["valid/auc"] else f"; its cell's best so far: {best:.5f}"
         assert said.endswith(wanted)
     assert stream.getvalue().count("its cell's best so far: ") > 0 < stream.getvalue().count("; the cell's best so far")
-
-
-def test_time_left_comes_with_its_spread() -> None:
-    now = [0.0]
-    pace = Pace(lambda: now[0])
-    for gap in (500, 9, 10, 11):  # the first is the start's
-        assert pace.left(7) == ""
-        now[0] += gap
-        pace.finished()
-    # sd 1, so 7 trials take 70 s, with a standard error of sqrt(7 + 49/3)
-    assert pace.left(7) == "70 s left (60 to 80)" and pace.left(0) == ""
-    assert pace.left(120) == "20 min left (18 to 22)" and pace.left(3600) == "10.0 h left (8.8 to 11.2)"
 
 
 def drive(results: Path, executor: str, trials: int, seeds: int, strength: float) -> subprocess.Popen[str]:
