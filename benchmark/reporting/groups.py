@@ -135,6 +135,31 @@ def mixed_code(board: Iterable[Group]) -> dict[str, str]:
     return found
 
 
+def mixed_samples(board: Iterable[Group]) -> dict[tuple[str, str], str]:
+    """Conditions and row -> the board's note, where layers' spectra that stand in one column are of different validation rows: of the first
+    ones of the file in earlier records, of rows drawn at random since.
+
+    Records tell by what repeated Gaussian rows reach: behind layer 0 that is one number, a function of the layer's width and of how often
+    each instance stands among the rows. Where no instance stands there twice it is the same of any rows, and nothing is known.
+    """
+    found: dict[tuple[str, float], dict[float, list[Group]]] = defaultdict(lambda: defaultdict(list))
+    for group in board:
+        name = f"spectral/layer{group.layers[-1]}/batch/effective_rank" if group.layers and group.layers[-1] > 0 else ""
+        values, plain, repeated = (group.metric(name + ending) for ending in ("", PLAIN, REPEATED))
+        for seed in (seed for seed, value in values.items() if value and seed in plain and seed in repeated):
+            width, sample = (float(f"{values[seed] / ratios[seed]:.8g}") for ratios in (plain, repeated))
+            found[group.cell.data, width][sample].append(group)
+    mixed = [samples for samples in found.values() if len(samples) > 1]
+    told = set()
+    for samples in mixed:
+        counts = sorted(map(len, samples.values()), reverse=True)
+        scales = tuple(sorted({group.cell.scale for members in samples.values() for group in members}))
+        told.add((scales, f"{', '.join(map(str, counts[:-1]))} and {counts[-1]} trainings at scale {', '.join(map(str, scales))}"))
+    what = "the layers' spectra, eff. rank last among them, are of different validation rows, and differ for that reason, too"
+    note = f"{what}: {'; '.join(words for _, words in sorted(told))}; {AGAIN}"
+    return {(group.conditions, group.row): note for samples in mixed for members in samples.values() for group in members}
+
+
 def by_conditions(all_groups: Iterable[Group], method: str) -> dict[str, Group]:
     """Conditions -> the method's group under them; the one with today's default hyper-parameters where there are several."""
     found: dict[str, Group] = {}
