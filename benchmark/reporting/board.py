@@ -11,6 +11,7 @@ from benchmark.config import NO_BACKBONE, halving
 from benchmark.reporting import acting
 from benchmark.reporting.columns import COLUMNS, OPEN, SHORT, Column
 from benchmark.reporting.tables import PLACE, chosen, in_parts, laid_out, tabulated
+from benchmark.reporting.text import counted
 from benchmark.reporting.verdicts import noise
 from benchmark.values import plain
 
@@ -44,14 +45,14 @@ def board(label: str, members: Sequence[Row], format: Format, view: View, whole:
     shown: verdicts are made over all of them, and so the noise is of all of them.
     """
     finished = sum(row.status == "finished" for row in whole)
-    heading = f"{plain(label)}: {finished} of {len(whole)} cells finished, tuning trials per cell: {tuned(whole)}"
+    heading = f"{plain(label)}: {finished} of {counted(len(whole), 'cell')} finished, tuning trials per cell: {tuned(whole)}"
     lost = sum(row.draws_lost for row in whole)
     heading += f", draws lost: {lost}" if lost else ""
     heading += f"; {len(members)} of them shown" if len(members) < len(whole) else ""
     lines = list(dict.fromkeys(map(plain, remarks(members, whole))))
     shown = members[: view.first]
-    if len(shown) < len(members):
-        lines.insert(0, f"{len(members) - len(shown)} more rows are not shown here")
+    if left := len(members) - len(shown):
+        lines.insert(0, f"{counted(left, 'more row')} {'is' if left == 1 else 'are'} not shown here")
     inner = _internal_states(members, format, view.width) if view.details else []
     inner += acting.table_of_knock_outs(members, format, view.width)
     if format == "markdown":

@@ -225,7 +225,8 @@ def claims(
     alignment = ["left", *["right"] * (len(heads) - 1)]
     table = _table(heads, lines, format, alignment)
     if all_found.repeated:
-        what += f". {all_found.repeated} more are of trainings that all stand on another of these boards, too, and count there"
+        are, count = ("is", "counts") if all_found.repeated == 1 else ("are", "count")
+        what += f". {all_found.repeated} more {are} of trainings that all stand on another of these boards, too, and {count} there"
     if format == "table" and width is not None and max(map(len, table.splitlines())) > width:
         what += f"; SE: {CONTROL}"
         shorter = {f"lies above {CONTROL}": "above SE", "'s gain grows with": ": gain up with"}

@@ -16,7 +16,7 @@ from benchmark.reporting.differing import HARDWARE
 from benchmark.reporting.group import Group
 from benchmark.reporting.groups import REPEATED, batch_ratio, boards_named, by_conditions, groups, uncompared, whole_methods
 from benchmark.reporting.tables import in_parts
-from benchmark.reporting.text import shown
+from benchmark.reporting.text import counted, shown
 from benchmark.values import one_of, plain, to_text
 
 Format = Literal["table", "markdown"]
@@ -63,12 +63,12 @@ def sections(
 
 
 def _board(label: str, board: Sequence[Group], control: str, format: Format, metric: str, width: int | None) -> Iterable[str]:
-    heading = f"{plain(label)}: {len(board)} finished cells"
+    heading = f"{plain(label)}: {counted(len(board), 'finished cell')}"
     yield f"### {heading}" if format == "markdown" else heading
     name = "Test AUC" if metric == AUC else metric
     paired = f"{name} less {control}'s under the same conditions, paired by seed, ± half the 95 % interval, uncorrected"
     pairs = {difference.n for cells in _differences(board, control, metric).values() for difference in cells.values()}
-    paired += f", n = {pairs.pop()} pairs of seeds" if len(pairs) == 1 else " (pairs of seeds)" if pairs else ""
+    paired += f", n = {counted(pairs.pop(), 'pair')} of seeds" if len(pairs) == 1 else " (pairs of seeds)" if pairs else ""
     sections = [(paired, differences(board, control, metric))]
     if metric != AUC:
         sections = [(f"{name}, mean ± standard deviation over seeds", values(board, metric)), *sections]
@@ -252,7 +252,7 @@ def heading_of(group: Group, board: Sequence[Group]) -> str:
 
 def apart(group: Group, board: Sequence[Group]) -> list[str]:
     """Its budget and settings, where the board has several of them."""
-    budget = [f"{group.budget} trials"] if len({g.budget for g in board}) > 1 else []
+    budget = [counted(group.budget, "trial")] if len({g.budget for g in board}) > 1 else []
     return budget + ([group.settings] if len({g.settings for g in board}) > 1 and group.settings else [])
 
 

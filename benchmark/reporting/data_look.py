@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
+from benchmark.reporting.text import counted
 from benchmark.values import plain
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ def table(look: Look, most: int = 10**9) -> str:
     rows = [[*_row(column), *([_cut(", ".join(column.examples), room)] if room > ROOM else [])] for column in chosen]
     lines = [tabulate(rows, headers, disable_numparse=True, colalign=("left", "left", "right", "right", "left")[: len(headers)])]
     if len(chosen) < len(look.columns):
-        lines.append(f"… and {len(look.columns) - len(chosen)} columns more; --dry-run shows all")
-    lines.append(f"seen in the first {look.rows:,} rows")
+        lines.append(f"… and {counted(len(look.columns) - len(chosen), 'column')} more; --dry-run shows all")
+    lines.append(f"seen in the first {counted(look.rows, 'row')}")
     return "\n".join([*lines, *(f"note: {plain(note)}" for note in look.notes)])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
+from benchmark.reporting.text import counted
 from benchmark.search.estimate import Estimate
 from benchmark.search.memory_limit import OPTION
 from benchmark.search.progress import to_come
@@ -67,18 +68,21 @@ def _how(found: Estimate) -> list[str]:
     factor, behind = found.correction
     cells = sum(line.cells for line in found.lines)
     lines = [
-        f"How: training steps of small batches, timed now, of {found.timed:,} of {cells:,} cells, spread over data sets, backbones and"
-        " methods at the smallest and the largest scale. The others count as what these show of each of the four. Spectra are not counted."
+        f"How: training steps of small batches, timed now, of {found.timed:,} of {counted(cells, 'cell')}, spread over data sets,"
+        " backbones and methods at the smallest and the largest scale. The others count as what these show of each of the four."
+        " Spectra are not counted."
     ]
     for name, (epochs, told) in found.epochs.items():
-        source = told if isinstance(told, str) else f"the mean of {told:,} records"
+        source = told if isinstance(told, str) else f"the mean of {counted(told, 'record')}"
         lines.append(f"Epochs of {name}: {epochs:.1f}, {source}.")
     if behind:
         lines.append(
             f"Cells with recorded trainings count by those; what was timed is taken {factor:.2f} times, as {behind:,} of them say."
         )
     if found.elsewhere:
-        lines.append(f"{found.elsewhere:,} recorded trainings are of another device or processor: of the time here they say nothing.")
+        are, they = ("is", "it says") if found.elsewhere == 1 else ("are", "they say")
+        others = counted(found.elsewhere, "recorded training")
+        lines.append(f"{others} {are} of another device or processor: of the time here {they} nothing.")
     lines.append("Cells whose method does not fit the backbone are found when the run starts; until then they count as the others do.")
     return lines
 

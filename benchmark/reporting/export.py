@@ -18,7 +18,7 @@ from benchmark.reporting.comparison import apart, method_name
 from benchmark.reporting.group import Group
 from benchmark.reporting.groups import boards_named, groups
 from benchmark.reporting.leaderboard import render, rows
-from benchmark.reporting.text import inert, mean_text
+from benchmark.reporting.text import counted, inert, mean_text
 from benchmark.values import plain
 
 Format = Literal["latex", "bencheval", "csv"]
@@ -53,7 +53,7 @@ def bencheval(board: Sequence[Group]) -> str:
     for group in board:
         cell = group.cell
         parts = [group.label, *([] if cell.backbone == NO_BACKBONE else [cell.backbone, f"scale {cell.scale}", f"depth {cell.depth}"])]
-        task = " ".join([*parts, f"{group.budget} trials", *([group.settings] if group.settings else [])])
+        task = " ".join([*parts, counted(group.budget, "trial"), *([group.settings] if group.settings else [])])
         for record in group.finished:
             if "test/auc" in record.metrics:  # one without does not count as a seed
                 times = record.cost.get("fit_seconds"), record.cost.get("evaluation_seconds")
@@ -90,7 +90,7 @@ def latex(label: str, board: Sequence[Group]) -> str:
             *(" & ".join(row) + r" \\" for row in body),
             r"\bottomrule",
             r"\end{tabular}",
-            f"% mean and sample standard deviation over {' or '.join(map(str, seeds))} seeds",
+            f"% mean and sample standard deviation over {' or '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}",
             "% bold: the best, and what the 95 % interval of their paired difference does not tell from it",
             "",
         ]

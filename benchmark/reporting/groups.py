@@ -12,6 +12,7 @@ from benchmark.config import NO_BACKBONE
 from benchmark.records import Record, Store
 from benchmark.reporting import acting
 from benchmark.reporting.group import AGAIN, Group, code_versions
+from benchmark.reporting.text import counted
 from benchmark.search.former import TodaysWords
 from benchmark.values import canonical, one_of, to_dict
 
@@ -184,7 +185,7 @@ def uncompared(board: Iterable[Group], control: str) -> Iterable[str]:
         f"{control} has not finished under their conditions": len(bases) - len(seeds),
         f"they have no seed in common with {control}": sum(own.isdisjoint(others) for own, others in seeds),
     }
-    yield from (f"not compared: {count} of {len(bases)} cells, since {why}" for why, count in reasons.items() if count)
+    yield from (f"not compared: {count} of {counted(len(bases), 'cell')}, since {why}" for why, count in reasons.items() if count)
 
 
 def whole_methods(all_groups: Iterable[Group]) -> dict[str, list[Group]]:

@@ -24,6 +24,7 @@ from benchmark.reporting.group import Group
 from benchmark.reporting.groups import PLAIN, batch_ratio, groups, whole_methods
 from benchmark.reporting.page.content import Line, lines
 from benchmark.reporting.state_plot import state_by_epoch
+from benchmark.reporting.text import counted
 
 Configuration = tuple[str, int]  # backbone, depth
 Format = Literal["png", "pdf", "svg"]
@@ -208,7 +209,7 @@ def _series(here: Sequence[Group], board: Sequence[Group]) -> list[tuple[str, li
 
     def name(group: Group) -> str:
         parts = [group.cell.method]
-        parts += [f"{group.budget} trials"] if budgets else []
+        parts += [counted(group.budget, "trial")] if budgets else []
         parts += [group.protocol] if protocols and group.protocol else []
         parts += [f"before {', '.join(group.lacks)}"] if group.lacks else []
         return " · ".join(parts)

@@ -9,6 +9,7 @@ from tabulate import tabulate
 from benchmark.metrics.power import seeds_to_equate, seeds_to_tell
 from benchmark.metrics.simulation import Design, simulate
 from benchmark.metrics.verdicts import LEVEL
+from benchmark.reporting.text import counted
 from benchmark.reporting.verdicts import seeds_text
 
 
@@ -16,7 +17,8 @@ def power(cells: int, methods: int, max_seeds: int, sd: float, difference: float
     """Texts, as they are ready. ``sd`` is of a paired difference, ``difference`` and ``delta`` are in AUC."""
     rows = cells * methods
     yield (
-        f"{boards:,} boards of {cells} cells with {methods} methods and a control each: {rows} comparisons, up to {max_seeds} seeds, "
+        f"{counted(boards, 'board')} of {counted(cells, 'cell')} with {counted(methods, 'method')} and a control each: "
+        f"{counted(rows, 'comparison')}, up to {counted(max_seeds, 'seed')}, "
         f"sd of a paired difference {sd:g}, δ = {delta:g}, level {LEVEL:g} for a board"
     )
     one = (difference, *[0.0] * (methods - 1))
@@ -36,7 +38,7 @@ def power(cells: int, methods: int, max_seeds: int, sd: float, difference: float
             )
             shares = (found.false_differences(), found.false_equalities(), found.told(), found.equated())
             shown = ["-" if share != share else f"{100 * share:.2f}" for share in shares]  # NaN: no such row
-            table.append([truth, "until decided" if sequential else f"{max_seeds} seeds", *shown, f"{found.trainings():.1f}"])
+            table.append([truth, "until decided" if sequential else counted(max_seeds, "seed"), *shown, f"{found.trainings():.1f}"])
     headers = ["truth", "design", "wrong difference\n% of boards", "wrong equality\n% of boards", "seen\n% of rows", "equal\n% of rows"]
     yield "\n" + tabulate(table, headers=[*headers, "trainings\nof a board"], disable_numparse=True, colalign=["left"] * 2 + ["right"] * 5)
     yield (

@@ -45,6 +45,11 @@ def difference_text(mean: float | None, high: float | None) -> str:
     return f"{mean:+z.5f}{half}"
 
 
+def counted(count: int, what: str) -> str:
+    """ "1 trial", "1,200 trials"; ``what`` is one of them."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def text(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 

@@ -10,6 +10,7 @@ from benchmark.blocks import Block
 from benchmark.config import TUNING_SEEDS
 from benchmark.metrics.statistics import mean_sd
 from benchmark.reporting.group import Group
+from benchmark.reporting.text import counted
 
 
 def winners_curse(tuning: Iterable[Block], board: Sequence[Group]) -> dict[int, str]:
@@ -74,5 +75,5 @@ def _words(values: Sequence[float], budget: int) -> str:
     error = "" if sd is None else f" ± {sd / len(values) ** 0.5:.5f} (standard error)"
     return (
         f"winner's curse of {budget} tuning trials: the best draw's first validation AUC less its mean with fresh seeds is "
-        f"{mean:+z.5f}{error}, over {len(values)} tuned cells"
+        f"{mean:+z.5f}{error}, over {counted(len(values), 'tuned cell')}"
     )

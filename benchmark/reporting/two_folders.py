@@ -22,7 +22,7 @@ from benchmark.reporting.differing import differences, same_metrics
 from benchmark.reporting.group import Group
 from benchmark.reporting.groups import groups
 from benchmark.reporting.tables import fitted, tabulated
-from benchmark.reporting.text import difference_text, inert, shown, text
+from benchmark.reporting.text import counted, difference_text, inert, shown, text
 from benchmark.search.former import in_todays_words
 from benchmark.values import canonical, digest, one_of, plain
 
@@ -213,7 +213,7 @@ def _differs(a: Group, b: Group, pairs: Sequence[tuple[Record, Record]]) -> dict
 def _board(label: str, members: Sequence[Row], format: Format, view: View) -> str:
     both = [row for row in members if row.found_in == "both"]
     only = {side: [str(row) for row in members if row.found_in == side] for side in ("A", "B")}
-    counts = ", ".join([f"{len(both)} cells in both", *(f"{len(names)} only in {side}" for side, names in only.items())])
+    counts = ", ".join([f"{counted(len(both), 'cell')} in both", *(f"{len(names)} only in {side}" for side, names in only.items())])
     heading = f"{plain(label)}: {counts}"
     said = [*_summary(both), *_notes(both), *(f"only in {side}: {_named(names)}" for side, names in only.items() if names)]
     if len({row.protocol for row in both}) > 1:  # there is a column of them
@@ -234,13 +234,14 @@ def _summary(both: Sequence[Row]) -> Iterator[str]:
     identical = sum(row.equal == "yes" for row in shared)
     scores = sum(row.equal == "scores" for row in shared)
     more = f", and {scores} in test AUC and logloss" if scores else ""
-    yield f"the same to the last digit: {identical} of {len(shared)} cells in every metric{more}"
+    yield f"the same to the last digit: {identical} of {counted(len(shared), 'cell')} in every metric{more}"
     moved = [row for row in shared if row.delta_auc]
     if moved:
         told = sum(
             row.delta_auc_low is not None and row.delta_auc_high is not None and row.delta_auc_low * row.delta_auc_high > 0 for row in moved
         )
-        yield f"the interval of the difference leaves 0 out in {told} of {len(moved)} cells whose AUC differs; 1 in 20 does so by chance"
+        many = counted(len(moved), "cell")
+        yield f"the interval of the difference leaves 0 out in {told} of {many} whose AUC differs; 1 in 20 does so by chance"
         largest = max(moved, key=lambda row: abs(row.delta_auc or 0))
         yield f"largest difference in AUC: {difference_text(largest.delta_auc, largest.delta_auc_high)} ({largest})"
 
@@ -251,9 +252,9 @@ def _notes(both: Sequence[Row]) -> Iterator[str]:
     for name in names:
         rows = [row for row in both if name in row.differs]
         pairs = Counter(row.differs[name] for row in rows)
-        count = f"{len(rows)} of {len(both)} cells"
+        count = f"{len(rows)} of {counted(len(both), 'cell')}"
         if len(pairs) <= PAIRS:
-            yield from (f"{name}: {a or '-'} in A, {b or '-'} in B ({n} of {len(both)} cells)" for (a, b), n in pairs.items())
+            yield from (f"{name}: {a or '-'} in A, {b or '-'} in B ({n} of {counted(len(both), 'cell')})" for (a, b), n in pairs.items())
         else:
             yield f"{name} differs in {count}: {_named(list(dict.fromkeys(map(str, rows))))}"
 

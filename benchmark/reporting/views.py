@@ -13,6 +13,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatt
 
 from benchmark.reporting.drawing import MARKERS, Look, order
 from benchmark.reporting.page.content import Line, matrices, series
+from benchmark.reporting.text import counted
 from benchmark.singular_values import OF_FIELD, positions
 
 
@@ -26,7 +27,8 @@ def forest(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     found.sort(key=lambda line: (line.row.backbone, line.row.scale, line.row.depth, -(line.row.delta_auc or 0.0)))
     named = dict(zip(map(id, found), series(found), strict=True))
     pairs = {line.row.delta_seeds for line in found}
-    bars = "bars: 95 % interval, uncorrected" + (f", n = {pairs.pop()} pairs of seeds" if len(pairs) == 1 else "; (n): pairs of seeds")
+    many = f", n = {counted(pairs.pop(), 'pair')} of seeds" if len(pairs) == 1 else "; (n): pairs of seeds"
+    bars = f"bars: 95 % interval, uncorrected{many}"
     places = list(dict.fromkeys(line.place for line in found))
     figure, axis = look.tall(len(found) + 2 * len(places), f"{label}: test AUC less single_embedding's", bars, ("Δ test AUC", ""))
     names: list[tuple[float, str]] = []

@@ -163,7 +163,7 @@ def test_columns_of_latex_say_what_tells_them_apart() -> None:
     place = r"dcnv2 1$\times$, $L=3$"
     assert headings() == [place]
     fewer = record(cell={"training": {"epochs": 3}}, training=Training(epochs=3))
-    assert headings(record(budget=8)) == [f"{place}, 1 trials", f"{place}, 8 trials"]
+    assert headings(record(budget=8)) == [f"{place}, 1 trial", f"{place}, 8 trials"]
     assert headings(fewer) == [f"{place}, training.epochs=3", place]
 
 
@@ -171,7 +171,7 @@ def test_bencheval_has_a_line_a_training() -> None:
     without_auc = record("a_b", 3, None)  # on a board it does not count as a seed
     found = list(csv.DictReader(io.StringIO(export([*made(), without_auc], "bencheval"))))
     assert list(found[0]) == ["method", "task", "seed", "metric_error", "time_train_s", "time_infer_s"]
-    assert len(found) == 12 and {line["task"] for line in found} == {"toy dcnv2 scale 1 depth 3 1 trials"}
+    assert len(found) == 12 and {line["task"] for line in found} == {"toy dcnv2 scale 1 depth 3 1 trial"}
     [line] = [line for line in found if (line["method"], line["seed"]) == ("a_b", "1")]
     assert float(line["metric_error"]) == pytest.approx(1 - 0.821)
     assert (float(line["time_train_s"]), float(line["time_infer_s"])) == (2.0, 0.5)

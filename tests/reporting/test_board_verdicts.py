@@ -146,7 +146,7 @@ def test_the_winners_curse_is_said() -> None:
         for seed, value in zip(TUNING_SEEDS, values, strict=False):
             records.append(record(stage="tune", seed=seed, draw=draw, metrics={"valid/auc": value}))
     [row] = rows(records)
-    assert any("winner's curse of 3 tuning trials" in note and "+0.02000, over 1 tuned cells" in note for note in row.notes)
+    assert any("winner's curse of 3 tuning trials" in note and "+0.02000, over 1 tuned cell" in note for note in row.notes)
     untuned = [row for row in rows([*records, *cell_of_five({}, seeds=2)]) if row.tuning_trials == 1]
     assert [row.notes for row in untuned] == [()], "the defaults, in a folder where the cell was tuned, too"
     old = [*cell_of_five({}, seeds=2, budget=3), *(record(stage="tune", seed=0, draw=draw) for draw in range(3))]

@@ -221,7 +221,7 @@ def test_cells_that_are_compared_with_nothing_are_counted() -> None:
     more += [record(cell={"scale": 4}, auc=None, status="diverged"), record("constant", cell={"backbone": "none", "depth": 0})]
     another, toy = compare([*case(), *more], "single_embedding", None, "table").split("toy: 9 finished cells")
     alone = "since single_embedding has not finished under their conditions"
-    assert f"not compared: 1 of 1 cells, {alone}" in another
+    assert f"not compared: 1 of 1 cell, {alone}" in another
     assert f"not compared: 1 of 8 cells, {alone}" in toy
     assert "not compared: 1 of 8 cells, since they have no seed in common with single_embedding" in toy
     assert "not compared" not in compare(case(), "single_embedding", None, "table")

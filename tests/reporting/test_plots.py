@@ -114,7 +114,7 @@ def test_the_state_of_models_is_drawn_by_epoch_without_what_is_only_shifted() ->
     budgets = groups([replace(record("roblock", budget=budget), curve=curve(0, 0.1 * budget)) for budget in (1, 8)])
     found = drawn(state_by_epoch("toy", budgets, look("roblock")))
     assert {name: values[0] for name, (_, values) in found["dcnv2 1× · layer 0 gate entropy"].items()} == {
-        "roblock · 1 trials": pytest.approx(0.1),
+        "roblock · 1 trial": pytest.approx(0.1),
         "roblock · 8 trials": pytest.approx(0.8),
     }
 
@@ -246,11 +246,11 @@ def test_rows_of_one_method_have_names_of_their_own() -> None:
     board = lines(
         [record(m, s, 0.8 + s / 100 + len(m) / b / 1e3, budget=b, metrics=ranks) for m in methods for s in (0, 1) for b in (1, 8)]
     )
-    for draw, others in ((views.forest, []), (views.spectra, ["single_embedding · 1 trials", "single_embedding · 8 trials"])):
+    for draw, others in ((views.forest, []), (views.spectra, ["single_embedding · 1 trial", "single_embedding · 8 trials"])):
         figure = draw("toy", board, look(*methods))
         assert figure is not None
         named = sorted(text.get_text() for text in figure.axes[0].get_yticklabels())
-        assert named == sorted(["a · 1 trials", "a · 8 trials", "dcnv2 · 1× · depth 3", *others])
+        assert named == sorted(["a · 1 trial", "a · 8 trials", "dcnv2 · 1× · depth 3", *others])
 
 
 def test_a_bar_that_leaves_the_forest_plots_axis_ends_in_an_arrow() -> None:
@@ -267,4 +267,4 @@ def test_a_bar_that_leaves_the_forest_plots_axis_ends_in_an_arrow() -> None:
 
 def test_budgets_are_lines_of_their_own() -> None:
     board = groups([record("m", auc=0.8), record("m", auc=0.9, budget=8)])
-    assert set(drawn(plots.auc_against_scale("toy", board, look("m")))["dcnv2 · depth 3"]) == {"m · 1 trials", "m · 8 trials"}
+    assert set(drawn(plots.auc_against_scale("toy", board, look("m")))["dcnv2 · depth 3"]) == {"m · 1 trial", "m · 8 trials"}

@@ -13,7 +13,7 @@ from benchmark.reporting.group import Group
 from benchmark.reporting.groups import whole_methods
 from benchmark.reporting.leaderboard import Row
 from benchmark.reporting.page.content import Line
-from benchmark.reporting.text import mean_text
+from benchmark.reporting.text import counted, mean_text
 
 NAMED = 4  # names that a line holds
 
@@ -29,13 +29,13 @@ def answer(board: Sequence[Line]) -> list[str]:
     if counts:
         same = sum(line.row.verdict == "equal" and line.row.delta_auc == 0 == line.row.delta_auc_high for line in ranked)
         words = {"equal": f"equal ({same} of them to the last digit)"} if same else {}
-        counted = ", ".join(f"{count} {words.get(verdict, verdict)}" for verdict, count in counts.most_common())
+        tally = ", ".join(f"{count} {words.get(verdict, verdict)}" for verdict, count in counts.most_common())
         inert = sum(line.row.inert for line in ranked)
-        counted += f"; {inert} inert, without a verdict" if inert else ""
+        tally += f"; {inert} inert, without a verdict" if inert else ""
         told = [(word, [line for line in ranked if line.row.verdict == word]) for word in ("above", "below")]
         named = "".join(f" {word.capitalize()}: {_names(lines, apart)}." for word, lines in told if lines)
         how = "with the noise of all methods of a cell and Holm's correction over the board"
-        found.append(f"Verdicts against {CONTROL} of the same conditions, {how}: {counted}.{named}")
+        found.append(f"Verdicts against {CONTROL} of the same conditions, {how}: {tally}.{named}")
     compared = [line for line in ranked if line.row.delta_auc_low is not None and line.row.delta_auc_high is not None]
     if compared:
         above = [line for line in compared if (line.row.delta_auc_low or 0) > 0]
@@ -44,7 +44,7 @@ def answer(board: Sequence[Line]) -> list[str]:
             f"{len(lines)} {word} 0" + (f" ({_names(lines, apart)})" if lines else "")
             for word, lines in (("above", above), ("below", below))
         ]
-        found.append(f"Of {len(compared)} intervals of Δ, each row's own and uncorrected, {', '.join(sides)}.")
+        found.append(f"Of {counted(len(compared), 'interval')} of Δ, each row's own and uncorrected, {', '.join(sides)}.")
     found += _growth(ranked)
     found += correlated(board)
     return found
@@ -58,10 +58,10 @@ def _growth(ranked: Sequence[Line]) -> list[str]:
         here = [finding for finding in found if finding.claim == size]
         if here:
             counts = Counter(finding.verdict for finding in here)
-            counted = ", ".join(f"{count} {'equal at both' if verdict == 'equal' else verdict}" for verdict, count in counts.most_common())
+            tally = ", ".join(f"{count} {'equal at both' if verdict == 'equal' else verdict}" for verdict, count in counts.most_common())
             clear = [f"{f.method}'s {f.verdict} with {f.where}" for f in here if f.verdict in ("grows", "shrinks")]
             told = "; ".join(clear[:NAMED]) + (f" and {len(clear) - NAMED} more" if len(clear) > NAMED else "")
-            lines.append(f"Does a gain over {CONTROL} grow with {word}? Of {len(here)}: {counted}." + (f" {told}." if clear else ""))
+            lines.append(f"Does a gain over {CONTROL} grow with {word}? Of {len(here)}: {tally}." + (f" {told}." if clear else ""))
     return lines
 
 

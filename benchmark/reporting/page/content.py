@@ -20,7 +20,7 @@ from benchmark.reporting.differing import HARDWARE
 from benchmark.reporting.group import Group
 from benchmark.reporting.groups import PLAIN, batch_ratio
 from benchmark.reporting.leaderboard import Row, rows_and_groups
-from benchmark.reporting.text import difference_text
+from benchmark.reporting.text import counted, difference_text
 from benchmark.reporting.verdicts import in_words
 from benchmark.singular_values import OF_FIELD, Spectrum, unpacked
 from benchmark.values import canonical, to_dict
@@ -216,7 +216,7 @@ def series(board: Sequence[Line]) -> list[str]:
 
     def name(line: Line) -> str:
         row, lacks = line.row, line.group.lacks
-        parts = [row.method, f"{row.tuning_trials} trials" if budgets else "", row.protocol if protocols else ""]
+        parts = [row.method, counted(row.tuning_trials, "trial") if budgets else "", row.protocol if protocols else ""]
         return " · ".join(filter(None, [*parts, f"before {', '.join(lacks)}" if lacks else ""]))
 
     return list(map(name, board))
@@ -258,7 +258,9 @@ def _judged(row: Row) -> str:
     """The verdict with what it rests on."""
     if row.verdict is None:
         return "none: it is inert" if row.inert else ""
-    found = in_words(row.verdict, row.more_seeds, row.equal_within) + (" seeds" if row.more_seeds is not None else "")
+    found = in_words(row.verdict, row.more_seeds, row.equal_within)
+    if row.more_seeds is not None:
+        found += " seed" if row.more_seeds == 1 else " seeds"
     if row.p_difference is None or row.p_equal is None:
         return found
     pooled = difference_text(row.delta_auc_pooled, row.delta_auc_pooled_high)

@@ -12,6 +12,8 @@ const made = (tag, text, attributes = {}) => {
   return element;
 };
 
+const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
+
 // Of names with numbers in them: 2× before 10×.
 const compared = (a, b) => a.localeCompare(b, undefined, {numeric: true});
 
@@ -34,7 +36,7 @@ function filter() {
   const dataset = asked("dataset");
   for (const element of document.querySelectorAll("[data-dataset]")) element.hidden = element.dataset.dataset !== dataset;
   document.getElementById("none").hidden = shown.size > 0;
-  document.getElementById("count").textContent = `${shown.size} of ${data.cells.filter(c => c.dataset === dataset).length} rows`;
+  document.getElementById("count").textContent = `${shown.size} of ${counted(data.cells.filter(c => c.dataset === dataset).length, "row")}`;
   drawn.clear();
   delete document.body.dataset.drawn;
   idle(drawSome);
@@ -198,7 +200,7 @@ function chart(place, {key, spec, height, title, choices, needs}, cells, width, 
     filled.height = height;
     for (const layer of filled.layer) layer.encoding.x.axis.title = choices.find(([value]) => value === cost)[1];
   }
-  filled.description = `${title}: ${here.length} rows; the same numbers stand in the table at the end of the page.`;
+  filled.description = `${title}: ${counted(here.length, "row")}; the same numbers stand in the table at the end of the page.`;
   const text = "var(--muted)", line = "var(--line)";
   filled.config = {
     font: "system-ui, sans-serif", view: {stroke: null},

@@ -22,6 +22,7 @@ from benchmark.reporting.page.content import Line
 from benchmark.reporting.page.embedded import embedded
 from benchmark.reporting.page.library import script
 from benchmark.reporting.page.template import part, template
+from benchmark.reporting.text import counted
 from benchmark.reporting.verdicts import in_words
 
 CONTROL_COLOUR = "var(--ink)"  # black, and white on a dark page
@@ -79,7 +80,7 @@ def page_of(found: Sequence[Line], made_by: str, links: Mapping[str, str]) -> st
         legend=legend(rows),
         csv=render(rows, "csv"),
         data=Markup(embedded(boards, columns, palette, links)),
-        records=sum(len(line.group.records) for line in found),
+        records=counted(sum(len(line.group.records) for line in found), "final training"),
         made_by=made_by,
     )
 
@@ -94,7 +95,7 @@ def _verdict(row: Row) -> str:
     """What stands below a method's name where there is no room for the columns that say it."""
     if row.verdict is None:
         return "inert" if row.inert else ""
-    more = f": +{row.more_seeds} seeds" if row.more_seeds else ""
+    more = f": +{counted(row.more_seeds, 'seed')}" if row.more_seeds else ""
     return f"undecided{more}" if row.verdict == "undecided" else in_words(row.verdict, None, row.equal_within)
 
 
@@ -118,7 +119,7 @@ def _board(label: str, members: Sequence[Line]) -> dict[str, Any]:
     return {
         "label": label,
         "lines": members,
-        "finished": sum(line.row.status == "finished" for line in members),
+        "finished": f"{sum(line.row.status == 'finished' for line in members)} of {counted(len(members), 'cell')}",
         "trials": tuned(line.row for line in members),
         "answer": answer(members),
         "set": settings.pop() if len(settings := {line.row.overrides for line in members if line.has_backbone}) == 1 else "",
