@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -16,7 +15,6 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from benchmark.config import CONTROL
 from benchmark.reporting.colours import GREY
-from benchmark.reporting.group import Group
 
 Width = Literal["page", "column"]
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -145,10 +143,13 @@ def order(method: str) -> tuple[bool, str]:
     return method != CONTROL, method
 
 
-def of_seeds(what: str, board: Iterable[Group]) -> str:
-    """What bars are, and over how many seeds: "± 1 sample sd, n = 5 seeds"; nothing where no cell has two."""
-    counts = Counter(len(group.finished) for group in board)
-    if not counts or max(counts) < 2:
+def of_seeds(what: str, counts: Iterable[int]) -> str:
+    """What bars are, and over how many seeds: "± 1 sample sd, n = 5 seeds"; nothing where no mark is of two.
+
+    counts: of each mark, the seeds that have what is drawn.
+    """
+    found = set(counts)
+    if not found or max(found) < 2:
         return ""
-    few, many = min(counts), max(counts)
+    few, many = min(found), max(found)
     return f"bars: {what}, n = {many if few == many else f'{few} to {many}'} seeds"

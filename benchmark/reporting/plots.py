@@ -104,7 +104,7 @@ def _against_size(size: Literal["scale", "depth"], board: Sequence[Group], look:
     if not panels:
         return None
     x = "scale (width / base dimension)" if size == "scale" else "interaction layers"
-    figure, axes = look.panels(len(panels), title, of_seeds(SD, measured), (x, name))
+    figure, axes = look.panels(len(panels), title, of_seeds(SD, (len(g.metric(metric)) for g in measured)), (x, name))
     methods: dict[str, str] = {}
     for axis, panel in zip(axes, panels, strict=True):
         here = [g for g in measured if _panel(g, size) == panel]
@@ -149,7 +149,8 @@ def _against_layer(board: Sequence[Group], look: Look, matrix: str, title: str) 
     scales = {scale for _, scale in panels}
     whole = len(panels) == len(scales) * len({configuration for configuration, _ in panels})  # then backbones go down and scales across
     names = "layer (0: embedding)", "effective rank / Gaussian"
-    figure, axes = look.panels(len(panels), title, of_seeds(SD, measured), names, across=len(scales) if whole else None)
+    counts = [len(values) for g in measured for layer in g.layers if (values := _ratio(g, layer, PLAIN, matrix))]
+    figure, axes = look.panels(len(panels), title, of_seeds(SD, counts), names, across=len(scales) if whole else None)
     methods: dict[str, str] = {}
     for axis, (configuration, scale) in zip(axes, panels, strict=True):
         here = [g for g in measured if _configuration(g) == configuration and g.cell.scale == scale]
@@ -177,7 +178,7 @@ def auc_against_rank(label: str, board: Sequence[Group], look: Look) -> Figure |
     configurations, scales = sorted({_configuration(g) for g in measured}), sorted({g.cell.scale for g in measured})
     title = f"{label}: test AUC against effective rank of the last layer"
     names = "effective rank / Gaussian, last layer", "test AUC"
-    figure, axes = look.panels(len(configurations), title, of_seeds(SD, measured), names)
+    figure, axes = look.panels(len(configurations), title, of_seeds(SD, (len(g.metric("test/auc")) for g in measured)), names)
     for axis, configuration in zip(axes, configurations, strict=True):
         here = [g for g in measured if _configuration(g) == configuration]
         for group in here:

@@ -26,9 +26,9 @@ def state_by_epoch(label: str, board: Sequence[Group], look: Look) -> Figure | N
     if not panels:
         return None
     across, deep = len({quantity for *_, quantity in panels}), len({depth for _, _, depth, *_ in panels}) > 1
-    figure, axes = look.panels(
-        len(panels), f"{label}: the state of models, by epoch", of_seeds("± 1 sample sd", told), ("epoch", ""), across
-    )
+    counts = [len(values) for group in told for points in measured[id(group)].values() for _, values in points]
+    title, bars = f"{label}: the state of models, by epoch", of_seeds("± 1 sample sd", counts)
+    figure, axes = look.panels(len(panels), title, bars, ("epoch", ""), across)
     methods: dict[str, str] = {}
     for axis, (backbone, scale, depth, layer, quantity) in zip(axes, panels, strict=True):
         for group in (g for g in told if (g.cell.backbone, g.cell.scale, g.cell.depth) == (backbone, scale, depth)):

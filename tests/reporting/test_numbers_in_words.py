@@ -1,12 +1,14 @@
-"""Numbers and what they count: one of a thing is not several."""
+"""Numbers and what they count: one of a thing is not several, and a figure's n is of what it shows."""
 
 from __future__ import annotations
 
 import re
 
+import pytest
 from matplotlib.figure import Figure
 from standin_records import record
 
+from benchmark.records import Record
 from benchmark.reporting import plots, views
 from benchmark.reporting.board import View
 from benchmark.reporting.colours import colours
@@ -44,3 +46,19 @@ def test_one_of_a_thing_is_never_several() -> None:
     assert [found[0] for text in told for found in SEVERAL_OF_ONE.finditer(text)] == []
     assert "n = 1 pair of seeds" in told[-3] and "a · 1 trial\n" in f"{told[-1]}\n" and "1 more row is not shown" in told[1]
     assert (counted(0, "seed"), counted(1, "seed"), counted(1200, "seed")) == ("0 seeds", "1 seed", "1,200 seeds")
+
+
+@pytest.mark.parametrize(("known", "said"), [((2, 2), "n = 2 seeds"), ((3, 2), "n = 2 to 3 seeds"), ((3, 3), "n = 3 seeds"), ((1, 1), "")])
+def test_the_n_of_a_figure_is_of_the_seeds_that_have_what_it_shows(known: tuple[int, int], said: str) -> None:
+    """Three finished seeds each; as many of them have the spectra."""
+    board: list[Record] = []
+    for method, count in zip(("single_embedding", "a"), known, strict=True):
+        for seed in range(3):
+            names = ("spectral/layer0/batch/effective_rank", "spectral/layer0/batch/effective_rank_over_gaussian")
+            spectra = dict.fromkeys((*names, "spectral/table/information_abundance_over_gaussian"), 0.5 + seed / 10) if seed < count else {}
+            board.append(record(method, seed, 0.8 + seed / 100, metrics=spectra))
+    found = groups(board)
+    for draw in (plots.abundance_against_scale, plots.rank_against_layer):
+        title = text_of(draw("toy", found, LOOK))
+        assert said in title and (bool(said) or "n =" not in title)
+    assert "n = 3 seeds" in text_of(plots.auc_against_scale("toy", found, LOOK))
