@@ -280,8 +280,8 @@ def _ratio(values: Mapping[int, float], base: Mapping[int, float], seeds: Collec
 
 
 def _metric(group: Group, metric: str) -> dict[int, float]:
-    """Seed -> value; "layerlast" in the name is the model's last layer."""
-    return group.metric(metric.replace(f"layer{LAST}", f"layer{group.layers[-1]}" if group.layers else ""))
+    """Seed -> value; "layerlast" in the name is the model's last layer, and nothing where that one has no such metric."""
+    return group.metric(metric.replace(f"layer{LAST}", "" if group.last_layer is None else f"layer{group.last_layer}"))
 
 
 def number_text(value: float) -> str:

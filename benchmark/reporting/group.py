@@ -19,6 +19,7 @@ from benchmark.values import canonical, digest
 
 SEVERITY: tuple[Status, ...] = ("finished", "incompatible", "diverged", "failed")
 AGAIN = "`run SUITE --renew` trains those of other code than today's again"
+OF_LAYER = re.compile(r"spectral/layer(\d+)/")
 LAYER = re.compile(r"spectral/layer(\d+)/batch/effective_rank")
 
 
@@ -145,6 +146,11 @@ class Group:
         return sorted({layer for names in self.headlines for layer in _layers(names)})
 
     @cached_property
+    def last_layer(self) -> int | None:
+        """Of the layers at which anything was measured: what a metric "at the last layer" is of, also where it is not known there."""
+        return max((last for names in self.headlines if (last := _last(names)) is not None), default=None)
+
+    @cached_property
     def _asked(self) -> dict[str, dict[int, float]]:
         return {}
 
@@ -206,6 +212,11 @@ def code_versions(blocks: Iterable[Block]) -> dict[str, int]:
 
 def _overrides(kind: str, options: Mapping[str, Any]) -> list[str]:
     return [f"{kind}.{key}={canonical(value)}" for key, value in sorted(options.items())]
+
+
+@lru_cache(maxsize=1 << 10)
+def _last(metrics: Headlines) -> int | None:
+    return max((int(match[1]) for name in metrics if (match := OF_LAYER.match(name))), default=None)
 
 
 @lru_cache(maxsize=1 << 10)

@@ -120,6 +120,16 @@ def batch_ratio(board: Iterable[Group]) -> str:
     return REPEATED
 
 
+def mixed(board: Sequence[Group]) -> dict[tuple[str, str], list[str]]:
+    """Conditions and row -> notes on what is mixed on the board: code, and the rows that layers' spectra are of."""
+    code, samples = mixed_code(board), mixed_samples(board)
+    found = {}
+    for group in board:
+        key = group.conditions, group.row
+        found[key] = [note for note in (code.get(group.cell.backbone), samples.get(key)) if note is not None]
+    return found
+
+
 def mixed_code(board: Iterable[Group]) -> dict[str, str]:
     """Backbone -> a note, where the rows of a board that have it were trained by different versions of its code: their differences are
     not the methods' alone.

@@ -17,7 +17,7 @@ from benchmark.records import INERT, Record, Status, Store, no_collection
 from benchmark.reporting import acting
 from benchmark.reporting.board import View, board, folded, legend
 from benchmark.reporting.group import Group
-from benchmark.reporting.groups import blocks_of, boards_named, by_conditions, groups_of, mixed_code, mixed_samples
+from benchmark.reporting.groups import blocks_of, boards_named, by_conditions, groups_of, mixed
 from benchmark.reporting.text import inert, shown
 from benchmark.reporting.tuning import draws_lost, winners_curse
 from benchmark.reporting.verdicts import uneven, verdicts
@@ -148,7 +148,7 @@ def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapp
     found: list[tuple[Row, Group]] = []
     for _, grouped in groupby(all_groups, key=lambda g: g.label):
         members = list(grouped)
-        mixed, samples = mixed_code(members), mixed_samples(members)
+        said = mixed(members)
         judged = verdicts([group for group in members if not acting.inert(group)], controls, delta)
         curse, noisy, lost = winners_curse(tuning, members), uneven(members), draws_lost(tuning, members)
         means = [group.mean("test/auc") if group.status == "finished" else None for group in members]
@@ -159,12 +159,7 @@ def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapp
                     group,
                     None if mean is None else 1 + len(scored) - bisect_right(scored, mean),
                     controls.get(group.conditions),
-                    [
-                        mixed.get(group.cell.backbone),
-                        samples.get((group.conditions, group.row)),
-                        curse.get(group.budget),
-                        noisy.get(group.conditions),
-                    ],
+                    [*said[group.conditions, group.row], curse.get(group.budget), noisy.get(group.conditions)],
                     judged.get((group.conditions, group.row), NOT_JUDGED),
                     delta,
                     lost.get((group.cell.key, group.budget), (0, "")),
@@ -236,7 +231,7 @@ def _row(
     delta = None
     if control is not None and cell.method != CONTROL and group.status == "finished":
         delta = paired_difference(auc, control.metric("test/auc"))
-    last = f"spectral/layer{group.layers[-1]}/batch/effective_rank" if group.layers else ""
+    last = "" if group.last_layer is None else f"spectral/layer{group.last_layer}/batch/effective_rank"
     mean_of, cost_of = group.means_of((*MEANS, last)).get, group.mean_costs(COSTS).get
     table, dense = cost_of("parameters_table"), cost_of("parameters_dense")
     return Row(

@@ -172,7 +172,7 @@ def auc_against_rank(label: str, board: Sequence[Group], look: Look) -> Figure |
     ρ is Spearman's rank correlation over the methods at one scale, as in `compare`: presets left out, and few methods.
     """
     ending = batch_ratio(board)
-    measured = [g for g in board if g.layers and _ratio(g, g.layers[-1], ending)]
+    measured = [g for g in board if _ratio(g, g.last_layer, ending)]
     if not measured:
         return None
     configurations, scales = sorted({_configuration(g) for g in measured}), sorted({g.cell.scale for g in measured})
@@ -219,13 +219,13 @@ def _series(here: Sequence[Group], board: Sequence[Group]) -> list[tuple[str, li
     return [(series, list(members)) for series, members in groupby(ordered, key=name)]
 
 
-def _ratio(group: Group, layer: int, ending: str, matrix: str = "") -> dict[int, float]:
+def _ratio(group: Group, layer: int | None, ending: str, matrix: str = "") -> dict[int, float]:
     """Seed -> effective rank of the batch there over a Gaussian one's; ``ending``: see ``batch_ratio``."""
     return group.metric(f"spectral/layer{layer}/{matrix}batch/effective_rank{ending}")
 
 
 def _last(group: Group, ending: str) -> float:
-    return fmean(_ratio(group, group.layers[-1], ending).values())
+    return fmean(_ratio(group, group.last_layer, ending).values())
 
 
 def _correlations(here: Sequence[Group], ending: str) -> list[str]:

@@ -64,8 +64,8 @@ class Line:
     @property
     def last(self) -> float | None:
         """Effective rank of the batch after the last layer over a Gaussian one's, mean over seeds."""
-        layers = self.group.layers
-        values = self.group.metric(f"spectral/layer{layers[-1]}/batch/effective_rank{self.ratio}") if layers else {}
+        last = self.group.last_layer
+        values = {} if last is None else self.group.metric(f"spectral/layer{last}/batch/effective_rank{self.ratio}")
         return fmean(values.values()) if values else None
 
     @cached_property
