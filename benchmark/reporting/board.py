@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from benchmark.config import NO_BACKBONE, halving
+from benchmark.discovery import SINGULAR, Kind, names
+from benchmark.errors import UserError
 from benchmark.reporting import acting
 from benchmark.reporting.columns import COLUMNS, OPEN, SHORT, Column
 from benchmark.reporting.tables import PLACE, chosen, in_parts, laid_out, tabulated
@@ -132,9 +134,24 @@ def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
             cell = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
             yield f"{row.status}: {row.method}{cell}: {row.reason or 'no reason recorded'}"
     yield from (f"note: {note}" for note in _once(note for row in board for note in row.notes))
+    yield from _not_here(whole)
     for row in sorted(board, key=lambda r: r.protocol):
         if row.protocol:
             yield f"protocol {row.protocol}: {row.overrides}"
+
+
+def _not_here(whole: Sequence[Row]) -> Iterable[str]:
+    """Which methods and backbones of a board's records are no plug-ins where the board is made: their rows cannot be trained again here."""
+    recorded: dict[Kind, set[str]] = {
+        "methods": {row.method.partition(":")[0] for row in whole},  # of a preset the method
+        "backbones": {row.backbone for row in whole} - {NO_BACKBONE},
+    }
+    try:
+        gone = [f"{SINGULAR[kind]} {name}" for kind, known in recorded.items() for name in sorted(known.difference(names(kind)))]
+    except UserError:  # BENCHMARK_PLUGINS is wrong, which is the trouble of what needs plug-ins
+        return
+    if gone:
+        yield f"no plug-in of that name is here now: {', '.join(gone)}; rows stand as they were recorded"
 
 
 def _once(notes: Iterable[str]) -> Iterable[str]:

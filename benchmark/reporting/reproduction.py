@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmark.config import DELTA
+from benchmark.config import DELTA, NO_BACKBONE
+from benchmark.discovery import SINGULAR, Kind, names
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd
 from benchmark.records import Record, Store, record_from_json
@@ -54,6 +55,7 @@ def again(recorded: Record, report: Callable[[Mapping[str, float]], None], devic
     from benchmark.training.resolved import resolved
     from benchmark.training.trial import train
 
+    _is_here(recorded)
     trial = in_todays_words(recorded.trial)
     found = resolved(trial)
     # With all settings of today, and of today's data: what has come since is said as a difference.
@@ -67,6 +69,16 @@ def again(recorded: Record, report: Callable[[Mapping[str, float]], None], devic
         return train(trial, found, report, device, int(told) if threads is None and told.isdecimal() else threads, interactive)
     finally:
         torch.set_num_threads(before)
+
+
+def _is_here(recorded: Record) -> None:
+    """Raises UserError for a record of a plug-in that is not here: its name is no slip of the pen, to which there is a nearest one."""
+    cell = recorded.trial.cell
+    named: dict[Kind, str] = {"methods": cell.method.partition(":")[0], "backbones": cell.backbone}
+    for kind, name in named.items():
+        if name != NO_BACKBONE and name not in names(kind):
+            what = f"{recorded.trial_id} is of the {SINGULAR[kind]} {name}, and no plug-in of that name is here now"
+            raise UserError(f"reproduce: {what}; name the folder that has it in BENCHMARK_PLUGINS")
 
 
 @dataclass(frozen=True, kw_only=True)
