@@ -121,12 +121,12 @@ def batch_ratio(board: Iterable[Group]) -> str:
 
 
 def mixed(board: Sequence[Group]) -> dict[tuple[str, str], list[str]]:
-    """Conditions and row -> notes on what is mixed on the board: code, and the rows that layers' spectra are of."""
-    code, samples = mixed_code(board), mixed_samples(board)
+    """Conditions and row -> notes on what is mixed on the board: code, the rows that layers' spectra are of, and seeds."""
+    code, samples, seeds = mixed_code(board), mixed_samples(board), mixed_seeds(board)
     found = {}
     for group in board:
         key = group.conditions, group.row
-        found[key] = [note for note in (code.get(group.cell.backbone), samples.get(key)) if note is not None]
+        found[key] = [note for note in (code.get(group.cell.backbone), samples.get(key), seeds.get(group.conditions)) if note is not None]
     return found
 
 
@@ -169,6 +169,16 @@ def mixed_samples(board: Iterable[Group]) -> dict[tuple[str, str], str]:
     what = "the layers' spectra, eff. rank last among them, are of different validation rows, and differ for that reason, too"
     note = f"{what}: {'; '.join(words for _, words in sorted(told))}; {AGAIN}"
     return {(group.conditions, group.row): note for samples in mixed for members in samples.values() for group in members}
+
+
+def mixed_seeds(board: Iterable[Group]) -> dict[str, str]:
+    """Conditions -> a note, where the rows that are ranked under them have not all the same seeds: their means are not of the same ones."""
+    found: dict[str, set[frozenset[int]]] = defaultdict(set)
+    for group in board:
+        if group.status == "finished" and group.cell.backbone != NO_BACKBONE and (seeds := group.metric("test/auc")):
+            found[group.conditions].add(frozenset(seeds))
+    note = "rows of one backbone, scale and depth have different seeds: means and ranks are over each row's own, Δ over those of both"
+    return {conditions: note for conditions, seeds in found.items() if len(seeds) > 1}
 
 
 def by_conditions(all_groups: Iterable[Group], method: str) -> dict[str, Group]:

@@ -1,0 +1,31 @@
+"""What a board says where its rows are not all of one kind: of other seeds, of other rules."""
+
+from __future__ import annotations
+
+from standin_records import record
+
+from benchmark.records import Record
+from benchmark.reporting.leaderboard import render, rows
+
+SEEDS = "note: rows of one backbone, scale and depth have different seeds: "
+
+
+def of(method: str, seeds: int, scale: int = 1, metrics: dict[str, float] | None = None) -> list[Record]:
+    noise = [0.0, 2e-4, -1e-4, 1e-4, -2e-4, 3e-4, -3e-4, 0.0]
+    shift = len(method) * 1e-4
+    return [record(method, s, 0.8 + shift + noise[(s + len(method)) % 8], cell={"scale": scale}, metrics=metrics) for s in range(seeds)]
+
+
+def lines_of(records: list[Record], beginning: str) -> list[str]:
+    return [line for line in render(rows(records), "table").splitlines() if line.startswith(beginning)]
+
+
+def test_different_seeds_within_a_cell_are_said_once_and_between_cells_not() -> None:
+    alike = [*of("single_embedding", 3), *of("a", 3), *of("single_embedding", 5, scale=2), *of("a", 5, scale=2)]
+    assert lines_of(alike, SEEDS) == []
+    sanity = [record("constant", s, 0.5, cell={"backbone": "none", "depth": 0}) for s in range(2)]
+    lost = record("a", 3, None, status="failed")  # its row is not ranked
+    assert lines_of([*alike, *sanity, lost], SEEDS) == []
+    [line] = lines_of([*alike, *of("bb", 8), *of("bb", 6, scale=2)], SEEDS)
+    assert line.endswith("means and ranks are over each row's own, Δ over those of both")
+    assert len(lines_of([*alike, record("bb", 7)], SEEDS)) == 1, "as few as others, and not the same"
