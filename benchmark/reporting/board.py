@@ -48,7 +48,7 @@ def board(label: str, members: Sequence[Row], format: Format, view: View, whole:
     """
     finished = sum(row.status == "finished" for row in whole)
     heading = f"{plain(label)}: {finished} of {counted(len(whole), 'cell')} finished, tuning trials per cell: {tuned(whole)}"
-    lost = sum(row.draws_lost for row in whole)
+    lost = _draws_lost(whole)
     heading += f", draws lost: {lost}" if lost else ""
     heading += f"; {len(members)} of them shown" if len(members) < len(whole) else ""
     lines = list(dict.fromkeys(map(plain, remarks(members, whole))))
@@ -65,6 +65,15 @@ def board(label: str, members: Sequence[Row], format: Format, view: View, whole:
     lines = [*_left_out(columns, kept, view), *lines]
     table = laid_out(shown, kept, grouped)
     return "\n".join([*folded([heading], view), "", table, *([""] if lines else []), *folded(lines, view), *inner])
+
+
+def _draws_lost(whole: Iterable[Row]) -> int:
+    """Tuning trainings that failed for good, each once: rows of one cell share them, as a larger budget has the draws of a smaller one."""
+    cells: dict[tuple[object, ...], int] = {}
+    for row in whole:
+        cell = row.method, row.backbone, row.scale, row.depth, row.dimension, row.overrides
+        cells[cell] = max(row.draws_lost, cells.get(cell, 0))
+    return sum(cells.values())
 
 
 def tuned(members: Iterable[Row]) -> str:

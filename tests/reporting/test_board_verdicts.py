@@ -183,3 +183,6 @@ def test_draws_that_were_lost_are_said() -> None:
     assert "tuning trials per cell: 4, draws lost: 2" in text
     assert "toy dcnv2 scale 1 depth 3 m: 2 of its tuning trainings failed for good, the first of them: RuntimeError: no" in text
     assert "lost" not in render(rows([*tried[:1], record("m", 0, 0.8, budget=4)]), "table")
+    both = rows([*tried, *(record("m", 0, 0.8, budget=budget) for budget in (4, 10)), record("m", cell={"scale": 2}, budget=4)])
+    assert {(row.scale, row.tuning_trials): row.draws_lost for row in both} == {(1, 4): 2, (1, 10): 3, (2, 4): 0}
+    assert "draws lost: 3" in render(both, "table"), "a budget of ten has the draws of one of four"
