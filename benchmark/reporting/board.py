@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from benchmark.reporting.leaderboard import Row
 
 Format = Literal["table", "markdown"]
+LISTED = 8  # rows that a line names
 NAMED = 2  # cells of which the same note stands out in full
 
 
@@ -138,6 +139,7 @@ def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
             yield f"AUC unseen pairs: over {some}, whose pair of two fields no training row has (docs/data.md)"
     judged = [row for row in whole if row.verdict]
     yield from noise([r.delta_sd for r in judged if r.delta_sd is not None], len(judged))
+    yield from _rules(judged)
     for row in board:
         if row.status != "finished":
             cell = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
@@ -147,6 +149,22 @@ def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
     for row in sorted(board, key=lambda r: r.protocol):
         if row.protocol:
             yield f"protocol {row.protocol}: {row.overrides}"
+
+
+def _rules(judged: Sequence[Row]) -> Iterable[str]:
+    """By which rule each verdict is made, where a board has several: rows that were looked at after each seed have wider bounds."""
+    found: dict[int | None, list[str]] = {}
+    for row in judged:
+        found.setdefault(row.max_seeds, []).append(f"{row.method} {row.backbone} {row.scale}× depth {row.depth}")
+    if len(found) < 2:
+        return
+    *few, (most, others) = sorted(found.items(), key=lambda rule: len(rule[1]))
+    told = [f"{', '.join(rows[:LISTED])}{f' and {len(rows) - LISTED} more' if len(rows) > LISTED else ''} by {_rule(n)}" for n, rows in few]
+    yield f"verdicts are made by {len(found)} rules, Holm's over all: {'; '.join(told)}; the other {len(others)} by {_rule(most)}"
+
+
+def _rule(max_seeds: int | None) -> str:
+    return "one test of all seeds" if max_seeds is None else f"looks after each seed, up to {max_seeds}"
 
 
 def _not_here(whole: Sequence[Row]) -> Iterable[str]:

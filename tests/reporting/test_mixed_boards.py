@@ -6,6 +6,7 @@ from standin_records import record
 
 from benchmark.records import Record
 from benchmark.reporting.leaderboard import render, rows
+from benchmark.reporting.page.content import about, lines
 
 SEEDS = "note: rows of one backbone, scale and depth have different seeds: "
 
@@ -29,3 +30,18 @@ def test_different_seeds_within_a_cell_are_said_once_and_between_cells_not() -> 
     [line] = lines_of([*alike, *of("bb", 8), *of("bb", 6, scale=2)], SEEDS)
     assert line.endswith("means and ranks are over each row's own, Δ over those of both")
     assert len(lines_of([*alike, record("bb", 7)], SEEDS)) == 1, "as few as others, and not the same"
+
+
+def test_verdicts_by_several_rules_are_told_apart() -> None:
+    looked = {"design/max_seeds": 8.0}
+    fixed, more = of("single_embedding", 8), [*of("a", 4, metrics=looked), *of("bb", 4, metrics=looked), *of("ccc", 4, metrics=looked)]
+    beginning = "verdicts are made by "
+    assert lines_of([*fixed, *of("a", 4), *of("bb", 4)], beginning) == lines_of([*fixed, *more], beginning) == []
+    [line] = lines_of([*fixed, *more, *of("dddd", 8)], beginning)
+    one = "dddd dcnv2 1× depth 3 by one test of all seeds"
+    assert line == f"{beginning}2 rules, Holm's over all: {one}; the other 3 by looks after each seed, up to 8"
+    [line] = lines_of([*fixed, *more, *of("dddd", 8), *of("eeeee", 4, metrics={"design/max_seeds": 10.0})], beginning)
+    assert one in line and "eeeee dcnv2 1× depth 3 by looks after each seed, up to 10" in line and line.endswith("up to 8")
+    for each in lines([*fixed, *more, *of("dddd", 8)]):
+        told = dict(about(each)).get("verdict", "")
+        assert ("by looks after each seed, up to 8" in told) is (each.row.method in ("a", "bb", "ccc"))

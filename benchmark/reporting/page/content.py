@@ -261,6 +261,8 @@ def _judged(row: Row) -> str:
     found = in_words(row.verdict, row.more_seeds, row.equal_within)
     if row.more_seeds is not None:
         found += " seed" if row.more_seeds == 1 else " seeds"
+    if row.max_seeds is not None:
+        found += f", by looks after each seed, up to {row.max_seeds}"
     if row.p_difference is None or row.p_equal is None:
         return found
     pooled = difference_text(row.delta_auc_pooled, row.delta_auc_pooled_high)
