@@ -139,7 +139,11 @@ def mixed_code(board: Iterable[Group]) -> dict[str, str]:
         members[group.cell.backbone] += [block for block in group.blocks if block.first.status != "incompatible"]  # which has no numbers
     found = {}
     for backbone, blocks in members.items():
-        parts = {what.partition("_")[0]: n for what, n in code_versions(blocks).items() if not what.startswith("method")}
+        parts: dict[str, int] = {}
+        for what, n in code_versions(blocks).items():  # "backbone" and "backbone_code": two kinds of digest, of older and of newer records
+            if not what.startswith("method"):
+                part = what.partition("_")[0]
+                parts[part] = max(n, parts.get(part, 0))
         if parts:
             words = " and ".join(f"{n} versions of the {what} code" for what, n in sorted(parts.items()))
             found[backbone] = f"the rows with {backbone} come from {words}; {AGAIN}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from standin_records import record
 
 from benchmark.records import Record
@@ -30,6 +33,15 @@ def test_different_seeds_within_a_cell_are_said_once_and_between_cells_not() -> 
     [line] = lines_of([*alike, *of("bb", 8), *of("bb", 6, scale=2)], SEEDS)
     assert line.endswith("means and ranks are over each row's own, Δ over those of both")
     assert len(lines_of([*alike, record("bb", 7)], SEEDS)) == 1, "as few as others, and not the same"
+
+
+@pytest.mark.parametrize("older", ["a", "zz"])
+def test_of_two_kinds_of_digest_the_larger_number_of_versions_is_said(older: str) -> None:
+    """Whatever the order of the rows: at least so many there are."""
+    newer = [replace(r, fingerprints={"backbone_code": f"new {r.trial.seed}"}) for r in of("mm", 3)]
+    others = [replace(r, fingerprints={"backbone": f"old {r.trial.seed}"}) for r in of(older, 2)]
+    [line] = lines_of([*newer, *others], "note: the rows with dcnv2")
+    assert "come from 3 versions of the backbone code" in line
 
 
 def test_verdicts_by_several_rules_are_told_apart() -> None:
