@@ -26,8 +26,8 @@ from benchmark.training.doses import knock_outs
 from benchmark.training.environment import WENT_ON, environment, fingerprints
 from benchmark.training.evaluate import NotFinite, score, score_test, spectra
 from benchmark.training.fit import Diverged, Report, fit
+from benchmark.training.memory import Width, free, keep_freed_memory, needed, require
 from benchmark.training.memory import in_words as memory_in_words
-from benchmark.training.memory import keep_freed_memory, needed, require
 from benchmark.training.resolved import Resolved, resolved
 from benchmark.training.torch_state import standard_state
 from benchmark.training.unfilled import without_values
@@ -56,7 +56,9 @@ def check(trial: Trial) -> str | None:
 
 
 def _without_memory(trial: Trial, found: Resolved) -> CTRModel:
-    """The trial's model, its shapes only. Raises what building it raises."""
+    """The trial's model, its shapes only. Raises what building it raises, and MemoryError for one that is too wide to be built at all."""
+    if (width := _too_wide(trial, found, torch.device("cpu"))) is not None:
+        raise MemoryError(str(width))
     with standard_state(None):
         # Not the device as a context: where a plug-in sets a default device of its own inside, torch does not find back from there.
         torch.set_default_device("meta")
@@ -67,13 +69,27 @@ def _require_memory(trial: Trial, found: Resolved, device: torch.device, interac
     """Raises UserError where the training cannot fit."""
     if numbers(trial.cell, found.data.schema) < SURELY_FITS:
         return
+    if (width := _too_wide(trial, found, device)) is not None:
+        raise width.refused(free(device))
     try:
         model = _without_memory(trial, found)
     except (Exception, SystemExit):  # building it in earnest says what is wrong; or foreign code that wants numbers in its tensors
+        if found.backbone is not None and not (width := Width.of(trial, found.data)).is_addressable:
+            raise width.refused(free(device)) from None
         return
     said = require(model, device)
     if said and interactive:
         print(f"{trial.cell}: {said}", file=sys.stderr, flush=True)
+
+
+def _too_wide(trial: Trial, found: Resolved, device: torch.device) -> Width | None:
+    """The trial's width where that alone says that its training cannot fit: the shapes of 10⁹ sets, too, take memory and time. A sanity
+    row has none.
+    """
+    if found.backbone is None or numbers(trial.cell, found.data.schema) < SURELY_FITS:
+        return None
+    width, left = Width.of(trial, found.data), free(device)
+    return width if left is not None and width.needed > left else None
 
 
 def numbers(cell: Cell, schema: Schema) -> int:
@@ -94,6 +110,8 @@ def model_of(trial: Trial) -> CTRModel | None:
 
 def memory_of(trial: Trial) -> tuple[int, str] | None:
     """Bytes that training takes at least, and in words what takes them; None where the model cannot be built. Raises UserError."""
+    if (width := _too_wide(trial, resolved(trial), torch.device("cpu"))) is not None:
+        return width.needed, str(width)
     model = model_of(trial)
     if model is None:
         return None
