@@ -182,6 +182,7 @@ def test_a_files_name_names_the_data_set(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_prepare_says_how_to_train_on_a_set_with_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prepare", "synthetic", "--rows", "1000"]) == 0
     assert "under [options.datasets.synthetic]" in capsys.readouterr().out.splitlines()[-1]
 
 
@@ -332,6 +333,9 @@ def test_options_go_with_what_the_command_line_takes_off_an_axis(before: str, op
         (["speed", "step", "--backbones", "dcn", "--rounds", "1"], "unknown backbone 'dcn'; did you mean 'dcnv2'?"),
         (["prepare", "no_label.csv"], "no_label.csv: no such file or folder"),
         (["prepare", "csv", "--label", "y"], "name your file"),
+        (["prepare", "/dev/null", "--allow-checksum-mismatch"], "of a table of your own no checksum is known"),
+        (["prepare", "synthetic", "--from", "."], "data set synthetic is generated: it takes no --from"),
+        (["prepare", "synthetic", "--dry-run", "--force"], "--dry-run writes nothing, and --force writes again what is there"),
         (["train", "--scale", "1000000000"], "a table of 3,837 x 10,000,000,000 numbers takes 767,400.00 GB of memory"),
         (["prepare", "/dev/null", "--label", "y"], "/dev/null: neither a file nor a folder"),
         (["prepare", "a" * 300, "--label", "y"], "File name too long"),
