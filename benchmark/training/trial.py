@@ -55,14 +55,18 @@ def check(trial: Trial) -> str | None:
     return None
 
 
-def _without_memory(trial: Trial, found: Resolved) -> CTRModel:
-    """The trial's model, its shapes only. Raises what building it raises, and MemoryError for one that is too wide to be built at all."""
+def _without_memory(trial: Trial, found: Resolved, exact: bool = False) -> CTRModel:
+    """The trial's model, its shapes only. Raises what building it raises, and MemoryError for one that is too wide to be built at all.
+
+    exact: see ``without_values``
+    """
     if (width := _too_wide(trial, found, torch.device("cpu"))) is not None:
         raise MemoryError(str(width))
     with standard_state(None):
         # Not the device as a context: where a plug-in sets a default device of its own inside, torch does not find back from there.
         torch.set_default_device("meta")
-        return without_values(lambda: assemble(found.method, found.backbone, found.data.schema, trial.cell.scale, trial.cell.dimension))
+        cell = trial.cell
+        return without_values(lambda: assemble(found.method, found.backbone, found.data.schema, cell.scale, cell.dimension), exact)
 
 
 def _require_memory(trial: Trial, found: Resolved, device: torch.device, interactive: bool) -> None:
@@ -98,10 +102,10 @@ def numbers(cell: Cell, schema: Schema) -> int:
     return schema.values * width + (len(schema.fields) * width) ** 2
 
 
-def model_of(trial: Trial) -> CTRModel | None:
-    """The trial's model without memory, its shapes only; None where it cannot be built. Raises UserError."""
+def model_of(trial: Trial, exact: bool = False) -> CTRModel | None:
+    """The trial's model without memory, its shapes only; None where it cannot be built. Raises UserError. exact: see ``without_values``."""
     try:
-        return _without_memory(trial, resolved(trial))
+        return _without_memory(trial, resolved(trial), exact)
     except UserError:
         raise
     except (Exception, SystemExit):  # incompatible, or foreign code: the run makes a record of it
