@@ -334,8 +334,12 @@ def prepare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         if source_path is None and parsed.dataset == "csv":
             raise UserError("prepare csv: name your file, as in `python -m benchmark prepare FILE --label COLUMN`")
         source_path = source_path or Path(parsed.dataset)
+        if parsed.allow_checksum_mismatch:
+            raise UserError("prepare: of a table of your own no checksum is known; leave --allow-checksum-mismatch out")
         alias = alias or plain_name(source_path)
     if parsed.dry_run:
+        if parsed.force:
+            raise UserError("prepare: --dry-run writes nothing, and --force writes again what is there; leave one of them out")
         say(data_look.table(look_at(name, settings["dataset"], source_path, parsed.allow_checksum_mismatch, alias)))
         return 0
     before = None if alias is None or parsed.force else identity_of(folder_of(alias, {}))

@@ -134,9 +134,9 @@ def record_from_json(text: str, where: str) -> Record:
     except UserError as error:  # an impossible setting does not know which record it is in
         raise Changed(str(error) if where in str(error) else f"{where}: {error}") from None
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        raise Changed(f"{where}: not a record; move it out of the folder") from None
+        raise Changed(f"{where}: not a record; {MOVE_OUT}") from None
     if trial_id != claimed:
-        raise Changed(f"{where}: the trial does not hash to its id {claimed}: edited by hand? move it out of the folder")
+        raise Changed(f"{where}: the trial does not hash to its id {claimed} (edited by hand?); {MOVE_OUT}")
     if changed:
         raise Changed(f"{where}: its content is not what was written (edited or damaged); {LEFT_OUT}")
     for name, value in record.metrics.items():
@@ -148,6 +148,7 @@ def record_from_json(text: str, where: str) -> Record:
 
 ROUNDING = 1e-9  # of means over many rows
 LEFT_OUT = "it is left out; delete it, and the next run trains it again"
+MOVE_OUT = "move it out of the folder"
 
 
 @lru_cache(maxsize=1 << 14)  # records have hundreds of metrics, thousands of records the same

@@ -19,7 +19,7 @@ from benchmark.blocks import Block, blocks_of_rows
 from benchmark.errors import Changed, UserError
 from benchmark.index import Index, Row, State
 from benchmark.record import INERT as INERT
-from benchmark.record import LEFT_OUT
+from benchmark.record import LEFT_OUT, MOVE_OUT
 from benchmark.record import LOST as LOST
 from benchmark.record import Record as Record
 from benchmark.record import Status as Status
@@ -86,12 +86,12 @@ class Store:
                 content = file.read()
             text = content.decode()
         except OSError as error:
-            raise UserError(f"{path}: not a readable record ({error.strerror}); move it out of the folder") from None
+            raise UserError(f"{path}: not a readable record ({error.strerror}); {MOVE_OUT}") from None
         except UnicodeDecodeError:
-            raise Changed(f"{path}: not a readable record (not UTF-8); move it out of the folder") from None
+            raise Changed(f"{path}: not a readable record (not UTF-8); {MOVE_OUT}") from None
         record = record_from_json(text, str(path))
         if path.stem != record.trial_id:
-            raise Changed(f"{path}: this is the record {record.trial_id}: name it {record.trial_id}.json, or move it out of the folder")
+            raise Changed(f"{path}: this is the record {record.trial_id}: name it {record.trial_id}.json, or {MOVE_OUT}")
         return record, hashlib.sha256(content).hexdigest()[:12], state
 
     def write(self, record: Record) -> None:

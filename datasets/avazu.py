@@ -34,6 +34,8 @@ class Avazu(DataSet):
     seed: int = setting(0, at_least=0, help="of the random split 8:1:1")
 
     def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:
+        if allow_checksum_mismatch:
+            raise UserError("data set avazu: no checksum of Kaggle's files is known; leave --allow-checksum-mismatch out")
         if source_path is None:
             raise UserError(
                 "data set avazu: Kaggle gives train.csv only to those who accept its terms; name the file or its folder by --from PATH"

@@ -52,8 +52,6 @@ class Synthetic(DataSet):
             raise UserError(f"dataset synthetic: cardinalities = {self.cardinalities}; it must be two or more fields")
 
     def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:
-        if source_path is not None:
-            raise UserError("data set synthetic is generated: it takes no --from")
         values, probability, labels = self.draw()
         names = [f"field{number}_{size}" for number, size in enumerate(self.cardinalities, start=1)]
         cells = {name: column.astype(np.int32) for name, column in zip(names, values.T, strict=True)}

@@ -77,8 +77,6 @@ class Teacher(DataSet):
         return TeacherStream(self, _made(self))
 
     def load(self, source_path: Path | None, allow_checksum_mismatch: bool = False) -> Source:
-        if source_path is not None:
-            raise UserError("data set teacher is generated: it takes no --from")
         made = _made(self)
         names = [f"field{number}_{size}" for number, size in enumerate(self.cardinalities, start=1)]
         parts, known = {}, {}

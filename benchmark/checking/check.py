@@ -55,6 +55,8 @@ def check(
             raise
         yield Finding("FAILED", "file", str(error))
         return
+    if origin is not None and owner.embedded:
+        raise UserError(f"check {name}: it is generated, and has no files; leave --from out")
     yield Finding("ok", "file", f"{shown(str(path))}: one {SINGULAR[kind]}, {owner.__name__}: {owner.summary}")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

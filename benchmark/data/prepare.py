@@ -48,6 +48,7 @@ def prepare(
     looks like before it is encoded. Raises UserError.
     """
     dataset: DataSet = plugins.make("datasets", name, dict(options))
+    _check_files(name, dataset, source_path, allow_checksum_mismatch)
     if alias is not None:
         check_alias(alias)
     folder = folder_of(alias or name, {} if alias else options)
@@ -102,11 +103,20 @@ def look_at(
 ) -> Look:
     """What ``prepare`` would encode, by its first rows; nothing is written. Raises UserError."""
     dataset: DataSet = plugins.make("datasets", name, dict(options))
+    _check_files(name, dataset, source_path, allow_checksum_mismatch)
     if alias is not None:
         check_alias(alias)
     source = _loaded(name, dataset, source_path, allow_checksum_mismatch, _stream(name, dataset))
     found = look(source)
     return replace(found, notes=(*source.notes, *found.notes, *found.spelled))
+
+
+def _check_files(name: str, dataset: DataSet, source_path: Path | None, allow_checksum_mismatch: bool) -> None:
+    """Before any is read: what the user names may be large. Raises UserError where a data set has none."""
+    if dataset.embedded and source_path is not None:
+        raise UserError(f"data set {name} is generated: it takes no --from")
+    if dataset.embedded and allow_checksum_mismatch:
+        raise UserError(f"data set {name} is generated: leave --allow-checksum-mismatch out")
 
 
 def _asked(name: str, what: str, made: Callable[[], Made]) -> Made:

@@ -11,8 +11,9 @@ from tabulate import tabulate
 
 from benchmark.config import DELTA, NO_BACKBONE
 from benchmark.discovery import SINGULAR, Kind, names
-from benchmark.errors import UserError
+from benchmark.errors import Changed, UserError
 from benchmark.metrics.statistics import mean_sd
+from benchmark.record import LEFT_OUT, MOVE_OUT
 from benchmark.records import Record, Store, record_from_json
 from benchmark.reporting.differing import ABSENT, differences, same_metrics
 from benchmark.reporting.text import shown
@@ -33,6 +34,9 @@ def find(reference: str, results: Path) -> Found:
             record = record_from_json(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"reproduce: {path}: cannot be read as a record: {getattr(error, 'strerror', None) or error}") from None
+        except Changed as error:  # its advice is for a folder of records
+            what = str(error).removesuffix(f"; {MOVE_OUT}").removesuffix(f"; {LEFT_OUT}")
+            raise UserError(f"reproduce: {what}; name the file of a record as it was written, or an id of --results") from None
         return record, Store(path.parent.parent if path.parent.name == "records" else results)
     store = Store(results)
     ids = [file.stem for file in store.paths() if file.stem.startswith(reference)]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
 import torch
 
-from benchmark.config import CONTROL, Cell, Suite
+from benchmark.config import CONTROL, Cell, Suite, Training
 from benchmark.data.ensure import ensure_recorded
 from benchmark.data.store import Prepared
 from benchmark.records import Entry, Store
@@ -25,6 +25,7 @@ from benchmark.training.environment import WENT_ON, environment
 from benchmark.training.memory import free
 from benchmark.training.torch_state import standard_state
 from benchmark.training.trial import SURELY_FITS, choose_device, memory_of, numbers
+from benchmark.values import canonical
 
 SECONDS = 4.0  # of timing, at most
 # Data set -> mean epochs of the trainings in results/reference, by its plug-in's own defaults; a test takes them from there again.
@@ -55,11 +56,15 @@ class Memory:
     free: int | None  # None: this system does not say
 
 
+Ends = tuple[str, int, int]  # data set, and what ends a training: epochs at most, patience
+Epochs = tuple[float, int | str]  # what was counted for a training; from how many records, or else from what
+
+
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
     lines: tuple[Line, ...]
     rows: Mapping[str, Mapping[str, int]]  # data set -> part -> rows
-    epochs: Mapping[str, tuple[float, int | str]]  # data set -> what was counted for a training, from how many records, or else from what
+    epochs: Mapping[str, Epochs]  # of a training, by data set, and by what ends it where that is not the same in all cells of one
     bytes: float  # of the records to come
     timed: int  # cells whose steps were timed
     memory: Memory | None  # of the largest training to come, where its model can be built
@@ -98,23 +103,27 @@ def estimate(
     old = {record.trial_id for record in to_renew((entry.record for entry in entries), cells)} if renew else set()
     kept = Kept((entry.record for entry in entries if entry.record.trial_id not in old), cells)
     plan = Plan(suite, cells, kept, until, twins(cells, suite.budget))
-    first = {cell.dataset: cell for cell in reversed(cells)}
-    data = {name: ensure_recorded(name, cell.dataset_options) for name, cell in first.items()}
-    batches: dict[tuple[str, str, object], int] = {}  # data set, method, the suite's own size: what the size of a batch hangs on
+    data = {cell.dataset: ensure_recorded(cell.dataset, cell.dataset_options) for cell in {c.dataset: c for c in cells}.values()}
+    settings: dict[tuple[str, str, str], Training] = {}  # data set, method, the suite's own settings: what they hang on
 
-    def batch_of(cell: Cell) -> int:
-        which = cell.dataset, cell.method, cell.training.get("batch_size")
-        if which not in batches:
-            batches[which] = default_trial(cell, "final", 0, suite.budget).training.batch_size
-        return batches[which]
+    def training_of(cell: Cell) -> Training:
+        which = cell.dataset, cell.method, canonical(cell.training)
+        if which not in settings:
+            settings[which] = default_trial(cell, "final", 0, suite.budget).training
+        return settings[which]
 
-    times = StepTimes(on, threads, batch_of)
+    def ends(cell: Cell) -> Ends:
+        training = training_of(cell)
+        most, patience = (max(cell.grid.get(f"training.{name}", ()), default=getattr(training, name)) for name in ("epochs", "patience"))
+        return cell.dataset, most, patience
+
+    times = StepTimes(on, threads, lambda cell: training_of(cell).batch_size)
     with standard_state(threads):
         times.measure(cells, {name: found.schema for name, found in data.items()}, seconds)
-    epochs = _epochs(suite, first, entries)
+    epochs = _epochs(dict.fromkeys(map(ends, cells)), entries)
 
     def guess(cell: Cell, stage: str) -> float | None:
-        return times.training(cell, data[cell.dataset].rows, epochs[cell.dataset][0], stage == "final")
+        return times.training(cell, data[cell.dataset].rows, epochs[ends(cell)][0], stage == "final")
 
     told, elsewhere = _recorded(entries, {cell.key for cell in cells}, on)
     by_key = {cell.key: cell for cell in cells}
@@ -129,7 +138,7 @@ def estimate(
         left = [(state.cell, stage, count) for state in members for stage, count in zip(("tune", "final"), plan.left(state), strict=True)]
         parts: list[float | None] = []
         for cell, stage, count in left:
-            trainings = count * (share(cell.rungs, suite.budget, epochs[dataset][0]) if stage == "tune" else 1)
+            trainings = count * (share(cell.rungs, suite.budget, epochs[ends(cell)][0]) if stage == "tune" else 1)
             if count:
                 one = told.get((cell.key, stage))
                 timed = guess(cell, stage) if one is None else None
@@ -149,7 +158,7 @@ def estimate(
     return Estimate(
         lines=tuple(lines),
         rows={name: found.rows for name, found in data.items()},
-        epochs=epochs,
+        epochs=_named(epochs),
         bytes=sum(line.tune * sizes["tune"] + line.final * sizes["final"] for line in lines),
         timed=len(times.timed),
         memory=_memory([state.cell for state in plan.states() if any(plan.left(state))], data, suite.budget, on),
@@ -175,21 +184,33 @@ def _memory(cells: Sequence[Cell], data: Mapping[str, Prepared], budget: int, de
     return Memory(cell=cell, needed=needed, words=words, free=free(device))
 
 
-def _epochs(suite: Suite, first: Mapping[str, Cell], entries: Iterable[Entry]) -> dict[str, tuple[float, int | str]]:
-    found: dict[str, list[float]] = defaultdict(list)
+def _epochs(wanted: Iterable[Ends], entries: Iterable[Entry]) -> dict[Ends, Epochs]:
+    """By the records that ended by the same rule, or else by all of the data set, none for longer than the rule lets it."""
+    found: dict[str, list[tuple[Ends, float]]] = defaultdict(list)
     for record in (entry.record for entry in entries):
         if record.status == "finished" and "epochs" in record.cost:
-            found[record.trial.cell.dataset].append(record.cost["epochs"])
-    counted: dict[str, tuple[float, int | str]] = {}
-    for name, cell in first.items():
-        most = default_trial(cell, "final", 0, suite.budget).training.epochs
-        if found[name]:
-            counted[name] = fmean(found[name]), len(found[name])
+            name, training = record.trial.cell.dataset, record.trial.training
+            found[name].append(((name, training.epochs, training.patience), record.cost["epochs"]))
+    counted: dict[Ends, Epochs] = {}
+    for rule in wanted:
+        name, most, _ = rule
+        alike = [epochs for of, epochs in found[name] if of == rule] or [min(epochs, most) for _, epochs in found[name]]
+        if alike:
+            counted[rule] = fmean(alike), len(alike)
         elif USUAL_EPOCHS.get(name, most) < most:
-            counted[name] = USUAL_EPOCHS[name], "the mean of the project's reference records"
+            counted[rule] = USUAL_EPOCHS[name], "the mean of the project's reference records"
         else:
-            counted[name] = float(most), "the most that training may take; early stopping mostly ends it sooner"
+            counted[rule] = float(most), "the most that training may take; early stopping mostly ends it sooner"
     return counted
+
+
+def _named(epochs: Mapping[Ends, Epochs]) -> dict[str, Epochs]:
+    """What ends a training is said only where a data set has several such rules."""
+    rules = Counter(name for name, _, _ in epochs)
+    return {
+        name if rules[name] == 1 else f"{name}, at most {most} with patience {patience}": counted
+        for (name, most, patience), counted in epochs.items()
+    }
 
 
 def _recorded(entries: Iterable[Entry], keys: set[str], device: torch.device) -> tuple[dict[tuple[str, str], float], int]:

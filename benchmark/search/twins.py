@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 from benchmark.config import CONTROL, NO_BACKBONE, Cell, Trial, conditions
 from benchmark.record import SHARED
@@ -27,14 +30,15 @@ TRAINED_AS = "trained_as"  # in the environment of a record: the trial whose tra
 def twins(cells: Iterable[Cell], budget: int) -> dict[str, Cell]:
     """Key of a cell -> the cell under the same conditions whose trainings are its own, too: single embedding's, or else the first one's.
 
-    Looked for at scale 1, where methods of several sets have one. Both have the same training settings, neither has a setting of its
-    method to choose, and both models, built without memory, are pickled to the same bytes: modules, shapes, hooks, penalties, table rules.
+    Looked for at scale 1, where methods of several sets have one, and at every scale among a method and its presets, which need not differ
+    on every backbone. Both have the same training settings, neither has a setting of its method to choose, and both models, built without
+    memory, are pickled to the same bytes: modules, shapes, hooks, penalties, table rules.
     A method that draws random numbers of its own while it builds a model like that would start from other dense weights.
     """
-    alike: dict[str, list[Cell]] = defaultdict(list)
+    alike: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
-        if cell.scale == 1 and cell.backbone != NO_BACKBONE:
-            alike[conditions(cell)].append(cell)
+        if cell.backbone != NO_BACKBONE:
+            alike[conditions(cell), "" if cell.scale == 1 else cell.method.partition(":")[0]].append(cell)
     found: dict[str, Cell] = {}
     for members in alike.values():
         first: dict[bytes, Cell] = {}
@@ -50,13 +54,32 @@ def _content(cell: Cell, budget: int) -> bytes | None:
     if any(name.startswith("method.") for name in cell.grid) or (budget > 1 and any(name.startswith("method.") for name in space(cell))):
         return None
     trial = default_trial(cell, "final", 0, budget)
-    model = model_of(trial)
+    model = model_of(trial, exact=True)
     if model is None:
         return None
+    content = io.BytesIO()
     try:
-        return canonical([to_dict(trial.training), dict(trial.backbone)]).encode() + pickle.dumps(model)
+        _Pickler(content).dump(model)
+        return canonical([to_dict(trial.training), dict(trial.backbone)]).encode() + content.getvalue()
     except Exception:  # a plug-in's lambda or local class, of which nobody knows whether it is the same
         return None
+
+
+class _Pickler(pickle.Pickler):
+    """Of a tensor with memory its numbers count, and which others share them; torch's own way writes down where in memory they lie."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file, protocol=5)
+        self._numbers: dict[int, int] = {}  # address -> which of the model's storages it is
+
+    def reducer_override(self, obj: object) -> Any:
+        if not isinstance(obj, torch.Tensor) or obj.is_meta:
+            return NotImplemented
+        storage = obj.untyped_storage()
+        number = self._numbers.setdefault(storage.data_ptr(), len(self._numbers))
+        numbers = torch.tensor([], dtype=torch.uint8).set_(storage).numpy().tobytes()
+        form = str(obj.dtype), str(obj.device), obj.storage_offset(), tuple(obj.shape), obj.stride(), obj.requires_grad
+        return tuple, ((type(obj), form, number, numbers, obj._backward_hooks, vars(obj)),)
 
 
 def twin_of(record: Record, trial: Trial) -> Record:

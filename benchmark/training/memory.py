@@ -7,7 +7,9 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,7 +17,13 @@ from benchmark.contracts import CTRModel, TableRule
 from benchmark.errors import UserError
 from benchmark.training.control_groups import GROUPS, TREE, control_groups, words_of
 
+if TYPE_CHECKING:
+    from benchmark.config import Trial
+    from benchmark.data.store import Prepared
+
 STATED = 1e9  # bytes of need from which on it is said
+BYTES = 4  # of a number in float32
+ADVICE = "take a lower scale or dimension, a higher min_count when the data are prepared, a smaller backbone, or a machine with more memory"
 MEMINFO = Path("/proc/meminfo")
 STATUS = Path("/proc/self/status")
 # Parameter numbers of glibc's malloc.h.
@@ -52,14 +60,14 @@ def needed(model: CTRModel) -> int:
 
 def free(device: torch.device, meminfo: Path = MEMINFO, groups: Path = GROUPS, tree: Path = TREE) -> int | None:
     """Bytes that this process can still get on the device; on the CPU the least of what the kernel, the process's control groups and its
-    own limit (RLIMIT_DATA) leave, files that are only cached counted as free. None where that cannot be read.
+    own limits (RLIMIT_DATA, RLIMIT_AS) leave, files that are only cached counted as free. None where that cannot be read.
     """
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, for what comes next
         return kept + int(torch.cuda.mem_get_info(device)[0])
     words = words_of(meminfo)
     of_kernel = [1024 * int(words[words.index("MemAvailable:") + 1])] if "MemAvailable:" in words else []
-    return min([*of_kernel, *_left_by_groups(groups, tree), *_left_by_limit()], default=None)
+    return min([*of_kernel, *_left_by_groups(groups, tree), *_left_by_limits()], default=None)
 
 
 def total(meminfo: Path = MEMINFO, groups: Path = GROUPS, tree: Path = TREE) -> int | None:
@@ -71,17 +79,22 @@ def total(meminfo: Path = MEMINFO, groups: Path = GROUPS, tree: Path = TREE) -> 
 
 def data_of_this_process(status: Path = STATUS) -> int | None:
     """Bytes that count against RLIMIT_DATA. None where that cannot be read."""
+    return _of_this_process("VmData:", status)
+
+
+def _of_this_process(what: str, status: Path = STATUS) -> int | None:
     words = words_of(status)
-    return 1024 * int(words[words.index("VmData:") + 1]) if "VmData:" in words else None
+    return 1024 * int(words[words.index(what) + 1]) if what in words else None
 
 
-def _left_by_limit() -> Iterator[int]:
+def _left_by_limits() -> Iterator[int]:
     if sys.platform.startswith("linux"):
         import resource
 
-        limit, taken = resource.getrlimit(resource.RLIMIT_DATA)[0], data_of_this_process()
-        if limit != resource.RLIM_INFINITY and taken is not None:
-            yield max(0, limit - taken)
+        for which, held in ((resource.RLIMIT_DATA, "VmData:"), (resource.RLIMIT_AS, "VmSize:")):
+            limit, taken = resource.getrlimit(which)[0], _of_this_process(held)
+            if limit != resource.RLIM_INFINITY and taken is not None:
+                yield max(0, limit - taken)
 
 
 def _left_by_groups(groups: Path, tree: Path) -> Iterator[int]:
@@ -107,7 +120,7 @@ def in_words(model: CTRModel, bytes_needed: int) -> str:
     parts = [] if table is None else [f"a table of {table.shape[0]:,} x {table.shape[1]:,} numbers"]
     parts += [f"{dense:,} other parameters"] if table is None or dense > table.numel() else []
     return (
-        f"training takes at least {bytes_needed / 1e9:.2f} GB of memory ({' and '.join(parts)}, with gradients, Adam's moments and a copy)"
+        f"training takes at least {bytes_needed / 1e9:,.2f} GB of memory ({' and '.join(parts)}, with gradients, Adam's moments and a copy)"
     )
 
 
@@ -118,8 +131,40 @@ def require(model: CTRModel, device: torch.device) -> str:
     """
     wanted, left = needed(model), free(device)
     if left is not None and wanted > left:
-        raise UserError(
-            f"{in_words(model, wanted)}, and {left / 1e9:.2f} GB are free; take a lower scale or dimension, a higher min_count when the "
-            "data are prepared, a smaller backbone, or a machine with more memory"
-        )
+        raise UserError(f"{in_words(model, wanted)}, and {left / 1e9:,.2f} GB are free; {ADVICE}")
     return in_words(model, wanted) if wanted >= STATED else ""
+
+
+@dataclass(frozen=True)
+class Width:
+    """What a width alone says of the memory of a training, before any model is built."""
+
+    values: int  # V, rows of a table of all fields
+    fields: int  # F
+    width: int  # D
+    rows: int  # B, of a batch
+
+    @classmethod
+    def of(cls, trial: Trial, data: Prepared) -> Width:
+        rows = min(trial.training.batch_size, data.rows["train"])
+        return cls(data.schema.values, len(data.schema.fields), trial.cell.scale * trial.cell.dimension, rows)
+
+    @property
+    def needed(self) -> int:
+        """Bytes of the embeddings (B, F, D) of a batch: no method trains with less, however it keeps its table."""
+        return BYTES * self.rows * self.fields * self.width
+
+    @property
+    def is_addressable(self) -> bool:
+        """Whether torch can count the bytes of the table, and of a square matrix over all fields, the largest that a layer has."""
+        return BYTES * max(self.values * self.width, (self.fields * self.width) ** 2) < 2**63
+
+    def __str__(self) -> str:
+        table = f"a table of {self.values:,} x {self.width:,} numbers takes {5 * BYTES * self.values * self.width / 1e9:,.2f} GB of memory"
+        return (
+            f"{table}, with gradients, Adam's moments and a copy, and the embeddings of a batch of {self.rows:,} rows "
+            f"{self.needed / 1e9:,.2f} GB"
+        )
+
+    def refused(self, left: int | None) -> UserError:
+        return UserError(f"{self}{'' if left is None else f'; {left / 1e9:,.2f} GB are free'}; {ADVICE}")

@@ -26,8 +26,8 @@ from benchmark.training.doses import knock_outs
 from benchmark.training.environment import WENT_ON, environment, fingerprints
 from benchmark.training.evaluate import NotFinite, score, score_test, spectra
 from benchmark.training.fit import Diverged, Report, fit
+from benchmark.training.memory import Width, free, keep_freed_memory, needed, require
 from benchmark.training.memory import in_words as memory_in_words
-from benchmark.training.memory import keep_freed_memory, needed, require
 from benchmark.training.resolved import Resolved, resolved
 from benchmark.training.torch_state import standard_state
 from benchmark.training.unfilled import without_values
@@ -55,25 +55,45 @@ def check(trial: Trial) -> str | None:
     return None
 
 
-def _without_memory(trial: Trial, found: Resolved) -> CTRModel:
-    """The trial's model, its shapes only. Raises what building it raises."""
+def _without_memory(trial: Trial, found: Resolved, exact: bool = False) -> CTRModel:
+    """The trial's model, its shapes only. Raises what building it raises, and MemoryError for one that is too wide to be built at all.
+
+    exact: see ``without_values``
+    """
+    if (width := _too_wide(trial, found, torch.device("cpu"))) is not None:
+        raise MemoryError(str(width))
     with standard_state(None):
         # Not the device as a context: where a plug-in sets a default device of its own inside, torch does not find back from there.
         torch.set_default_device("meta")
-        return without_values(lambda: assemble(found.method, found.backbone, found.data.schema, trial.cell.scale, trial.cell.dimension))
+        cell = trial.cell
+        return without_values(lambda: assemble(found.method, found.backbone, found.data.schema, cell.scale, cell.dimension), exact)
 
 
 def _require_memory(trial: Trial, found: Resolved, device: torch.device, interactive: bool) -> None:
     """Raises UserError where the training cannot fit."""
     if numbers(trial.cell, found.data.schema) < SURELY_FITS:
         return
+    if (width := _too_wide(trial, found, device)) is not None:
+        raise width.refused(free(device))
     try:
         model = _without_memory(trial, found)
     except (Exception, SystemExit):  # building it in earnest says what is wrong; or foreign code that wants numbers in its tensors
+        if found.backbone is not None and not (width := Width.of(trial, found.data)).is_addressable:
+            raise width.refused(free(device)) from None
         return
     said = require(model, device)
     if said and interactive:
         print(f"{trial.cell}: {said}", file=sys.stderr, flush=True)
+
+
+def _too_wide(trial: Trial, found: Resolved, device: torch.device) -> Width | None:
+    """The trial's width where that alone says that its training cannot fit: the shapes of 10⁹ sets, too, take memory and time. A sanity
+    row has none.
+    """
+    if found.backbone is None or numbers(trial.cell, found.data.schema) < SURELY_FITS:
+        return None
+    width, left = Width.of(trial, found.data), free(device)
+    return width if left is not None and width.needed > left else None
 
 
 def numbers(cell: Cell, schema: Schema) -> int:
@@ -82,10 +102,10 @@ def numbers(cell: Cell, schema: Schema) -> int:
     return schema.values * width + (len(schema.fields) * width) ** 2
 
 
-def model_of(trial: Trial) -> CTRModel | None:
-    """The trial's model without memory, its shapes only; None where it cannot be built. Raises UserError."""
+def model_of(trial: Trial, exact: bool = False) -> CTRModel | None:
+    """The trial's model without memory, its shapes only; None where it cannot be built. Raises UserError. exact: see ``without_values``."""
     try:
-        return _without_memory(trial, resolved(trial))
+        return _without_memory(trial, resolved(trial), exact)
     except UserError:
         raise
     except (Exception, SystemExit):  # incompatible, or foreign code: the run makes a record of it
@@ -94,6 +114,8 @@ def model_of(trial: Trial) -> CTRModel | None:
 
 def memory_of(trial: Trial) -> tuple[int, str] | None:
     """Bytes that training takes at least, and in words what takes them; None where the model cannot be built. Raises UserError."""
+    if (width := _too_wide(trial, resolved(trial), torch.device("cpu"))) is not None:
+        return width.needed, str(width)
     model = model_of(trial)
     if model is None:
         return None

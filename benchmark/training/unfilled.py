@@ -14,19 +14,27 @@ from benchmark.errors import Incompatible, UserError
 
 Built = TypeVar("Built")
 CONSTANTS = {torch.arange, torch.eye, torch.linspace, torch.tril_indices, torch.triu_indices}
+LARGEST = 10**7  # numbers of a constant that is made: 40 MB
 IN_PLACE = {torch.Tensor.normal_, *(getattr(nn.init, name) for name in dir(nn.init) if name.endswith("_") and not name.startswith("_"))}
 
 
-def without_values(build: Callable[[], Built]) -> Built:
+class TooLarge(MemoryError):
+    """A constant of more than ``LARGEST`` numbers."""
+
+
+def without_values(build: Callable[[], Built], exact: bool = False) -> Built:
     """``build()`` where the default device is "meta". torch's own way to leave out values imports its compiler, two seconds before a
-    run; so what models are commonly made of is left out here, and only a model that cannot be built so is built in torch's way.
+    run; so what models are commonly made of is left out here, and only a model that cannot be built so is built in torch's way. Large
+    constants have no values then; ``exact``: raises TooLarge for a model that has such.
     """
     try:
         with _Unfilled():
             return build()
     except (Incompatible, UserError):
         raise
-    except Exception:  # as where a constant meets a parameter
+    except Exception as error:  # as where a constant meets a parameter
+        if exact and isinstance(error, TooLarge):
+            raise
         return build()
 
 
@@ -40,6 +48,8 @@ class _Unfilled(TorchFunctionMode):
         if "out" in kwargs and func in CONSTANTS and kwargs["out"].is_meta:
             return kwargs["out"]
         if func in CONSTANTS and kwargs.get("device") is None:
+            if func(*args, **{**kwargs, "device": "meta"}).numel() > LARGEST:
+                raise TooLarge(f"{func.__name__}{args}")
             return func(*args, **{**kwargs, "device": "cpu"})
         if func is torch.randn and kwargs.get("device") is None:
             return torch.empty(*args, **{name: value for name, value in kwargs.items() if name != "generator"})

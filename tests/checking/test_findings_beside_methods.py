@@ -183,6 +183,7 @@ def test_a_name_says_which_plugin(folder: Path, capsys: pytest.CaptureFixture[st
         (["roblock", "--kind", "backbone"], "check: unknown plug-in 'roblock'"),
         (["roblock:no_hsi"], "method roblock: unknown preset 'no_hsi'; did you mean 'no_hsic'"),
         (["roblock", "--from", "x.csv"], "check roblock: --from is for data sets only"),
+        (["synthetic", "--from", "."], "check synthetic: it is generated, and has no files; leave --from out"),
     ):
         assert main(["check", *arguments]) == 2
         shown = capsys.readouterr()

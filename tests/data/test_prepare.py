@@ -20,7 +20,7 @@ from benchmark import plugins
 from benchmark.data import encode as encoding
 from benchmark.data import store
 from benchmark.data.ensure import ensure_prepared
-from benchmark.data.prepare import prepare
+from benchmark.data.prepare import look_at, prepare
 from benchmark.data.store import Fold, folder_of, open_prepared, prepared_names
 from benchmark.errors import UserError
 from benchmark.sources import Source, Stream
@@ -126,8 +126,25 @@ def test_a_missing_origin_is_named(cache: Path, tmp_path: Path) -> None:
         prepare("csv", {"label": "click"}, tmp_path / "absent.csv", alias="mine")
     with pytest.raises(UserError, match="--from"):
         prepare("csv", {"label": "click"}, None, alias="mine")
-    with pytest.raises(UserError, match="takes no --from"):
-        prepare("synthetic", {}, tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name in plugins.names("datasets") if plugins.plugin("datasets", name).embedded])
+def test_a_generated_set_takes_no_files(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Nor are any read, or a folder without any taken for what the prepared set was made from."""
+    options = {"rows": 1000} | ({"valid_rows": 100, "test_rows": 100} if name == "teacher" else {})
+    prepare(name, options, None)
+    monkeypatch.setattr("benchmark.data.prepare._checksums", None)
+    for call in (prepare, look_at):
+        with pytest.raises(UserError, match=f"data set {name} is generated: it takes no --from"):
+            call(name, options, tmp_path)
+        with pytest.raises(UserError, match=f"data set {name} is generated: leave --allow-checksum-mismatch out"):
+            call(name, options, None, allow_checksum_mismatch=True)
+
+
+@pytest.mark.parametrize("name", ["criteo", "avazu"])
+def test_a_mismatch_is_allowed_only_where_a_checksum_is_known(cache: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=f"data set {name}: no checksum of Kaggle's files is known; leave --allow-checksum-mismatch out"):
+        prepare(name, {}, table(tmp_path / "train.csv"), allow_checksum_mismatch=True)
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,6 +146,17 @@ def test_a_record_that_cannot_be_found_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=words):
             find(reference, tmp_path)
     (tmp_path / "bad.json").write_text("{}")
-    with pytest.raises(UserError, match=r"bad\.json: not a record"):
-        find(str(tmp_path / "bad.json"), tmp_path)
+    (tmp_path / "edited.json").write_text(store.paths()[0].read_text().replace('"seed": ', '"seed": 9'))
+    (tmp_path / "damaged.json").write_text(store.paths()[0].read_text().replace('"test/auc": 0.', '"test/auc": 0.0'))
+    for name, words in (
+        ("bad", "not a record"),
+        ("edited", r"the trial does not hash to its id \w+ \(edited by hand\?\)"),
+        ("damaged", ".*"),
+    ):
+        with pytest.raises(UserError, match=rf"^reproduce: .*{name}\.json: {words}; name the file of a record as it was written, or an id"):
+            find(str(tmp_path / f"{name}.json"), tmp_path)
+    broken = tmp_path / "records" / "broken.json"
+    broken.write_text("{}")
+    with pytest.raises(UserError, match=r"broken\.json: not a record; move it out of the folder"):
+        find("broken", tmp_path)
     assert find(store.paths()[3].stem, tmp_path)[0].trial_id == store.paths()[3].stem

@@ -21,10 +21,10 @@ from benchmark.config import NO_BACKBONE, Cell, Training, read_suite
 from benchmark.data.batches import Rows
 from benchmark.method import assemble
 from benchmark.nn.dropout import Dropout
-from benchmark.records import Store
+from benchmark.records import Record, Store
 from benchmark.reporting.dry_run import dry_run
 from benchmark.schema import Bags, Field, Schema
-from benchmark.search.cells import expand
+from benchmark.search.cells import default_trial, expand
 from benchmark.search.estimate import Estimate, estimate
 from benchmark.search.run import run_suite
 from benchmark.search.step_times import SCORING, StepTimes, spread, step_of
@@ -260,3 +260,34 @@ def test_draws_that_stop_early_take_less(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(StepTimes, "training", lambda _times, _cell, _rows, epochs, final: 0.0 if final else epochs)
     found = estimate(read_suite(str(path)), Store(tmp_path / "results"), "cpu", 1)
     assert found.seconds == pytest.approx(4 + 2)
+
+
+def test_each_cell_counts_the_epochs_that_its_own_settings_allow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells of at most 3 and of 1 epochs, two seeds each, at a second an epoch; then with a record of one of them."""
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    path, store = tmp_path / "tiny.toml", Store(tmp_path / "results")
+    blocks = "".join(f"[[also]]\ntraining = {{ {said} }}\n" for said in ("epochs = 1", "patience = 1"))
+    path.write_text(TINY.replace("trials = 2", "trials = 1").replace(', "constant"', "") + blocks)
+    monkeypatch.setattr(StepTimes, "measure", lambda *_: None)
+    monkeypatch.setattr(StepTimes, "training", lambda _times, _cell, _rows, epochs, final: epochs)
+    suite = read_suite(str(path))
+    before = estimate(suite, store, "cpu", 1)
+    assert before.seconds == pytest.approx(2 * (3 + 1 + 3))
+    keys = ["synthetic, at most 3 with patience 2", "synthetic, at most 1 with patience 2", "synthetic, at most 3 with patience 1"]
+    assert list(before.epochs) == keys and "Epochs of synthetic, at most 1 with patience 2: 1.0, the most" in dry_run("t", before, 1, False)
+    store.create()
+    store.write(Record(trial=default_trial(expand(suite)[0], "final", 0, 1), status="finished", cost={"epochs": 2.5}))
+    store.write(Record(trial=default_trial(expand(suite)[2], "final", 0, 1), status="finished", cost={"epochs": 2.0}))
+    after = estimate(suite, store, "cpu", 1)
+    assert dict(after.epochs) == {keys[0]: (2.5, 1), keys[1]: (1.0, 2), keys[2]: (2.0, 1)}
+    assert after.seconds == pytest.approx(2.5 + 2 * 1 + 2), "of the others no training is longer than it may be"
+
+
+def test_epochs_to_choose_from_count_as_the_most_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "tiny.toml"
+    path.write_text(
+        TINY.replace("trials = 2", "trials = 1").replace("epochs = 3", "").replace("[training]", "[grid]\nepochs = [2, 4]\n[training]")
+    )
+    monkeypatch.setattr(StepTimes, "measure", lambda *_: None)
+    assert estimate(read_suite(str(path)), Store(tmp_path / "results"), "cpu", 1).epochs["synthetic"][0] == 4

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import standin_search as standin
+import torch
 from torch import nn
 
 from benchmark import plugins
@@ -20,20 +23,23 @@ from benchmark.search.cells import default_trial, expand
 from benchmark.search.plan import Pause, Plan
 from benchmark.search.run import run_suite
 from benchmark.search.twins import TRAINED_AS, twins
+from benchmark.training import unfilled
 from benchmark.training.environment import fingerprints_of
 from benchmark.training.resolved import resolved
 from benchmark.training.trial import model_of, train
 
-BACKBONES = ("dnn", "xdeepfm")
+BACKBONES = ("dnn", "xdeepfm")  # of one layer, and of two
+PRESETS = ("roblock:first_layer_only", "roblock:no_hsic", "roblock:no_decoupler")
 
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> Iterable[list[Cell]]:
-    """Every method on a table of 400 rows, at scales 1 and 2."""
+    """Every method, and those presets of one that do not differ from it everywhere, on a table of 400 rows, at scales 1 and 2."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENCHMARK_CACHE", str(tmp_path_factory.mktemp("cache")))
         options = {"datasets": {"synthetic": {"rows": 400}}}
-        suite = Suite(name="small", datasets=("synthetic",), backbones=BACKBONES, scales=(1, 2), training={"epochs": 1}, options=options)
+        axes: dict[str, Any] = {"datasets": ("synthetic",), "methods": ("all", *PRESETS), "backbones": BACKBONES, "scales": (1, 2)}
+        suite = Suite(name="small", **axes, training={"epochs": 1}, options=options)
         yield expand(suite)
 
 
@@ -43,7 +49,13 @@ def test_twins_are_trained_to_the_same_numbers(cells: list[Cell]) -> None:
     by_key = {cell.key: cell for cell in cells}
     pairs = [(by_key[key], source) for key, source in found.items()]
     assert {(cell.method, cell.backbone) for cell, _ in pairs} >= {("multi_embedding", backbone) for backbone in BACKBONES}
-    assert {(cell.scale, source.scale, source.method) for cell, source in pairs} == {(1, 1, CONTROL)}
+    assert {(cell.scale, source.scale) for cell, source in pairs if source.method == CONTROL} == {(1, 1)}
+    presets = {(cell.method, cell.backbone, cell.scale) for cell, source in pairs if source.method == "roblock"}
+    assert presets == {
+        *(("roblock:first_layer_only", "dnn", scale) for scale in (1, 2)),  # there is one layer
+        *(("roblock:no_hsic", backbone, 1) for backbone in BACKBONES),  # there is one component
+    }
+    assert len(presets) + sum(source.method == CONTROL for _, source in pairs) == len(pairs)
 
     @functools.cache
     def trained(key: str) -> Record:
@@ -71,8 +83,8 @@ def test_what_differs_in_anything_is_no_twin(cells: list[Cell], monkeypatch: pyt
         patch.setattr(module, "space", lambda cell: {"training.learning_rate": None, "method.sets": None})
         assert not twins([one, two], 8) and twins([one, two], 1), "a setting that is tuned may make another model"
 
-    def hooked(trial: Trial) -> nn.Module | None:
-        model = model_of(trial)
+    def hooked(trial: Trial, exact: bool) -> nn.Module | None:
+        model = model_of(trial, exact)
         if model is not None and trial.cell.method != CONTROL:
             model.register_forward_hook(print)
         return model
@@ -81,11 +93,41 @@ def test_what_differs_in_anything_is_no_twin(cells: list[Cell], monkeypatch: pyt
     assert not twins([one, two], 1), "a hook is part of a model"
 
 
+class Holding(nn.Module):
+    """Tensors with memory, as what they are told to be."""
+
+    def __init__(self, *tensors: torch.Tensor) -> None:
+        super().__init__()
+        for number, tensor in enumerate(tensors):
+            self.register_buffer(f"t{number}", tensor)
+
+
+def test_of_tensors_the_numbers_count_and_who_shares_them_but_no_address() -> None:
+    def content(*tensors: torch.Tensor) -> bytes:
+        file = io.BytesIO()
+        module._Pickler(file).dump(Holding(*tensors))
+        return file.getvalue()
+
+    eye, shared = torch.eye(3), torch.arange(4.0)
+    assert content(eye) == content(torch.eye(3)) and content(eye) != content(2 * eye) != content(eye.double())
+    assert content(eye) != content(torch.empty(3, 3, device="meta")) and content(shared) != content(shared.view(2, 2))
+    assert content(shared, shared[1:]) == content(*(lambda other: (other, other[1:]))(torch.arange(4.0)))
+    assert content(shared, shared.detach()) != content(shared, shared.clone())
+    assert content(shared) != content(torch.arange(4.0, requires_grad=True))
+
+
+def test_a_model_whose_constants_are_left_out_is_nobodys_twin(cells: list[Cell], monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = (next(c for c in cells if (c.method, c.backbone, c.scale) == (m, "dnn", 2)) for m in ("roblock", PRESETS[0]))
+    assert twins([one, two], 1) == {two.key: one}
+    monkeypatch.setattr(unfilled, "LARGEST", 20**2 - 1)  # the identity that a decoupler of width 20 starts from
+    assert not twins([one, two], 1) and model_of(default_trial(one, "final", 0, 1)) is not None
+
+
 @pytest.fixture
 def _standins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     standin.install(monkeypatch)
     monkeypatch.setenv("STANDIN_LOG", str(tmp_path / "log"))
-    monkeypatch.setattr(module, "model_of", lambda trial: trial.cell.backbone)  # all of a backbone are one
+    monkeypatch.setattr(module, "model_of", lambda trial, exact: trial.cell.backbone)  # all of a backbone are one
 
 
 def trainings() -> list[str]:

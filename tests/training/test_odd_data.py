@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -164,3 +165,19 @@ def test_free_memory_is_the_least_of_what_limits_it(tmp_path: Path, groups: str,
     assert memory.free(CPU, tmp_path / "meminfo", tmp_path / "groups", tmp_path / "tree") == left
     assert memory.free(CPU, tmp_path / "no", tmp_path / "no", tmp_path / "tree") is None
     assert (memory.free(CPU) or 0) > 1e6
+
+
+@pytest.mark.parametrize(("which", "held"), [(resource.RLIMIT_DATA, "VmData:"), (resource.RLIMIT_AS, "VmSize:")])
+def test_limits_of_the_process_count(which: int, held: str) -> None:
+    """As ulimit -d and ulimit -v set them, and schedulers do."""
+    now, before = memory._of_this_process(held), resource.getrlimit(which)
+    assert now is not None
+    resource.setrlimit(which, (now + 400_000_000, before[1]))
+    try:
+        left = memory.free(CPU)
+        assert left is not None and 300_000_000 < left <= 400_000_000
+        torch.empty(50_000_000)  # 200 MB
+        with pytest.raises(RuntimeError, match="can't allocate memory"):
+            torch.empty(1_000_000_000)
+    finally:
+        resource.setrlimit(which, before)

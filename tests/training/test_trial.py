@@ -28,7 +28,7 @@ from benchmark.training import trial as trials
 from benchmark.training.evaluate import score
 from benchmark.training.resolved import resolved
 from benchmark.training.torch_state import standard_state
-from benchmark.training.trial import check, choose_device, run_trial, train
+from benchmark.training.trial import check, choose_device, memory_of, model_of, run_trial, train
 from benchmark.training.unfilled import without_values
 
 BACKBONES = plugins.names("backbones")
@@ -278,6 +278,24 @@ def test_a_model_that_cannot_fit_is_refused_before_it_is_built(monkeypatch: pyte
     monkeypatch.setattr("benchmark.training.trial.SURELY_FITS", 0)
     with pytest.raises(UserError, match=r"at least .* GB of memory \(a table of \d+ x 8 numbers .* and 0.00 GB are free"):
         trained(trial("single_embedding"))
+
+
+@pytest.mark.parametrize("method", ["single_embedding", "ensemble"])
+@pytest.mark.parametrize("scale", [10**9, 10**14, 10**25])
+def test_a_width_without_bounds_is_refused_before_its_shapes_are_made(method: str, scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take memory themselves, a module for each set, and torch cannot count their bytes."""
+    monkeypatch.setattr("benchmark.training.trial.assemble", None)
+    wide = trial(method, scale=scale)
+    assert check(wide) is None and model_of(wide) is None, "the trial says it"
+    words = rf"a table of [\d,]+ x {4 * scale:,} numbers takes [\d,.]+ GB of memory, .* 800 rows [\d,.]+ GB; [\d,.]+ GB are free; take a "
+    with pytest.raises(UserError, match=words):
+        trained(wide)
+    needed, said = memory_of(wide) or (0, "")
+    assert needed == 4 * 800 * 4 * (4 * scale) and said.startswith("a table of ")
+    monkeypatch.setattr("benchmark.training.trial.free", lambda device: 10**40)
+    monkeypatch.setattr("benchmark.training.memory.free", lambda device: 10**40)
+    with pytest.raises(UserError, match=words):  # one row of that width may fit, but no table
+        trained(wide)
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
