@@ -144,7 +144,7 @@ def diagnostics(case: Case) -> Said:
     model = case.fresh.eval()
     with torch.no_grad():
         model(batch()[0])
-    found = model.diagnostics()
+        found = model.diagnostics()
     for name, value in found.items():
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             raise wrong(case, f"diagnostics()[{name!r}] is {value!r} after an evaluation pass; the contract wants finite numbers")

@@ -141,6 +141,7 @@ def fit(
             raise Diverged(f"scores are not finite in epoch {at.epoch}", tuple(at.curve)) from None
         with torch.no_grad():
             model(sample)  # what the model's own curve is of: the rows scored last are neighbours in the file
+            own = {f"model/{name}": float(value) for name, value in model.curve().items()}  # NumPy's are nothing that a checkpoint holds
         at.evaluation += time.perf_counter() - scoring
         at.speeds.append(speed)
         at.curve.append(
@@ -151,7 +152,7 @@ def fit(
                 "valid/logloss": valid["logloss"],
                 "learning_rate": at.learning_rate,
                 "samples_per_second": speed,
-                **{f"model/{name}": float(value) for name, value in model.curve().items()},  # NumPy's are nothing that a checkpoint holds
+                **own,
             }
         )
         report(at.curve[-1])
