@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import math
 import os
 import tomllib
@@ -458,9 +459,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Setti
     if arguments[:1] == ["train"] or (arguments[:1] == ["prepare"] and len(arguments) > 1 and not arguments[1].startswith("-")):
         known, _ = first.parse_known_args([a for a in arguments if a not in wants_help])
         groups = setting_groups(known)
-        [command] = [
-            c for a in first._actions if isinstance(a, argparse._SubParsersAction) for n, c in a.choices.items() if n == known.command
-        ]
+        command = _of(first, known.command)
         for prefix, (title, owner) in groups.items():
             add_settings(command, prefix, title, owner, published(known) if owner is Training else {})
         parsed = _all_known(first, arguments)
@@ -478,8 +477,17 @@ def _all_known(first: Parser, arguments: Sequence[str]) -> argparse.Namespace:
         words = f"{prog}: unrecognized arguments: {' '.join(unknown)}"
         if parsed.command == "prepare" and arguments[1].startswith("-"):
             raise UserError(f"{words}; DATASET comes first, as it says which flags there are: {prog} DATASET {arguments[1]} …")
-        raise UserError(f"{words} (see {prog} --help)")
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], _of(first, parsed.command)._option_string_actions, n=1)
+        of = f" --method {parsed.method} --backbone {parsed.backbone}" if parsed.command == "train" else ""  # whose settings there are
+        raise UserError(f"{words} (see {prog}{of} --help){f'; did you mean {near[0]}?' if near else ''}")
     return parsed
+
+
+def _of(first: Parser, name: str) -> argparse.ArgumentParser:
+    """The parser of one command."""
+    commands = next(action for action in first._actions if isinstance(action, argparse._SubParsersAction))
+    found: argparse.ArgumentParser = commands.choices[name]
+    return found
 
 
 def _unnamed(known: argparse.Namespace) -> str:

@@ -102,7 +102,9 @@ class CTRModel(nn.Module, ABC):
         return {}
 
     def diagnostics(self) -> dict[str, float]:
-        """Internal state worth a place in the record (gate entropy, deflation strength …), read after an evaluation pass."""
+        """Internal state worth a place in the record (gate entropy, deflation strength …); read without gradients, after an evaluation
+        pass.
+        """
         return {}
 
     def curve(self) -> dict[str, float]:

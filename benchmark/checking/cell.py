@@ -134,7 +134,7 @@ def train(model: CTRModel, data: Rows, training: Training) -> list[float]:
         for epoch in range(1, training.epochs + 1):
             if table is not None:
                 rule.epoch_starts(epoch, table, optimizers[-1])
-            losses.append(train_epoch(model, optimizers, data, training, generator, bar, is_first=epoch == 1)[0])
+            losses.append(train_epoch(model, optimizers, data, training, generator, bar, epoch)[0])
     return losses
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +14,14 @@ from torch.nn import functional
 
 from benchmark.checking.cell import BATCH, SCHEMA, SEED, Case, OneBatch, batch, rows, train
 from benchmark.checking.finding import Check, Finding, Note, Said, findings
-from benchmark.contracts import Output
-from benchmark.faults import ContractError
+from benchmark.contracts import CTRModel, Output, TableRule
+from benchmark.data.store import Fold
+from benchmark.faults import ContractError, place_of
 from benchmark.metrics.layers import layer_metrics
 from benchmark.nn.linear import SetMLP
+from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.doses import doses
+from benchmark.training.fit import Diverged, fit
 from benchmark.training.verify import broken, verify_alone, verify_output
 
 STEPS = 6  # on one batch
@@ -139,7 +144,7 @@ def diagnostics(case: Case) -> Said:
     model = case.fresh.eval()
     with torch.no_grad():
         model(batch()[0])
-    found = model.diagnostics()
+        found = model.diagnostics()
     for name, value in found.items():
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             raise wrong(case, f"diagnostics()[{name!r}] is {value!r} after an evaluation pass; the contract wants finite numbers")
@@ -215,6 +220,35 @@ def half(case: Case) -> Said:
     return Said()
 
 
+def epochs(case: Case) -> Said:
+    """Two at once, and with a stop after the first, as a training that was killed goes on: in a new model, from its checkpoint."""
+    with TemporaryDirectory() as folder:
+        _after_epochs(case, Path(folder), until=1)
+        model, went_on = _after_epochs(case, Path(folder), until=2)
+    _, at_once = _after_epochs(case, None, until=2)
+    for name in sorted(at_once):
+        if went_on.get(name) != at_once[name]:
+            numbers = f"{name} is {at_once[name]:.6g} in a training of two epochs, {went_on.get(name, math.nan):.6g} in one that was killed"
+            why = "what a list, a dictionary or a generator holds is not kept, tensors and numbers are"
+            message = f"{numbers} after the first and went on: {why}"
+            rule = type(model.table_rule())
+            raise wrong(case, message) if rule is TableRule else ContractError(message, place_of(rule))
+    return Said()
+
+
+def _after_epochs(case: Case, folder: Path | None, until: int) -> tuple[CTRModel, dict[str, float]]:
+    """The model, and what its curve says of each epoch but the speed: by name, as in "valid/auc of epoch 2"."""
+    model, generator = case.build(), torch.Generator().manual_seed(SEED)
+    kept = None if folder is None else Checkpoint("check", {}, every=0.0, folder=folder)
+    fold, training = Fold(rows(2 * BATCH), rows(BATCH)), case.training(epochs=2)
+    try:
+        curve = fit(model, fold, SCHEMA.positive_rate, training, generator, lambda metrics: None, checkpoint=kept, until=until).curve
+    except Diverged as error:
+        raise wrong(case, str(error)) from None
+    told = {f"{name} of epoch {at['epoch']:.0f}": value for at in curve for name, value in at.items() if name != "samples_per_second"}
+    return model, {name: value for name, value in told.items() if not math.isnan(value)}
+
+
 # In this order: each trains ``Case.fresh`` further, or leaves it alone.
 CHECKS = (
     Check("output", "logits, states and penalty have their shapes in training and in evaluation, one sample alone too", output),
@@ -228,6 +262,7 @@ CHECKS = (
     Check("seed", "the same seed gives the same numbers, bit by bit", repeats),
     Check("bf16", "trains in bfloat16, parameters stay float32", half),
 )
+EPOCHS = Check("epochs", "two give finite numbers, and a training that is killed after the first goes on to the same ones", epochs)
 
 
 def check_models(cases: dict[str, Case], place: str) -> Iterator[Finding]:
@@ -235,3 +270,4 @@ def check_models(cases: dict[str, Case], place: str) -> Iterator[Finding]:
     for check in CHECKS:
         if cases:
             yield from findings(check, cases, place)
+    yield from findings(EPOCHS, dict(list(cases.items())[:1]), place)  # what is kept hangs on the method, hardly on what it is built with

@@ -155,14 +155,7 @@ class _Encoder:
     def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None, spare: Spare) -> Block:
         rows = len(batch)
         labels = batch[self.source.label]
-        _refuse(
-            ~labels.is_in(LABELS).fill_null(False),
-            labels,
-            where,
-            start,
-            "is no label; a label is 0 or 1 (make it from other values first)",
-            "is no label, but the column's name: is it a header line among the rows? A label is 0 or 1",
-        )
+        refuse_labels(labels, where, start)
         codes = spare.taken(len(self.texts), rows)
         columns = list(self.texts.items())
         first = start // BLOCK % self.pool._max_workers * len(columns) // self.pool._max_workers
@@ -382,6 +375,18 @@ class _Encoder:
                 if not isinstance(vocabulary, Scaled)
             }
             yield from suspicions(self.building, learned, rates, rows)
+
+
+def refuse_labels(labels: pl.Series, where: str, start: int) -> None:
+    """Raises UserError at the first text that is no label; ``start`` rows came before."""
+    _refuse(
+        ~labels.is_in(LABELS).fill_null(False),
+        labels,
+        where,
+        start,
+        "is no label; a label is 0 or 1 (make it from other values first)",
+        "is no label, but the column's name: is it a header line among the rows? A label is 0 or 1",
+    )
 
 
 def _refuse(bad: pl.Series, cells: pl.Series, where: str, start: int, complaint: str, of_name: str = "") -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from benchmark.data.encode import refuse_labels
 from benchmark.data.layout import SPELLINGS
 from benchmark.data.spelling import ALMOST, BUCKETS, DAY, DRESSED, FEW, SHOWN, alike, oddities
 from benchmark.data.times import MILLISECONDS, SECONDS, is_iso
@@ -57,9 +58,12 @@ class Look:
 def look(source: Source) -> Look:
     """At the first ROWS rows of the first part, and at OTHERS of each other; fewer of very wide tables.
 
-    Raises UserError where they cannot be read.
+    Raises UserError where they cannot be read, or the label is none.
     """
     parts = {part: _head(source, part, OTHERS if number else ROWS) for number, part in enumerate(source.parts)}
+    for part, rows in parts.items():
+        if source.label in rows.columns:
+            refuse_labels(rows[source.label], source.shown_as.get(part, part), 0)
     first = next(iter(parts.values()))
     others = list(parts.values())[1:]
     uses = _uses(source, first.columns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Cell, Suite, Training, Trial
@@ -30,11 +30,21 @@ def expand(suite: Suite) -> list[Cell]:
     check_grid(suite)
     products = [(product, {kind: _names(product, kind) for kind in get_args(Kind)}) for product in suite.products()]
     for kind, options in suite.options.items():
-        for name in options:
+        for name, settings in options.items():
             one_of("name", name, {n for _, names in products for n in names[kind]}, f"suite {suite.name}, [options.{kind}]")
+            if kind != "datasets":
+                _check_settings(cast(Kind, kind), name, settings, f"suite {suite.name}, [options.{kind}.{name}]")
     cells = list({cell.key: cell for product, names in products for cell in _cells(product, names)}.values())
     _check_rungs(suite, cells)
     return cells
+
+
+def _check_settings(kind: Kind, name: str, settings: Mapping[str, Any], where: str) -> None:
+    """Raises UserError that says where the settings stand; what makes the cells knows the plug-in alone."""
+    try:
+        plugins.make(kind, name, settings)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def _check_rungs(suite: Suite, cells: Iterable[Cell]) -> None:

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +34,30 @@ def path_of(trial_id: str) -> Path:
 
 def forget(trial_id: str) -> None:
     """When the record is written."""
+    _forget(path_of(trial_id))
+
+
+def _forget(path: Path) -> None:
     with suppress(OSError):
-        path_of(trial_id).unlink()
+        path.unlink()
 
 
 @dataclass
 class Checkpoint:
-    """``made_by``: what must be the same for a training to go on: code, data, device, threads, PyTorch."""
+    """``made_by``: what must be the same for a training to go on: code, data, device, threads, PyTorch. ``folder``: None: the cache's."""
 
     trial_id: str
     made_by: Mapping[str, str]
     every: float = EVERY
+    folder: Path | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         self._last = time.monotonic()
         self.found: int | None = None  # the epoch after which the training went on
+
+    @property
+    def path(self) -> Path:
+        return path_of(self.trial_id) if self.folder is None else self.folder / f"{self.trial_id}.pt"
 
     def save(
         self,
@@ -61,7 +70,7 @@ class Checkpoint:
         """At the end of an epoch, where it is time or ``at_once``. A full disk costs the checkpoint, not the training."""
         if not at_once and time.monotonic() - self._last < self.every:
             return
-        path = path_of(self.trial_id)
+        path = self.path
         building = path.with_suffix(f".{os.getpid()}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,11 +96,11 @@ class Checkpoint:
     ) -> dict[str, Any] | None:
         """Put everything back as it was, and return what ``save`` was given as ``reached``; None: there is nothing to go on from."""
         try:
-            content = torch.load(path_of(self.trial_id), map_location=device, weights_only=True)
+            content = torch.load(self.path, map_location=device, weights_only=True)
         except FileNotFoundError:
             return None
         except Exception:  # cut off: the training starts anew
-            forget(self.trial_id)
+            _forget(self.path)
             return None
         try:
             if content["made_by"] != digest(dict(self.made_by)):
@@ -105,7 +114,7 @@ class Checkpoint:
                 _put_back(one, values)
             _set_random_states(generator, content["random"])
         except Exception:  # of other code after all, and half of it is put back already
-            forget(self.trial_id)
+            _forget(self.path)
             raise
         reached: dict[str, Any] = content["reached"]
         self.found = int(reached["epoch"])

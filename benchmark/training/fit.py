@@ -131,7 +131,7 @@ def fit(
                 bar.set_postfix_str(f"valid AUC {at.best['auc']:.5f}")
             if table is not None:
                 rule.epoch_starts(at.epoch, table, optimizers[-1])
-            loss, speed = train_epoch(model, optimizers, fold.train, training, generator, bar, is_first=at.epoch == 1)
+            loss, speed = train_epoch(model, optimizers, fold.train, training, generator, bar, at.epoch)
         if not math.isfinite(loss) or loss > limit:
             raise Diverged(f"training loss {loss:.4g} in epoch {at.epoch}", tuple(at.curve))
         scoring = time.perf_counter()
@@ -141,6 +141,7 @@ def fit(
             raise Diverged(f"scores are not finite in epoch {at.epoch}", tuple(at.curve)) from None
         with torch.no_grad():
             model(sample)  # what the model's own curve is of: the rows scored last are neighbours in the file
+            own = {f"model/{name}": float(value) for name, value in model.curve().items()}  # NumPy's are nothing that a checkpoint holds
         at.evaluation += time.perf_counter() - scoring
         at.speeds.append(speed)
         at.curve.append(
@@ -151,7 +152,7 @@ def fit(
                 "valid/logloss": valid["logloss"],
                 "learning_rate": at.learning_rate,
                 "samples_per_second": speed,
-                **{f"model/{name}": float(value) for name, value in model.curve().items()},  # NumPy's are nothing that a checkpoint holds
+                **own,
             }
         )
         report(at.curve[-1])
@@ -237,16 +238,16 @@ def train_epoch(
     training: Training,
     generator: torch.Generator,
     bar: tqdm[Never],
-    is_first: bool = False,
+    epoch: int,
 ) -> tuple[float, float]:
     """One pass over ``train``: mean logloss (without penalty) and samples per second. Raises ContractError.
 
-    ``is_first``: of the training, in which CowClip's rules warm up.
+    ``epoch``: 1, 2, … of the training; in the first CowClip's rules warm up.
     """
     model.train()
     rule, table = model.table_rule(), model.table()
     clip = cowclip.row_clip(model, training)
-    warm_up = cowclip.warm_up(optimizers, table, len(batch_sizes(len(train), training.batch_size)), training) if is_first else None
+    warm_up = cowclip.warm_up(optimizers, table, len(batch_sizes(len(train), training.batch_size)), training) if epoch == 1 else None
     parameters = [parameter for optimizer in optimizers for group in optimizer.param_groups for parameter in group["params"]]
     started = time.perf_counter()
     total = torch.zeros((), dtype=torch.float64, device=train.device)
@@ -281,7 +282,7 @@ def train_epoch(
                 if step % 20 == 0:
                     bar.set_postfix_str(f"loss {float(total) / seen:.4f}")
     if bool(penalty_alone):
-        raise nan_in_penalty(model)
+        raise nan_in_penalty(model, epoch)
     return float(total) / seen, seen / (time.perf_counter() - started)
 
 

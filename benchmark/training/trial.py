@@ -287,7 +287,8 @@ def final_metrics(
     learned = {field.name: int((count > 0).sum()) for field, count in zip(fields, counts, strict=True)}
     lines = packed({name: values.tolist() for name, values in measured.values.items()}, learned)
     metrics = measured.metrics
-    metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
+    with torch.no_grad():
+        metrics |= {f"model/{name}": value for name, value in model.diagnostics().items()}
     metrics |= {f"dose/{name}": value for name, value in knock_outs(model, sample).items()}
     test = found.data.test(device)
     tested, notes = score_test(model, test, found.data.unseen_pairs())

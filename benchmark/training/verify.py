@@ -48,9 +48,10 @@ def verify_alone(model: CTRModel, ids: Tensor, tolerance: float = TOLERANCE) -> 
             raise broken(model, f"evaluation leaks the batch: {what}; use running statistics where self.training is False")
 
 
-def nan_in_penalty(model: CTRModel) -> ContractError:
+def nan_in_penalty(model: CTRModel, epoch: int) -> ContractError:
     """What to raise where the penalty alone is no number."""
-    return broken(model, "the penalty is not finite while the logloss is: guard its logarithms, roots and quotients", penalty=True)
+    words = f"in epoch {epoch} the penalty is not finite while the logloss is: guard its logarithms, roots and quotients"
+    return broken(model, words, penalty=True)
 
 
 def broken(model: CTRModel, message: str, penalty: bool = False) -> ContractError:

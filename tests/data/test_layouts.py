@@ -1335,6 +1335,19 @@ def test_a_dry_run_refuses_the_name_that_prepare_refuses(alias: str, cache: Path
     assert said[0] == said[1]
 
 
+@pytest.mark.parametrize("label", ["2", "yes", None])
+def test_a_dry_run_refuses_the_label_that_prepare_refuses(label: str | None, cache: Path, tmp_path: Path) -> None:
+    """What a column tells of a label in other values is no AUC."""
+    path = tmp_path / "rows.parquet"
+    pandas.DataFrame({"click": [*("0", "1") * 50, label], "user": list(map(str, range(101)))}).to_parquet(path)
+    said = []
+    for command in (look_at, prepare):
+        with pytest.raises(UserError, match=r"rows\.parquet: row 101, column 'click': .* is no label; a label is 0 or 1") as caught:
+            command("csv", CSV, path)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
 def test_a_dry_run_says_in_a_line_what_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / f"{'x' * 300}.csv"
     with pytest.raises(UserError) as caught:

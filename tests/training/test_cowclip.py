@@ -123,7 +123,7 @@ def epochs(model: CTRModel, data: Rows, training: Training, firsts: tuple[bool, 
     torch.manual_seed(0)
     with tqdm(disable=True) as bar:
         for is_first in firsts:
-            train_epoch(model, optimizers, data, training, generator, bar, is_first)
+            train_epoch(model, optimizers, data, training, generator, bar, 1 if is_first else 2)
     return optimizers
 
 
@@ -216,7 +216,7 @@ def test_rates_in_each_step() -> None:
     optimizers[0].step = noted  # type: ignore
     with tqdm(disable=True) as bar:
         for is_first in (True, False):
-            train_epoch(model, optimizers, cell.rows(200), training, torch.Generator().manual_seed(0), bar, is_first)
+            train_epoch(model, optimizers, cell.rows(200), training, torch.Generator().manual_seed(0), bar, 1 if is_first else 2)
     gates = {rate / 0.005 for is_table, rate in rates[-1] if not is_table} - {1.0}
     assert len(gates) == 1
     expected = [0.25, 0.5, 0.75, 1.0] + 4 * [1.0]

@@ -213,14 +213,18 @@ def test_foreign_code_that_fails_is_a_record(
 def test_what_a_model_says_of_itself_in_a_curve_may_be_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The record can be written all the same: it would end the run, of all methods."""
     (tmp_path / "methods").mkdir()
-    words = "model.interaction.curve = lambda: {'nan': float('nan'), 'two': model.table().new_tensor(2)}; return model"
+    words = (
+        "import torch; model.interaction.diagnostics = lambda: {'gradients': float(torch.is_grad_enabled())}; model.interaction.curve = "
+        "lambda: {'nan': float('nan'), 'two': model.table().new_tensor(2), **model.interaction.diagnostics()}; return model"
+    )
     (tmp_path / "methods" / "mine_says.py").write_text(PLUGIN.format(body=words))
     monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
     told: list[Mapping[str, float]] = []
     record = run_trial(trial("mine_says"), told.append, "cpu", 1)
     assert record.status == "finished" and json.loads(json.dumps(told)) == [*record.curve]
     for entry in record_from_json(record.packed(), "").curve:
-        assert entry["model/two"] == 2.0 and "model/nan" not in entry
+        assert entry["model/two"] == 2.0 and "model/nan" not in entry and entry["model/gradients"] == 0.0
+    assert record.metrics["model/gradients"] == 0.0
 
 
 CHANGES = {

@@ -70,6 +70,7 @@ class Template(Method):
 #         return output._replace(logits=output.logits * self.temperature)
 #
 # A rule for the table (benchmark/contracts.py): what is not overridden stays Adam with the coupled L2.
+# A transform's buffer that is renewed once an epoch: hand the module to a rule, and renew it in epoch_starts(epoch, table, optimizer).
 #
 # class Plain(TableRule):
 #     def optimizer(self, table: nn.Parameter, learning_rate: float, l2: float) -> torch.optim.Optimizer:
