@@ -76,9 +76,20 @@ class Csv(DataSet):
             raise UserError("dataset csv: split_column already says the part of each row; drop split and by_time")
         if self.date_format and not self.by_time:
             raise UserError("dataset csv: date_format is that of the column by_time, which is not given")
+        if self.seed and (self.split_column or self.by_time):
+            raise UserError(f"dataset csv: seed = {self.seed} is of a random split, and {self._cut()} says the part of each row; drop one")
+        for name in ("pooling", "most_values"):
+            if not self.multi and (value := getattr(self, name)) != getattr(Csv, name):
+                raise UserError(f"dataset csv: {name} = {value} is of multi columns, and there are none; name them by multi, or drop it")
         parsed_shares(self.split or DEFAULT)
         if self.pair and len(set(self.pair)) != 2:
             raise UserError(f"dataset csv: pair = {','.join(self.pair)}; name two columns, as in user,item")
+
+    def _cut(self) -> str:
+        """The setting that was given for how one table is cut."""
+        return (
+            "split_column" if self.split_column else "by_time" if self.by_time else "split" if self.split else "seed" if self.seed else ""
+        )
 
     def paired(self) -> tuple[str, str] | None:
         return (self.pair[0], self.pair[1]) if self.pair else None
@@ -160,6 +171,8 @@ class Csv(DataSet):
         chosen = (*categorical, *numeric, *self.multi)
         if not chosen:
             raise UserError(f"{table.file}: there is no column besides the label; a data set needs fields")
+        if self.buckets != Csv.buckets and not numeric:
+            raise UserError(f"{table.file}: buckets = {self.buckets} is of numeric columns, and there are none; name them by --numeric")
         for name in self.pair:
             if name not in categorical:
                 raise UserError(f"{table.file}: pair names {name!r}, which is no categorical column; they are {', '.join(categorical)}")
@@ -171,10 +184,9 @@ class Csv(DataSet):
         return Column(name, "numeric" if name in numeric else "categorical")
 
     def _division(self, where: str, tables: Mapping[str, Table]) -> Division | None:
-        asked = "split_column" if self.split_column else "by_time" if self.by_time else "split" if self.split else ""
         if ROWS not in tables:
-            if asked:
-                raise UserError(f"{where}: it already holds the three parts; drop split, split_column and by_time")
+            if cut := self._cut():
+                raise UserError(f"{where}: it already holds the three parts; drop {cut}")
             return None
         where = str(tables[ROWS].file)
         if self.split_column:

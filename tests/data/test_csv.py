@@ -193,3 +193,20 @@ def test_avazu_rows_with_a_split_column(cache: Path, shared: Path) -> None:
 def test_movielens_ratings_are_no_labels(cache: Path, shared: Path) -> None:
     with pytest.raises(UserError, match=r"inter\.csv\.gz: row 1, column 'rating': '3' is no label"):
         prepare("csv", {"label": "rating", "by_time": "timestamp"}, shared / "ml100k" / "inter.csv.gz", alias="ml100k")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"seed": 3, "by_time": "t"}, "seed = 3 is of a random split, and by_time says the part of each row"),
+        ({"seed": 3, "split_column": "t"}, "seed = 3 is of a random split, and split_column says"),
+        ({"pooling": "sum"}, "pooling = sum is of multi columns, and there are none"),
+        ({"most_values": 4}, "most_values = 4 is of multi columns, and there are none"),
+    ],
+)
+def test_a_setting_that_cannot_act_is_refused(settings: dict[str, Any], said: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("label,a,t\n" + "0,x,1\n1,y,2\n" * 20)
+    with pytest.raises(UserError) as caught:
+        prepare("csv", {"label": "label", **settings}, path, alias="mine")
+    assert said in str(caught.value)

@@ -1229,6 +1229,16 @@ REFUSED: dict[str, tuple[Make, dict[str, Any], str]] = {
         {"label": "label", "columns": ("label", "user", "ad")},
         "train.csv: line 1 has 'click' in the place of 'label': a header line? --columns is for files without one",
     ),
+    "a seed where the parts are there": (
+        texts(as_csv(), ".csv"),
+        {"label": "click", "seed": 1},
+        "it already holds the three parts; drop seed",
+    ),
+    "buckets without numbers": (
+        texts(as_csv(), ".csv"),
+        {"label": "click", "buckets": 8},
+        "buckets = 8 is of numeric columns, and there are none; name them by --numeric",
+    ),
     "an Arrow stream cut off": (spoilt(typed("stream"), cut("train.arrow")), CSV, "train.arrow: "),
     "lists in Parquet": (lists, CSV, "column 'tags' holds List(String): sequences are not supported as one value; name it in --multi"),
     "JSON that is none": (spoilt(texts(as_json, ".jsonl"), appended("test.jsonl", "{click: 1}")), CSV, "test.jsonl: line 21: not JSON"),
