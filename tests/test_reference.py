@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 
 from benchmark import plugins
-from benchmark.config import MAX_SEEDS, NO_BACKBONE, read_suite
+from benchmark.config import MAX_SEEDS, NO_BACKBONE, TUNING_SEEDS, read_suite
 from benchmark.metrics.looks import FIRST_LOOK
 from benchmark.records import Record, Store
 from benchmark.reporting.leaderboard import leaderboard, rows
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.estimate import USUAL_EPOCHS
 from benchmark.search.former import in_todays_words
+from benchmark.search.tuner import space
 from benchmark.values import to_dict
 
 FOLDERS = sorted(p.parent for p in (Path(__file__).parents[1] / "results" / "reference").glob("*/records"))
@@ -90,16 +91,45 @@ def test_what_a_dry_run_takes_for_the_epochs_of_a_data_set_is_what_they_were(nam
 
 
 def test_it_is_of_the_present_defaults_or_of_what_its_suite_pins(folder: Path) -> None:
-    """Whoever changes a default makes the board anew, or pins the former one in its suite: its rows are of what the files say."""
-    pinned = read_suite(folder.name).options.get("methods", {})
+    """Whoever changes a default makes the board anew, or pins the former one in its suite: its rows are of what the files say. Of a tuned
+    row that is said of what its cell does not search.
+    """
+    suite = read_suite(folder.name)
+    pinned = suite.options.get("methods", {})
     for record in finals(folder):
         trial = in_todays_words(record.trial)
         cell = trial.cell
+        searched = set(space(cell)) if suite.trials > 1 else set()
         assert dict(cell.method_options) == dict(pinned.get(cell.method, {})), record.trial_id
-        assert dict(trial.method) == to_dict(plugins.make("methods", cell.method, dict(cell.method_options))), record.trial_id
+        method = to_dict(plugins.make("methods", cell.method, dict(cell.method_options)))
+        assert _fixed("method", trial.method, searched) == _fixed("method", method, searched), record.trial_id
         if cell.backbone != NO_BACKBONE:
-            options = {**cell.backbone_options, "depth": cell.depth}
-            assert dict(record.trial.backbone) == to_dict(plugins.make("backbones", cell.backbone, options)), record.trial_id
+            backbone = to_dict(plugins.make("backbones", cell.backbone, {**cell.backbone_options, "depth": cell.depth}))
+            assert _fixed("backbone", trial.backbone, searched) == _fixed("backbone", backbone, searched), record.trial_id
+
+
+def test_a_tuned_row_is_of_the_draw_that_won(folder: Path) -> None:
+    """All draws of a tuned cell are there, and its finals have the settings of one of them."""
+    suite = read_suite(folder.name)
+    if suite.trials == 1:
+        pytest.skip("it is not tuned")
+    drawn: dict[str, dict[int, list[object]]] = defaultdict(dict)
+    for record in Store(folder):
+        if record.trial.stage == "tune" and record.trial.seed == TUNING_SEEDS[0]:
+            drawn[record.trial.cell.key][record.trial.draw] = [
+                record.trial.training,
+                dict(record.trial.method),
+                dict(record.trial.backbone),
+            ]
+    for record in finals(folder):
+        trial = record.trial
+        draws = drawn[trial.cell.key]
+        assert set(draws) == set(range(suite.trials))
+        assert [trial.training, dict(trial.method), dict(trial.backbone)] in draws.values(), record.trial_id
+
+
+def _fixed(kind: str, settings: Mapping[str, object], searched: set[str]) -> dict[str, object]:
+    return {name: value for name, value in settings.items() if f"{kind}.{name}" not in searched}
 
 
 def test_its_board_can_be_printed(folder: Path) -> None:

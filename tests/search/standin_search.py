@@ -40,7 +40,7 @@ def install(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cells, "ensure_recorded", ensure_prepared)
     patch.setattr(cells, "prepared_names", lambda: ["toy", "other_toy"])
     patch.setattr(run, "check", lambda trial: None)
-    patch.setattr(twins, "model_of", lambda trial: None)
+    patch.setattr(twins, "model_of", lambda trial, exact: None)
     cells._published.cache_clear()
 
 
