@@ -203,7 +203,7 @@ def test_a_line_end_in_a_record_makes_no_second_line() -> None:
     content = json.loads(RECORD.to_json()) | {"trial_id": "a\nb"}
     with pytest.raises(UserError) as caught:
         record_from_json(json.dumps(content), "some.json")
-    assert "its id a b:" in str(caught.value) and str(caught.value).isprintable()
+    assert "its id a b (" in str(caught.value) and str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def mixed(board: Sequence[Group]) -> dict[tuple[str, str], list[str]]:
     found = {}
     for group in board:
         key = group.conditions, group.row
-        found[key] = [note for note in (code.get(group.cell.backbone), samples.get(key), seeds.get(group.conditions)) if note is not None]
+        found[key] = [note for note in (code.get(group.cell.backbone), samples.get(key), seeds.get(key)) if note is not None]
     return found
 
 
@@ -175,14 +175,15 @@ def mixed_samples(board: Iterable[Group]) -> dict[tuple[str, str], str]:
     return {(group.conditions, group.row): note for samples in mixed for members in samples.values() for group in members}
 
 
-def mixed_seeds(board: Iterable[Group]) -> dict[str, str]:
-    """Conditions -> a note, where the rows that are ranked under them have not all the same seeds: their means are not of the same ones."""
-    found: dict[str, set[frozenset[int]]] = defaultdict(set)
+def mixed_seeds(board: Iterable[Group]) -> dict[tuple[str, str], str]:
+    """Conditions and row -> a note, where a row lacks seeds of those that it is ranked with: their means are not of the same ones."""
+    found: dict[str, dict[str, set[int]]] = defaultdict(dict)
     for group in board:
         if group.status == "finished" and group.cell.backbone != NO_BACKBONE and (seeds := group.metric("test/auc")):
-            found[group.conditions].add(frozenset(seeds))
+            found[group.conditions][group.row] = set(seeds)
     note = "rows of one backbone, scale and depth have different seeds: means and ranks are over each row's own, Δ over those of both"
-    return {conditions: note for conditions, seeds in found.items() if len(seeds) > 1}
+    every = {conditions: set[int]().union(*rows.values()) for conditions, rows in found.items()}
+    return {(conditions, row): note for conditions, rows in found.items() for row, seeds in rows.items() if seeds < every[conditions]}
 
 
 def by_conditions(all_groups: Iterable[Group], method: str) -> dict[str, Group]:
