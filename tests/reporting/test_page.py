@@ -192,6 +192,17 @@ def test_only_records_with_singular_values_give_their_page_that_figure() -> None
     assert figures(page([record(), record("roblock", spectra=lines)])) - figures(page([record(), record("roblock")])) == {"sigma"}
 
 
+def test_only_a_board_of_several_depths_has_auc_against_depth() -> None:
+    def has_it(found: list[Record]) -> bool:
+        return ("section", "deepening") in {(tag, attributes.get("id")) for tag, attributes in page(found).elements}
+
+    deep = record("roblock", cell={"depth": 8})
+    assert has_it([record(), record("roblock"), deep])
+    other_width = record("roblock", cell={"depth": 8, "scale": 4})
+    lost = record("roblock", auc=None, status="failed", cell={"depth": 8})
+    assert not has_it([record(), record("roblock")]) and not has_it([record(), other_width]) and not has_it([record(), lost])
+
+
 def test_only_what_did_not_finish_has_failed() -> None:
     """What is said of the noise, and notes, are none of it."""
     text = report.page(

@@ -217,6 +217,7 @@ def test_scales_stand_by_size_names_of_any_length_fit_and_a_phone_and_paper_have
         drawn(driver)
         assert script(driver, "return document.documentElement.scrollWidth") <= width
         assert named(script(driver, texts.format("scaling")), "1", "2", "10")[:3] == ["1", "2", "10"]
+        assert script(driver, texts.format("deepening")) == [], "of one depth"
         panels = [f"dcnv2 · {scale}× · depth 3" for scale in (1, 2, 10)]
         assert named(script(driver, texts.format("ranks")), *panels) == panels
         assert "above" in script(driver, "return document.querySelector('#board tbody tr').innerText")

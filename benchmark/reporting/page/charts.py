@@ -33,26 +33,40 @@ class Chart:
 
 
 def charts() -> list[Chart]:
-    return [scaling(), pareto(), ranks(), spectra(), sigma(), joint(), curves()]
+    return [scaling(), deepening(), pareto(), ranks(), spectra(), sigma(), joint(), curves()]
 
 
 def scaling() -> Chart:
-    shared = {"x": _axis("scale", "scale (width / base dimension)", "ordinal"), "color": COLOUR, "detail": {"field": "series"}}
-    spec = _panels(
-        "place",
+    return Chart(
+        key="scaling",
+        title="AUC against scale",
+        caption="Width-wise scaling: mean test AUC over seeds, bars one sample standard deviation of the seeds, n on hover.",
+        needs="backbone at several scales",
+        spec=_auc_against("scale", "scale (width / base dimension)", "place"),
+    )
+
+
+def deepening() -> Chart:
+    return Chart(
+        key="deepening",
+        title="AUC against depth",
+        caption="Depth-wise scaling: mean test AUC over seeds, bars one sample standard deviation of the seeds, n on hover.",
+        needs="backbone at several depths",
+        spec=_auc_against("depth", "depth (interaction layers)", "wide"),
+    )
+
+
+def _auc_against(size: str, title: str, facet: str) -> Json:
+    """A line a method over ``size``, a panel for each value of ``facet``."""
+    shared = {"x": _axis(size, title, "ordinal"), "color": COLOUR, "detail": {"field": "series"}}
+    return _panels(
+        facet,
         "cells",
         [
             {"mark": {"type": "line"}, "encoding": {**shared, "y": AUC, "opacity": OPACITY}},
             {"mark": {"type": "rule"}, "encoding": {**shared, "y": {**AUC, "field": "low"}, "y2": {"field": "high"}, "opacity": OPACITY}},
             {"mark": POINT, "encoding": {**shared, "y": AUC, "tooltip": _told("seeds")}},
         ],
-    )
-    return Chart(
-        key="scaling",
-        title="AUC against scale",
-        caption="Width-wise scaling: mean test AUC over seeds, bars one sample standard deviation of the seeds, n on hover.",
-        needs="backbone at several scales",
-        spec=spec,
     )
 
 

@@ -80,6 +80,7 @@ def _cell(
         "sized": line.has_backbone,
         "series": series,
         "place": f"{row.backbone} · depth {row.depth}",
+        "wide": f"{row.backbone} · {row.scale}×",
         "shape": line.place,
         "colour": colour,
         "plain": colour == GREY,

@@ -103,7 +103,7 @@ function named_row() {
 
 const named = cell => ({
   series: cell.series, method: cell.method, backbone: cell.backbone, scale: cell.scale, depth: cell.depth, place: cell.place,
-  shape: cell.shape, colour: cell.colour, opacity: cell.plain ? 0.55 : 1, auc: cell.auc, told: cell.told, seeds: cell.seeds, last: cell.last,
+  wide: cell.wide, shape: cell.shape, colour: cell.colour, opacity: cell.plain ? 0.55 : 1, auc: cell.auc, told: cell.told, seeds: cell.seeds, last: cell.last,
 });
 const data_of = {
   cells: (cells, cost) => cells.map(c => ({...named(c), low: c.auc - c.sd, high: c.auc + c.sd, cost: c.costs[cost] || null})),
@@ -131,6 +131,7 @@ function spectra(cell) {
   return found;
 }
 const sizes = values => new Set(values).size;
+const against = {scaling: ["place", "scale"], deepening: ["wide", "depth"]};  // a chart's panels, and what its lines go along
 
 // The rows of a figure: with a backbone and an AUC; grey ones first, so that they lie below.
 function marks(key, cells) {
@@ -139,9 +140,10 @@ function marks(key, cells) {
     const known = here.filter(c => c.sigma), best = [...known].sort((a, b) => b.auc - a.auc)[0];
     return known.filter(c => c.shape === best.shape);
   }
-  if (key !== "scaling") return here;
-  const several = place => sizes(here.filter(c => c.place === place).map(c => c.scale)) > 1;
-  return here.filter(c => several(c.place));
+  if (!(key in against)) return here;
+  const [panel, size] = against[key];
+  const several = name => sizes(here.filter(c => c[panel] === name).map(c => c[size])) > 1;
+  return here.filter(c => several(c[panel]));
 }
 
 function front(points) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -48,7 +49,7 @@ def page_of(found: Sequence[Line], made_by: str, links: Mapping[str, str]) -> st
     reaches = {label: forest.reach([line.row for line in members]) for label, members in boards.items()}
     rows = [line.row for line in found]
     columns = [c for c in COLUMNS if c.when(rows)]
-    judged = any(column.key == "verdict" for column in columns)
+    judged, missing = any(column.key == "verdict" for column in columns), _missing(found)
     return template("page.html").render(
         title=f"Embedding collapse: {', '.join(boards)}",
         style=part("theme.css", "page.css"),
@@ -76,13 +77,22 @@ def page_of(found: Sequence[Line], made_by: str, links: Mapping[str, str]) -> st
             for line in found
         ],
         filters=_filters(found),
-        figures=[chart for chart in charts() if chart.key != "sigma" or any(line.spectra for line in found)],
+        figures=[chart for chart in charts() if chart.key not in missing],
         legend=legend(rows),
         csv=render(rows, "csv"),
         data=Markup(embedded(boards, columns, palette, links)),
         records=counted(sum(len(line.group.records) for line in found), "final training"),
         made_by=made_by,
     )
+
+
+def _missing(found: Sequence[Line]) -> set[str]:
+    """The charts that few boards have anything for, and this page's have not: the others say what they lack."""
+    depths: dict[tuple[str, str, int], set[int]] = defaultdict(set)
+    for row in (line.row for line in found if line.has_backbone and line.row.status == "finished"):
+        depths[row.dataset, row.backbone, row.scale].add(row.depth)
+    lacking = {"sigma"} if not any(line.spectra for line in found) else set()
+    return lacking | ({"deepening"} if all(len(several) < 2 for several in depths.values()) else set())
 
 
 def _text(column: Column[Row], row: Row) -> Markup:
