@@ -59,7 +59,8 @@ def test_a_desktop_shows_the_best_rows_with_all_that_ranks_them(driver: webdrive
     assert script(driver, "return document.documentElement.scrollWidth <= innerWidth")
     drawn(driver)
     charts = script(driver, "return [...document.querySelectorAll('.chart')].map(c => c.querySelectorAll('svg path').length)")
-    assert len(charts) == 6 and all(charts)
+    deep = script(driver, "return document.querySelectorAll('#deepening').length")  # the collapse set alone has several depths
+    assert len(charts) == 6 + deep and all(charts)
     assert script(driver, "return document.documentElement.scrollWidth <= innerWidth")
     assert not [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
 
