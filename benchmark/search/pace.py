@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from benchmark.training.environment import WENT_ON
 FEWEST, VAGUE = 3, 10.0  # trainings until time left is spoken of, and nothing is said that may as well be so many times as much
 EVERY = 2.0  # seconds between two looks at all that is to come
 Stage = Literal["tune", "final"]
+Sparse = tuple[NDArray[np.intp], NDArray[np.float64]]  # columns and values of a row that is 0 elsewhere
 
 
 class Term(NamedTuple):
@@ -55,14 +56,15 @@ class Pace:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._columns: dict[tuple[str, ...], int] = {}
+        self._rows: dict[tuple[str, Stage], Sparse] = {}
         self._precision, self._moment = np.zeros((0, 0)), np.zeros(0)
-        self._cells: dict[tuple[str, Stage], list[float]] = defaultdict(list)  # logarithms of seconds
-        self._began: dict[str, tuple[float, Cell, Stage]] = {}
+        self._known: dict[tuple[str, Stage], list[float]] = defaultdict(list)  # logarithms of seconds
+        self._began: dict[str, tuple[float, tuple[str, Stage]]] = {}
         self._slots = self._count = 0
         self._said, self._looked = "", -math.inf
 
     def started(self, trial: Trial) -> None:
-        self._began[trial.trial_id] = self._clock(), trial.cell, trial.stage
+        self._began[trial.trial_id] = self._clock(), (trial.cell.key, trial.stage)
         self._slots = max(self._slots, len(self._began))
 
     def finished(self, record: Record) -> None:
@@ -72,11 +74,11 @@ class Pace:
         if seconds <= 0 or record.is_shared or record.status in ("failed", "incompatible") or WENT_ON in record.environment:
             return
         cell, stage, took = record.trial.cell, record.trial.stage, math.log(seconds)
-        row = self._row(cell, stage)
+        columns, values = self._row(cell, stage)
         weight = 1 / (REST**2 + CELL**2)
-        self._precision += weight * np.outer(row, row)
-        self._moment += weight * took * row
-        self._cells[cell.key, stage].append(took)
+        self._precision[np.ix_(columns, columns)] += weight * np.outer(values, values)
+        self._moment[columns] += weight * took * values
+        self._known[cell.key, stage].append(took)
         self._count += 1
 
     def left(self, to_come: Callable[[], Iterable[tuple[Cell, Stage, int]]]) -> str:
@@ -87,55 +89,55 @@ class Pace:
         if self._count < FEWEST:
             return ""
         if self._clock() >= self._looked + EVERY:
-            self._said, self._looked = self._look(list(to_come())), self._clock()
+            left: Counter[tuple[str, Stage]] = Counter()
+            for cell, stage, count in to_come():
+                if count:
+                    self._row(cell, stage)
+                    left[cell.key, stage] += count
+            self._said, self._looked = self._look(left) if left else "", self._clock()
         return self._said
 
-    def _look(self, to_come: list[tuple[Cell, Stage, int]]) -> str:
-        rows = [self._row(cell, stage) for cell, stage, _ in to_come]  # makes columns of what is new, so it stands first
-        if not any(count for *_, count in to_come):
-            return ""
+    def _look(self, left: Mapping[tuple[str, Stage], int]) -> str:
         covariance = np.linalg.inv(self._precision)
         mean = covariance @ self._moment
-        one = {(cell.key, stage): self._seconds(mean, row, cell, stage) for row, (cell, stage, _) in zip(rows, to_come, strict=True)}
-        seconds = np.array([count * one[cell.key, stage] for cell, stage, count in to_come])
+        one: dict[tuple[str, Stage], float] = {}
+        total, alone, slope = 0.0, 0.0, np.zeros(len(mean))
+        for which, count in left.items():
+            columns, values = self._rows[which]
+            one[which] = self._seconds(float(mean[columns] @ values), which)
+            total += count * one[which]
+            alone += count * one[which] ** 2 * (REST**2 + CELL**2)
+            slope[columns] += count * one[which] * values
         # What is said of several cells is wrong for all of them alike, where it is wrong; what one training adds, is not.
-        slope = sum((second * self._padded(row) for second, row in zip(seconds, rows, strict=True)), np.zeros(len(mean)))
-        alone = sum(count * one[cell.key, stage] ** 2 for cell, stage, count in to_come) * (REST**2 + CELL**2)
-        spread = 2 * math.sqrt(slope @ covariance @ slope + alone) / seconds.sum()
+        spread = 2 * math.sqrt(slope @ covariance @ slope + alone) / total
         if spread > math.log(VAGUE):
             return ""
-        now, longest = self._clock(), max(one[cell.key, stage] for cell, stage, count in to_come if count)
-        done = sum(min(now - began, one.get((cell.key, stage), 0.0)) for began, cell, stage in self._began.values())
-        middle = max((seconds.sum() - done) / max(self._slots, 1), longest - (done if len(self._began) == 1 else 0.0), 0.0)
+        now, longest = self._clock(), max(one.values())
+        done = sum(min(now - began, one.get(which, 0.0)) for began, which in self._began.values())
+        middle = max((total - done) / max(self._slots, 1), longest - (done if len(self._began) == 1 else 0.0), 0.0)
         return in_words(middle * math.exp(-spread), middle, middle * math.exp(spread))
 
-    def _seconds(self, mean: NDArray[np.float64], row: NDArray[np.float64], cell: Cell, stage: Stage) -> float:
-        """Of one training: what the terms say, and what the cell's own that ended say beyond."""
-        expected = float(mean @ self._padded(row))
-        known = self._cells.get((cell.key, stage), [])
-        weight = CELL**2 / (CELL**2 + REST**2 / len(known)) if known else 0.0
-        return math.exp(expected + weight * (sum(known) / len(known) - expected if known else 0.0))
+    def _seconds(self, expected: float, which: tuple[str, Stage]) -> float:
+        """Of one training: what its terms say, and what those of its cell that ended say beyond."""
+        known = self._known.get(which)
+        if not known:
+            return math.exp(expected)
+        return math.exp(expected + CELL**2 / (CELL**2 + REST**2 / len(known)) * (sum(known) / len(known) - expected))
 
-    def _row(self, cell: Cell, stage: Stage) -> NDArray[np.float64]:
-        """The values of its terms by column; a term that is new gets a column with its prior."""
-        found = terms(cell, stage)
-        new = [term for term in found if term.name not in self._columns]
-        if new:
+    def _row(self, cell: Cell, stage: Stage) -> Sparse:
+        """The columns and the values of its terms; a term that is new gets a column with its prior."""
+        if (cell.key, stage) not in self._rows:
+            found = terms(cell, stage)
+            new = [term for term in found if term.name not in self._columns]
             self._columns |= {term.name: len(self._columns) + place for place, term in enumerate(new)}
-            prior = np.array([1 / term.sd**2 for term in new])
-            old = len(self._precision)
+            prior, old = np.array([1 / term.sd**2 for term in new]), len(self._precision)
             grown = np.zeros((old + len(new), old + len(new)))
             grown[:old, :old] = self._precision
             grown[range(old, len(grown)), range(old, len(grown))] = prior
             self._precision = grown
             self._moment = np.concatenate([self._moment, prior * [term.mean for term in new]])
-        row = np.zeros(len(self._columns))
-        for term in found:
-            row[self._columns[term.name]] = term.value
-        return row
-
-    def _padded(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.pad(row, (0, len(self._columns) - len(row)))
+            self._rows[cell.key, stage] = np.array([self._columns[term.name] for term in found]), np.array([term.value for term in found])
+        return self._rows[cell.key, stage]
 
 
 def in_words(low: float, middle: float, high: float) -> str:
