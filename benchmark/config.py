@@ -23,6 +23,7 @@ MAX_SEEDS = "design/max_seeds"  # a metric of finals whose row was looked at aft
 # Of tuning: the first of every draw, the others of the best draws once more. Final seeds count from 0, so that no final value was selected.
 TUNING_SEEDS = (1_000_000, 1_000_001, 1_000_002)
 Precision = Literal["fp32", "tf32", "bf16"]
+Stage = Literal["tune", "final"]  # of a cell: trials that choose its settings, and those that are tested with them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +132,7 @@ class Trial:
     """
 
     cell: Cell
-    stage: Literal["tune", "final"]
+    stage: Stage
     training: Training
     backbone: Mapping[str, Any]  # every hyper-parameter of the backbone
     method: Mapping[str, Any]  # every hyper-parameter of the method

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from benchmark import plugins
-from benchmark.config import NO_BACKBONE, Cell, Suite, Training, Trial
+from benchmark.config import NO_BACKBONE, Cell, Stage, Suite, Training, Trial
 from benchmark.contracts import Backbone
 from benchmark.data.ensure import ensure_prepared, ensure_recorded
 from benchmark.data.store import Prepared, prepared_names
@@ -109,7 +109,7 @@ def cell_of(
     )
 
 
-def default_trial(cell: Cell, stage: Literal["tune", "final"], seed: int, budget: int, draw: int = 0) -> Trial:
+def default_trial(cell: Cell, stage: Stage, seed: int, budget: int, draw: int = 0) -> Trial:
     """``trial_of`` what the cell names. Raises UserError for an unknown key or an impossible value among the overrides."""
     method: Method = plugins.make("methods", cell.method, dict(cell.method_options))
     backbone: Backbone | None = None
@@ -124,7 +124,7 @@ def trial_of(
     method: Method,
     backbone: Backbone | None,
     published: Mapping[str, Any],
-    stage: Literal["tune", "final"],
+    stage: Stage,
     seed: int,
     budget: int,
     draw: int = 0,

@@ -6,18 +6,17 @@ import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.config import NO_BACKBONE, Cell, Trial
+from benchmark.config import NO_BACKBONE, Cell, Stage, Trial
 from benchmark.record import Record
 from benchmark.training.environment import WENT_ON
 
 FEWEST, VAGUE = 3, 10.0  # trainings until time left is spoken of, and nothing is said that may as well be so many times as much
 EVERY = 2.0  # seconds between two looks at all that is to come
-Stage = Literal["tune", "final"]
 Sparse = tuple[NDArray[np.intp], NDArray[np.float64]]  # columns and values of a row that is 0 elsewhere
 
 

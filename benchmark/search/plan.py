@@ -6,9 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from enum import Enum
-from typing import Literal
 
-from benchmark.config import Cell, Suite, Trial
+from benchmark.config import Cell, Stage, Suite, Trial
 from benchmark.metrics.looks import FIRST_LOOK
 from benchmark.records import Record
 from benchmark.search.cell_state import CellState
@@ -151,7 +150,7 @@ class Plan:
         """Cells with something left to train."""
         return [self._cells[key].cell for key in self._open]
 
-    def to_come(self) -> Iterator[tuple[Cell, Literal["tune", "final"], int]]:
+    def trainings_left(self) -> Iterator[tuple[Cell, Stage, int]]:
         """Cell, stage, and how many trainings of it are not recorded yet, as far as is known; a running one is not."""
         for state in (self._cells[key] for key in self._open):
             tune, final = self.left(state)

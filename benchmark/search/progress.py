@@ -63,7 +63,7 @@ class Progress:
         self._running.pop(record.trial_id, None)
         self._pace.finished(record)
         done, total = self._plan.progress()
-        self._left = self._pace.left(self._plan.to_come) if done < total else ""
+        self._left = self._pace.left(self._plan.trainings_left) if done < total else ""
         text = f"{line(record)}; it is trained again" if self._plan.comes_again(record) else f"{line(record)}{self._best(record)}"
         if self._bar.disable:
             self._say(f"[{done}/{total}, {self._state()}] {text}")

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmark.config import NO_BACKBONE, Cell, Training, Trial
+from benchmark.config import NO_BACKBONE, Cell, Stage, Training, Trial
 from benchmark.record import Record
-from benchmark.search.pace import Pace, Stage
+from benchmark.search.pace import Pace
 from benchmark.search.twins import twin_of
 from benchmark.training.environment import WENT_ON
 
