@@ -217,6 +217,7 @@ def run(
     track: bool = False,
     max_seeds: int | None = None,
     delta: float = DELTA,
+    futility: float = 0.0,
     trial_minutes: float | None = None,
     memory_per_trial: float | None = None,
     renew: bool = False,
@@ -231,6 +232,7 @@ def run(
     cpus, gpus: at most so many of this machine; None: what affinity, control groups and SLURM_CPUS_PER_TASK leave, and every GPU
     track:    also into MLflow
     max_seeds: seeds where verdicts are open, up to so many for a row, in the place of the suite's number; ``delta`` as for ``leaderboard``
+    futility: with ``max_seeds``: an open row gets no more seeds once the chance that so many decide it is smaller
     trial_minutes: a trial that takes longer is ended and has failed; None: as long as it takes
     memory_per_trial: GB (10⁹ bytes) of this machine's memory, not of a GPU's; a trial that needs more has failed. None: with Ray on this
               machine's CPUs its memory over the trials that have room at once, else no limit
@@ -246,7 +248,7 @@ def run(
     _require_above_0(cpus_per_trial=cpus_per_trial, cpus=cpus, trial_minutes=trial_minutes, memory_per_trial=memory_per_trial)
     device = limits(device, address, executor, cpus_per_trial, cpus, gpus, gpus_per_trial)
     folder = Path(results)
-    until = None if max_seeds is None else UntilDecided(max_seeds, delta)
+    until = None if max_seeds is None else UntilDecided(max_seeds, delta, futility)
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
     tracker = None
     if track:
@@ -285,6 +287,7 @@ def plan(
     gpus: int | None = None,
     max_seeds: int | None = None,
     delta: float = DELTA,
+    futility: float = 0.0,
     memory_per_trial: float | None = None,
     renew: bool = False,
 ) -> str:
@@ -301,7 +304,7 @@ def plan(
 
     one_of("executor", executor, EXECUTORS, "run")
     _require_above_0(cpus_per_trial=cpus_per_trial, cpus=cpus, memory_per_trial=memory_per_trial)
-    until = None if max_seeds is None else UntilDecided(max_seeds, delta)
+    until = None if max_seeds is None else UntilDecided(max_seeds, delta, futility)
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
     device = limits(device, address, executor, cpus_per_trial, cpus, gpus, gpus_per_trial)
     slots = 1 if executor == "local" else places(device, cpus_per_trial, gpus_per_trial, cpus, gpus)

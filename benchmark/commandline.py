@@ -141,6 +141,13 @@ def parser() -> Parser:
         metavar="N",
         help="of a row, with --until-decided; it is part of the bounds",
     )
+    run.add_argument(
+        "--futility",
+        type=_between(float, 1e-6, 0.5),
+        metavar="P",
+        help="with --until-decided: no more seeds for a row once the chance that N decide it is below P, by its difference so far and its "
+        "noise; `power` says what that saves and costs",
+    )
     _delta(run)
     _results(run)
 
@@ -242,6 +249,9 @@ def parser() -> Parser:
     power.add_argument(
         "--difference", type=_between(float, 1e-9, 1), default=0.0005, metavar="D", help="in AUC, whose power is printed (default 0.0005)"
     )
+    power.add_argument(
+        "--futility", type=_between(float, 1e-6, 0.5), default=0.05, metavar="P", help="of `run`, for the third design (default 0.05)"
+    )
     power.add_argument("--boards", type=_between(int, 1, 10**6), default=10_000, metavar="B", help="drawn at random (default 10000)")
     power.add_argument("--seed", type=_between(int, 0, 2**63 - 1), default=0, help="of the draw")
     _delta(power)
@@ -274,7 +284,7 @@ def parser() -> Parser:
         "\nrecords: board, MLflow's store and the start of a run where thousands of trials are recorded; beside another checkout."
         "\nstream: training on rows that are drawn meanwhile (data set teacher), in turns with training on prepared ones."
         "\nverdict: a whole board, from the first tuning trial to the verdicts: every draw and seed to its end, and as --rungs and"
-        "\n       --until-decided have it. The default, suite `verdict`, takes hours."
+        "\n       --until-decided with --futility 0.05 have it. The default, suite `verdict`, takes hours."
         "\ngpu:   steps at Criteo's shape, an epoch of 33 million rows, evaluation, on a GPU; one JSON file. On a CPU with tiny sizes.",
     )
     speed.add_argument("what", choices=("peers", "step", "parts", "methods", "scale", "data", "records", "stream", "verdict", "gpu"))
@@ -406,7 +416,7 @@ def version() -> str:
         return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]) if project.is_file() else "unknown"
 
 
-def _between(kind: type[int] | type[float], low: float, high: int) -> Callable[[str], float]:
+def _between(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
     def number(text: str) -> float:
         try:
             value = kind(text)

@@ -46,10 +46,13 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         raise UserError(f"run: {given} goes together with {missing}; add it")
     if parsed.until_decided and parsed.seeds is not None:
         raise UserError("run: --until-decided says itself how many seeds a row has; leave --seeds out")
+    if parsed.futility is not None and not parsed.until_decided:
+        raise UserError("run: --futility ends the seeds of --until-decided --max-seeds N early; add them, or leave it out")
     if parsed.rungs and suite.budget == 1:
         raise UserError(f"run: --rungs stops tuning trials early, and {suite.name} has none; add --trials N, or leave --rungs out")
     room = ("executor", "address", "device", "cpus_per_trial", "gpus_per_trial", "cpus", "gpus", "memory_per_trial")
     shared: dict[str, Any] = {name: getattr(parsed, name) for name in (*room, "max_seeds", "delta", "renew")}
+    shared["futility"] = parsed.futility or 0.0
     if parsed.dry_run:
         with contextlib.redirect_stdout(sys.stderr):
             text = api.plan(suite, parsed.results, **shared)
@@ -238,9 +241,8 @@ def boards(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 def power(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.reporting.power import power as simulated
 
-    for part in simulated(
-        parsed.cells, parsed.methods, parsed.max_seeds, parsed.sd, parsed.difference, parsed.delta, parsed.boards, parsed.seed
-    ):
+    design = parsed.cells, parsed.methods, parsed.max_seeds, parsed.sd, parsed.difference, parsed.delta, parsed.futility
+    for part in simulated(*design, parsed.boards, parsed.seed):
         print(part, flush=True)
     return 0
 

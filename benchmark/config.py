@@ -19,6 +19,7 @@ from benchmark.values import canonical, digest, from_dict, one_of, to_dict, type
 NO_BACKBONE = "none"  # in a sanity row's cell
 CONTROL = "single_embedding"  # the method that others are compared with
 DELTA = 0.0003  # AUC that makes no difference, unless the user says otherwise
+FUTILITY = "design/futility"  # a metric of the same finals: a row got no more seeds once the chance of a verdict was smaller; absent: 0
 MAX_SEEDS = "design/max_seeds"  # a metric of finals whose row was looked at after each seed: up to so many; a verdict must allow for it
 # Of tuning: the first of every draw, the others of the best draws once more. Final seeds count from 0, so that no final value was selected.
 TUNING_SEEDS = (1_000_000, 1_000_001, 1_000_002)

@@ -236,8 +236,10 @@ def test_power_prints_how_often_verdicts_are_wrong(capsys: pytest.CaptureFixture
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     lines = [line for line in shown.splitlines() if line.startswith("no method differs ")]
-    assert [line.split()[3:5] for line in lines] == [["5", "seeds"], ["until", "decided"]]
-    assert all(float(line.split()[5]) < 8 for line in lines), "5 % and three standard errors of 300 boards"
+    assert [line.split()[3:5] for line in lines] == [["5", "seeds"], ["until", "decided"], ["and", "futility"]]
+    assert all(float(re.split(r"  +", line)[2]) < 8 for line in lines), "5 % and three standard errors of 300 boards"
+    spent = [float(re.split(r"  +", line)[-1]) for line in lines]
+    assert spent[0] == 30 and spent[2] < spent[1] <= 30
     assert main(arguments) == 0 and capsys.readouterr().out == shown
 
 

@@ -76,7 +76,15 @@ class Rows:
         """``count`` rows drawn at random, the same each time, in random order; where there are fewer, all. The rows of a file may stand in
         order of time or of label, so that its first ones are no sample.
         """
-        chosen = np.random.default_rng(0).choice(len(self), min(count, len(self)), replace=False)
+        return self._at(np.random.default_rng(0).choice(len(self), min(count, len(self)), replace=False))
+
+    def block(self, index: int, size: int) -> Rows:
+        """Block ``index`` of as many equal ones as have at least ``size`` rows each, counted anew after the last; of fewer rows all."""
+        blocks = max(1, len(self) // size)
+        start, stop = (len(self) * place // blocks for place in (index % blocks, index % blocks + 1))
+        return self._at(slice(start, stop))
+
+    def _at(self, chosen: NDArray[np.int64] | slice) -> Rows:
         known = None if self.probabilities is None else self.probabilities.cpu().numpy()[chosen]
         local, labels = np.asarray(self._local)[chosen], self.labels.cpu().numpy()[chosen].astype(np.uint8)
         return Rows(local, labels, self._offsets.astype(np.int64), self.device, True, known)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 Array = NDArray[np.float64]
@@ -55,6 +55,12 @@ def sequential_p(p: Array, look: int, at: tuple[int, ...]) -> Array:
     here = limits[at.index(look)]
     z = -ndtri(np.maximum(p, LEAST))
     return np.asarray(np.where(z < here[0], 1.0, ndtr(-np.interp(z, here, levels))))
+
+
+def last_bound(levels: ArrayLike, at: tuple[int, ...]) -> Array:
+    """z that a comparison must cross at the last look for these one-sided levels, elementwise."""
+    tabulated, limits = _table(at)
+    return np.asarray(np.interp(-ndtri(levels), tabulated, limits[-1]))
 
 
 @lru_cache(maxsize=16)

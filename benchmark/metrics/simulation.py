@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmark.metrics.futility import chance_of_verdict
 from benchmark.metrics.looks import FIRST_LOOK, looks
 from benchmark.metrics.sequential import sequential_p
 from benchmark.metrics.verdicts import LEVEL
@@ -32,6 +33,7 @@ class Design:
     sequential: bool
     delta: float
     level: float = LEVEL
+    futility: float = 0.0  # no more seeds for a row that its last look decides with a smaller chance
     sd_ratio: float = 1.0  # of the last method's residuals over the others': the model says 1
 
 
@@ -92,8 +94,9 @@ def _judged(y: Array, design: Design) -> tuple[NDArray[np.int64], NDArray[np.int
     shape = difference.shape[:3]
     p = np.ones((3, *shape))  # one-sided: above, below, equal
     verdict, seeds = np.zeros(shape, np.int64), np.full(shape, FIRST_LOOK)
+    futile = np.zeros(shape, np.bool_)
     for n in at:
-        free = verdict == UNDECIDED
+        free = (verdict == UNDECIDED) & ~futile
         seeds[free] = n
         variance, df = _pooled(y, seeds)
         mean = difference[..., :n].mean(3)
@@ -105,10 +108,15 @@ def _judged(y: Array, design: Design) -> tuple[NDArray[np.int64], NDArray[np.int
             now = np.asarray(stats.t.sf(t[free], df[free]))
             now = sequential_p(now, n, at) if design.sequential else now
             p[which][free] = np.minimum(p[which][free], now)
-        two_sided = _holm(np.minimum(1, 2 * p[:2].min(0))) <= design.level
-        verdict[free & two_sided] = np.where(p[0] < p[1], ABOVE, BELOW)[free & two_sided]
-        equal = (verdict == UNDECIDED) & (_holm(p[2]) <= design.level)
-        verdict[equal] = EQUAL
+        adjusted = _holm(np.minimum(1, 2 * p[:2].min(0))), _holm(p[2])
+        told = (verdict == UNDECIDED) & (adjusted[0] <= design.level)
+        verdict[told] = np.where(p[0] < p[1], ABOVE, BELOW)[told]
+        verdict[(verdict == UNDECIDED) & (adjusted[1] <= design.level)] = EQUAL
+        if design.futility and n < at[-1]:
+            levels = [design.level / np.maximum(1, (found > design.level).sum((1, 2), keepdims=True)) for found in adjusted]
+            sd = ((2 * variance) ** 0.5)[..., None]
+            chance = chance_of_verdict(mean, sd, df, n, at, levels[0] / 2, levels[1], design.delta)
+            futile |= free & (verdict == UNDECIDED) & (chance < design.futility)
     return verdict, seeds
 
 

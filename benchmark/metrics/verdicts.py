@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import special
 
+from benchmark.metrics.futility import chance_of_verdict
 from benchmark.metrics.looks import looks
 from benchmark.metrics.power import MOST, seeds_to_equate, seeds_to_tell
 from benchmark.metrics.sequential import Array, sequential_p
@@ -148,36 +149,47 @@ def judge(cells: Mapping[str, Compared], delta: float, level: float = LEVEL) -> 
     return Looks(cells, delta, level).judgements()
 
 
-def due(cells: Mapping[str, Compared], delta: float, level: float = LEVEL) -> dict[Key, int]:
+def due(cells: Mapping[str, Compared], delta: float, futility: float = 0.0, level: float = LEVEL) -> dict[Key, int]:
     """Row -> how many seeds it and its control must have for the next look; only rows that are open and lack some for the first look that
     not all of them can have yet.
+
+    futility: a row gets no more seeds once, at a look, the chance that its last one decides it was smaller (metrics/futility.py).
     """
-    return Looks(cells, delta, level).due
+    return Looks(cells, delta, level, futility).due
+
+
+def futile(cells: Mapping[str, Compared], delta: float, futility: float, level: float = LEVEL) -> set[Key]:
+    """The rows that ``due`` gives no more seeds though they are undecided and could have more."""
+    found = Looks(cells, delta, level, futility)
+    return found.futile - found.decided.keys()
 
 
 class Looks:
     """The looks of a board, gone through."""
 
-    def __init__(self, cells: Mapping[str, Compared], delta: float, level: float) -> None:
-        self._cells, self._delta, self._level = cells, delta, level
+    def __init__(self, cells: Mapping[str, Compared], delta: float, level: float, futility: float = 0.0) -> None:
+        self._cells, self._delta, self._level, self._futility = cells, delta, level, futility
         self._most = {(cell, row): most for cell, c in cells.items() for row, most in c.max_seeds.items() if row in c.rows}
         self._keys = [(cell, row) for cell, c in cells.items() for row in c.rows]
         self._p = {key: _Test(1.0, 1.0, 1.0) for key in self._keys}
-        self._decided: dict[Key, Verdict] = {}
+        self.decided: dict[Key, Verdict] = {}
         self._used: dict[Key, int] = {}  # row looked at after every seed -> seeds when it was decided
         self.due: dict[Key, int] = {}
+        self.futile: set[Key] = set()  # rows that their last look would hardly decide. Their verdicts are those of any row that lacks seeds
         self._pools: dict[tuple[str, int | None, tuple[int | None, ...]], Pool] = {}
         self._paired: dict[tuple[Key, int | None], list[float]] = {}
         fixed = [key for key in self._keys if key not in self._most]
         self._look(fixed, None)
         for n in looks(max(self._most.values(), default=0)):
-            wanted = [key for key, most in self._most.items() if key not in self._decided and most >= n]
+            wanted = [key for key, most in self._most.items() if key not in self.decided and most >= n]
             lacking = {key: n for key in wanted if not self._has(key, n)}
-            self.due = self.due or lacking
+            self.due = self.due or {key: n for key in lacking if key not in self.futile}
             ready = [key for key in wanted if key not in lacking]
             if not ready:
                 break
             self._look(ready, n)
+            if self._futility:
+                self.futile |= {key for key in ready if key not in self.decided and self._chance(key, n) < self._futility}
 
     def _has(self, key: Key, n: int) -> bool:
         cell = self._cells[key[0]]
@@ -189,14 +201,15 @@ class Looks:
         for key in keys:
             found = self._test(key, pools[key[0]], n)
             self._p[key] = found if n is None else _Test(*map(min, self._p[key], found))
-        for key, p in holm({key: min(1.0, 2 * min(p.above, p.below)) for key, p in self._p.items()}).items():
-            if p <= self._level and key not in self._decided:
-                self._decided[key] = "above" if self._p[key].above < self._p[key].below else "below"
-        for key, p in holm({key: p.equal for key, p in self._p.items()}).items():
-            if p <= self._level and key not in self._decided:
-                self._decided[key] = "equal"
+        p_difference, p_equal = self._adjusted()
+        for key, p in p_difference.items():
+            if p <= self._level and key not in self.decided:
+                self.decided[key] = "above" if self._p[key].above < self._p[key].below else "below"
+        for key, p in p_equal.items():
+            if p <= self._level and key not in self.decided:
+                self.decided[key] = "equal"
         if n is not None:
-            self._used |= {key: n for key in keys if key in self._decided}
+            self._used |= {key: n for key in keys if key in self.decided}
 
     def _pool(self, cell: str, n: int | None) -> Pool:
         rows = self._cells[cell].rows
@@ -226,11 +239,27 @@ class Looks:
             self._paired[key, n] = [row[seed] - control[seed] for seed in seeds]
         return self._paired[key, n]
 
+    def _chance(self, key: Key, n: int) -> float:
+        """That the last look decides an open row; 1 where nothing is known of its noise, and at the last look."""
+        pool, at, differences = self._pool(key[0], n), looks(self._most[key]), self._differences(key, n)
+        if not pool.df or not pool.variance or n == at[-1]:
+            return 1.0
+        sd, (tells, equates) = (2 * pool.variance) ** 0.5, self._levels()
+        return float(chance_of_verdict(_mean(differences), sd, pool.df, n, at, tells / 2, equates, self._delta))
+
+    def _levels(self) -> tuple[float, float]:
+        """Of Holm's next step, for a difference, two-sided, and for equality."""
+        tells, equates = (self._level / max(1, sum(p > self._level for p in found.values())) for found in self._adjusted())
+        return tells, equates
+
+    def _adjusted(self) -> tuple[dict[Key, float], dict[Key, float]]:
+        """Holm's p of a difference and of equality."""
+        difference = {key: min(1.0, 2 * min(p.above, p.below)) for key, p in self._p.items()}
+        return holm(difference), holm({key: p.equal for key, p in self._p.items()})
+
     def judgements(self) -> dict[Key, Judgement]:
-        p_difference = holm({key: min(1.0, 2 * min(p.above, p.below)) for key, p in self._p.items()})
-        p_equal = holm({key: p.equal for key, p in self._p.items()})
-        open_difference = sum(p > self._level for p in p_difference.values())
-        open_equal = sum(p > self._level for p in p_equal.values())
+        p_difference, p_equal = self._adjusted()
+        tells, equates = self._levels()
         pools = {cell: self._pool(cell, None) for cell in self._cells}
         found = {}
         for key in self._keys:
@@ -242,13 +271,13 @@ class Looks:
             if half is not None and _same(differences):
                 half = 0.0  # whatever the noise of others is
             more = None
-            if key not in self._decided and mean is not None and sd:
+            if key not in self.decided and mean is not None and sd:
                 degrees = max(1, pool.methods - 1)
-                tell = seeds_to_tell(mean, sd, self._level / open_difference, degrees)
-                same = seeds_to_equate(mean, self._delta, sd, self._level / open_equal, degrees)
+                tell = seeds_to_tell(mean, sd, tells, degrees)
+                same = seeds_to_equate(mean, self._delta, sd, equates, degrees)
                 more = max(1, min(same, tell) - n) if min(same, tell) < MOST else None
             found[key] = Judgement(
-                verdict=self._decided.get(key, "undecided"),
+                verdict=self.decided.get(key, "undecided"),
                 difference=mean,
                 n=n,
                 sd=sd,

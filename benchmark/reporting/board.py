@@ -14,7 +14,7 @@ from benchmark.reporting import acting
 from benchmark.reporting.columns import COLUMNS, OPEN, SHORT, Column
 from benchmark.reporting.tables import PLACE, chosen, in_parts, laid_out, tabulated
 from benchmark.reporting.text import counted
-from benchmark.reporting.verdicts import noise
+from benchmark.reporting.verdicts import noise, rule_of
 from benchmark.values import plain
 
 if TYPE_CHECKING:
@@ -153,18 +153,17 @@ def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
 
 def _rules(judged: Sequence[Row]) -> Iterable[str]:
     """By which rule each verdict is made, where a board has several: rows that were looked at after each seed have wider bounds."""
-    found: dict[int | None, list[str]] = {}
+    found: dict[tuple[int | None, float], list[str]] = {}
     for row in judged:
-        found.setdefault(row.max_seeds, []).append(f"{row.method} {row.backbone} {row.scale}× depth {row.depth}")
+        found.setdefault((row.max_seeds, row.futility), []).append(f"{row.method} {row.backbone} {row.scale}× depth {row.depth}")
     if len(found) < 2:
         return
     *few, (most, others) = sorted(found.items(), key=lambda rule: len(rule[1]))
-    told = [f"{', '.join(rows[:LISTED])}{f' and {len(rows) - LISTED} more' if len(rows) > LISTED else ''} by {_rule(n)}" for n, rows in few]
-    yield f"verdicts are made by {len(found)} rules, Holm's over all: {'; '.join(told)}; the other {len(others)} by {_rule(most)}"
-
-
-def _rule(max_seeds: int | None) -> str:
-    return "one test of all seeds" if max_seeds is None else f"looks after each seed, up to {max_seeds}"
+    told = [
+        f"{', '.join(rows[:LISTED])}{f' and {len(rows) - LISTED} more' if len(rows) > LISTED else ''} by {rule_of(*rule)}"
+        for rule, rows in few
+    ]
+    yield f"verdicts are made by {len(found)} rules, Holm's over all: {'; '.join(told)}; the other {len(others)} by {rule_of(*most)}"
 
 
 def _not_here(whole: Sequence[Row]) -> Iterable[str]:

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from benchmark.blocks import Block
-from benchmark.config import MAX_SEEDS, Cell, chosen, conditions
+from benchmark.config import FUTILITY, MAX_SEEDS, Cell, chosen, conditions
 from benchmark.packing import Stack, together
 from benchmark.record import Headlines, beginning
 from benchmark.records import Record, Status
@@ -107,6 +107,11 @@ class Group:
     def max_seeds(self) -> int | None:
         """Up to how many seeds its verdict was looked at after each; None: nobody looked before all were there."""
         return max(map(round, self.metric(MAX_SEEDS).values()), default=None)
+
+    @property
+    def futility(self) -> float:
+        """The chance of a verdict below which it got no more seeds; 0: it got them as long as it was undecided."""
+        return max(self.metric(FUTILITY).values(), default=0.0)
 
     @property
     def won(self) -> dict[str, Any]:

@@ -85,6 +85,7 @@ class Row:
     draws_lost: int  # tuning trainings that failed for good: the winner is the best of the others
     tuning_rungs: tuple[int, ...]  # epochs at which its draws were halved; none: each was trained to its end
     delta_auc_pooled: float | None  # what the pooled interval is about: mean difference over the pairs that the verdict was made of
+    futility: float  # with max_seeds: no more seeds once the chance that so many decide the row was smaller
     delta_pooled_seeds: int  # these pairs: where a row was decided before others, without the seeds that came after
 
     @property
@@ -290,6 +291,7 @@ def _row(
         draws_lost=lost[0],
         tuning_rungs=cell.rungs,
         delta_auc_pooled=judged.difference,
+        futility=group.futility,
         delta_pooled_seeds=judged.n,
     )
 

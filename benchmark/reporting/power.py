@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 from tabulate import tabulate
 
@@ -13,8 +15,10 @@ from benchmark.reporting.text import counted
 from benchmark.reporting.verdicts import seeds_text
 
 
-def power(cells: int, methods: int, max_seeds: int, sd: float, difference: float, delta: float, boards: int, seed: int) -> Iterator[str]:
-    """Texts, as they are ready. ``sd`` is of a paired difference, ``difference`` and ``delta`` are in AUC."""
+def power(
+    cells: int, methods: int, max_seeds: int, sd: float, difference: float, delta: float, futility: float, boards: int, seed: int
+) -> Iterator[str]:
+    """Texts, as they are ready. ``sd`` is of a paired difference, ``difference`` and ``delta`` are in AUC, ``futility`` is a chance."""
     rows = cells * methods
     yield (
         f"{counted(boards, 'board')} of {counted(cells, 'cell')} with {counted(methods, 'method')} and a control each: "
@@ -28,17 +32,19 @@ def power(cells: int, methods: int, max_seeds: int, sd: float, difference: float
         ("every method is δ above", (delta,) * methods, 1.0),
         ("no method differs, one has twice the noise", (0.0,) * methods, 2.0),
     ]
+    designs: dict[str, dict[str, Any]] = {
+        counted(max_seeds, "seed"): {},
+        "until decided": {"sequential": True},
+        f"and futility {futility:g}": {"sequential": True, "futility": futility},
+    }
     table = []
     for truth, differences, ratio in truths:
-        for sequential in (False, True):
-            found = simulate(
-                Design(cells=cells, differences=differences, seeds=max_seeds, sd=sd, sequential=sequential, delta=delta, sd_ratio=ratio),
-                boards,
-                seed,
-            )
+        board = Design(cells=cells, differences=differences, seeds=max_seeds, sd=sd, sequential=False, delta=delta, sd_ratio=ratio)
+        for name, looked in designs.items():
+            found = simulate(dataclasses.replace(board, **looked), boards, seed)
             shares = (found.false_differences(), found.false_equalities(), found.told(), found.equated())
             shown = ["-" if share != share else f"{100 * share:.2f}" for share in shares]  # NaN: no such row
-            table.append([truth, "until decided" if sequential else counted(max_seeds, "seed"), *shown, f"{found.trainings():.1f}"])
+            table.append([truth, name, *shown, f"{found.trainings():.1f}"])
     headers = ["truth", "design", "wrong difference\n% of boards", "wrong equality\n% of boards", "seen\n% of rows", "equal\n% of rows"]
     yield "\n" + tabulate(table, headers=[*headers, "trainings\nof a board"], disable_numparse=True, colalign=["left"] * 2 + ["right"] * 5)
     yield (

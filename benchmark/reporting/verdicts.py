@@ -79,3 +79,11 @@ def _seeds(sd: float, level: float) -> str:
 def seeds_text(n: int) -> str:
     """What ``seeds_to_tell`` and ``seeds_to_equate`` give, in words where no number is enough."""
     return str(n) if n < MOST else f"over {LARGEST}"
+
+
+def rule_of(max_seeds: int | None, futility: float) -> str:
+    """How a row's verdict was come to, in words."""
+    if max_seeds is None:
+        return "one test of all seeds"
+    until = f", unless the chance of a verdict fell below {futility:g}" if futility else ""
+    return f"looks after each seed, up to {max_seeds}{until}"

@@ -10,7 +10,7 @@ from numbers import Integral
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from benchmark.config import CONTROL, DELTA, MAX_SEEDS, NO_BACKBONE, Cell, conditions
+from benchmark.config import CONTROL, DELTA, FUTILITY, MAX_SEEDS, NO_BACKBONE, Cell, conditions
 from benchmark.errors import UserError
 from benchmark.metrics.looks import FIRST_LOOK, MOST_SEEDS
 from benchmark.records import INERT, Record
@@ -24,10 +24,14 @@ Board = tuple[str, str]  # data set and its fingerprint: what Holm's rule goes o
 
 @dataclass(frozen=True)
 class UntilDecided:
-    """Up to ``max_seeds`` seeds for each row; ``delta`` is the difference in AUC that makes none. Raises UserError."""
+    """Up to ``max_seeds`` seeds for each row; ``delta`` is the difference in AUC that makes none. Raises UserError.
+
+    futility: an open row gets no more of them once the chance that ``max_seeds`` decide it is smaller; 0: it gets them all.
+    """
 
     max_seeds: int
     delta: float = DELTA
+    futility: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.max_seeds, Integral):
@@ -38,6 +42,8 @@ class UntilDecided:
             raise UserError(f"max_seeds = {self.max_seeds}; it must be at most {MOST_SEEDS}, for which bounds are computed")
         if not 0 < self.delta <= 1:
             raise UserError(f"delta = {self.delta}; it must lie between 0 and 1")
+        if not 0 <= self.futility < 1:
+            raise UserError(f"futility = {self.futility}; it must be a chance below 1; 0: every open row gets all its seeds")
 
     def check(self, cells: Iterable[Cell]) -> None:
         """Raises UserError where no row has anything to be compared with: each would get the first seeds, and no verdict."""
@@ -49,7 +55,8 @@ class UntilDecided:
         """A final with the number of seeds up to which it is looked at: a board must know that somebody looked."""
         if record.trial.stage != "final" or record.status != "finished":
             return record
-        return dataclasses.replace(record, metrics={**record.metrics, MAX_SEEDS: float(self.max_seeds)})
+        design = {MAX_SEEDS: float(self.max_seeds), **({FUTILITY: self.futility} if self.futility else {})}
+        return dataclasses.replace(record, metrics={**record.metrics, **design})
 
 
 def board_of(cell: Cell) -> Board:
@@ -84,7 +91,7 @@ class Looking:
         states = [state for state in self._states if board_of(state.cell) == board]
         compared, of_row = self._compared(states)
         wanting = []
-        for (cell, row), seeds in due(compared, self.until.delta).items():
+        for (cell, row), seeds in due(compared, self.until.delta, self.until.futility).items():
             for state in (of_row[cell, row], of_row[cell, CONTROL_ROW]):
                 if state.seeds < seeds:
                     state.seeds = seeds
@@ -93,20 +100,24 @@ class Looking:
 
     def account(self) -> str:
         """Verdicts by their number, the final trainings of these rows and their controls, and what a fixed number would take."""
-        from benchmark.metrics.verdicts import judge
+        from benchmark.metrics.verdicts import futile, judge
 
         counts: dict[str, int] = defaultdict(int)
-        spent = rows = 0
+        spent = rows = given_up = 0
         for board in {board_of(state.cell): None for state in self._states}:
             compared, of_row = self._compared([state for state in self._states if board_of(state.cell) == board])
             for judgement in judge(compared, self.until.delta).values():
                 counts[str(judgement.verdict)] += 1
+            given_up += len(futile(compared, self.until.delta, self.until.futility))
             rows += len(of_row)
             spent += sum(len(cell.control) + sum(map(len, cell.rows.values())) for cell in compared.values())
         spent -= len(self._given)
         said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())) or "no row has a control"
         most = self.until.max_seeds
         told = f"verdicts: {said}; {spent} final trainings, where {most} seeds for each of the {rows} cells would be {most * rows}"
+        if given_up:
+            given = f"{given_up} undecided row{'s' if given_up > 1 else ''} got no more seeds"
+            told += f"\n{given}: the chance that {most} would decide was below {self.until.futility:g}"
         if self._others:
             before = " and ".join(map(str, sorted(self._others)))
             told += f"\nnote: rows were looked at up to {before} seeds before; a board's bounds are of the largest number that a row has"

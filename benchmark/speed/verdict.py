@@ -1,8 +1,8 @@
 """How long a board takes until its verdicts are there: as it was, and with draws that stop early and seeds where verdicts are open.
 
 Each is a run of its own, one after the other, in this process's place: `run SUITE --executor local`. Before: another checkout or this one,
-every draw to its end and every seed. Now: this checkout, the suite's rungs and `--until-decided`. A side that ended leaves in its folder
-what it took (`took.json`), so that one may be measured today and the other tomorrow, or both at once on two cores.
+every draw to its end and every seed. Now: this checkout, the suite's rungs and `--until-decided` with `--futility`. A side that ended
+leaves in its folder what it took (`took.json`), so that one may be measured today and the other tomorrow, or both at once on two cores.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from benchmark.records import Record, Store
 Place = tuple[str, str, int, int, str]  # data set, backbone, depth, scale, method
 Side = Literal["before", "now"]
 TOOK = "took.json"
+FUTILITY = 0.05  # of the now side: no more seeds for a row that its last one would hardly decide
 TWICE = 1.96  # standard errors: a difference of means within them is the seeds' noise
 
 
@@ -54,7 +55,7 @@ def measure(suite: Suite, before: Path | None, out: Path, device: str, side: Sid
     """
     runs = {
         "before": (dataclasses.replace(suite, rungs=()), before or PACKAGE.parent, ["--seeds", str(suite.seeds)]),
-        "now": (suite, PACKAGE.parent, ["--until-decided", "--max-seeds", str(suite.seeds)]),
+        "now": (suite, PACKAGE.parent, ["--until-decided", "--max-seeds", str(suite.seeds), "--futility", str(FUTILITY)]),
     }
     taken = {name: _run(run, checkout, out / name, device, more) for name, (run, checkout, more) in runs.items() if side in (None, name)}
     if side is not None:

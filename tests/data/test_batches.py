@@ -64,6 +64,15 @@ def test_a_sample_is_of_rows_from_everywhere_in_random_order(device: torch.devic
     assert sorted(everything[:, 1].tolist()) == [3 + row for row in range(1000)] != everything[:, 1].tolist()
 
 
+@pytest.mark.parametrize(("size", "lengths"), [(1000, [1000]), (501, [1000]), (500, [500] * 2), (300, [333, 333, 334]), (1, [1] * 1000)])
+def test_blocks_are_all_rows_once(size: int, lengths: list[int]) -> None:
+    part = rows(1000).sample(1000)
+    whole, _ = next(part.batches(1000))
+    blocks = [next(part.block(index, size).batches(1000))[0] for index in range(len(lengths))]
+    assert [len(block) for block in blocks] == lengths and torch.equal(torch.cat(blocks), whole)
+    assert torch.equal(next(part.block(len(lengths), size).batches(1000))[0], blocks[0])
+
+
 def test_a_sample_has_its_rows_probabilities() -> None:
     part = Rows(np.arange(50, dtype=np.int32)[:, None], np.zeros(50, np.uint8), np.array([0]), CPU, None, np.arange(50) / 50)
     sample = part.sample(20)

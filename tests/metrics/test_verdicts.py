@@ -10,9 +10,12 @@ from scipy import stats
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import DescrStatsW
 
+from benchmark.metrics.futility import chance_of_verdict
+from benchmark.metrics.looks import looks
 from benchmark.metrics.power import MOST, power_to_equate, power_to_tell, seeds_to_equate, seeds_to_tell
+from benchmark.metrics.sequential import sequential_p
 from benchmark.metrics.simulation import ABOVE, BELOW, EQUAL, Design, _judged, _pooled, _values, simulate
-from benchmark.metrics.verdicts import Compared, Judgement, Verdict, due, judge, pooled_variance, t_tests, unequal_noise
+from benchmark.metrics.verdicts import Compared, Judgement, Verdict, due, futile, judge, pooled_variance, t_tests, unequal_noise
 
 CODES: dict[Verdict | None, int] = {"above": ABOVE, "below": BELOW, "equal": EQUAL, "undecided": 0}
 
@@ -177,13 +180,16 @@ def test_the_variance_for_arrays_is_that_of_least_squares() -> None:
             assert (found.variance, found.df) == pytest.approx((variance[board, cell], df[board, cell]))
 
 
-@pytest.mark.parametrize("sequential", [False, True])
-def test_simulated_boards_follow_the_rules_of_real_ones(sequential: bool) -> None:
+@pytest.mark.parametrize(("sequential", "futility"), [(False, 0.0), (True, 0.0), (True, 0.2)])
+def test_simulated_boards_follow_the_rules_of_real_ones(sequential: bool, futility: float) -> None:
     """Also, seed by seed, that only the rows due are given seeds, and get as far as the arrays say."""
-    design = Design(cells=2, differences=(0.0, 0.0006, -0.0012), seeds=7, sd=0.0004, sequential=sequential, delta=0.0005)
+    shape: Any = {"cells": 2, "differences": (0.0, 0.0006, -0.0012), "seeds": 7, "sd": 0.0004, "delta": 0.0005}
+    design = Design(**shape, sequential=sequential, futility=futility)
     y = _values(design, 12, np.random.default_rng(10))
     verdict, seeds = _judged(y, design)
     assert {0, ABOVE, BELOW, EQUAL} == set(verdict.flat)
+    if futility:
+        assert 2 in seeds and ((verdict == 0) & (seeds < 7)).any()
     for board in range(12):
         have = {(str(c), str(m)): 2 if sequential else 7 for c in range(2) for m in range(3)}
         while True:
@@ -195,15 +201,45 @@ def test_simulated_boards_follow_the_rules_of_real_ones(sequential: bool) -> Non
                 )
                 for c in range(2)
             }
-            wanted = due(cells, 0.0005)
+            wanted = due(cells, 0.0005, futility)
             if not wanted:
                 break
+            assert not wanted.keys() & futile(cells, 0.0005, futility)
             assert all(n == have[key] + 1 for key, n in wanted.items())
             have |= wanted
         found = judge(cells, 0.0005)
         for (cell, row), judgement in found.items():
             assert CODES[judgement.verdict] == verdict[board, int(cell), int(row)]
             assert have[cell, row] == seeds[board, int(cell), int(row)]
+        given_up = {key for key, n in have.items() if n < 7 and found[key].verdict == "undecided"} if sequential else set()
+        assert futile(cells, 0.0005, futility) == given_up
+
+
+@pytest.mark.parametrize(("mean", "n", "df"), [(0.0, 2, 4), (0.0003, 3, 8), (-0.0006, 4, 12), (0.0001, 6, 20)])
+def test_the_chance_of_a_verdict_is_that_of_drawn_last_looks(mean: float, n: int, df: int) -> None:
+    """Against boards gone on with at random, judged by the tests and the bounds that a last look has."""
+    sd, at, delta, levels = 0.0005, looks(8), 0.0006, (0.0125, 0.025)
+    draw = np.random.default_rng(15)
+    last = mean + sd * (1 / n - 1 / 8) ** 0.5 * draw.standard_t(df, 4000)
+    decided = 0
+    for value in last:
+        found = sequential_p(np.array(t_tests(value, sd / 8**0.5, df * 7 // (n - 1), delta)), 8, at)
+        decided += bool(min(found[:2]) <= levels[0] or found[2] <= levels[1])
+    share = decided / len(last)
+    chance = float(chance_of_verdict(mean, sd, df, n, at, *levels, delta))
+    assert 0.02 < share < 0.98 and chance == pytest.approx(share, abs=3 * (share * (1 - share) / len(last)) ** 0.5)
+
+
+def test_a_row_that_hopes_for_nothing_gets_no_more_seeds_and_its_verdict_is_what_it_would_be() -> None:
+    """Also where somebody trained on all the same: what is given up is a matter of what to train, and of no verdict."""
+    draw = np.random.default_rng(16)
+    control = draw.normal(0, 5e-4, 8)
+    rows = {"none": seeded(control + draw.normal(0, 5e-4, 8) * 0.1 + 1e-5), "far": seeded(control + 1e-3 + draw.normal(0, 5e-4, 8))}
+    short = {row: {seed: value for seed, value in known.items() if seed < 4} for row, known in rows.items()}
+    cells = {"c": Compared(seeded(control), short, dict.fromkeys(rows, 8))}
+    assert due(cells, 3e-5).keys() == {("c", "none"), ("c", "far")} and due(cells, 3e-5, 0.1).keys() == {("c", "far")}
+    whole = {"c": Compared(seeded(control), rows, dict.fromkeys(rows, 8))}
+    assert due(whole, 3e-5, 0.1) == {} and judge(whole, 3e-5)["c", "none"].n == 8
 
 
 def test_verdicts_do_not_depend_on_seeds_that_came_later() -> None:

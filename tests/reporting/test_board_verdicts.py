@@ -130,7 +130,7 @@ def test_more_seeds_than_were_looked_at_are_no_number() -> None:
     assert 8192 < 2.802**2 * (sd / 0.0003) ** 2 < 9999
     [line] = noise([sd], 1)
     assert "for 0.001, " in line and line.endswith("over 8192 for 0.0003")
-    told = "".join(power(1, 1, 2, sd, 0.001, 0.0003, 10, 0))
+    told = "".join(power(1, 1, 2, sd, 0.001, 0.0003, 0.05, 10, 0))
     assert re.search(r"^0.0003 +over 8192", told, re.MULTILINE) and "10000" not in told
 
 

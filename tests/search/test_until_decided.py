@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import standin_search as standin
 
-from benchmark.config import MAX_SEEDS, Trial
+from benchmark.config import FUTILITY, MAX_SEEDS, Trial
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
 from benchmark.reporting.leaderboard import rows
@@ -38,9 +38,14 @@ def train(trial: Trial) -> Record:
 
 
 def play(
-    known: Iterable[Record] = (), train: Callable[[Trial], Record] = train, workers: int = 1, most: int = MOST, delta: float = 3e-4
+    known: Iterable[Record] = (),
+    train: Callable[[Trial], Record] = train,
+    workers: int = 1,
+    most: int = MOST,
+    delta: float = 3e-4,
+    futility: float = 0.0,
 ) -> list[Record]:
-    plan = Plan(SUITE, expand(SUITE), known, UntilDecided(most, delta))
+    plan = Plan(SUITE, expand(SUITE), known, UntilDecided(most, delta, futility))
     records: list[Record] = []
     running: list[Trial] = []
     chance = random.Random(1)
@@ -80,9 +85,30 @@ def test_when_all_is_decided_nothing_more_is_trained() -> None:
     assert max(found.values()) < MOST
 
 
+def test_rows_without_hope_get_no_more_seeds() -> None:
+    """What was given up is said, the board's verdicts are the account's, and without the option the rows go on where they were left."""
+    records = play(futility=0.2)
+    found, all_of_them = seeds(records), play()
+    for backbone in standin.BACKBONES:
+        assert 2 <= found["standin_tuned", backbone] < MOST
+        assert 2 < found["standin_plain", backbone] < MOST, "decided early"
+    assert {r.metrics[FUTILITY] for r in records} == {0.2} and not any(FUTILITY in r.metrics for r in all_of_them)
+    said = Plan(SUITE, expand(SUITE), records, UntilDecided(MOST, futility=0.2)).account().splitlines()
+    assert said[0].startswith("verdicts: 2 above, 2 undecided; ")
+    assert said[1] == "2 undecided rows got no more seeds: the chance that 8 would decide was below 0.2"
+    assert {(row.method, row.verdict, row.futility) for row in rows(records) if row.verdict is not None} == {
+        ("standin_plain", "above", 0.2),
+        ("standin_tuned", "undecided", 0.2),
+    }
+    more = play(records)
+    assert more and {r.trial_id for r in [*records, *more]} >= {r.trial_id for r in all_of_them}
+    assert not {r.trial_id for r in records} & {r.trial_id for r in more}
+
+
+@pytest.mark.parametrize("futility", [0.0, 0.2])
 @pytest.mark.parametrize("workers", [3, 50])
-def test_the_same_records_whatever_the_order(workers: int) -> None:
-    assert {r.trial_id: r for r in play(workers=workers)} == {r.trial_id: r for r in play()}
+def test_the_same_records_whatever_the_order(workers: int, futility: float) -> None:
+    assert {r.trial_id: r for r in play(workers=workers, futility=futility)} == {r.trial_id: r for r in play(futility=futility)}
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 1.0])
@@ -142,6 +168,8 @@ def test_max_seeds_has_bounds() -> None:
         UntilDecided(201)
     with pytest.raises(UserError, match="delta = 0; it must lie between 0 and 1"):
         UntilDecided(3, 0)
+    with pytest.raises(UserError, match="futility = 1; it must be a chance below 1"):
+        UntilDecided(3, futility=1)
 
 
 def test_without_a_control_nothing_is_trained(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_each_side_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(UserError, match="measured there was /old, not /other"):
         verdict.measure(suite, Path("/other"), tmp_path, "cpu")
     table = verdict.measure(suite, Path("/old"), tmp_path, "cpu")
-    assert ran[1:] == [f"now of {PACKAGE.parent}: --until-decided --max-seeds 5"]
+    assert ran[1:] == [f"now of {PACKAGE.parent}: --until-decided --max-seeds 5 --futility 0.05"]
     assert [line.split() for line in table.splitlines() if "seconds" in line] == [
         ["seconds", "90", "30", "0.33"],
         ["CPU", "seconds", "80", "20", "0.25"],

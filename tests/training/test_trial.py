@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from benchmark import plugins
 from benchmark.config import Suite, Trial
@@ -21,6 +22,7 @@ from benchmark.data.ensure import ensure_prepared
 from benchmark.data.store import Prepared
 from benchmark.errors import UserError
 from benchmark.method import assemble
+from benchmark.metrics.spectral import Measured
 from benchmark.records import Record, record_from_json
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.worker import TRAIN, attempt
@@ -341,7 +343,7 @@ def test_logloss_at_its_own_best_epoch() -> None:
 def test_spectra_and_knock_outs_are_of_a_random_sample_of_validation_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of a file may stand in order of time, and its first ones are of the first days alone."""
     looked_at: list[Rows] = []
-    for name in ("spectra", "knock_outs"):
+    for name in ("spectra", "knock_outs"):  # of fewer than 65,536 rows both have all
         whole = getattr(trials, name)
 
         def kept(model: CTRModel, sample: Rows, *rest: Any, whole: Any = whole) -> Any:
@@ -358,3 +360,22 @@ def test_spectra_and_knock_outs_are_of_a_random_sample_of_validation_rows(monkey
         found, _ = next(sample.batches(len(valid)))
         assert len(found) == len(valid) and not torch.equal(found, ids)
         assert torch.equal(*(rows[np.lexsort(rows.T.numpy())] for rows in (found, ids)))
+
+
+def test_knock_outs_of_another_seed_are_of_other_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layer spectra of all seeds are of the same ones. Four seeds go over all rows of the sample."""
+    looked_at: dict[str, list[Tensor]] = {"spectra": [], "knock_outs": []}
+    for name, kept in looked_at.items():
+
+        def found(model: CTRModel, sample: Rows, *rest: Any, kept: list[Tensor] = kept, name: str = name) -> Any:
+            kept.append(next(sample.batches(len(sample)))[0])
+            return Measured({}, {}) if name == "spectra" else {}
+
+        monkeypatch.setattr(trials, name, found)
+    one = trial("roblock", "dnn")
+    valid = len(resolved(one).data.fold(torch.device("cpu")).valid)
+    monkeypatch.setattr(trials, "QUARTER", valid // 4)
+    for seed in range(4):
+        assert trained(replace(one, seed=seed)).status == "finished"
+    assert all(torch.equal(sample, looked_at["spectra"][0]) for sample in looked_at["spectra"])
+    assert torch.equal(torch.cat(looked_at["knock_outs"]), looked_at["spectra"][0])

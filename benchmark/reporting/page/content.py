@@ -21,7 +21,7 @@ from benchmark.reporting.group import Group
 from benchmark.reporting.groups import PLAIN, batch_ratio
 from benchmark.reporting.leaderboard import Row, rows_and_groups
 from benchmark.reporting.text import counted, difference_text
-from benchmark.reporting.verdicts import in_words
+from benchmark.reporting.verdicts import in_words, rule_of
 from benchmark.singular_values import OF_FIELD, Spectrum, unpacked
 from benchmark.values import canonical, to_dict
 
@@ -262,7 +262,7 @@ def _judged(row: Row) -> str:
     if row.more_seeds is not None:
         found += " seed" if row.more_seeds == 1 else " seeds"
     if row.max_seeds is not None:
-        found += f", by looks after each seed, up to {row.max_seeds}"
+        found += f", by {rule_of(row.max_seeds, row.futility)}"
     if row.p_difference is None or row.p_equal is None:
         return found
     pooled = difference_text(row.delta_auc_pooled, row.delta_auc_pooled_high)
