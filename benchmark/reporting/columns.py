@@ -128,7 +128,7 @@ COLUMNS: tuple[Column[Row], ...] = (
     Column(
         key="delta",
         heading="Δ to SE\n± 95 %",
-        help="test AUC less single_embedding's of the same conditions, paired by seed, ± half its 95 % interval",
+        help="test AUC less single_embedding's of the same conditions, paired by seed, ± half the 95 % interval of these pairs",
         text=lambda row: difference_text(row.delta_auc, row.delta_auc_high),
         value=lambda row: row.delta_auc,
         rank=0,
