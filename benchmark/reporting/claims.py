@@ -227,7 +227,7 @@ def claims(
     each = (
         f"Each: the difference to {CONTROL} at the greatest width, or the larger model's difference less the smaller one's; intervals with "
         "the noise of all methods of a cell, uncorrected; verdicts with Holm's correction, over the board's rows or over its growths with "
-        "width, or with depth. `leaderboard` and `compare` differ in the intervals: theirs are of a row's own pairs of seeds"
+        "width, or with depth. `leaderboard` and `compare` differ in the intervals: theirs are of all of a row's own pairs of seeds"
     )
     heads, lines = summary(found)
     alignment = ["left", *["right"] * (len(heads) - 1)]

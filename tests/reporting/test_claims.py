@@ -133,7 +133,7 @@ def test_boards_that_have_some_trainings_in_common_are_named(tmp_path: Path) -> 
         for made in records:
             Store(tmp_path / name).write(made)
     told, each = claims([tmp_path / name for name in ("narrow", "wide", "other")])
-    assert "interval of these pairs" in "\n".join(legend([])) and "theirs are of a row's own pairs of seeds" in each
+    assert "interval of these pairs" in "\n".join(legend([])) and "theirs are of all of a row's own pairs of seeds" in each
     assert ". 2 of those counted have some trainings, not all, in common with another of these (narrow, wide)" in told
     assert "in common" not in claims([tmp_path / name for name in ("narrow", "other")])[0]
 
