@@ -11,7 +11,7 @@ from operator import attrgetter
 from benchmark.index import Alike, Row
 from benchmark.packing import Columns, Stack, columns_of
 from benchmark.record import Record
-from benchmark.rows import Made
+from benchmark.rows import Made, id_of
 
 
 class Block:
@@ -21,6 +21,7 @@ class Block:
              its trial but for the seed; not the numbers, the curve, the environment, the frames and the id
     seeds:   ascending
     metrics: by seed; ``cost`` likewise
+    ids:     of the trainings, in the order of seeds
     """
 
     def __init__(
@@ -30,8 +31,9 @@ class Block:
         make: Callable[[], tuple[Record, ...]],
         metrics: Columns | None = None,
         cost: Columns | None = None,
+        ids: Sequence[str] | None = None,
     ) -> None:
-        self.first, self.seeds, self._make = first, seeds, make
+        self.first, self.seeds, self._make, self._ids = first, seeds, make, ids
         # Of ``make``, not of ``self``: a cycle would stay in memory until somebody looks for cycles.
         self.metrics = Stack(seeds, lambda: (record.metrics for record in make()), metrics)
         self.cost = Stack(seeds, lambda: (record.cost for record in make()), cost)
@@ -40,6 +42,10 @@ class Block:
     def records(self) -> tuple[Record, ...]:
         """In the order of seeds, made when they are asked for."""
         return self._make()
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return [record.trial_id for record in self.records] if self._ids is None else self._ids
 
 
 def blocks_of_records(records: Iterable[Record]) -> list[Block]:
@@ -80,6 +86,7 @@ def blocks_of_rows(rows: Iterable[Row], made: Made) -> list[Block]:
                 partial(_records, made, members),
                 Columns(metrics, numbers, width),
                 Columns(cost, numbers, width, start=len(metrics.places)),
+                [id_of(row) for row in members],
             )
         )
     return blocks

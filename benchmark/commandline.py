@@ -261,7 +261,7 @@ def parser() -> Parser:
         "print the results for a paper or another program",
         "\nlatex:     a booktabs table a data set, the best AUC of each cell in bold, and what is not told apart from it"
         "\nbencheval: a line a training: method, task, seed, metric_error (1 - AUC), time_train_s, time_infer_s"
-        "\ncsv:       every number of the board",
+        "\ncsv:       every number of the board, and the ids of its trainings",
     )
     export.add_argument("--format", choices=("latex", "bencheval", "csv"), required=True)
     export.add_argument("--dataset", metavar="NAME", help="only this data set")

@@ -53,6 +53,11 @@ def row_of(record: Record, name: str, found: str, state: State) -> Row:
     )
 
 
+def id_of(row: Row) -> str:
+    """The id of the trial, which the file is named by."""
+    return row.name.removesuffix(".json")
+
+
 class Made:
     """Makes records of rows. What many rows share is one object.
 
@@ -91,7 +96,7 @@ class Made:
                 "cell": self._cell(row.alike.cell),
                 "seed": row.seed,
                 "draw": row.alike.draw,
-                "trial_id": row.name.removesuffix(".json"),  # known; hashing would cost more than all the rest
+                "trial_id": id_of(row),  # known; hashing would cost more than all the rest
             },
         )
         return _bare(

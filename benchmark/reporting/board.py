@@ -199,8 +199,9 @@ def legend(rows: Sequence[Row]) -> list[str]:
     """What the columns are, a line a sentence."""
     lines = [
         "Ranked by mean test AUC over seeds, ± sample standard deviation. Less collapse alone does not make a better model: read both.",
-        "Δ to SE: test AUC less single_embedding's at the same width and setting, paired by seed, ± half its 95 % interval.",
-        "verdict: on that difference, with the noise of all methods of the cell (docs/mathematics.md, section 5.1) and Holm's correction.",
+        "Δ to SE: test AUC less single_embedding's at the same width and setting, paired by seed, ± half the 95 % interval of these pairs.",
+        "verdict: on that difference, with the noise of all methods of the cell, as the intervals of `claims` (docs/mathematics.md, "
+        "section 5.1), and Holm's correction.",
         "acts: how much of the logits' spread changes without what the row adds, where measured, else its largest dose (docs/methods.md); "
         "inert: below .01, no verdict.",
         "IA: information abundance, Σσ/σ_1; eff. rank: exp of the entropy of σ/Σσ; σ singular values. Both count the dimensions in use.",

@@ -51,17 +51,19 @@ class Found:
 
     findings: those that count
     repeated: how many do not, as all of their trainings stand on another board, too, and count there
+    sharing:  those that count, of which some trainings, not all, are those of another on another board
     """
 
     findings: list[Finding]
     repeated: int
+    sharing: list[Finding]
 
 
 def findings(boards: Mapping[str, Iterable[Record]], methods: Sequence[str] = (), delta: float = DELTA) -> Found:
     """By method and claim. A row's gain is taken at the greatest scale that it was trained at, with the board's own verdict; its growth
     from the least to the greatest scale (depth) under conditions that are equal otherwise, with Holm's rule over all of a board's.
     Trainings that stand on several boards are one piece of evidence: of two findings of one claim the one counts that has all trainings of
-    the other, with equal ones the first.
+    the other, with equal ones the first. Where each has trainings that the other lacks both count, and are named.
 
     boards:  name -> records
     methods: which, as boards name them; none given: all. Inert rows are left out, and at scale 1 nothing is claimed.
@@ -75,16 +77,21 @@ def findings(boards: Mapping[str, Iterable[Record]], methods: Sequence[str] = ()
     asked = [finding for finding in found if finding.method in order]
     kept = [finding for place, finding in enumerate(asked) if not _is_repeated(finding, asked[:place], asked[place + 1 :])]
     kept.sort(key=lambda finding: (order[finding.method], list(CLAIMS).index(finding.claim)))
-    return Found(kept, len(asked) - len(kept))
+    return Found(kept, len(asked) - len(kept), [finding for finding in kept if _shares(finding, kept)])
+
+
+def _alike(one: Finding, other: Finding) -> bool:
+    return (one.method, one.claim) == (other.method, other.claim)
 
 
 def _is_repeated(finding: Finding, before: Iterable[Finding], after: Iterable[Finding]) -> bool:
-    def same(other: Finding) -> bool:
-        return (other.method, other.claim) == (finding.method, finding.claim)
-
-    return any(same(other) and finding.trainings <= other.trainings for other in before) or any(
-        same(other) and finding.trainings < other.trainings for other in after
+    return any(_alike(finding, other) and finding.trainings <= other.trainings for other in before) or any(
+        _alike(finding, other) and finding.trainings < other.trainings for other in after
     )
+
+
+def _shares(finding: Finding, others: Iterable[Finding]) -> bool:
+    return any(_alike(finding, other) and finding.board != other.board and finding.trainings & other.trainings for other in others)
 
 
 def _of_board(name: str, records: Iterable[Record], delta: float) -> list[Finding]:
@@ -219,7 +226,8 @@ def claims(
     what = f"What the records say, by cells: a board's data set, backbone and depth. Equal: within ±{delta:g}"
     each = (
         f"Each: the difference to {CONTROL} at the greatest width, or the larger model's difference less the smaller one's; intervals with "
-        "the noise of all methods of a cell, uncorrected, verdicts with Holm's correction over the board"
+        "the noise of all methods of a cell, uncorrected; verdicts with Holm's correction, over the board's rows or over its growths with "
+        "width, or with depth. `leaderboard` and `compare` differ in the intervals: theirs are of all of a row's own pairs of seeds"
     )
     heads, lines = summary(found)
     alignment = ["left", *["right"] * (len(heads) - 1)]
@@ -227,6 +235,9 @@ def claims(
     if all_found.repeated:
         are, count = ("is", "counts") if all_found.repeated == 1 else ("are", "count")
         what += f". {all_found.repeated} more {are} of trainings that all stand on another of these boards, too, and {count} there"
+    if shared := all_found.sharing:
+        boards = ", ".join(dict.fromkeys(finding.board for finding in shared))
+        what += f". {len(shared)} of those counted have some trainings, not all, in common with another of these ({boards})"
     if format == "table" and width is not None and max(map(len, table.splitlines())) > width:
         what += f"; SE: {CONTROL}"
         shorter = {f"lies above {CONTROL}": "above SE", "'s gain grows with": ": gain up with"}

@@ -54,6 +54,12 @@ class Group:
         """Finished seeds."""
         return sum(len(block.seeds) for block in self.finished_blocks)
 
+    @property
+    def trial_ids(self) -> tuple[str, ...]:
+        """Of its trainings, in the order of seeds: what `reproduce` takes."""
+        by_seed = sorted((seed, found) for block in self.blocks for seed, found in zip(block.seeds, block.ids, strict=True))
+        return tuple(found for _, found in by_seed)
+
     @cached_property
     def acts(self) -> float | None:
         """See reporting/acting.py."""

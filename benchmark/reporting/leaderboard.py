@@ -87,6 +87,7 @@ class Row:
     delta_auc_pooled: float | None  # what the pooled interval is about: mean difference over the pairs that the verdict was made of
     futility: float  # with max_seeds: no more seeds once the chance that so many decide the row was smaller
     delta_pooled_seeds: int  # these pairs: where a row was decided before others, without the seeds that came after
+    trial_ids: tuple[str, ...]  # of its final trainings, finished or not, in the order of seeds: names of records, which `reproduce` takes
 
     @property
     def inert(self) -> bool:
@@ -185,9 +186,8 @@ def render(rows: Sequence[Row], format: Format, view: View = PLAIN, whole: Seque
     if format == "csv":
         import pandas  # half a second, for this only
 
-        mappings = ("internal_state", "won", "doses", "knock_outs")
-        content = [{**asdict(row), **{name: canonical(getattr(row, name)) for name in mappings}} for row in rows]
-        content = [{**entry, "notes": "; ".join(row.notes)} for entry, row in zip(content, rows, strict=True)]
+        texts = {name: canonical for name in ("internal_state", "won", "doses", "knock_outs")} | {"notes": "; ".join, "trial_ids": " ".join}
+        content = [{**asdict(row), **{name: text(getattr(row, name)) for name, text in texts.items()}} for row in rows]
         content = [{name: inert(value) for name, value in entry.items()} for entry in content]
         written: str = pandas.DataFrame(content, columns=[f.name for f in fields(Row)], dtype=object).to_csv(index=False)
         return written
@@ -293,6 +293,7 @@ def _row(
         delta_auc_pooled=judged.difference,
         futility=group.futility,
         delta_pooled_seeds=judged.n,
+        trial_ids=group.trial_ids,
     )
 
 

@@ -132,7 +132,7 @@ def _scaled(panel: Configuration) -> str:
 
 
 def rank_against_layer(label: str, board: Sequence[Group], look: Look) -> Figure | None:
-    """Depth-wise collapse: effective rank of the batch matrices over a Gaussian's, by layer; backbones down, scales across."""
+    """Depth-wise collapse: effective rank of the batch matrices over a Gaussian's, by layer; backbones down, scales or depths across."""
     return _against_layer(board, look, "", f"{label}: effective rank against interaction layer")
 
 
@@ -146,11 +146,9 @@ def _against_layer(board: Sequence[Group], look: Look, matrix: str, title: str) 
     if not measured:
         return None
     panels = sorted({(_configuration(g), g.cell.scale) for g in measured})
-    scales = {scale for _, scale in panels}
-    whole = len(panels) == len(scales) * len({configuration for configuration, _ in panels})  # then backbones go down and scales across
     names = "layer (0: embedding)", "effective rank / Gaussian"
     counts = [len(values) for g in measured for layer in g.layers if (values := _ratio(g, layer, PLAIN, matrix))]
-    figure, axes = look.panels(len(panels), title, of_seeds(SD, counts), names, across=len(scales) if whole else None)
+    figure, axes = look.panels(len(panels), title, of_seeds(SD, counts), names, _across(panels))
     methods: dict[str, str] = {}
     for axis, (configuration, scale) in zip(axes, panels, strict=True):
         here = [g for g in measured if _configuration(g) == configuration and g.cell.scale == scale]
@@ -161,9 +159,22 @@ def _against_layer(board: Sequence[Group], look: Look, matrix: str, title: str) 
         look.name(axis, _title(configuration), f"scale {scale}")
         axis.set_xticks(sorted({layer for g in here for layer in g.layers if _ratio(g, layer, PLAIN, matrix)}))
         axis.axhline(1, color="#999999", linewidth=0.8)
-        axis.set_ylim(bottom=0)
+    top = max(axis.get_ylim()[1] for axis in axes)  # one for all: panels are compared
+    for axis in axes:
+        axis.set_ylim(0, top)
     look.legend(figure, series(axes, methods))
     return figure
+
+
+def _across(panels: Sequence[tuple[Configuration, int]]) -> int | None:
+    """How many panels, by configuration and scale, stand beside each other: with several scales these, otherwise the depths of a backbone.
+    None: as many as there is room for, where not all rows would have as many.
+    """
+    places = list(panels)
+    if len({scale for _, scale in panels}) == 1:
+        places = [((backbone, 0), depth) for (backbone, depth), _ in panels]
+    down, across = (len(set(names)) for names in zip(*places, strict=True))
+    return across if across > 1 and down * across == len(panels) else None
 
 
 def auc_against_rank(label: str, board: Sequence[Group], look: Look) -> Figure | None:

@@ -17,6 +17,7 @@ from benchmark.config import CONTROL, MAX_SEEDS
 from benchmark.errors import UserError
 from benchmark.record import DOSES
 from benchmark.records import Record, Store
+from benchmark.reporting.board import legend
 from benchmark.reporting.claims import Finding, claims, findings, summary
 from benchmark.reporting.leaderboard import rows
 from benchmark.reporting.page.answer import answer
@@ -120,6 +121,21 @@ def test_trainings_that_stand_on_several_boards_count_once() -> None:
     partly = findings({"a": whole, "b": later})
     assert len(partly.findings) == 2 * len(alone.findings) and not partly.repeated, "each has trainings that the other lacks"
     assert not findings({"a": whole, "b": board(GROWS, data="e" * 12)}).repeated, "the same settings on other rows are other trainings"
+    assert partly.sharing == partly.findings, "two of the four seeds"
+    assert not any(found.sharing for found in (alone, both, apart))
+
+
+def test_boards_that_have_some_trainings_in_common_are_named(tmp_path: Path) -> None:
+    whole = board({"m": lambda scale, depth: 0.0})
+    wide = [changed(r, trial=changed(r.trial, cell=changed(r.trial.cell, scale={1: 2, 4: 4}[r.trial.cell.scale]))) for r in whole]
+    for name, records in {"narrow": whole, "wide": wide, "other": board({"m": lambda scale, depth: 0.0}, backbone="dnn")}.items():
+        Store(tmp_path / name).create()
+        for made in records:
+            Store(tmp_path / name).write(made)
+    told, each = claims([tmp_path / name for name in ("narrow", "wide", "other")])
+    assert "interval of these pairs" in "\n".join(legend([])) and "theirs are of all of a row's own pairs of seeds" in each
+    assert ". 2 of those counted have some trainings, not all, in common with another of these (narrow, wide)" in told
+    assert "in common" not in claims([tmp_path / name for name in ("narrow", "other")])[0]
 
 
 def test_a_narrow_terminal_has_shorter_claims_and_the_same_numbers(tmp_path: Path) -> None:

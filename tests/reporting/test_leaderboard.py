@@ -15,6 +15,7 @@ from benchmark.errors import UserError
 from benchmark.records import Record, Status, Store
 from benchmark.reporting.board import View
 from benchmark.reporting.leaderboard import Row, leaderboard, render, rows
+from benchmark.reporting.reproduction import find
 
 KEYS = [
     "rank",
@@ -307,3 +308,16 @@ def test_what_models_say_of_themselves_stands_under_the_board() -> None:
     text = render(found, "table", View(details=True)).split("say of themselves")[1]
     assert "gate entropy" in text and "0.7 0.8" in text and "plain" not in text.split("Ranked by")[0]
     assert json.loads(next(csv.DictReader(io.StringIO(render(found, "csv"))))["internal_state"]) == state[found[0].method]
+
+
+def test_rows_lead_to_their_records(tmp_path: Path) -> None:
+    made = [record("m", 2), record("m", 0), record("m", 1, None, status="failed"), record("m", 3, 0.7, stage="tune"), record()]
+    ids = {(r.trial.cell.method, r.trial.seed): r.trial_id for r in made}
+    store = stored(tmp_path, made)
+    for records in (store, made):
+        found = {row["method"]: row["trial_ids"] for row in json.loads(render(rows(records), "json"))}
+        assert found == {"m": [ids["m", seed] for seed in range(3)], "single_embedding": [ids["single_embedding", 0]]}
+        assert {row["method"]: row["trial_ids"].split(" ") for row in csv.DictReader(io.StringIO(render(rows(records), "csv")))} == found
+    for trial_id in found["m"]:
+        recorded, _ = find(trial_id, tmp_path)
+        assert recorded.trial_id == trial_id, "it is what reproduce is called with"

@@ -130,6 +130,34 @@ def test_a_panel_of_one_size_is_left_out_where_others_have_several() -> None:
     assert plots.auc_against_depth("toy", [g for g in groups(case()) if g.cell.backbone != "none"], styles) is None
 
 
+@pytest.mark.parametrize(
+    ("cells", "rows"),
+    [
+        ([("dnn", 1, 4), ("dnn", 2, 4), ("dnn", 4, 4), ("dnn", 8, 4)], [4]),  # the depths of one scale beside each other, in their order
+        ([("dnn", 1, 4), ("dnn", 10, 4), ("ipnn", 1, 4), ("ipnn", 10, 4)], [2, 2]),  # a row a backbone
+        ([("dnn", 1, 1), ("dnn", 1, 4), ("dnn", 2, 1), ("dnn", 2, 4)], [2, 2]),  # scales across where there are several
+        ([("dnn", 1, 4), ("dnn", 2, 4), ("dnn", 4, 4), ("ipnn", 1, 4)], [3, 1]),  # no whole grid
+        ([("dcnv2", 3, 4), ("dnn", 3, 4), ("ipnn", 3, 4)], [3]),  # nothing but backbones
+    ],
+)
+def test_ranks_of_several_depths_stand_side_by_side_on_one_scale(cells: list[tuple[str, int, int]], rows: list[int]) -> None:
+    made = [
+        record(cell={"backbone": backbone, "depth": depth, "scale": scale}, metrics=ranks_of(depth)) for backbone, depth, scale in cells
+    ]
+    figure = plots.rank_against_layer("toy", groups(made), look("single_embedding"))
+    assert figure is not None
+    assert [axis.get_title() for axis in figure.axes] == [f"{b} · depth {depth} · scale {scale}" for b, depth, scale in cells]
+    found = [axis.get_subplotspec() for axis in figure.axes]
+    assert [sum(spec is not None and spec.rowspan.start == row for spec in found) for row in range(len(rows))] == rows
+    assert len({axis.get_ylim() for axis in figure.axes}) == 1, "ranks are compared between panels"
+
+
+def ranks_of(depth: int) -> dict[str, float]:
+    """Fewer from layer to layer."""
+    found = {f"spectral/layer{i}/batch/effective_rank": 9.0 - i for i in range(depth + 1)}
+    return found | {f"{name}_over_gaussian": value / 8 for name, value in found.items()}
+
+
 def test_width_and_terms_show_what_was_measured() -> None:
     board = [g for g in groups(case()) if g.cell.backbone != "none"]
     styles = look("roblock", "single_embedding")
