@@ -186,7 +186,7 @@ COLUMNS: tuple[Column[Row], ...] = (
     _number("table", "parameters_table", human, "params\ntable", "parameters of the embedding table", rank=8, where="terminal"),
     _number("dense", "parameters_dense", human, "params\ndense", "all other parameters", rank=6, where="terminal"),
     _number("speed", "samples_per_second", human, "samples\n/s", "in training, on the machine that ran it", rank=9, where="terminal"),
-    _number("memory", "peak_memory_mb", human, "peak\nMB", "of memory in training; on a CPU of its process so far"),
+    _number("memory", "peak_memory_mb", human, "peak\nMB", "of memory in training; on a CPU of its process"),
     _number("valid", "valid_auc_mean", _five, "valid\nAUC", "validation AUC, mean over seeds"),
 )
 KEYS = tuple(column.key for column in COLUMNS)

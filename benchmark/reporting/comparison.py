@@ -83,7 +83,7 @@ def _board(label: str, board: Sequence[Group], control: str, format: Format, met
 
 
 def _beside_auc(board: Sequence[Group]) -> list[tuple[str, Table]]:
-    memory = "memory on a CPU: the most that the process had taken until then, earlier trainings in it included, so an upper bound"
+    memory = "memory on a CPU: of its process, in records of before December 2026 with what earlier trainings in it took"
     return [
         (f"Cost over that of single embedding of the same width, as the machine was while training; {memory}", costs(board)),
         ("Spearman's ρ between a spectral metric and test AUC, over the methods of a cell", correlations(board)),

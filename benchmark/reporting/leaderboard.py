@@ -77,6 +77,7 @@ class Row:
     delta_sd: float | None  # of a paired difference, pooled over the methods of the cell
     delta_df: int | None
     max_seeds: int | None  # up to how many the row was looked at after each; None: as many as were asked for
+    futility: float  # with max_seeds: no more seeds once the chance that so many decide the row was smaller
     test_logloss_own_epoch_mean: float | None  # at the epoch of the best validation logloss
     won: Mapping[str, Any]  # what was chosen of the suite's grid
     acts: float | None  # dose of the logits at the best epoch, else the largest one; below INERT the row is inert
@@ -85,7 +86,6 @@ class Row:
     draws_lost: int  # tuning trainings that failed for good: the winner is the best of the others
     tuning_rungs: tuple[int, ...]  # epochs at which its draws were halved; none: each was trained to its end
     delta_auc_pooled: float | None  # what the pooled interval is about: mean difference over the pairs that the verdict was made of
-    futility: float  # with max_seeds: no more seeds once the chance that so many decide the row was smaller
     delta_pooled_seeds: int  # these pairs: where a row was decided before others, without the seeds that came after
     trial_ids: tuple[str, ...]  # of its final trainings, finished or not, in the order of seeds: names of records, which `reproduce` takes
 
@@ -283,6 +283,7 @@ def _row(
         delta_sd=judged.sd,
         delta_df=judged.df,
         max_seeds=group.max_seeds,
+        futility=group.futility,
         test_logloss_own_epoch_mean=mean_of("test/logloss_own_epoch"),
         won=group.won,
         acts=group.acts,
@@ -291,7 +292,6 @@ def _row(
         draws_lost=lost[0],
         tuning_rungs=cell.rungs,
         delta_auc_pooled=judged.difference,
-        futility=group.futility,
         delta_pooled_seeds=judged.n,
         trial_ids=group.trial_ids,
     )

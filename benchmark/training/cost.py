@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -12,6 +10,7 @@ from benchmark.contracts import CTRModel
 from benchmark.data.store import Prepared
 from benchmark.ops import dispatch
 from benchmark.training.fit import Fitted
+from benchmark.training.memory import peak
 
 
 def parameter_cost(model: CTRModel) -> dict[str, float]:
@@ -43,16 +42,10 @@ def _flops(model: CTRModel, ids: Tensor) -> int:
 
 def running_cost(model: CTRModel, prepared: Prepared, fitted: Fitted, device: torch.device) -> dict[str, float]:
     """samples_per_second of training, ``flops_per_sample``, peak memory."""
-    # Linux counts the largest resident set in KiB, and for the whole life of the process: an upper bound where trials share one.
-    peak = (
-        torch.cuda.max_memory_allocated(device) / 2**20
-        if device.type == "cuda"
-        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    )
     return {
         "samples_per_second": fitted.samples_per_second,
         "flops_per_sample": flops_per_sample(model, len(prepared.schema.fields), device),
-        "peak_memory_mb": peak,
+        "peak_memory_mb": torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else peak(),
         "fit_seconds": fitted.seconds,
         "evaluation_seconds": fitted.evaluation_seconds,
         "epochs": float(len(fitted.curve)),

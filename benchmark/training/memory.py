@@ -5,8 +5,10 @@ large tensors at every step.
 from __future__ import annotations
 
 import ctypes
+import resource
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +28,7 @@ BYTES = 4  # of a number in float32
 ADVICE = "take a lower scale or dimension, a higher min_count when the data are prepared, a smaller backbone, or a machine with more memory"
 MEMINFO = Path("/proc/meminfo")
 STATUS = Path("/proc/self/status")
+CLEAR = Path("/proc/self/clear_refs")
 # Parameter numbers of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
@@ -40,6 +43,26 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
     return mallopt is not None and mallopt(M_MMAP_MAX, 0) == 1 and mallopt(M_TRIM_THRESHOLD, 2**31 - 1) == 1
+
+
+def restart_peak() -> None:
+    """Let the process's peak memory count from now on, without what earlier trainings in it have freed.
+
+    Nothing happens where the system has no such thing: the peak is then that of the whole life of the process.
+    """
+    if sys.platform.startswith("linux"):
+        if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+            trim(0)
+        with suppress(OSError):
+            CLEAR.write_text("5")  # proc(5): puts the peak resident set size, VmHWM, back to the present one
+
+
+def peak() -> float:
+    """MiB: the largest resident set since ``restart_peak``."""
+    with suppress(OSError, ValueError, StopIteration):
+        found = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(found.split()[1]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # in KiB on Linux, as is VmHWM
 
 
 def needed(model: CTRModel) -> int:

@@ -26,7 +26,7 @@ from benchmark.training.doses import knock_outs
 from benchmark.training.environment import WENT_ON, environment, fingerprints
 from benchmark.training.evaluate import NotFinite, score, score_test, spectra
 from benchmark.training.fit import Diverged, Report, fit
-from benchmark.training.memory import Width, free, keep_freed_memory, needed, require
+from benchmark.training.memory import Width, free, keep_freed_memory, needed, require, restart_peak
 from benchmark.training.memory import in_words as memory_in_words
 from benchmark.training.resolved import Resolved, resolved
 from benchmark.training.torch_state import standard_state
@@ -169,6 +169,7 @@ def _train(
     started = time.perf_counter()
     on = choose_device(device)
     keep_freed_memory()
+    restart_peak()
     prepared = found.data
     if prepared.fingerprint != trial.cell.data:
         name, have, want = trial.cell.dataset, prepared.fingerprint, trial.cell.data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from benchmark.errors import Incompatible
 from benchmark.method import assemble
 from benchmark.schema import Field, Schema
 from benchmark.training.cost import flops_per_sample
+from benchmark.training.memory import keep_freed_memory, peak, restart_peak
 
 SCHEMA = Schema(tuple(Field(f"f{size}", size) for size in (5, 9, 30, 70)), 0.3)
 
@@ -60,3 +62,19 @@ def test_what_a_batch_takes_once_is_no_operation_of_a_sample(method: str, contro
     """
     more = counted(built(method, "dnn"), 1) - counted(built(control, "dnn"), 1)
     assert more == 2 * products
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux counts it")
+def test_peak_memory_forgets_what_was_freed_before() -> None:
+    """A worker trains one trial after another: a small one after a large one took what the small one takes."""
+    keep_freed_memory()
+    held = torch.zeros(300, 2**18)  # 300 MiB
+    restart_peak()
+    before = peak()
+    del held
+    restart_peak()
+    after = peak()
+    assert after < before - 290
+    held = torch.zeros(100, 2**18)
+    del held
+    assert 95 < peak() - after < 150

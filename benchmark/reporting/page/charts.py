@@ -17,7 +17,7 @@ COSTS = {
     "flops": "FLOPs of a forward pass, per sample",
     "dense": "dense parameters",
     "seconds": "seconds of training",
-    "memory": "peak memory, MB; on a CPU an upper bound",
+    "memory": "peak memory, MB; on a CPU of the process",
 }
 
 
