@@ -168,6 +168,10 @@ def _two_folders(parsed: argparse.Namespace) -> int:
         if getattr(parsed, flag) is not None:
             raise UserError(f"compare: of two folders every cell is compared with itself, by test AUC and logloss; leave --{flag} out")
     a, b = parsed.folders
+    if parsed.results != commandline.RESULTS:
+        raise UserError(f"compare: {a} and {b} are compared, and --results {parsed.results} would be a third folder; leave --results out")
+    if a.resolve() == b.resolve():
+        raise UserError(f"compare: {a} and {b} are one folder, of which every cell is itself; name another")
     names = str(a), str(b)
     print(compare_folders(_recorded(a), _recorded(b), names, parsed.dataset, parsed.format, View(width=_width())))
     return 0
@@ -330,6 +334,8 @@ def prepare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
     name = dataset_plugin(parsed.dataset)
     source_path, alias = parsed.source_path, parsed.name
+    if source_path is not None and name != parsed.dataset:
+        raise UserError(f"prepare: {parsed.dataset} and --from {source_path} are two tables; name one of them")
     if name == "csv":
         if source_path is None and parsed.dataset == "csv":
             raise UserError("prepare csv: name your file, as in `python -m benchmark prepare FILE --label COLUMN`")

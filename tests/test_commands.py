@@ -343,6 +343,21 @@ def test_options_go_with_what_the_command_line_takes_off_an_axis(before: str, op
         (["prepare", "a" * 300, "--label", "y"], "File name too long"),
         (["prepare", "a\nb" * 100, "--label", "y"], "a ba b"),
         (["compare", "--results=--"], "--results=--: -- is no value (a folder of that name is ./--)"),
+        (["run", "quick", "--results", ""], "argument --results: it is empty; leave it out, or give it a value"),
+        (["export", "--format", "csv", "--out="], "argument --out: it is empty"),
+        (["prepare", ""], "argument DATASET: it is empty"),
+        (["prepare", "x.csv", "--name", ""], "argument --name: it is empty"),
+        (["compare", "--to", ""], "argument --to: it is empty"),
+        (["run", "quick", "--address", ""], "argument --address: it is empty"),
+        (["run", "quick", "--methods", "a", "--methods", "b"], "argument --methods: it is given twice, and only one can count"),
+        (["prepare", "x.csv", "--numeric", "a", "--numeric", "b"], "argument --numeric: it is given twice"),
+        (
+            ["train", "--method.hsic_weight", "1", "--method", "roblock", "--method.hsic_weight=1"],
+            "--method.hsic_weight: it is given twice",
+        ),
+        (["prepare", "a.csv", "--from", "b.csv"], "prepare: a.csv and --from b.csv are two tables; name one"),
+        (["compare", "a", "b", "--results", "c"], "a and b are compared, and --results c would be a third folder"),
+        (["compare", "a", "./a"], "a and a are one folder"),
     ],
 )
 def test_a_mistake_gets_one_line(
