@@ -116,14 +116,14 @@ def _width() -> int | None:
 
 def export(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.reporting.export import export as exported
+    from benchmark.reporting.writing import write
 
     _recorded(parsed.results)
     text = exported(Store(parsed.results), parsed.format, parsed.dataset)
     if parsed.out is None:
         print(text, end="")
     else:
-        parsed.out.parent.mkdir(parents=True, exist_ok=True)
-        parsed.out.write_text(text, encoding="utf-8")
+        write(parsed.out, text)
         print(parsed.out)
     return 0
 
@@ -207,18 +207,19 @@ def figures(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 def report(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.reporting.page.report import page
+    from benchmark.reporting.writing import write
 
     _recorded(parsed.results)
     text = page(Store(parsed.results), str(Store(parsed.results).folder), f"{commandline.DISTRIBUTION} {commandline.version()}")
     path = parsed.out or parsed.results / "report.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
+    write(path, text)
+    print(f"{path} ({len(text.encode()) / 1e6:.2f} MB)")
     return 0
 
 
 def boards(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.reporting.documents import drawn, written
+    from benchmark.reporting.writing import write
 
     try:
         before = parsed.file.read_text(encoding="utf-8")
@@ -231,9 +232,8 @@ def boards(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         print(f"{parsed.file}: {'as it would be written' if same else 'its tables or figures are not those of the records; run `boards`'}")
         return 0 if same else 1
     for path, content in figures.items():
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content)
-    parsed.file.write_text(after, encoding="utf-8")
+        write(path, content)
+    write(parsed.file, after)
     for path in (parsed.file, *figures):
         print(path)
     return 0

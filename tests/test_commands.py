@@ -584,6 +584,14 @@ def test_figures_without_anything_to_draw_make_nothing(tiny: Path, tmp_path: Pat
     assert "nothing to draw" in capsys.readouterr().err and not (tmp_path / "figures").exists()
 
 
+def test_figures_are_not_put_into_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "figures"
+    place.write_text("mine")
+    assert main(["figures", "--results", str(ROOT / "results" / "reference" / "gates"), "--out", str(place)]) == 2
+    assert capsys.readouterr().err == f"error: {place}: no figures can be put there (File exists); name another folder with --out\n"
+    assert place.read_text() == "mine"
+
+
 def test_a_bad_record_stops_no_other_on_the_way_to_mlflow(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(local(tiny, tmp_path)) == 0
     (tmp_path / "records" / "bad.json").write_text("{")
