@@ -380,6 +380,8 @@ def describe(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 
 def train(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    if "backbone" not in settings and (parsed.scale != 1 or parsed.depth is not None):
+        print(f"note: {parsed.method} has no backbone: --scale and --depth change nothing", file=sys.stderr)
     with contextlib.redirect_stdout(sys.stderr):  # standard output is the record, whatever a plug-in prints
         record = api.train(
             parsed.method,

@@ -120,6 +120,16 @@ def test_train_prints_one_record_and_nothing_else(capsys: pytest.CaptureFixture[
     assert record["trial"]["backbone"]["hidden"] == [16, 16] and record["trial"]["method"]["hsic_weight"] == 0.5
 
 
+def test_train_says_what_changes_nothing_in_a_sanity_row(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["train", "--method", "constant", "--epochs", "1", "--threads", "1", "--device", "cpu"]
+    for flags in (["--scale", "4"], ["--depth", "3"]):
+        assert main([*small, *flags]) == 0
+        shown = capsys.readouterr()
+        assert "note: constant has no backbone: --scale and --depth change nothing" in shown.err
+        assert json.loads(shown.out)["trial"]["cell"]["scale"] == 1
+    assert main(small) == 0 and "note" not in capsys.readouterr().err
+
+
 def test_list_shows_every_plugin_with_summary_and_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
@@ -355,6 +365,11 @@ def test_options_go_with_what_the_command_line_takes_off_an_axis(before: str, op
             ["train", "--method.hsic_weight", "1", "--method", "roblock", "--method.hsic_weight=1"],
             "--method.hsic_weight: it is given twice",
         ),
+        (
+            ["describe", "/dev/null"],
+            "/dev/null is a file or folder, and no data set yet; `python -m benchmark prepare /dev/null` makes one of it",
+        ),
+        (["run", "quick", "--datasets", "/dev/null"], "suite quick: /dev/null is a file or folder, and no data set yet"),
         (["prepare", "a.csv", "--from", "b.csv"], "prepare: a.csv and --from b.csv are two tables; name one"),
         (["compare", "a", "b", "--results", "c"], "a and b are compared, and --results c would be a third folder"),
         (["compare", "a", "./a"], "a and a are one folder"),
