@@ -225,7 +225,7 @@ def parser() -> Parser:
     _results(curve)
 
     ui = command("ui", "browse the MLflow leaderboard", "Brings the MLflow store up to date with the records first.")
-    ui.add_argument("--host", default="127.0.0.1")
+    ui.add_argument("--host", type=_some, default="127.0.0.1")
     ui.add_argument("--port", type=int, default=5000)
     _results(ui)
 

@@ -359,7 +359,8 @@ def prepare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     gone = []
     made_from = (before or {}).get("files")
     if isinstance(made_from, dict) and made_from != (identity_of(prepared.folder) or {}).get("files"):
-        gone = [f"note: it replaces {prepared.name} as made from {', '.join(made_from)}; another --name would keep both"]
+        origin = ", ".join(made_from) or f"the data set {(before or {}).get('dataset')}"
+        gone = [f"note: it replaces {prepared.name} as made from {origin}; another --name would keep both"]
     say(
         f"{prepared.name}: {parts} rows, {len(schema.fields)} fields, {schema.values:,} values, fingerprint {prepared.fingerprint}",
         *(f"note: {note}" for note in prepared.notes),

@@ -191,6 +191,14 @@ def test_a_files_name_names_the_data_set(tmp_path: Path, capsys: pytest.CaptureF
         assert ("note: it replaces 2024.01.clicks as made from 2024.01.clicks.csv; another --name would keep both" in shown) == gone
 
 
+def test_a_table_that_takes_the_name_of_a_generated_set_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("\n".join(["label,ad", *(f"{n % 2},{n % 7}" for n in range(100))]))
+    assert main(["prepare", "synthetic", "--rows", "1000", "--name", "taken"]) == 0 and "it replaces" not in capsys.readouterr().out
+    assert main(["prepare", str(path), "--name", "taken"]) == 0
+    assert "note: it replaces taken as made from the data set synthetic; another --name" in capsys.readouterr().out
+
+
 def test_prepare_says_how_to_train_on_a_set_with_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prepare", "synthetic", "--rows", "1000"]) == 0
     assert "under [options.datasets.synthetic]" in capsys.readouterr().out.splitlines()[-1]
@@ -358,6 +366,7 @@ def test_options_go_with_what_the_command_line_takes_off_an_axis(before: str, op
         (["prepare", ""], "argument DATASET: it is empty"),
         (["prepare", "x.csv", "--name", ""], "argument --name: it is empty"),
         (["compare", "--to", ""], "argument --to: it is empty"),
+        (["ui", "--host", ""], "argument --host: it is empty"),
         (["run", "quick", "--address", ""], "argument --address: it is empty"),
         (["run", "quick", "--methods", "a", "--methods", "b"], "argument --methods: it is given twice, and only one can count"),
         (["prepare", "x.csv", "--numeric", "a", "--numeric", "b"], "argument --numeric: it is given twice"),
