@@ -10,7 +10,7 @@ import tomllib
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from benchmark.config import CONTROL, DELTA, Precision, Training
 from benchmark.discovery import PACKAGE, Kind
@@ -18,10 +18,12 @@ from benchmark.errors import UserError
 from benchmark.flags import Settings, add_settings, published, read_settings, setting_groups
 from benchmark.metrics.looks import FIRST_LOOK, MOST_SEEDS
 
+RESULTS = Path("results")
 THREADS = 4096  # more than any machine has
 KIND: dict[str, Kind] = {"method": "methods", "backbone": "backbones", "dataset": "datasets"}
 FRAPPE_SD = 0.00059  # of a paired difference with DCNv2 at scale 4, five seeds (results/reference/frappe_x1r)
 DISTRIBUTION = "embedding-collapse-benchmark"
+GIVEN = "flags given"  # in what argparse fills in: those that were met, by the names of their values
 # The columns of benchmark/reporting/columns.py, which a help text cannot wait for.
 COLUMNS = (
     *("rank", "method", "backbone", "scale", "depth", "trials", "protocol", "auc", "delta", "verdict", "acts", "won", "unseen", "logloss"),
@@ -30,8 +32,26 @@ COLUMNS = (
 DESCRIPTION = "Compares mitigations of embedding collapse in recommendation (CTR) models under one protocol."
 
 
+class Once(argparse.Action):
+    """Stores a value, as argparse does by default; but there the last of two flags counts, and the first does nothing."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        given = vars(namespace).setdefault(GIVEN, set())
+        if option_string is not None and self.dest in given:
+            raise argparse.ArgumentError(self, "it is given twice, and only one can count; give it once, with all of its values")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
     """Reports a wrong flag in one line."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        for name in (None, "store"):
+            self.register("action", name, Once)
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{self.prog}: {message} (see {self.prog} --help)")
@@ -84,7 +104,7 @@ def parser() -> Parser:
     run.add_argument("--executor", choices=("ray", "local"), default="ray", help="Ray Tune, or the same loop in this process (default ray)")
     _device(run)
     run.add_argument(
-        "--address", metavar="ADDRESS", help="of an existing Ray cluster (ray://…, host:port or auto); default: start one here"
+        "--address", type=_some, metavar="ADDRESS", help="of an existing Ray cluster (ray://…, host:port or auto); default: start one here"
     )
     run.add_argument(
         "--cpus-per-trial",
@@ -152,7 +172,7 @@ def parser() -> Parser:
     _results(run)
 
     board = command("leaderboard", "print the board of the recorded trials")
-    board.add_argument("--dataset", metavar="NAME", help="only this data set")
+    board.add_argument("--dataset", type=_some, metavar="NAME", help="only this data set")
     board.add_argument(
         "--backbone", nargs="+", default=[], metavar="NAME", help="only these backbones; ranks stay those of the whole board"
     )
@@ -174,13 +194,14 @@ def parser() -> Parser:
         "\nrecords of another machine, or of another version of the code.",
     )
     against.add_argument("folders", nargs="*", type=_path, metavar="A B", help="two results folders")
-    against.add_argument("--to", metavar="METHOD", help=f"of one folder: what differences are taken to (default {CONTROL})")
+    against.add_argument("--to", type=_some, metavar="METHOD", help=f"of one folder: what differences are taken to (default {CONTROL})")
     against.add_argument(
         "--metric",
+        type=_some,
         metavar="NAME",
         help="of one folder: what is compared, as records name it, e.g. spectral/layerlast/batch/effective_rank (default test/auc)",
     )
-    against.add_argument("--dataset", metavar="NAME", help="only this data set")
+    against.add_argument("--dataset", type=_some, metavar="NAME", help="only this data set")
     against.add_argument(
         "--format", choices=("table", "markdown", "csv", "json"), default="table", help="csv and json: of two folders, every number"
     )
@@ -206,12 +227,12 @@ def parser() -> Parser:
     curve.add_argument(
         "--metric", default="valid/auc", metavar="NAME", help="of a curve, as records name it, or how that ends (default valid/auc)"
     )
-    curve.add_argument("--dataset", metavar="NAME", help="only this data set")
+    curve.add_argument("--dataset", type=_some, metavar="NAME", help="only this data set")
     curve.add_argument("--format", choices=("table", "markdown"), default="table")
     _results(curve)
 
     ui = command("ui", "browse the MLflow leaderboard", "Brings the MLflow store up to date with the records first.")
-    ui.add_argument("--host", default="127.0.0.1")
+    ui.add_argument("--host", type=_some, default="127.0.0.1")
     ui.add_argument("--port", type=int, default=5000)
     _results(ui)
 
@@ -264,7 +285,7 @@ def parser() -> Parser:
         "\ncsv:       every number of the board, and the ids of its trainings",
     )
     export.add_argument("--format", choices=("latex", "bencheval", "csv"), required=True)
-    export.add_argument("--dataset", metavar="NAME", help="only this data set")
+    export.add_argument("--dataset", type=_some, metavar="NAME", help="only this data set")
     export.add_argument("--out", type=_path, metavar="FILE", help="write there instead of printing")
     _results(export)
 
@@ -353,7 +374,7 @@ def parser() -> Parser:
     )
     prepare.add_argument("dataset", type=_home, metavar="DATASET")
     prepare.add_argument("--from", dest="source_path", type=_path, metavar="PATH", help="file or folder that holds the data")
-    prepare.add_argument("--name", help="name under which your own file is found later (default: the file's name)")
+    prepare.add_argument("--name", type=_some, help="name under which your own file is found later (default: the file's name)")
     prepare.add_argument(
         "--allow-checksum-mismatch", action="store_true", help="take files that are not the official ones; every board says so"
     )
@@ -429,9 +450,16 @@ def _between(kind: type[int] | type[float], low: float, high: float) -> Callable
     return number
 
 
+def _some(text: str) -> str:
+    """Not empty, as "$NAME" is where the shell does not know NAME."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; leave it out, or give it a value (of a path, . is this folder)")
+    return text
+
+
 def _home(text: str) -> str:
     """The text with the home folder in the place of a ~ or ~NAME at its start: no shell puts it there in --results=~/runs."""
-    found = os.path.expanduser(text)
+    found = os.path.expanduser(_some(text))
     if found.startswith("~"):
         raise argparse.ArgumentTypeError(f"{text}: no home folder is known of that name; write the whole path, or ./{text}")
     return found
@@ -442,7 +470,7 @@ def _path(text: str) -> Path:
 
 
 def _results(command: Parser) -> None:
-    command.add_argument("--results", type=_path, default=Path("results"), metavar="DIR", help="folder of the records (default results)")
+    command.add_argument("--results", type=_path, default=RESULTS, metavar="DIR", help="folder of the records (default results)")
 
 
 def _delta(command: Parser) -> None:

@@ -119,14 +119,14 @@ def _width() -> int | None:
 
 def export(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.reporting.export import export as exported
+    from benchmark.reporting.writing import write
 
     _recorded(parsed.results)
     text = exported(Store(parsed.results), parsed.format, parsed.dataset)
     if parsed.out is None:
         print(text, end="")
     else:
-        parsed.out.parent.mkdir(parents=True, exist_ok=True)
-        parsed.out.write_text(text, encoding="utf-8")
+        write(parsed.out, text)
         print(parsed.out)
     return 0
 
@@ -171,6 +171,10 @@ def _two_folders(parsed: argparse.Namespace) -> int:
         if getattr(parsed, flag) is not None:
             raise UserError(f"compare: of two folders every cell is compared with itself, by test AUC and logloss; leave --{flag} out")
     a, b = parsed.folders
+    if parsed.results != commandline.RESULTS:
+        raise UserError(f"compare: {a} and {b} are compared, and --results {parsed.results} would be a third folder; leave --results out")
+    if a.resolve() == b.resolve():
+        raise UserError(f"compare: {a} and {b} are one folder, of which every cell is itself; name another")
     names = str(a), str(b)
     print(compare_folders(_recorded(a), _recorded(b), names, parsed.dataset, parsed.format, View(width=_width())))
     return 0
@@ -206,18 +210,19 @@ def figures(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 def report(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.reporting.page.report import page
+    from benchmark.reporting.writing import write
 
     _recorded(parsed.results)
     text = page(Store(parsed.results), str(Store(parsed.results).folder), f"{commandline.DISTRIBUTION} {commandline.version()}")
     path = parsed.out or parsed.results / "report.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
+    write(path, text)
+    print(f"{path} ({len(text.encode()) / 1e6:.2f} MB)")
     return 0
 
 
 def boards(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.reporting.documents import drawn, written
+    from benchmark.reporting.writing import write
 
     try:
         before = parsed.file.read_text(encoding="utf-8")
@@ -230,9 +235,8 @@ def boards(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         print(f"{parsed.file}: {'as it would be written' if same else 'its tables or figures are not those of the records; run `boards`'}")
         return 0 if same else 1
     for path, content in figures.items():
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content)
-    parsed.file.write_text(after, encoding="utf-8")
+        write(path, content)
+    write(parsed.file, after)
     for path in (parsed.file, *figures):
         print(path)
     return 0
@@ -332,6 +336,8 @@ def prepare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
     name = dataset_plugin(parsed.dataset)
     source_path, alias = parsed.source_path, parsed.name
+    if source_path is not None and name != parsed.dataset:
+        raise UserError(f"prepare: {parsed.dataset} and --from {source_path} are two tables; name one of them")
     if name == "csv":
         if source_path is None and parsed.dataset == "csv":
             raise UserError("prepare csv: name your file, as in `python -m benchmark prepare FILE --label COLUMN`")
@@ -355,7 +361,8 @@ def prepare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     gone = []
     made_from = (before or {}).get("files")
     if isinstance(made_from, dict) and made_from != (identity_of(prepared.folder) or {}).get("files"):
-        gone = [f"note: it replaces {prepared.name} as made from {', '.join(made_from)}; another --name would keep both"]
+        origin = ", ".join(made_from) or f"the data set {(before or {}).get('dataset')}"
+        gone = [f"note: it replaces {prepared.name} as made from {origin}; another --name would keep both"]
     say(
         f"{prepared.name}: {parts} rows, {len(schema.fields)} fields, {schema.values:,} values, fingerprint {prepared.fingerprint}",
         *(f"note: {note}" for note in prepared.notes),
@@ -376,6 +383,8 @@ def describe(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 
 def train(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    if "backbone" not in settings and (parsed.scale != 1 or parsed.depth is not None):
+        print(f"note: {parsed.method} has no backbone: --scale and --depth change nothing", file=sys.stderr)
     with contextlib.redirect_stdout(sys.stderr):  # standard output is the record, whatever a plug-in prints
         record = api.train(
             parsed.method,

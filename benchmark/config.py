@@ -23,6 +23,7 @@ FUTILITY = "design/futility"  # a metric of the same finals: a row got no more s
 MAX_SEEDS = "design/max_seeds"  # a metric of finals whose row was looked at after each seed: up to so many; a verdict must allow for it
 # Of tuning: the first of every draw, the others of the best draws once more. Final seeds count from 0, so that no final value was selected.
 TUNING_SEEDS = (1_000_000, 1_000_001, 1_000_002)
+MOST_FINAL_SEEDS = 10_000  # of a cell: a plan makes a trial of each, half a second and 30 MB a cell
 Precision = Literal["fp32", "tf32", "bf16"]
 Stage = Literal["tune", "final"]  # of a cell: trials that choose its settings, and those that are tested with them
 
@@ -212,8 +213,8 @@ class Suite:
         from_dict(Training, self.training, f"suite {self.name}, [training]")
         if any(epoch < 1 for epoch in self.rungs) or list(self.rungs) != sorted(set(self.rungs)):
             raise UserError(f"suite {self.name}: rungs = {list(self.rungs)}; they must be epochs in ascending order, the first at least 1")
-        if self.seeds > TUNING_SEEDS[0]:
-            raise UserError(f"suite {self.name}: seeds = {self.seeds}; those from {TUNING_SEEDS[0]} on are for tuning")
+        if self.seeds > MOST_FINAL_SEEDS:
+            raise UserError(f"suite {self.name}: seeds = {self.seeds}; it must be at most {MOST_FINAL_SEEDS}")
         self._check_grid()
         self.products()
 

@@ -91,7 +91,8 @@ class Synthetic(DataSet):
             expected = frequency[:, None] * self.rows
             weights = random.standard_normal((size, 1 + self.rank)) * np.sqrt(expected / (expected + HALF))
             weights -= frequency @ weights
-            weights /= np.sqrt((frequency @ weights**2).mean())  # every field says about equally much
+            with np.errstate(divide="ignore", invalid="ignore"):  # of one value alone, which is refused below
+                weights /= np.sqrt((frequency @ weights**2).mean())  # every field says about equally much
             drawn = random.permutation(size)  # so that a value's name does not tell its frequency
             ranks = random.choice(size, self.rows, p=frequency)
             values[:, field] = drawn[ranks]
@@ -100,7 +101,10 @@ class Synthetic(DataSet):
             total += chosen[:, 1:]
             squares += (chosen[:, 1:] ** 2).sum(1)
         pairs = ((total**2).sum(1) - squares) / 2  # Σ_{f<g} ⟨v_f, v_g⟩
-        logit = self.signal * (np.sqrt(1 - self.interaction) * _standard(linear) + np.sqrt(self.interaction) * _standard(pairs))
+        if not np.isfinite(linear + pairs).all() or not np.ptp(linear) or not np.ptp(pairs):
+            raise UserError(f"dataset synthetic: zipf = {self.zipf:g}: all rows came out with the same values; lower it, or raise rows")
+        with np.errstate(over="ignore"):  # a signal so strong leaves no base rate, which is refused
+            logit = self.signal * (np.sqrt(1 - self.interaction) * _standard(linear) + np.sqrt(self.interaction) * _standard(pairs))
         probability = (1 - self.noise) * _sigmoid(logit + _intercept(logit, self.base_rate)) + self.noise * self.base_rate
         labels = (random.random(self.rows) < probability).astype(np.uint8)
         return values, probability, labels
@@ -119,7 +123,10 @@ def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
 def _intercept(logit: NDArray[np.float64], rate: float) -> float:
     """The b with mean(sigmoid(logit + b)) = rate, by bisection."""
     low, high = -100.0, 100.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _sigmoid(logit + middle).mean() < rate else (low, middle)
+    with np.errstate(over="ignore"):  # the exponential of a large number is infinite, and the probability 0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if _sigmoid(logit + middle).mean() < rate else (low, middle)
+    if max(-low, high) == 100.0:
+        raise UserError(f"dataset synthetic: base_rate = {rate:g} is out of reach; move it towards 0.5, or lower signal")
     return (low + high) / 2

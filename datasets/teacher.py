@@ -58,7 +58,7 @@ class Teacher(DataSet):
     patterns: int = setting(4, at_least=1, help="inner sums with vectors and pairs of fields of their own")
     rank: int = setting(16, at_least=1, help="numbers of a value's vector in each pattern")
     pairs: int = setting(12, at_least=1, help="of fields, over all patterns; no pair is in two of them")
-    gain: float = setting(1.0, above=0, help="standard deviation of the inner sums: how far into tanh they reach")
+    gain: float = setting(1.0, above=0, at_most=1000, help="standard deviation of the inner sums: how far into tanh they reach")
     bayes_auc: float = setting(0.8, above=0.5, below=1, help="about: of the teacher itself")
     base_rate: float = setting(0.2, above=0, below=1)
     seed: int = setting(0, at_least=0)
@@ -123,6 +123,8 @@ class _Made:
         self._tables: dict[type[Any], list[list[NDArray[Any]]]] = {np.float64: exact}
         values, _ = self.draw(teacher.random(SCALE), SAMPLE)
         sums = self._sums(values, np.float64)
+        if not np.isfinite(sums).all() or not np.ptp(sums, 1).all():
+            raise UserError(f"dataset teacher: zipf = {teacher.zipf:g}: all rows came out with the same values; lower it")
         factors = teacher.gain / sums.std(1, keepdims=True)
         for tables, factor in zip(exact, factors[:, 0], strict=True):
             for table in tables:
@@ -213,19 +215,28 @@ def _vectors(random: np.random.Generator, frequency: NDArray[np.float64], teache
     vectors = random.standard_normal((len(frequency), teacher.patterns, teacher.rank))
     vectors *= np.sqrt(frequency / (frequency + HALF))[:, None, None]
     vectors -= np.tensordot(frequency, vectors, 1)
-    centred: NDArray[np.float64] = vectors / np.sqrt(np.tensordot(frequency, vectors**2, 1).mean(1))[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):  # of one value alone, which is refused where rows are drawn
+        centred: NDArray[np.float64] = vectors / np.sqrt(np.tensordot(frequency, vectors**2, 1).mean(1))[:, None]
     return centred
 
 
 def _calibrated(activations: NDArray[np.float64], rate: float, auc: float) -> tuple[float, float]:
-    """b and c with which the mean probability is ``rate`` and its expected AUC ``auc``, on quantiles of the activations; by bisection."""
+    """b and c with which the mean probability is ``rate`` and its expected AUC ``auc``, on quantiles of the activations; by bisection.
+
+    Raises UserError where there are none.
+    """
     points = np.quantile(activations, (np.arange(QUANTILES) + 0.5) / QUANTILES)
     low, high = 0.0, 64.0
     for _ in range(40):
         c = (low + high) / 2
         chances = torch.from_numpy(_sigmoid(_intercept(c * points, rate) + c * points))
         low, high = (c, high) if expected_auc(chances, chances) < auc else (low, c)
-    return _intercept(c * points, rate), c
+    b = _intercept(c * points, rate)
+    chances = torch.from_numpy(_sigmoid(b + c * points))
+    for name, wanted, found in (("base_rate", rate, float(chances.mean())), ("bayes_auc", auc, expected_auc(chances, chances))):
+        if abs(found - wanted) > 1e-3 * min(wanted, 1 - wanted):
+            raise UserError(f"dataset teacher: {name} = {wanted} is out of reach; move it towards 0.5, or move gain towards 1")
+    return b, c
 
 
 def _intercept(logits: NDArray[np.float64], rate: float) -> float:

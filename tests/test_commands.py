@@ -120,6 +120,16 @@ def test_train_prints_one_record_and_nothing_else(capsys: pytest.CaptureFixture[
     assert record["trial"]["backbone"]["hidden"] == [16, 16] and record["trial"]["method"]["hsic_weight"] == 0.5
 
 
+def test_train_says_what_changes_nothing_in_a_sanity_row(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["train", "--method", "constant", "--epochs", "1", "--threads", "1", "--device", "cpu"]
+    for flags in (["--scale", "4"], ["--depth", "3"]):
+        assert main([*small, *flags]) == 0
+        shown = capsys.readouterr()
+        assert "note: constant has no backbone: --scale and --depth change nothing" in shown.err
+        assert json.loads(shown.out)["trial"]["cell"]["scale"] == 1
+    assert main(small) == 0 and "note" not in capsys.readouterr().err
+
+
 def test_list_shows_every_plugin_with_summary_and_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
@@ -179,6 +189,14 @@ def test_a_files_name_names_the_data_set(tmp_path: Path, capsys: pytest.CaptureF
         shown = capsys.readouterr().out
         assert f"\n{name[:14]}: train 8" in f"\n{shown}"  # where it is encoded, a look at the table comes first
         assert ("note: it replaces 2024.01.clicks as made from 2024.01.clicks.csv; another --name would keep both" in shown) == gone
+
+
+def test_a_table_that_takes_the_name_of_a_generated_set_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("\n".join(["label,ad", *(f"{n % 2},{n % 7}" for n in range(100))]))
+    assert main(["prepare", "synthetic", "--rows", "1000", "--name", "taken"]) == 0 and "it replaces" not in capsys.readouterr().out
+    assert main(["prepare", str(path), "--name", "taken"]) == 0
+    assert "note: it replaces taken as made from the data set synthetic; another --name" in capsys.readouterr().out
 
 
 def test_prepare_says_how_to_train_on_a_set_with_settings(capsys: pytest.CaptureFixture[str]) -> None:
@@ -345,6 +363,27 @@ def test_options_go_with_what_the_command_line_takes_off_an_axis(before: str, op
         (["prepare", "a" * 300, "--label", "y"], "File name too long"),
         (["prepare", "a\nb" * 100, "--label", "y"], "a ba b"),
         (["compare", "--results=--"], "--results=--: -- is no value (a folder of that name is ./--)"),
+        (["run", "quick", "--results", ""], "argument --results: it is empty; leave it out, or give it a value"),
+        (["export", "--format", "csv", "--out="], "argument --out: it is empty"),
+        (["prepare", ""], "argument DATASET: it is empty"),
+        (["prepare", "x.csv", "--name", ""], "argument --name: it is empty"),
+        (["compare", "--to", ""], "argument --to: it is empty"),
+        (["ui", "--host", ""], "argument --host: it is empty"),
+        (["run", "quick", "--address", ""], "argument --address: it is empty"),
+        (["run", "quick", "--methods", "a", "--methods", "b"], "argument --methods: it is given twice, and only one can count"),
+        (["prepare", "x.csv", "--numeric", "a", "--numeric", "b"], "argument --numeric: it is given twice"),
+        (
+            ["train", "--method.hsic_weight", "1", "--method", "roblock", "--method.hsic_weight=1"],
+            "--method.hsic_weight: it is given twice",
+        ),
+        (
+            ["describe", "/dev/null"],
+            "/dev/null is a file or folder, and no data set yet; `python -m benchmark prepare /dev/null` makes one of it",
+        ),
+        (["run", "quick", "--datasets", "/dev/null"], "suite quick: /dev/null is a file or folder, and no data set yet"),
+        (["prepare", "a.csv", "--from", "b.csv"], "prepare: a.csv and --from b.csv are two tables; name one"),
+        (["compare", "a", "b", "--results", "c"], "a and b are compared, and --results c would be a third folder"),
+        (["compare", "a", "./a"], "a and a are one folder"),
     ],
 )
 def test_a_mistake_gets_one_line(
@@ -569,6 +608,14 @@ def test_figures_without_anything_to_draw_make_nothing(tiny: Path, tmp_path: Pat
     capsys.readouterr()
     assert main(["figures", "--results", str(tmp_path)]) == 2
     assert "nothing to draw" in capsys.readouterr().err and not (tmp_path / "figures").exists()
+
+
+def test_figures_are_not_put_into_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "figures"
+    place.write_text("mine")
+    assert main(["figures", "--results", str(ROOT / "results" / "reference" / "gates"), "--out", str(place)]) == 2
+    assert capsys.readouterr().err == f"error: {place}: no figures can be put there (File exists); name another folder with --out\n"
+    assert place.read_text() == "mine"
 
 
 def test_a_bad_record_stops_no_other_on_the_way_to_mlflow(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,6 +32,7 @@ def test_the_suites_that_come_along_are_valid(path: Path) -> None:
         ('datasets = ["synthetic"]\nscale = [1]', "unknown key 'scale'; did you mean 'scales'"),
         ('datasets = ["synthetic"]\nseeds = "3"', "seeds = '3'; it must be of type int"),
         ('datasets = ["synthetic"]\nseeds = 0', "seeds = 0; it must be at least 1"),
+        ('datasets = ["synthetic"]\nseeds = 1000000', "seeds = 1000000; it must be at most 10000"),
         ('datasets = ["synthetic"]\nscales = [0]', "scales has 0"),
         ("scales = [1]", "datasets missing"),
         ("datasets = []", "datasets is empty"),

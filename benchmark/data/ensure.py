@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from benchmark import plugins
@@ -18,6 +19,14 @@ def ensure_recorded(name: str, recorded: Mapping[str, Any]) -> Prepared:
     return ensure_prepared(name, from_record(plugins.plugin("datasets", name), recorded) if known else recorded)
 
 
+def known_dataset(name: str, known: Collection[str], where: str) -> str:
+    """``name`` if it is one of ``known``. Raises UserError with the nearest one, or, for a file, with what makes a data set of it."""
+    if name not in known and os.path.exists(name):  # of any text, which Path.exists is not
+        what = f"{name} is a file or folder, and no data set yet; `python -m benchmark prepare {name}` makes one of it"
+        raise UserError(f"{where}: {what}, and says its name")
+    return one_of("data set", name, known, where)
+
+
 def ensure_prepared(name: str, options: Mapping[str, Any]) -> Prepared:
     """The prepared data set of that name: a plug-in's, or a user's file prepared under its own name.
 
@@ -31,7 +40,7 @@ def ensure_prepared(name: str, options: Mapping[str, Any]) -> Prepared:
     folder = folder_of(name, options)
     if (folder / "schema.json").exists():
         return open_prepared(folder)
-    one_of("data set", name, {*plug_ins, *prepared_names()}, "data sets")
+    known_dataset(name, {*plug_ins, *prepared_names()}, "data sets")
     flags = "".join(f" --{option.replace('_', '-')} {to_text(value)}" for option, value in options.items())
     which = f" with the options {dict(options)}" if options else ""
     raise UserError(

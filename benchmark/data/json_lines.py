@@ -16,6 +16,7 @@ import polars as pl
 
 from benchmark.data import forms
 from benchmark.data.files import EXACT, MARK, UNREAD, File, Opened, not_utf8
+from benchmark.data.nested import several
 from benchmark.data.prefetch import prefetched
 from benchmark.errors import UserError
 from benchmark.sources import BETWEEN, INSIDE
@@ -128,10 +129,23 @@ def _row(file: File, number: int, line: bytes, multi: tuple[str, ...], exclude: 
     for key in exclude:
         if isinstance(row.get(key), list | dict):
             row[key] = UNREAD
-    texts = {key: _text(file, number, key, value, multi) for key, value in row.items()}
+    try:
+        texts = {key: _text(file, number, key, value, multi) for key, value in row.items()}
+    except UserError:
+        lists, others = _nested(row, multi)
+        if len(lists) + len(others) > 1:
+            raise UserError(f"{file}: line {number}: {several(lists, others)}") from None
+        raise
     if b"\\u" in line and re.search("[\ud800-\udfff]", "".join(filter(None, (*texts, *texts.values())))):
         raise UserError(f"{file}: line {number}: holds half a character, \\ud800 to \\udfff without its other half; write the file anew")
     return texts
+
+
+def _nested(row: dict[str, Any], multi: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """The keys of lists of single values that ``multi`` does not name, and those of what is none."""
+    flat = {k: not any(isinstance(one, list | dict) for one in v) for k, v in row.items() if isinstance(v, list)}
+    lists = [key for key, single in flat.items() if single and key not in multi]
+    return lists, [key for key, value in row.items() if isinstance(value, dict) or not flat.get(key, True)]
 
 
 def _text(file: File, number: int, key: str, value: Any, multi: tuple[str, ...]) -> str | None:

@@ -14,6 +14,7 @@ import polars as pl
 
 from benchmark.data import forms
 from benchmark.data.files import EXACT, UNREAD, File, Opened, in_a_line
+from benchmark.data.nested import several
 from benchmark.data.spelling import EXACT as OF_FLOATS
 from benchmark.errors import UserError
 from benchmark.sources import BETWEEN, INSIDE
@@ -151,6 +152,7 @@ def _index(columns: Iterable[str]) -> tuple[str, ...]:
 def _texts(file: File, schema: Mapping[str, pl.DataType], multi: tuple[str, ...], exclude: tuple[str, ...]) -> dict[str, pl.Expr]:
     """Each column as text. Raises UserError for a column that holds no values, or lists that are not named in ``multi``."""
     texts = {}
+    nested: dict[str, bool] = {}  # columns that are not read, and whether they hold lists of single values
     for name, dtype in schema.items():
         if name in exclude and (dtype.is_nested() or dtype in (pl.Binary, pl.Object)):
             texts[name] = pl.when(pl.col(name).is_not_null()).then(pl.lit(UNREAD)).alias(name)
@@ -161,12 +163,15 @@ def _texts(file: File, schema: Mapping[str, pl.DataType], multi: tuple[str, ...]
             whole = cell.str.replace_all(BETWEEN, INSIDE, literal=True)
             texts[name] = values.list.eval(whole).list.join(BETWEEN, ignore_nulls=True)
         elif dtype.is_nested():
-            flat = isinstance(dtype, pl.List | pl.Array) and not dtype.inner.is_nested()
-            hint = "; name it in --multi to take all its values" if flat else "; make it columns with one value a cell first"
-            said = "sequences are not supported as one value"
-            raise UserError(f"{file}: column {name!r} holds {dtype}: {said}{hint}, or name it in --exclude")
+            nested[name] = isinstance(dtype, pl.List | pl.Array) and not dtype.inner.is_nested()
         else:
             texts[name] = _text(file, name, pl.col(name), dtype)
+    if len(nested) > 1:
+        raise UserError(f"{file}: {several([n for n, flat in nested.items() if flat], [n for n, flat in nested.items() if not flat])}")
+    for name, flat in nested.items():
+        hint = "name it in --multi to take all its values" if flat else "make it columns with one value a cell first"
+        said = "sequences are not supported as one value"
+        raise UserError(f"{file}: column {name!r} holds {schema[name]}: {said}; {hint}, or name it in --exclude")
     return texts
 
 

@@ -14,6 +14,7 @@ from benchmark.errors import UserError
 from benchmark.record import DOSES, Headlines, dose_of
 from benchmark.records import INERT, Record, Store
 from benchmark.reporting.tables import Format, in_parts
+from benchmark.values import typed
 
 if TYPE_CHECKING:
     from benchmark.reporting.group import Group
@@ -65,11 +66,14 @@ def audited(records: Iterable[Record]) -> Mapping[str, float]:
     path = records.folder.parent / AUDIT
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {key: float(entry["acts"]) for key, entry in content.items()}
-    except FileNotFoundError:
+        found = {key: typed(float, entry["acts"], key) for key, entry in content.items()}
+        if min(found.values(), default=0.0) < 0:
+            raise ValueError("a share is not negative")
+        return found
+    except (FileNotFoundError, NotADirectoryError):  # of a folder that is a file its records speak
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{path}: not the doses of an audit, cell key -> acts; move it out of the folder") from None
+    except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path}: not the doses of an audit, cell key -> acts, each 0 or more; move it out of the folder") from None
 
 
 def in_words(dose: float | None) -> str:

@@ -10,6 +10,7 @@ Of ``leaderboard`` there is "| table" for the bare table, and of ``figures`` "| 
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 import textwrap
@@ -39,10 +40,12 @@ MARKER = "<!-- benchmark:"
 def written(text: str, where: str, root: Path) -> str:
     """The document with its tables as they are now; results folders are relative to ``root``.
 
-    Raises UserError: a marker without its end, a command that has no tables, a folder without records.
+    Raises UserError: no marker, or one without its end, a command that has no tables, a folder without records.
     """
     boards: Callable[[Path, float], list[Row]] = cache(lambda folder, delta: rows(Store(root / folder), delta))
     records: Callable[[Path], list[Record]] = cache(lambda folder: list(Store(root / folder)))
+    if MARKER not in text:
+        raise UserError(f"{where}: there is no marker {MARKER} … -->, so there is nothing to write (`boards --help` shows one)")
     found = MARKED.findall(text)
     if len(found) != text.count(MARKER) or any(MARKER in block.group()[1:] for block in MARKED.finditer(text)):
         raise UserError(f"{where}: a marker {MARKER} … --> has no <!-- end --> before the next one; add it")
@@ -52,7 +55,10 @@ def written(text: str, where: str, root: Path) -> str:
         if command.split()[:1] == ["figures"]:
             folder, view = _figure(match[1], where)
             return f"<!-- benchmark: {match[1]} -->\n![{view} of {folder.name}](images/{folder.name}-{view}.svg)\n<!-- end -->"
-        printed = _printed(command, only, where, root, boards, records)
+        try:
+            printed = _printed(command, only, where, root, boards, records)
+        except UserError as error:  # what a command says of itself does not know which document it is in
+            raise UserError(str(error) if where in str(error) else f"{where}: {command}: {error}") from None
         shell = textwrap.wrap(f"$ python -m benchmark {command}", WIDTH - 2, subsequent_indent="    ", break_on_hyphens=False)
         return "\n".join([f"<!-- benchmark: {match[1]} -->", "```text", " \\\n".join(shell), "", printed, "```", "<!-- end -->"])
 
@@ -81,7 +87,17 @@ def _figure(marker: str, where: str) -> tuple[Path, str]:
     command, *only = marker.split(" | ")
     if len(only) != 1:
         raise UserError(f"{where}: {marker}: name one view after a |, as in | forest")
-    return commandline.parse(shlex.split(command))[0].results, only[0]
+    return _parsed(command, where).results, only[0]
+
+
+def _parsed(command: str, where: str) -> argparse.Namespace:
+    try:
+        words = shlex.split(command)
+        if {"-h", "--help", "--version"} & set(words):
+            raise ValueError("that prints no table")
+        return commandline.parse(words)[0]
+    except (UserError, ValueError) as error:  # ValueError: a quotation mark that is not closed
+        raise UserError(f"{where}: {command}: {error}") from None
 
 
 def _printed(
@@ -92,7 +108,9 @@ def _printed(
     boards: Callable[[Path, float], list[Row]],
     records: Callable[[Path], list[Record]],
 ) -> str:
-    parsed, _ = commandline.parse(shlex.split(command))
+    parsed = _parsed(command, where)
+    if getattr(parsed, "format", "table") != "table":
+        raise UserError(f"{where}: {command}: a document has tables as text; leave --format out")
     if parsed.command == "leaderboard":
         view = View(width=WIDTH, columns=tuple(parsed.columns), grouped=parsed.group, details=parsed.details)
         known = boards(parsed.results, parsed.delta)

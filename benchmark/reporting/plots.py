@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.config import NO_BACKBONE
+from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd, rank_correlation
 from benchmark.records import Record
 from benchmark.reporting import views
@@ -50,8 +51,11 @@ def figures(
     def wanted(name: str) -> bool:
         return name in (only or (name,))
 
-    if finished:
-        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if finished:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: no figures can be put there ({error.strerror}); name another folder with --out") from None
     rows: dict[str, list[Line]] = defaultdict(list)
     for line in lines(records) if finished else []:
         rows[line.row.dataset].append(line)
@@ -63,7 +67,7 @@ def figures(
         if wanted(SIGMA):
             drawn += [(f"{SIGMA}-{place}", figure) for place, figure in views.singular_values(label, rows[label], look)]
         for name, figure in drawn:
-            for format in formats if figure is not None else ():
+            for format in dict.fromkeys(formats) if figure is not None else ():
                 assert figure is not None
                 paths.append(folder / f"{re.sub(r'[^A-Za-z0-9_.@-]', '_', label)}-{name}.{format}")
                 with matplotlib.rc_context(FONTS):  # a Figure of its own draws without a display

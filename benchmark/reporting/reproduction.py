@@ -10,6 +10,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from benchmark.config import DELTA, NO_BACKBONE
+from benchmark.data.store import prepared_names
 from benchmark.discovery import SINGULAR, Kind, names
 from benchmark.errors import Changed, UserError
 from benchmark.metrics.statistics import mean_sd
@@ -83,6 +84,9 @@ def _is_here(recorded: Record) -> None:
         if name != NO_BACKBONE and name not in names(kind):
             what = f"{recorded.trial_id} is of the {SINGULAR[kind]} {name}, and no plug-in of that name is here now"
             raise UserError(f"reproduce: {what}; name the folder that has it in BENCHMARK_PLUGINS")
+    if cell.dataset not in {*names("datasets"), *prepared_names()}:
+        what = f"{recorded.trial_id} is of the data set {cell.dataset}, which is neither a plug-in nor prepared here"
+        raise UserError(f"reproduce: {what}; prepare the same table with --name {cell.dataset}, or set BENCHMARK_CACHE to where it is")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -153,11 +153,11 @@ class CellState:
 
     def _draw(self, parallel: int) -> Trial | None:
         busy = {trial.draw for trial in self.running.values()}
-        free = [draw for draw in range(self.draws) if draw not in self.drawn and draw not in busy]
-        if not free or (len(busy) >= parallel and not self.cell.grid):
+        free = next((draw for draw in range(self.draws) if draw not in self.drawn and draw not in busy), None)
+        if free is None or (len(busy) >= parallel and not self.cell.grid):
             return None
         default = default_trial(self.cell, "tune", seed=TUNING_SEEDS[0], budget=1)
-        drawn = propose(self.cell, default, free[0], [known[1] for known in self.drawn.values()], self.running.values())
+        drawn = propose(self.cell, default, free, [known[1] for known in self.drawn.values()], self.running.values())
         return replace(drawn, until=next(iter(self.cell.rungs), 0))
 
     def _legs(self) -> list[Trial]:

@@ -10,7 +10,7 @@ from typing import Any, cast, get_args
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Cell, Stage, Suite, Training, Trial
 from benchmark.contracts import Backbone
-from benchmark.data.ensure import ensure_prepared, ensure_recorded
+from benchmark.data.ensure import ensure_prepared, ensure_recorded, known_dataset
 from benchmark.data.store import Prepared, prepared_names
 from benchmark.discovery import Kind
 from benchmark.errors import UserError
@@ -155,12 +155,13 @@ def _names(suite: Suite, kind: Kind) -> list[str]:
     wanted: Iterable[str] = getattr(suite, kind)
     found = sorted({*plugins.names(kind), *prepared_names()}) if kind == "datasets" else plugins.names(kind)
     chosen = [one for name in wanted for one in (every(kind) if name == "all" else [name])]
-    what = kind[:-1].replace("dataset", "data set")
     where = f"suite {suite.name}"
-    if kind != "methods":
-        return [one_of(what, name, found, where) for name in dict.fromkeys(chosen)]
+    if kind == "datasets":
+        return [known_dataset(name, found, where) for name in dict.fromkeys(chosen)]
+    if kind == "backbones":
+        return [one_of("backbone", name, found, where) for name in dict.fromkeys(chosen)]
     for name in chosen:
-        one_of(what, name.partition(":")[0], found, where)
+        one_of("method", name.partition(":")[0], found, where)
     return list(dict.fromkeys(one for name in chosen for one in plugins.spelled_out(name)))
 
 

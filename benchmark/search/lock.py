@@ -29,7 +29,10 @@ def only_one(results: Path) -> Iterator[None]:
     Raises UserError when another run holds it.
     """
     path = results / ".lock"
-    file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    try:
+        file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise _no_lock(path, error) from None
     _held.add(file)
     try:
         try:
@@ -37,7 +40,7 @@ def only_one(results: Path) -> Iterator[None]:
         except BlockingIOError:
             raise UserError(f"{results}: another run is at work in this folder; wait for it, or name another with --results") from None
         except OSError as error:
-            raise UserError(f"{path}: cannot be locked ({os.strerror(error.errno or 0)}); name another folder with --results") from None
+            raise _no_lock(path, error) from None
         yield
     finally:
         if file in _held:  # not in a forked child, which has closed it
@@ -45,10 +48,14 @@ def only_one(results: Path) -> Iterator[None]:
             os.close(file)
 
 
+def _no_lock(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot be locked ({os.strerror(error.errno or 0)}); name another folder with --results")
+
+
 def at_work(results: Path) -> bool:
     """Whether a run holds the folder now. Where the file system has no locks none does: ``only_one`` refuses to begin."""
     path = results / ".lock"
-    if not path.exists():
+    if not path.is_file():
         return False
     with path.open() as file:
         try:

@@ -146,6 +146,29 @@ def test_impossible_options_are_named(options: dict[str, object]) -> None:
         make(**options)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"zipf": 1e308}, r"zipf = 1e\+308: all rows came out with the same values; lower it, or raise rows"),
+        ({"zipf": 30.0}, "zipf = 30: all rows came out with the same values"),
+        ({"signal": 300.0}, "base_rate = 0.3 is out of reach; move it towards 0.5, or lower signal"),
+        ({"signal": 1e308}, "base_rate = 0.3 is out of reach"),
+        ({"base_rate": 1e-300}, "base_rate = 1e-300 is out of reach"),
+    ],
+)
+def test_what_no_rows_can_be_drawn_from_is_said_without_a_warning(options: dict[str, float], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        make(rows=1000, **options).load(None)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_base_rate_is_kept_as_far_as_it_can_be() -> None:
+    for signal in (2.0, 50.0):
+        _, probability, _ = make(rows=1000, signal=signal, base_rate=0.1, noise=0.0).draw()
+        assert probability.mean() == pytest.approx(0.1, abs=1e-9)
+
+
 def test_one_class_is_explained() -> None:
     with pytest.raises(UserError, match="raise rows"):
         make(rows=100, base_rate=0.001).load(None)

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from benchmark.data.files import File, content_md5, find_part
-from benchmark.data.tables import read_table
+from benchmark.data.tables import Reading, read_as, read_table
 from benchmark.errors import UserError
 
 
@@ -114,6 +116,32 @@ def test_sequences_are_refused(tmp_path: Path) -> None:
     pl.DataFrame({"clicks": [[1, 2], [3]]}).write_parquet(tmp_path / "rows.parquet")
     with pytest.raises(UserError, match=r"'clicks'.*sequences are not supported"):
         read_table(tmp_path / "rows.parquet")
+
+
+def test_all_sequences_of_a_table_are_named_in_one_line(tmp_path: Path) -> None:
+    columns: dict[str, list[Any]] = {
+        "click": [1],
+        "tags": [["x"]],
+        "ids": [[1, 2]],
+        "deep": [[[1]]],
+        "out": [[3]],
+        "taken": [[4]],
+        "of": [{"k": 1}],
+    }
+    pl.DataFrame(columns).write_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "rows.jsonl").write_text(json.dumps({name: cells[0] for name, cells in columns.items()}) + "\n")
+    words = (
+        "columns 'tags', 'ids' hold lists: name them in --multi to take all values; columns 'deep', 'of' hold objects or lists of lists: "
+        "make them columns with one value a cell first; or name what is no field in --exclude"
+    )
+    for name, place in (("rows.parquet", ""), ("rows.jsonl", " line 1:")):
+        with pytest.raises(UserError) as caught:
+            read_as(tmp_path / name, Reading(multi=("taken",), exclude=("out",)))
+        assert str(caught.value) == f"{tmp_path / name}:{place} {words}"
+    more = {f"c{n}": [[n]] for n in range(22)}
+    pl.DataFrame(more).write_parquet(tmp_path / "more.parquet")
+    with pytest.raises(UserError, match=r"'c18', 'c19' and 2 more hold lists: name them"):
+        read_table(tmp_path / "more.parquet")
 
 
 def test_a_part_is_found_once(tmp_path: Path) -> None:

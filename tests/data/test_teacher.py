@@ -127,3 +127,18 @@ def test_the_probability_itself_scores_the_bayes_metrics(cache: Path) -> None:
 def test_impossible_options_are_named(options: dict[str, object], words: str) -> None:
     with pytest.raises(UserError, match=words):
         make(**options)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"zipf": 500.0}, "zipf = 500: all rows came out with the same values"),
+        ({"gain": 1e-3}, "bayes_auc = 0.8 is out of reach"),
+        ({"bayes_auc": 0.9999999}, "bayes_auc = 0.9999999 is out of reach"),
+        ({"base_rate": 1e-300}, "base_rate = 1e-300 is out of reach"),
+    ],
+)
+def test_what_no_teacher_gives_is_said_without_a_warning(options: dict[str, float], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        make(**options).load(None)

@@ -78,6 +78,9 @@ def test_an_audit_beside_the_records_is_taken_where_they_have_no_doses(tmp_path:
     (tmp_path / "doses.json").write_text(json.dumps({one.trial.cell.key: {"acts": 1e-4} for one in (old, new)}))
     assert {g.cell.method: acts(g) for g in groups(store)} == {"old": 1e-4, "new": 0.5, "single_embedding": None}
     assert "inert" in leaderboard(store, None, "table")
-    (tmp_path / "doses.json").write_text("[1]")
-    with pytest.raises(UserError, match="not the doses of an audit"):
-        groups(store)
+    for wrong in ("[1]", "", *(json.dumps({old.trial.cell.key: {"acts": dose}}) for dose in (math.nan, math.inf, -0.1, True, "0.5"))):
+        (tmp_path / "doses.json").write_text(wrong)
+        with pytest.raises(UserError, match="not the doses of an audit"):
+            groups(store)
+    with pytest.raises(UserError, match=r"doses\.json/records: the records cannot be read"):
+        leaderboard(Store(tmp_path / "doses.json"), None, "table")

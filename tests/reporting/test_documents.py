@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from benchmark.__main__ import main
 from benchmark.errors import UserError
 from benchmark.records import Store
 from benchmark.reporting.documents import WIDTH, drawn, written
+from benchmark.reporting.writing import write
 
 ROOT = Path(__file__).parents[2]
 BOARDS = ROOT / "docs" / "boards.md"
@@ -78,11 +81,45 @@ def test_flags_that_choose_rows_choose_them_in_a_document_too(results: Path) -> 
         (BLOCK.format("compare --results results | Speed", ""), "no table has a title that begins with Speed"),
         (BLOCK.format("compare --results results --to robloc", ""), "no finished cell of robloc"),
         (BLOCK.format("figures --results results", ""), "name one view after a |"),
+        (BLOCK.format("curves --results none", ""), "x.md: curves --results none: curves: no finished record has a curve"),
+        (BLOCK.format("leaderboard --results 'x", ""), "x.md: leaderboard --results 'x: No closing quotation"),
+        (BLOCK.format("figures 'x | forest", ""), "x.md: figures 'x: No closing quotation"),
+        (BLOCK.format("leaderboard --help", ""), "x.md: leaderboard --help: that prints no table"),
+        (BLOCK.format("leaderboard --results results --format json", ""), "leave --format out"),
+        ("<!--benchmark: leaderboard -->\n<!-- end -->\n", "x.md: there is no marker"),
     ],
 )
 def test_a_mistake_in_a_document_is_one_line(text: str, words: str, results: Path) -> None:
     with pytest.raises(UserError, match=words):
         written(text, "x.md", results)
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, link = tmp_path / "new" / "x.csv", tmp_path / "link.csv"
+    write(path, "old")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    write(link, "Δ")
+    assert path.read_bytes() == "Δ".encode() and link.is_symlink() and path.stat().st_mode & 0o777 == 0o640
+
+    def full(self: Path, data: bytes) -> int:
+        self.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(UserError, match=r"x.csv: cannot be written \(No space left on device\); name another"),
+    ):
+        patch.setattr(Path, "write_bytes", full)
+        write(path, "newer")
+    assert [p.name for p in path.parent.iterdir()] == ["x.csv"] and path.read_bytes() == "Δ".encode()
+    with pytest.raises(UserError, match=r"cannot be written \(Is a directory\)"):
+        write(tmp_path, "x")
+    with pytest.raises(UserError, match=r"cannot be written \(.*\); name another place"):
+        write(path / "y.csv", "x")
+    reading, writing = os.pipe()
+    write(Path(f"/dev/fd/{writing}"), "to a pipe")
+    assert os.read(reading, 99) == b"to a pipe"
 
 
 def test_the_command_writes_and_checks(results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,3 +51,17 @@ def test_reproduce_names_the_record_and_its_method(tmp_path: Path, capsys: pytes
     [line] = capsys.readouterr().err.strip().splitlines()
     assert f"{one.trial_id} is of the method gone, and no plug-in of that name is here now" in line and "BENCHMARK_PLUGINS" in line
     assert "unknown" not in line and "did you mean" not in line
+
+
+def test_reproduce_names_the_record_and_its_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "empty"))
+    store = Store(tmp_path)
+    store.create()
+    one = record("single_embedding", cell={"dataset": "teachers", "backbone": "dnn"})
+    store.write(one)
+    assert main(["reproduce", one.trial_id, "--results", str(tmp_path)]) == 2
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert f"{one.trial_id} is of the data set teachers, which is neither a plug-in nor prepared here" in line and "--name teachers" in line
+    assert "did you mean" not in line

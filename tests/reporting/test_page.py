@@ -18,7 +18,7 @@ from benchmark.config import read_suite
 from benchmark.records import Record, Store
 from benchmark.reporting.colours import COLOURS, GREY, OWN, colour, colours
 from benchmark.reporting.leaderboard import render, rows
-from benchmark.reporting.page import content, forest, report
+from benchmark.reporting.page import content, forest, library, report
 from benchmark.reporting.page.answer import answer
 from benchmark.singular_values import packed, unpacked
 
@@ -71,6 +71,15 @@ class Read(HTMLParser):
 def _without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes seconds to put together, and has tests in a browser."""
     monkeypatch.setattr(report, "script", lambda: "/* Vega */")
+
+
+def test_the_library_needs_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vl_convert.javascript_bundle", lambda text: f"made {text}")
+    for place in (tmp_path / "file", tmp_path / "cache"):
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("BENCHMARK_CACHE", str(place))
+        assert "made window" in library.script()
+    assert library.script() == next((tmp_path / "cache").iterdir()).read_text(encoding="utf-8")
 
 
 def page(records: Iterable[Record]) -> Read:

@@ -82,6 +82,13 @@ def test_a_file_system_without_locks_is_said_by_a_run_and_keeps_nothing_else(tmp
     assert not at_work(tmp_path), "`track` and `ui` need no lock"
 
 
+def test_a_folder_in_the_place_of_the_lock_is_said_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(UserError, match=r"\.lock: cannot be locked \(Is a directory\); name another"), only_one(tmp_path):
+        pass
+    assert not at_work(tmp_path)
+
+
 def test_folders_of_killed_runs_go_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     elsewhere = tmp_path / "elsewhere"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 
@@ -139,6 +140,17 @@ def test_records_beyond_the_budget_or_of_other_cells_are_left_alone() -> None:
     rest = play(standin.suite(trials=4), large)
     assert FIRST not in {r.trial.seed for r in rest}
     assert {r.trial.budget for r in rest if r.trial.stage == "final"} == {4} and len(rest) < 4 * (3 * 2 + 1) + 1
+
+
+def test_a_budget_of_millions_takes_no_memory_to_draw_from() -> None:
+    suite = standin.suite(trials=3_000_000)
+    plan = Plan(suite, expand(suite))
+    tracemalloc.start()
+    first = plan.ask()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(first, Trial) and first.draw == 0
+    assert peak < 10e6
 
 
 def test_failed_is_tried_again_and_diverged_is_not() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+from contextlib import suppress
 from importlib import metadata
 
 from benchmark.config import cache_folder
+from benchmark.errors import UserError
+from benchmark.reporting.writing import write
 
 # The three are under the BSD 3-clause licence, which wants its text wherever they are passed on.
 LICENCE = """/*
@@ -37,8 +38,6 @@ def script() -> str:
 
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     text = f'{LICENCE}\n(() => {{"use strict";{bundle}\n}})();'.replace("</script", "<\\/script").replace("<!--", "<\\!--")
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=kept.parent, delete=False) as file:
-        file.write(text)
-    os.replace(file.name, kept)
+    with suppress(UserError):  # a cache that cannot be written costs the seconds again
+        write(kept, text)
     return text
