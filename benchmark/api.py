@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from benchmark.reporting.leaderboard import Format, Selection
     from benchmark.schema import Schema
     from benchmark.search.run import Summary
+    from benchmark.search.until_decided import UntilDecided
 
 EXECUTORS = ("local", "ray")
 
@@ -241,14 +242,13 @@ def run(
     Raises UserError before anything is trained.
     """
     from benchmark.search.run import run_suite
-    from benchmark.search.until_decided import UntilDecided
     from benchmark.training.room import limits
 
     one_of("executor", executor, EXECUTORS, "run")
     _require_above_0(cpus_per_trial=cpus_per_trial, cpus=cpus, trial_minutes=trial_minutes, memory_per_trial=memory_per_trial)
     device = limits(device, address, executor, cpus_per_trial, cpus, gpus, gpus_per_trial)
     folder = Path(results)
-    until = None if max_seeds is None else UntilDecided(max_seeds, delta, futility)
+    until = _until(max_seeds, delta, futility)
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
     tracker = None
     if track:
@@ -298,13 +298,12 @@ def plan(
     from benchmark.reporting.dry_run import dry_run
     from benchmark.search.estimate import estimate
     from benchmark.search.memory_limit import place_of_machine
-    from benchmark.search.until_decided import UntilDecided
     from benchmark.training.room import limits, places
     from benchmark.training.trial import choose_device
 
     one_of("executor", executor, EXECUTORS, "run")
     _require_above_0(cpus_per_trial=cpus_per_trial, cpus=cpus, memory_per_trial=memory_per_trial)
-    until = None if max_seeds is None else UntilDecided(max_seeds, delta, futility)
+    until = _until(max_seeds, delta, futility)
     chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
     device = limits(device, address, executor, cpus_per_trial, cpus, gpus, gpus_per_trial)
     slots = 1 if executor == "local" else places(device, cpus_per_trial, gpus_per_trial, cpus, gpus)
@@ -354,6 +353,14 @@ def leaderboard(
     if not 0 < delta <= 1:
         raise UserError(f"delta = {delta}; it must lie between 0 and 1")
     return board(Store(Path(folder)), dataset, format, delta, selection or EVERYTHING, view or PLAIN)
+
+
+def _until(max_seeds: int | None, delta: float, futility: float) -> UntilDecided | None:
+    from benchmark.search.until_decided import UntilDecided
+
+    if max_seeds is None and futility:
+        raise UserError(f"run: futility = {futility!r} ends the seeds that max_seeds gives early; give max_seeds, or leave it out")
+    return None if max_seeds is None else UntilDecided(max_seeds, delta, futility)
 
 
 def _require_above_0(**given: float | None) -> None:

@@ -20,7 +20,8 @@ def chance_of_verdict(
     mean, sd, df: of its paired differences, as at this look; at: seeds at the looks, N at the last; tells, equates: the one-sided levels
     that the last look would have for a difference and for equality. Where nothing but the differences so far is known of the true one,
     their mean after N seeds is distributed as mean + sd √(1/n − 1/N) T, T of Student's t with ``df``. The last look decides by its own
-    bound, with the degrees of freedom that all rows would have by then. That a look before it decides is left out: it seldom does.
+    bound, with the degrees of freedom that all rows would have by then, and with the standard deviation of now: what more seeds will say of
+    it is left out, which matters where few have spoken. So is that a look before the last decides: it seldom does.
     """
     last = at[-1]
     mean, sd, df = (np.asarray(values, float) for values in (mean, sd, df))

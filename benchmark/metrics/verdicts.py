@@ -153,7 +153,8 @@ def due(cells: Mapping[str, Compared], delta: float, futility: float = 0.0, leve
     """Row -> how many seeds it and its control must have for the next look; only rows that are open and lack some for the first look that
     not all of them can have yet.
 
-    futility: a row gets no more seeds once, at a look, the chance that its last one decides it was smaller (metrics/futility.py).
+    futility: a row gets no more seeds where, at the last look that it has the seeds for, the chance that its last one decides it was
+    smaller (metrics/futility.py).
     """
     return Looks(cells, delta, level, futility).due
 
@@ -161,7 +162,7 @@ def due(cells: Mapping[str, Compared], delta: float, futility: float = 0.0, leve
 def futile(cells: Mapping[str, Compared], delta: float, futility: float, level: float = LEVEL) -> set[Key]:
     """The rows that ``due`` gives no more seeds though they are undecided and could have more."""
     found = Looks(cells, delta, level, futility)
-    return found.futile - found.decided.keys()
+    return {key for key in found.futile - found.decided.keys() if found.lacks_seeds(key)}
 
 
 class Looks:
@@ -189,7 +190,13 @@ class Looks:
                 break
             self._look(ready, n)
             if self._futility:
-                self.futile |= {key for key in ready if key not in self.decided and self._chance(key, n) < self._futility}
+                # Of rows that have more seeds, given by other rules or beside other rows, what their last look says counts.
+                levels = self._levels()
+                unlikely = {key for key in ready if key not in self.decided and self._chance(key, n, levels) < self._futility}
+                self.futile = (self.futile - set(ready)) | unlikely
+
+    def lacks_seeds(self, key: Key) -> bool:
+        return not self._has(key, self._most[key])
 
     def _has(self, key: Key, n: int) -> bool:
         cell = self._cells[key[0]]
@@ -239,12 +246,12 @@ class Looks:
             self._paired[key, n] = [row[seed] - control[seed] for seed in seeds]
         return self._paired[key, n]
 
-    def _chance(self, key: Key, n: int) -> float:
-        """That the last look decides an open row; 1 where nothing is known of its noise, and at the last look."""
+    def _chance(self, key: Key, n: int, levels: tuple[float, float]) -> float:
+        """That the last look decides an open row; 1 where nothing is known of its noise, and at the last look. ``levels``: ``_levels``."""
         pool, at, differences = self._pool(key[0], n), looks(self._most[key]), self._differences(key, n)
         if not pool.df or not pool.variance or n == at[-1]:
             return 1.0
-        sd, (tells, equates) = (2 * pool.variance) ** 0.5, self._levels()
+        sd, (tells, equates) = (2 * pool.variance) ** 0.5, levels
         return float(chance_of_verdict(_mean(differences), sd, pool.df, n, at, tells / 2, equates, self._delta))
 
     def _levels(self) -> tuple[float, float]:

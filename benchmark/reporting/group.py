@@ -116,8 +116,9 @@ class Group:
 
     @property
     def futility(self) -> float:
-        """The chance of a verdict below which it got no more seeds; 0: it got them as long as it was undecided."""
-        return max(self.metric(FUTILITY).values(), default=0.0)
+        """The chance of a verdict below which it got no more seeds, by the last one that was looked at; 0: it got them while undecided."""
+        looked_at, known = self.metric(MAX_SEEDS), self.metric(FUTILITY)
+        return known.get(max(looked_at), 0.0) if looked_at else 0.0
 
     @property
     def won(self) -> dict[str, Any]:

@@ -242,6 +242,23 @@ def test_a_row_that_hopes_for_nothing_gets_no_more_seeds_and_its_verdict_is_what
     assert due(whole, 3e-5, 0.1) == {} and judge(whole, 3e-5)["c", "none"].n == 8
 
 
+def test_whether_a_row_is_given_up_is_asked_of_all_the_seeds_that_it_has() -> None:
+    """They may have been given by another rule, or beside other rows. With all its seeds it is undecided, and not given up."""
+    rest = [0.3e-3, -0.3e-3, -0.2e-3, 0.2e-3, 0.0, 0.0, 0.0, 0.0]
+    differences = [0.2e-3, -0.2e-3, 0.9e-3, 0.6e-3, 1.0e-3, 0.7e-3, -0.5e-3, -0.6e-3]
+    control = seeded(np.zeros(8) + 0.8)
+    rows = {"row": seeded(0.8 + np.array(differences)), "other": seeded(0.8 + np.array(rest))}
+
+    def first(n: int) -> dict[str, Compared]:
+        known = {row: {seed: value for seed, value in values.items() if seed < n} for row, values in rows.items()}
+        return {"c": Compared({s: v for s, v in control.items() if s < n}, known, dict.fromkeys(rows, 8))}
+
+    key = "c", "row"
+    assert key in futile(first(2), 1e-5, 0.3)
+    assert due(first(6), 1e-5, 0.3)[key] == 7 and key not in futile(first(6), 1e-5, 0.3)
+    assert judge(first(8), 1e-5)[key].verdict == "undecided" and not futile(first(8), 1e-5, 0.3)
+
+
 def test_verdicts_do_not_depend_on_seeds_that_came_later() -> None:
     """A row that crossed its bound stays decided, with whatever is trained afterwards."""
     draw = np.random.default_rng(11)

@@ -103,6 +103,10 @@ def test_rows_without_hope_get_no_more_seeds() -> None:
     more = play(records)
     assert more and {r.trial_id for r in [*records, *more]} >= {r.trial_id for r in all_of_them}
     assert not {r.trial_id for r in records} & {r.trial_id for r in more}
+    after = rows([*records, *more])
+    assert {row.futility for row in after if row.method == "standin_tuned"} == {0.0}, "the rule that its last seed was given by"
+    again = Plan(SUITE, expand(SUITE), [*records, *more], UntilDecided(MOST, futility=0.2))
+    assert again.ask() is Pause.DONE and "got no more seeds" not in again.account(), "they have all"
 
 
 @pytest.mark.parametrize("futility", [0.0, 0.2])
