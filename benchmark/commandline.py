@@ -88,8 +88,9 @@ def parser() -> Parser:
     run.add_argument(
         "suite", nargs="?", type=_home, default="quick", help="one that `list` names, or the path of a suite file (.toml); default quick"
     )
+    only = ". Of a suite with [[also]] that names them: of its products those alone that have them"
     for axis in ("datasets", "backbones", "methods"):
-        run.add_argument(f"--{axis}", nargs="+", metavar="NAME", help=f"replace the suite's {axis}; 'all' stands for every one found")
+        run.add_argument(f"--{axis}", nargs="+", metavar="NAME", help=f"replace the suite's {axis}; 'all' stands for every one found{only}")
     run.add_argument("--scales", nargs="+", type=int, metavar="S", help="replace the suite's scales; the table's width is S x dimension")
     run.add_argument("--depths", nargs="+", type=int, metavar="L", help="replace the suite's depths (interaction layers)")
     run.add_argument("--seeds", type=int, metavar="K", help="final trainings of each cell")

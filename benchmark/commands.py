@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,23 +80,59 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 
 def narrowed(suite: Suite, parsed: argparse.Namespace) -> Suite:
-    """The suite with the axes that the command line replaces. Raises UserError."""
+    """The suite with the axes that the command line replaces; of several products those that have what it names. Raises UserError."""
     axes: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name in ("datasets", "backbones", "methods", "scales", "depths", "seeds", "trials", "rungs")
         if (value := getattr(parsed, name)) is not None
     }
 
+    chosen = _of_products(suite, {axis: axes[axis] for axis in suite.AXES if axis in axes})
+    also = tuple({axis: entries for axis, entries in block.items() if axis not in axes} for block in suite.also)
+    others = {name: value for name, value in axes.items() if name not in suite.AXES}
+    after = dataclasses.replace(suite, **axes, also=also) if chosen is None else dataclasses.replace(chosen, **others)
+
     # Options of a plug-in that the command line took off the suite's axis go with it; other unknown names stay, to be reported.
     def is_dropped(kind: Any, name: str) -> bool:
         from benchmark.search.cells import covers
 
-        replaced = {entry for product in suite.products() for entry in getattr(product, kind)} if kind in axes else set()
-        return covers(kind, replaced, name) and not covers(kind, axes[kind], name)
+        was, left = ({entry for product in one.products() for entry in getattr(product, kind)} for one in (suite, after))
+        return covers(kind, was, name) and not covers(kind, left, name)
 
     options = {kind: {name: v for name, v in by_name.items() if not is_dropped(kind, name)} for kind, by_name in suite.options.items()}
-    also = tuple({axis: entries for axis, entries in block.items() if axis not in axes} for block in suite.also)
-    return dataclasses.replace(suite, **axes, options=options, also=also)
+    return dataclasses.replace(after, options=options)
+
+
+def _of_products(suite: Suite, axes: Mapping[str, Sequence[Any]]) -> Suite | None:
+    """The products of a suite that have all that is named of an axis, or some of it, without the others of it; None where there is one
+    product, or where something is named that none has: all products then get it.
+    """
+    if not axes or not suite.also:
+        return None
+    from benchmark.search.cells import covers
+
+    def has(product: Suite, axis: Any, value: Any) -> bool:
+        entries = getattr(product, axis)
+        return value != "all" and (value in entries if axis in ("scales", "depths") else covers(axis, entries, value))
+
+    products = suite.products()
+    kept = [{axis: [v for v in values if has(product, axis, v)] for axis, values in axes.items()} for product in products]
+    whole = [(product, own) for product, own in zip(products, kept, strict=True) if all(own.values())]
+    found = {axis: {v for _, own in whole for v in own[axis]} for axis in axes}
+    if any(found[axis] != set(values) for axis, values in axes.items()):
+        return None
+
+    def of(product: Suite, own: Mapping[str, Sequence[Any]]) -> Suite:
+        named: dict[str, Any] = {axis: tuple(values) for axis, values in own.items()}
+        return dataclasses.replace(product, also=(), **named)
+
+    left = [of(product, own) for product, own in whole]
+    # What one product says of training stands for all: the first must say nothing that another leaves open.
+    first = next((one for one in left if all(one.training.keys() <= other.training.keys() for other in left)), None)
+    if first is None:
+        return None
+    also = [{**{axis: getattr(one, axis) for axis in suite.AXES}, "training": one.training} for one in left if one is not first]
+    return dataclasses.replace(first, also=tuple(also))
 
 
 def leaderboard(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:

@@ -296,6 +296,41 @@ def test_options_go_with_what_the_command_line_takes_off_an_axis(before: str, op
     assert [*narrowed(suite, parsed).options["methods"]] == kept.split()
 
 
+PRODUCTS = (
+    {"methods": ["single_embedding", "parallel_dnn"], "backbones": ["dcnv2"]},
+    {"methods": ["single_embedding"], "scales": [1], "training": {"epochs": 2}},
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ("--backbones dnn", "dnn roblock 10, dnn single_embedding 10, dnn single_embedding 1"),
+        ("--backbones dcnv2", "dcnv2 parallel_dnn 10, dcnv2 single_embedding 10"),
+        ("--scales 1", "dnn single_embedding 1"),
+        ("--methods roblock", "dnn roblock 10"),
+        ("--methods single_embedding --scales 10", "dnn single_embedding 10, dcnv2 single_embedding 10"),
+        # What no product has all get, as a suite of one product does.
+        ("--backbones finalmlp --methods roblock", "finalmlp roblock 10, finalmlp roblock 1"),
+        ("--scales 1 4 --methods roblock", "dnn roblock 1, dnn roblock 4, dcnv2 roblock 1, dcnv2 roblock 4"),
+    ],
+)
+def test_a_suite_of_several_products_is_narrowed_to_those_that_have_what_is_named(given: str, left: str) -> None:
+    methods, options = ("single_embedding", "roblock"), {"methods": {"roblock": {"epsilon": 0.2}, "parallel_dnn": {}}}
+    suite = Suite(name="s", datasets=("synthetic",), methods=methods, backbones=("dnn",), scales=(10,), also=PRODUCTS, options=options)
+    after = narrowed(suite, commandline.parser().parse_args(["run", "quick", *given.split()]))
+    cells = [
+        (f"{backbone} {method} {scale}", product.training.get("epochs", 10))
+        for product in after.products()
+        for backbone in product.backbones
+        for method in product.methods
+        for scale in product.scales
+    ]
+    assert {name for name, _ in cells} == set(left.split(", "))
+    assert all((epochs == 2) == name.endswith(" 1") for name, epochs in cells if given == "--backbones dnn")
+    assert after.options["methods"].keys() == {name for name in options["methods"] if name in left}
+
+
 # --- what a mistake gets
 
 
