@@ -10,8 +10,9 @@ from statistics import fmean
 import pytest
 
 from benchmark import plugins
-from benchmark.config import MAX_SEEDS, NO_BACKBONE, TUNING_SEEDS, read_suite
+from benchmark.config import CONTROL, DELTA, FUTILITY, MAX_SEEDS, NO_BACKBONE, TUNING_SEEDS, conditions, read_suite
 from benchmark.metrics.looks import FIRST_LOOK
+from benchmark.metrics.verdicts import Compared, due
 from benchmark.records import Record, Store
 from benchmark.reporting.leaderboard import leaderboard, rows
 from benchmark.search.cells import default_trial, expand
@@ -64,7 +65,8 @@ def test_a_suite_of_embedded_data_has_nothing_left_to_train(folder: Path, tmp_pa
 
 def test_every_cell_has_all_its_seeds_and_is_finished(folder: Path) -> None:
     """A board of rows with five seeds and rows with three would rank luck: a cell is committed when it is whole. Of a board that is trained
-    until its verdicts are clear a look is whole: what is open has as many seeds as any. One that shares records with such a board has all.
+    until its verdicts are clear a look is whole: what is open has as many seeds as any, or is one that more would hardly decide. One that
+    shares records with such a board has all.
     """
     suite, seeds, looked = read_suite(folder.name), defaultdict(set), set()
     for record in finals(folder):
@@ -78,7 +80,18 @@ def test_every_cell_has_all_its_seeds_and_is_finished(folder: Path) -> None:
         return
     most = max(map(len, seeds.values()))
     assert most >= FIRST_LOOK and all(found == set(range(len(found))) for found in seeds.values())
-    assert {row.seeds for row in rows(Store(folder)) if row.verdict == "undecided"} <= {most}
+    if not (futility := {record.metrics.get(FUTILITY, 0.0) for record in finals(folder)} - {0.0}):
+        assert {row.seeds for row in rows(Store(folder)) if row.verdict == "undecided"} <= {most}
+        return
+    [chance] = futility
+    values: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    designs = {}
+    for record in finals(folder):
+        cell = record.trial.cell
+        designs[cell.method] = round(record.metrics[MAX_SEEDS])
+        values[conditions(cell)][cell.method][record.trial.seed] = record.metrics["test/auc"]
+    cells = {name: Compared(known.pop(CONTROL), known, {row: designs[row] for row in known}) for name, known in values.items()}
+    assert not due(cells, DELTA, chance), "seeds are still to come"
 
 
 @pytest.mark.parametrize("name", USUAL_EPOCHS)

@@ -16,6 +16,8 @@ from benchmark.reporting.page.content import Line, matrices, series
 from benchmark.reporting.text import counted
 from benchmark.singular_values import OF_FIELD, positions
 
+OUTLYING = 3.0  # times the axis that nine tenths of the bars need
+
 
 def forest(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     """Δ of every row that has one with its 95 % interval, best mean first, in blocks of one backbone, scale and depth. An arrow head where
@@ -56,7 +58,9 @@ def forest(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     axis.tick_params(axis="y", length=0, pad=5)  # room for an arrow head
     axis.grid(False, axis="y")
     ends = sorted(max(abs(line.row.delta_auc_low or 0), abs(line.row.delta_auc_high or 0), abs(line.row.delta_auc or 0)) for line in found)
-    far = ends[int(0.9 * (len(ends) - 1))] * 1.1 or 1e-3  # the widest tenth leaves the panel
+    most = 1.1 * ends[int(0.9 * (len(ends) - 1))] or 1e-3  # those of the widest tenth leave the panel,
+    means = [abs(line.row.delta_auc or 0) for line in found]
+    far = max(most, *(1.1 * mean for mean in means if mean < OUTLYING * most))  # a mean only if it would press all others together
     axis.set_xlim(-far, far)
     for y, line in at_y:
         row = line.row

@@ -293,6 +293,16 @@ def test_a_bar_that_leaves_the_forest_plots_axis_ends_in_an_arrow() -> None:
     assert heads == {("<", axis.get_xlim()[0])}
 
 
+def test_a_mean_a_little_beyond_the_forest_plots_other_bars_is_seen() -> None:
+    methods = ("single_embedding", "best", *(f"m{index}" for index in range(20)))
+    board = lines([record(m, seed, 0.8 + seed * 1e-4 * len(m) + 0.008 * (m == "best")) for m in methods for seed in (0, 1, 2)])
+    figure = views.forest("toy", board, look(*methods))
+    assert figure is not None
+    (low, high), best = figure.axes[0].get_xlim(), next(line.row.delta_auc for line in board if line.row.method == "best")
+    others = [abs(line.row.delta_auc_high or 0) for line in board if line.row.method not in ("best", "single_embedding")]
+    assert best is not None and max(others) < best < high == -low
+
+
 def test_budgets_are_lines_of_their_own() -> None:
     board = groups([record("m", auc=0.8), record("m", auc=0.9, budget=8)])
     assert set(drawn(plots.auc_against_scale("toy", board, look("m")))["dcnv2 · depth 3"]) == {"m · 1 trial", "m · 8 trials"}
