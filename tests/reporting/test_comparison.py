@@ -231,7 +231,7 @@ def test_cells_that_are_compared_with_nothing_are_counted() -> None:
 def test_the_whole_text(format: str) -> None:
     text = compare([*case(), record("constant", cell={"backbone": "none", "depth": 0}, auc=0.5)], "single_embedding", "toy", format)  # type: ignore[arg-type]
     assert "toy: 7 finished cells" in text and "Friedman" in text and "Cost over" in text
-    assert "memory on a CPU: the most that the process had taken until then" in text
+    assert "memory on a CPU: of its process, in records of before" in text
 
 
 def test_seconds_of_different_processors_are_not_compared() -> None:
