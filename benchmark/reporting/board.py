@@ -140,6 +140,7 @@ def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
     judged = [row for row in whole if row.verdict]
     yield from noise([r.delta_sd for r in judged if r.delta_sd is not None], len(judged))
     yield from _rules(judged)
+    yield from _given_up(judged)
     for row in board:
         if row.status != "finished":
             cell = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
@@ -164,6 +165,17 @@ def _rules(judged: Sequence[Row]) -> Iterable[str]:
         for rule, rows in few
     ]
     yield f"verdicts are made by {len(found)} rules, Holm's over all: {'; '.join(told)}; the other {len(others)} by {rule_of(*most)}"
+
+
+def _given_up(judged: Sequence[Row]) -> Iterable[str]:
+    """Which undecided rows got no more seeds, as the last ones would hardly decide them: they lack no training."""
+    found: dict[tuple[int | None, float], list[str]] = {}
+    for row in judged:
+        if row.given_up:
+            found.setdefault((row.max_seeds, row.futility), []).append(f"{row.method} {row.backbone} {row.scale}× depth {row.depth}")
+    for (most, chance), rows in sorted(found.items()):
+        more = f" and {len(rows) - LISTED} more" if len(rows) > LISTED else ""
+        yield f"given up, as {most} seeds would decide them with a chance below {chance:g}: {', '.join(rows[:LISTED])}{more}"
 
 
 def _not_here(whole: Sequence[Row]) -> Iterable[str]:

@@ -78,6 +78,7 @@ class Row:
     delta_df: int | None
     max_seeds: int | None  # up to how many the row was looked at after each; None: as many as were asked for
     futility: float  # with max_seeds: no more seeds once the chance that so many decide the row was smaller
+    given_up: bool  # undecided with fewer seeds than max_seeds, as that chance was smaller when it was last looked at
     test_logloss_own_epoch_mean: float | None  # at the epoch of the best validation logloss
     won: Mapping[str, Any]  # what was chosen of the suite's grid
     acts: float | None  # dose of the logits at the best epoch, else the largest one; below INERT the row is inert
@@ -151,7 +152,7 @@ def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapp
     for _, grouped in groupby(all_groups, key=lambda g: g.label):
         members = list(grouped)
         said = mixed(members)
-        judged = verdicts([group for group in members if not acting.inert(group)], controls, delta)
+        judged, given_up = verdicts([group for group in members if not acting.inert(group)], controls, delta)
         curse, noisy, lost = winners_curse(tuning, members), uneven(members), draws_lost(tuning, members)
         means = [group.mean("test/auc") if group.status == "finished" else None for group in members]
         scored = sorted(mean for mean in means if mean is not None)
@@ -165,6 +166,7 @@ def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapp
                     judged.get((group.conditions, group.row), NOT_JUDGED),
                     delta,
                     lost.get((group.cell.key, group.budget), (0, "")),
+                    (group.conditions, group.row) in given_up,
                 ),
                 group,
             )
@@ -223,6 +225,7 @@ def _row(
     judged: Judgement,
     margin: float,
     lost: tuple[int, str],
+    given_up: bool,
 ) -> Row:
     cell = group.cell
     auc = group.metric("test/auc")
@@ -284,6 +287,7 @@ def _row(
         delta_df=judged.df,
         max_seeds=group.max_seeds,
         futility=group.futility,
+        given_up=given_up,
         test_logloss_own_epoch_mean=mean_of("test/logloss_own_epoch"),
         won=group.won,
         acts=group.acts,

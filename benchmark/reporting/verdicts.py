@@ -7,31 +7,34 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.config import CONTROL
 from benchmark.metrics.power import LARGEST, MOST, seeds_to_tell
-from benchmark.metrics.verdicts import LEVEL, Compared, Judgement, judge, unequal_noise
+from benchmark.metrics.verdicts import LEVEL, Compared, Judgement, Key, futile, judge, unequal_noise
 from benchmark.reporting.group import Group
 
 UNEVEN = 0.01  # p below which a board speaks of it
 SHOWN = (0.001, 0.0005, 0.0003)  # differences in AUC of which a board says how many seeds they take
 
 
-def verdicts(board: Iterable[Group], controls: Mapping[str, Group], delta: float) -> dict[tuple[str, str], Judgement]:
-    """Conditions and row -> verdict, of the finished rows of a board that have a finished control; Holm's rule goes over all of them."""
+def verdicts(board: Iterable[Group], controls: Mapping[str, Group], delta: float) -> tuple[dict[Key, Judgement], set[Key]]:
+    """Conditions and row -> verdict, of the finished rows of a board that have a finished control; Holm's rule goes over all of them.
+
+    And those of them that were given up: undecided rows that `run --futility P` gives no more seeds, with the P that they were trained by.
+    """
     rows: dict[str, list[Group]] = defaultdict(list)
     for group in board:
         control = controls.get(group.conditions)
         if control is not None and control.status == "finished" == group.status and group.cell.method != CONTROL:
             rows[group.conditions].append(group)
-    return judge(
-        {
-            conditions: Compared(
-                controls[conditions].metric("test/auc"),
-                {group.row: group.metric("test/auc") for group in members},
-                {group.row: group.max_seeds for group in members if group.max_seeds is not None},
-            )
-            for conditions, members in rows.items()
-        },
-        delta,
-    )
+    compared = {
+        conditions: Compared(
+            controls[conditions].metric("test/auc"),
+            {group.row: group.metric("test/auc") for group in members},
+            {group.row: group.max_seeds for group in members if group.max_seeds is not None},
+        )
+        for conditions, members in rows.items()
+    }
+    chances = {(conditions, group.row): group.futility for conditions, members in rows.items() for group in members if group.futility}
+    given_up = {key for chance in set(chances.values()) for key in futile(compared, delta, chance) if chances.get(key) == chance}
+    return judge(compared, delta), given_up
 
 
 def uneven(board: Iterable[Group]) -> dict[str, str]:

@@ -14,7 +14,7 @@ import standin_search as standin
 from benchmark.config import FUTILITY, MAX_SEEDS, Trial
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
-from benchmark.reporting.leaderboard import rows
+from benchmark.reporting.leaderboard import render, rows
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.plan import Pause, Plan
 from benchmark.search.run import run_suite
@@ -96,15 +96,18 @@ def test_rows_without_hope_get_no_more_seeds() -> None:
     said = Plan(SUITE, expand(SUITE), records, UntilDecided(MOST, futility=0.2)).account().splitlines()
     assert said[0].startswith("verdicts: 2 above, 2 undecided; ")
     assert said[1] == "2 undecided rows got no more seeds: the chance that 8 would decide was below 0.2"
-    assert {(row.method, row.verdict, row.futility) for row in rows(records) if row.verdict is not None} == {
-        ("standin_plain", "above", 0.2),
-        ("standin_tuned", "undecided", 0.2),
+    board = rows(records)
+    assert {(row.method, row.verdict, row.futility, row.given_up) for row in board if row.verdict is not None} == {
+        ("standin_plain", "above", 0.2, False),
+        ("standin_tuned", "undecided", 0.2, True),
     }
+    assert "given up, as 8 seeds would decide them with a chance below 0.2: standin_tuned" in render(board, "table")
     more = play(records)
     assert more and {r.trial_id for r in [*records, *more]} >= {r.trial_id for r in all_of_them}
     assert not {r.trial_id for r in records} & {r.trial_id for r in more}
     after = rows([*records, *more])
     assert {row.futility for row in after if row.method == "standin_tuned"} == {0.0}, "the rule that its last seed was given by"
+    assert not any(row.given_up for row in after)
     again = Plan(SUITE, expand(SUITE), [*records, *more], UntilDecided(MOST, futility=0.2))
     assert again.ask() is Pause.DONE and "got no more seeds" not in again.account(), "they have all"
 

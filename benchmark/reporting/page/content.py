@@ -262,7 +262,7 @@ def _judged(row: Row) -> str:
     if row.more_seeds is not None:
         found += " seed" if row.more_seeds == 1 else " seeds"
     if row.max_seeds is not None:
-        found += f", by {rule_of(row.max_seeds, row.futility)}"
+        found += f", by {rule_of(row.max_seeds, row.futility)}{'; given up' if row.given_up else ''}"
     if row.p_difference is None or row.p_equal is None:
         return found
     pooled = difference_text(row.delta_auc_pooled, row.delta_auc_pooled_high)
