@@ -14,6 +14,7 @@ import pytest
 from standin_records import record
 
 from benchmark.config import TUNING_SEEDS, Training
+from benchmark.record import DOSES
 from benchmark.records import Record, Status
 from benchmark.reporting.comparison import compare
 from benchmark.reporting.export import export
@@ -138,6 +139,36 @@ def test_unequal_noise_is_said() -> None:
     loud = [record("loud", seed, 0.9 + 0.02 * (seed % 2) + 0.003 * (seed % 3)) for seed in range(6)]
     assert any("differ in noise" in note for note in rows(cell_of_five(dict.fromkeys("mnop", 0.0)) + loud)[0].notes)
     assert not any("differ in noise" in note for note in rows(cell_of_five({"m": 0.0, "n": 0.0}))[0].notes)
+
+
+def test_rows_without_a_verdict_say_nothing_of_the_noise_of_those_that_have_one() -> None:
+    """Inert ones have nearly their control's numbers, and no noise of their own; sanity rows are compared with nothing."""
+    records = cell_of_five({"m": 0.0, "n": 0.0, "o": 0.0}, seeds=8)
+    control = [r for r in records if r.trial.cell.method == "single_embedding"]
+    chance = np.random.default_rng(0)
+    quiet = [
+        record(f"quiet{number}", r.trial.seed, r.metrics["test/auc"] + chance.normal(0, 1e-6), metrics={f"{DOSES}penalty": 1e-5})
+        for number in range(5)
+        for r in control
+    ]
+    sanity = [
+        record(f"sanity{number}", seed, 0.5 + chance.normal(0, sd), cell={"backbone": "none", "depth": 0})
+        for number, sd in enumerate((1e-4, 1e-4, 1e-4, 1e-2))
+        for seed in range(8)
+    ]
+    notes = {name: {note for row in rows([*records, *more]) for note in row.notes} for name, more in (("quiet", quiet), ("sanity", sanity))}
+    assert notes == {"quiet": set(), "sanity": set()}
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_a_row_that_shares_no_seed_with_its_control_has_no_verdict_and_is_no_comparison(blind: bool) -> None:
+    """One that was trained with other seeds, and one of which nobody has a test AUC, as of test data of one class."""
+    records = cell_of_five({"m": 2e-4, "n": 0.0})
+    alone = {row.method: (row.verdict, row.p_difference) for row in rows(records)}
+    more = [record("other", seed, None if blind else 0.95, metrics={"valid/auc": 0.9}) for seed in range(10, 14)]
+    found = {row.method: (row.verdict, row.p_difference) for row in rows([*records, *more])}
+    assert found.pop("other") == (None, None) and found == alone
+    assert "over the 2 comparisons" in render(rows([*records, *more]), "table")
 
 
 def test_the_winners_curse_is_said() -> None:
