@@ -115,6 +115,31 @@ def test_seeds_of_a_suite_that_pins_former_defaults_are_of_the_row_that_had_them
     assert [(row.verdict, row.seeds) for row in rows(known) if row.method == "vicreg"] == [("above", 6), ("below", 6)]
 
 
+def test_a_seed_that_failed_before_its_method_had_a_setting_is_trained_again_in_the_words_of_today() -> None:
+    """That is another record, beside which the failed one says nothing; of a seed that finished in both words there are two rows."""
+    former = {"weight": 1e-3, "weighs": "absolute"}
+
+    def seed(number: int, method: dict[str, Any], status: Status = "finished") -> Record:
+        made = record(
+            "vicreg", number, None if status == "failed" else 0.8, status=status, reason="no memory" if status == "failed" else ""
+        )
+        cell = dataclasses.replace(made.trial.cell, method_options=former if len(method) > 1 else {})
+        return dataclasses.replace(made, trial=dataclasses.replace(made.trial, method=method, cell=cell))
+
+    def told(*records: Record) -> list[tuple[str, int]]:
+        return [(row.status, row.seeds) for row in rows(records)]
+
+    old, new = {"weight": 1e-3}, former
+    first = [seed(0, old, "failed"), seed(1, old, "failed"), seed(2, old)]
+    assert told(*first, seed(0, new)) == [("failed", 2)], "seed 1 still is to come"
+    assert told(*first, seed(0, new), seed(1, new)) == [("finished", 3)]
+    assert told(*first, seed(0, new, "failed"), seed(1, new)) == [("failed", 2)]
+    assert told(seed(0, old), seed(1, old), seed(1, new, "failed")) == [("finished", 2)]
+    assert sorted(told(*first, seed(2, new))) == [("failed", 1), ("finished", 1)]
+    [row] = rows([*first[:2], seed(0, new), seed(1, new)])
+    assert (row.status, row.seeds, row.notes) == ("finished", 2, ()) and "weighs" in row.overrides, "nothing is left of the older ones"
+
+
 def test_holm_goes_over_the_whole_board() -> None:
     def p(cells: int) -> float:
         records = [r for scale in range(1, cells + 1) for r in cell_of_five({"m": 2e-4, "n": 0}, cell={"scale": scale})]
