@@ -165,7 +165,8 @@ def mixed_code(board: Iterable[Group]) -> dict[str, str]:
                 parts[part] = max(n, parts.get(part, 0))
         if parts:
             words = " and ".join(f"{n} versions of the {what} code" for what, n in sorted(parts.items()))
-            found[backbone] = f"the rows with {backbone} come from {words}; {AGAIN}"
+            which = "sanity rows" if backbone == NO_BACKBONE else f"rows with {backbone}"
+            found[backbone] = f"the {which} come from {words}; {AGAIN}"
     return found
 
 
