@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from benchmark.blocks import Block
-from benchmark.config import FUTILITY, MAX_SEEDS, Cell, chosen, conditions
+from benchmark.config import FUTILITY, MAX_SEEDS, Cell, Trial, chosen, conditions
 from benchmark.packing import Stack, together
 from benchmark.record import Headlines, beginning
 from benchmark.records import Record, Status
@@ -106,11 +106,13 @@ class Group:
 
     @cached_property
     def row(self) -> str:
-        """What tells it apart from the others under its conditions; the names of its settings do, too: the older ones where some of its
-        seeds have more, see ``groups_of``.
-        """
-        names = min((sorted(block.first.trial.method) for block in self.blocks), key=len)
-        return canonical([self.cell.method, self.cell.method_options, self.cell.grid, names])
+        """What tells it apart from the others under its conditions; the names of its settings do, too, see ``groups_of``."""
+        return canonical([self.cell.method, self.cell.method_options, self.cell.grid, self.names])
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of its method's settings; of the older trainings where others know more of them."""
+        return min((settings_of(block.first.trial) for block in self.blocks), key=len)
 
     @property
     def max_seeds(self) -> int | None:
@@ -213,6 +215,11 @@ class Group:
     def headlines(self) -> tuple[Headlines, ...]:
         """The headlines of the finished records, each once: seeds mostly have the same."""
         return tuple(dict.fromkeys(block.first.headlines for block in self.finished_blocks))
+
+
+def settings_of(trial: Trial) -> tuple[str, ...]:
+    """The names of the settings that its method had then: what tells its contestants of several versions apart, whose cell is the same."""
+    return tuple(sorted(trial.method))
 
 
 def code_versions(blocks: Iterable[Block]) -> dict[str, int]:

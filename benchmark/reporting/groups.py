@@ -11,7 +11,7 @@ from benchmark.blocks import Block, blocks_of_records
 from benchmark.config import NO_BACKBONE
 from benchmark.records import Record, Store
 from benchmark.reporting import acting
-from benchmark.reporting.group import AGAIN, Group, code_versions
+from benchmark.reporting.group import AGAIN, Group, code_versions, settings_of
 from benchmark.reporting.text import counted
 from benchmark.search.former import TodaysWords
 from benchmark.values import canonical, one_of, to_dict
@@ -55,7 +55,7 @@ def groups_of(blocks: Iterable[Block], audit: Mapping[str, float]) -> list[Group
         trial = block.first.trial
         if trial.stage == "final":
             # A method that has got a setting since is another contestant, whatever the cell says: its default may have changed with it.
-            found[trial.cell.key, trial.budget, tuple(sorted(trial.method))].append(block)
+            found[trial.cell.key, trial.budget, settings_of(trial)].append(block)
             versions[trial.cell.dataset].add(trial.cell.data)
             settings[trial.cell.key].update(trial.method)
     result = []
@@ -88,7 +88,7 @@ def _taken_together(found: Mapping[Key, list[Block]]) -> Mapping[Key, list[Block
         same: dict[tuple[str, tuple[str, ...]], list[Key]] = defaultdict(list)
         for key in sorted(keys, key=lambda key: len(key[2])):
             now = words.of(found[key][0].first.trial)
-            same[now.cell.key, tuple(sorted(now.method))].append(key)
+            same[now.cell.key, settings_of(now)].append(key)
         for oldest, *others in same.values():
             for key in others:
                 older, newer = whole[oldest], found[key]

@@ -166,7 +166,7 @@ def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapp
                     [*said[group.conditions, group.row], curse.get(group.budget), noisy.get(group.conditions)],
                     judged.get((group.conditions, group.row), NOT_JUDGED),
                     delta,
-                    lost.get((group.cell.key, group.budget), (0, "")),
+                    lost.get((group.conditions, group.row), (0, "")),
                     (group.conditions, group.row) in given_up,
                 ),
                 group,

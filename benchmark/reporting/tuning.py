@@ -7,10 +7,16 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from benchmark.blocks import Block
-from benchmark.config import TUNING_SEEDS
+from benchmark.config import TUNING_SEEDS, Trial
 from benchmark.metrics.statistics import mean_sd
-from benchmark.reporting.group import Group
+from benchmark.reporting.group import Group, settings_of
 from benchmark.reporting.text import counted
+
+Tuned = tuple[str, tuple[str, ...]]  # cell's key, names of its method's settings: a method that has got one since is tuned anew
+
+
+def _of(trial: Trial) -> Tuned:
+    return trial.cell.key, settings_of(trial)
 
 
 def winners_curse(tuning: Iterable[Block], board: Sequence[Group]) -> dict[int, str]:
@@ -20,20 +26,21 @@ def winners_curse(tuning: Iterable[Block], board: Sequence[Group]) -> dict[int, 
     tuning: of tuning trials only; likewise in ``draws_lost``.
     """
     found: dict[int, list[float]] = defaultdict(list)
-    tuned: dict[str, dict[tuple[int, int], float]] = defaultdict(dict)  # cell -> draw, seed -> validation AUC
-    before = set()  # cells that were tuned with a seed of the finals
+    tuned: dict[Tuned, dict[tuple[int, int], float]] = defaultdict(dict)  # draw, seed -> validation AUC
+    before: set[Tuned] = set()  # those that were tuned with a seed of the finals
     for block in tuning:
         trial = block.first.trial
         if block.first.status == "finished" and not block.first.is_shared:  # those of another cell count there
             for seed, auc in block.metrics.of("valid/auc").items():
-                tuned[trial.cell.key][trial.draw, seed] = auc
+                tuned[_of(trial)][trial.draw, seed] = auc
                 if seed not in TUNING_SEEDS:
-                    before.add(trial.cell.key)
+                    before.add(_of(trial))
     shared: dict[int, int] = defaultdict(int)
     for group in board:
-        draws = {key: value for key, value in tuned[group.cell.key].items() if key[0] < group.budget}
+        cell = group.cell.key, group.names
+        draws = {key: value for key, value in tuned[cell].items() if key[0] < group.budget}
         first = {draw: value for (draw, seed), value in draws.items() if seed == TUNING_SEEDS[0]}
-        if group.budget > 1 and group.cell.key in before and not first:
+        if group.budget > 1 and cell in before and not first:
             shared[group.budget] += 1
         if not first or group.budget == 1:  # of the defaults, which are the first draw of a larger budget, nothing was selected
             continue
@@ -50,23 +57,23 @@ def winners_curse(tuning: Iterable[Block], board: Sequence[Group]) -> dict[int, 
     return said
 
 
-def draws_lost(tuning: Iterable[Block], board: Sequence[Group]) -> dict[tuple[str, int], tuple[int, str]]:
-    """Cell key, budget -> how many of its tuning trainings failed for good, and the reason of the first. Without cells that lost none."""
-    reasons: dict[str, dict[tuple[int, int], str]] = defaultdict(dict)
-    done: dict[str, set[tuple[int, int]]] = defaultdict(set)
+def draws_lost(tuning: Iterable[Block], board: Sequence[Group]) -> dict[tuple[str, str], tuple[int, str]]:
+    """Conditions and row -> how many of its tuning trainings failed for good, and the reason of the first. Without rows that lost none."""
+    reasons: dict[Tuned, dict[tuple[int, int], str]] = defaultdict(dict)
+    done: dict[Tuned, set[tuple[int, int]]] = defaultdict(set)
     for block in tuning:
         trial = block.first.trial
         places = [(trial.draw, seed) for seed in block.seeds]
         if block.first.status == "failed":
-            reasons[trial.cell.key] |= dict.fromkeys(places, block.first.reason)
+            reasons[_of(trial)] |= dict.fromkeys(places, block.first.reason)
         else:
-            done[trial.cell.key].update(places)
+            done[_of(trial)].update(places)
     found = {}
     for group in board:
-        key = group.cell.key
-        lost = sorted(place for place in reasons[key].keys() - done[key] if place[0] < group.budget)
+        cell = group.cell.key, group.names
+        lost = sorted(place for place in reasons[cell].keys() - done[cell] if place[0] < group.budget)
         if lost and group.budget > 1:
-            found[key, group.budget] = len(lost), reasons[key][lost[0]]
+            found[group.conditions, group.row] = len(lost), reasons[cell][lost[0]]
     return found
 
 

@@ -218,6 +218,24 @@ def test_the_winners_curse_is_said() -> None:
     assert not any("curse" in note for note in rows(cell_of_five({}))[0].notes)
 
 
+def test_the_draws_of_a_method_before_and_after_it_got_a_setting_are_of_a_row_each() -> None:
+    """Both have the cell and the numbers of the draws in common."""
+
+    def draws(values: tuple[float, float], curse: float, **settings: Any) -> list[Record]:
+        tuned = [
+            record("m", seed, stage="tune", draw=draw, metrics={"valid/auc": value - (curse if seed != TUNING_SEEDS[0] else 0)})
+            for draw, value in enumerate(values)
+            for seed in TUNING_SEEDS
+        ]
+        lost = record("m", TUNING_SEEDS[0], None, stage="tune", draw=2, status="failed" if settings else "finished")
+        found = [record("m", budget=3), lost, *tuned]
+        return [dataclasses.replace(r, trial=dataclasses.replace(r.trial, method=settings)) for r in found]
+
+    found = rows([*draws((0.8, 0.7), 0.01), *draws((0.6, 0.9), 0.03, rate=1.0)])
+    assert all(any("+0.02000 ± 0.01000 (standard error), over 2 tuned cells" in note for note in row.notes) for row in found)
+    assert sorted((row.draws_lost, any("before the method" in note for note in row.notes)) for row in found) == [(0, True), (1, False)]
+
+
 def test_what_won_of_a_grid_stands_on_the_board() -> None:
     grid = {"training.embedding_l2": [0.0, 1e-6]}
     chosen = record(cell={"grid": grid}, budget=2, training=Training(embedding_l2=1e-6))
