@@ -109,9 +109,9 @@ def test_seeds_of_a_suite_that_pins_former_defaults_are_of_the_row_that_had_them
     far = [0.0, 1e-5, 3e-5, 1e-5, 0.0, 2e-5]
     known = [record(seed=n, auc=0.8 + n / 1000) for n in range(6)]
     for n, odd in enumerate(far):
-        above, below = ({"metrics": {"test/auc": 0.8 + n / 1000 + shift + odd}} for shift in (0.01, -0.01))
-        known.append(dataclasses.replace(seed(n, former, former) if n < 3 else seed(n, {"weight": 1e-3}, {}), **above))
-        known.append(dataclasses.replace(seed(n, {"weight": 0.1, "weighs": "share"}, {}), **below))
+        above, below = ({"test/auc": 0.8 + n / 1000 + shift + odd} for shift in (0.01, -0.01))
+        known.append(dataclasses.replace(seed(n, former, former) if n < 3 else seed(n, {"weight": 1e-3}, {}), metrics=above))
+        known.append(dataclasses.replace(seed(n, {"weight": 0.1, "weighs": "share"}, {}), metrics=below))
     assert [(row.verdict, row.seeds) for row in rows(known) if row.method == "vicreg"] == [("above", 6), ("below", 6)]
 
 
