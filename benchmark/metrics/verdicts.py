@@ -150,8 +150,8 @@ def judge(cells: Mapping[str, Compared], delta: float, level: float = LEVEL) -> 
 
 
 def due(cells: Mapping[str, Compared], delta: float, futility: float = 0.0, level: float = LEVEL) -> dict[Key, int]:
-    """Row -> how many seeds it and its control must have for the next look; only rows that are open and lack some for the first look that
-    not all of them can have yet.
+    """Row -> how many seeds it and its control must have for the next look: the first one for which an open row lacks a seed. Of the rows
+    those that lack one for it.
 
     futility: a row gets no more seeds where, at the last look that it has the seeds for, the chance that its last one decides it was
     smaller (metrics/futility.py).
