@@ -249,7 +249,8 @@ def whole_methods(all_groups: Iterable[Group]) -> dict[str, list[Group]]:
 def _one_configuration(blocks: Sequence[Block]) -> tuple[Block, ...]:
     """The seeds of one set of hyper-parameters: a cell tuned twice must not count a seed twice, nor mix two winners.
 
-    Taken is the set with the most finished seeds, then the better mean validation AUC: never a choice on test data.
+    Taken is the set with the most finished seeds, then the better mean validation AUC: never a choice on test data. One of which all failed
+    goes behind one that did not finish for reasons of its own, with which a run goes on (search/cell_state.py).
     """
     words = TodaysWords() if len({len(block.first.trial.method) for block in blocks}) > 1 else None
     sets: dict[str, list[Block]] = defaultdict(list)
@@ -257,10 +258,10 @@ def _one_configuration(blocks: Sequence[Block]) -> tuple[Block, ...]:
         trial = block.first.trial if words is None else words.of(block.first.trial)
         sets[f"{trial.settings} {trial.draw}"].append(block)
 
-    def merit(key: str) -> tuple[int, float, str]:
+    def merit(key: str) -> tuple[int, float, bool, str]:
         finished = [block for block in sets[key] if block.first.status == "finished"]
         count = sum(len(block.seeds) for block in finished)
         valid = [value for block in finished for value in block.metrics.of("valid/auc").values()]
-        return count, fsum(valid) / count if count else 0.0, key
+        return count, fsum(valid) / count if count else 0.0, any(block.first.status != "failed" for block in sets[key]), key
 
     return tuple(sorted(sets[max(sets, key=merit)] if len(sets) > 1 else blocks, key=lambda block: block.seeds[0]))

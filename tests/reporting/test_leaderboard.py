@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,9 @@ def test_a_cell_tuned_twice_counts_a_seed_once() -> None:
     better = [record("m", seed, 0.6, training=Training(learning_rate=0.002), metrics={"valid/auc": 0.95}) for seed in (0, 1)]
     [row] = rows(first + better)
     assert row.test_auc_mean == pytest.approx(0.6)  # chosen on validation data, whatever the test data say
+    for rates in ((1e-3, 2e-3), (2e-3, 1e-3)):  # none has finished: the one that is not to be trained again, with which a run goes on
+        diverged, failed = (record("m", 0, None, training=Training(learning_rate=rate), status="diverged") for rate in rates)
+        assert [row.status for row in rows([diverged, replace(failed, status="failed")])] == ["diverged"]
 
 
 def test_metrics_and_cost_of_a_row() -> None:
