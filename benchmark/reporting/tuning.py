@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 
 from benchmark.blocks import Block
-from benchmark.config import TUNING_SEEDS, Trial
+from benchmark.config import TUNING_SEEDS, Cell, Trial
 from benchmark.metrics.statistics import mean_sd
 from benchmark.reporting.group import Group, settings_of
 from benchmark.reporting.text import counted
+from benchmark.search.grid import draw_in
 
 Tuned = tuple[str, tuple[str, ...]]  # cell's key, names of its method's settings: a method that has got one since is tuned anew
 
 
 def _of(trial: Trial) -> Tuned:
     return trial.cell.key, settings_of(trial)
+
+
+def _drawn(tuning: Iterable[Block]) -> Iterator[tuple[Block, int]]:
+    """Each block with the number of its draw, for all of a cell as its first block counts the points of a grid."""
+    first: dict[Tuned, Cell] = {}
+    for block in tuning:
+        trial = block.first.trial
+        yield block, draw_in(first.setdefault(_of(trial), trial.cell), trial)
 
 
 def winners_curse(tuning: Iterable[Block], board: Sequence[Group]) -> dict[int, str]:
@@ -28,11 +37,11 @@ def winners_curse(tuning: Iterable[Block], board: Sequence[Group]) -> dict[int, 
     found: dict[int, list[float]] = defaultdict(list)
     tuned: dict[Tuned, dict[tuple[int, int], float]] = defaultdict(dict)  # draw, seed -> validation AUC
     before: set[Tuned] = set()  # those that were tuned with a seed of the finals
-    for block in tuning:
+    for block, draw in _drawn(tuning):
         trial = block.first.trial
         if block.first.status == "finished" and not block.first.is_shared:  # those of another cell count there
             for seed, auc in block.metrics.of("valid/auc").items():
-                tuned[_of(trial)][trial.draw, seed] = auc
+                tuned[_of(trial)][draw, seed] = auc
                 if seed not in TUNING_SEEDS:
                     before.add(_of(trial))
     shared: dict[int, int] = defaultdict(int)
@@ -61,9 +70,9 @@ def draws_lost(tuning: Iterable[Block], board: Sequence[Group]) -> dict[tuple[st
     """Conditions and row -> how many of its tuning trainings failed for good, and the reason of the first. Without rows that lost none."""
     reasons: dict[Tuned, dict[tuple[int, int], str]] = defaultdict(dict)
     done: dict[Tuned, set[tuple[int, int]]] = defaultdict(set)
-    for block in tuning:
+    for block, draw in _drawn(tuning):
         trial = block.first.trial
-        places = [(trial.draw, seed) for seed in block.seeds]
+        places = [(draw, seed) for seed in block.seeds]
         if block.first.status == "failed":
             reasons[_of(trial)] |= dict.fromkeys(places, block.first.reason)
         else:

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
-from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Cell, Trial, chosen
+from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Cell, Trial
 from benchmark.records import Record
 from benchmark.search.cells import default_trial
-from benchmark.search.grid import points
+from benchmark.search.grid import draw_in, points
 from benchmark.search.halving import left, repeats, still_in
 from benchmark.search.tuner import Outcome, best, outcome, propose, winner
-from benchmark.values import canonical
 
 RETRIES = 2  # of a trial whose worker was lost, in one run: what kills its worker three times is taken to be the trial's own doing
 
@@ -53,7 +52,7 @@ class CellState:
     def recall(self, record: Record) -> None:
         """Take in a record of an earlier run, in any order."""
         if record.trial.stage == "tune" and [*record.trial.cell.grid] != [*self.cell.grid]:
-            record = replace(record, trial=self._renumbered(record.trial))
+            record = replace(record, trial=replace(record.trial, draw=draw_in(self.cell, record.trial), cell=self.cell))
         trial = record.trial
         if trial.stage == "final" and trial.budget == self.budget:
             self.incompatible |= record.status == "incompatible"
@@ -73,13 +72,6 @@ class CellState:
                         self.lost[trial.trial_id] = trial
             elif trial.seed in TUNING_SEEDS and record.status != "failed":
                 self.again[trial.trial_id] = outcome(record)
-
-    def _renumbered(self, trial: Trial) -> Trial:
-        """The draw of the same point: a suite that names the settings of its grid in another order has the same cells, whose points it
-        counts otherwise.
-        """
-        place = [canonical(point) for point in points(self.cell)].index(canonical({name: chosen(trial, name) for name in self.cell.grid}))
-        return replace(trial, draw=place, cell=self.cell)
 
     def recalled(self) -> None:
         """After the last ``recall``: forget failed trials, so that a new run trains them again.

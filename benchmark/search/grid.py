@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmark import plugins
-from benchmark.config import Cell, Suite, Training, grid_values
+from benchmark.config import Cell, Suite, Training, Trial, chosen, grid_values
 from benchmark.errors import UserError
-from benchmark.values import from_dict, one_of, to_dict
+from benchmark.values import canonical, from_dict, one_of, to_dict
 
 
 def check_grid(suite: Suite) -> None:
@@ -40,6 +40,15 @@ def grid_of(suite: Suite, method: str, options: Mapping[str, Any]) -> dict[str, 
 def points(cell: Cell) -> list[dict[str, Any]]:
     """The combinations of the cell's grid, the last setting changing first; none without a grid."""
     return [dict(zip(cell.grid, point, strict=True)) for point in itertools.product(*cell.grid.values())] if cell.grid else []
+
+
+def draw_in(cell: Cell, trial: Trial) -> int:
+    """The trial's draw as ``cell``, of the same key, counts them: a suite that names the settings of its grid in another order has the same
+    cells, whose points it counts otherwise.
+    """
+    if [*cell.grid] == [*trial.cell.grid]:
+        return trial.draw
+    return [canonical(point) for point in points(cell)].index(canonical({name: chosen(trial, name) for name in cell.grid}))
 
 
 def _training(name: str, value: Any, where: str) -> Any:

@@ -236,6 +236,26 @@ def test_the_draws_of_a_method_before_and_after_it_got_a_setting_are_of_a_row_ea
     assert sorted((row.draws_lost, any("before the method" in note for note in row.notes)) for row in found) == [(0, True), (1, False)]
 
 
+def test_the_points_of_a_grid_are_the_same_in_whatever_order_its_settings_are_named() -> None:
+    """Two suites with one grid have one cell, and count its points each in their own order."""
+    grids = [{"training.epochs": [5, 6], "training.patience": [1, 2, 3]}, {"training.patience": [1, 2, 3], "training.epochs": [5, 6]}]
+
+    def point(epochs: int, patience: int, order: int, seed: int, auc: float | None) -> Record:
+        draw = (epochs - 5) * 3 + patience - 1 if order == 0 else (patience - 1) * 2 + epochs - 5
+        status: Status = "failed" if auc is None else "finished"
+        chosen, metrics = Training(epochs=epochs, patience=patience), {} if auc is None else {"valid/auc": auc}
+        place = {"grid": grids[order]}
+        return record("m", seed, None, cell=place, training=chosen, stage="tune", draw=draw, metrics=metrics, status=status)
+
+    first, *fresh = TUNING_SEEDS
+    tuned = [point(epochs, patience, 0, first, 0.9 if (epochs, patience) == (5, 3) else 0.8) for epochs in (5, 6) for patience in (1, 2, 3)]
+    tuned += [point(5, 3, 1, seed, 0.88) for seed in fresh] + [point(6, 1, 1, seed, 0.7) for seed in fresh]
+    tuned += [point(6, 2, 0, fresh[0], None), point(6, 2, 1, fresh[0], 0.8)]
+    for known in (tuned, tuned[::-1]):
+        [row] = rows([*known, record("m", cell={"grid": grids[0]}, budget=6, training=Training(epochs=5, patience=3))])
+        assert any("+0.02000, over 1 tuned cell" in note for note in row.notes) and row.draws_lost == 0
+
+
 def test_what_won_of_a_grid_stands_on_the_board() -> None:
     grid = {"training.embedding_l2": [0.0, 1e-6]}
     chosen = record(cell={"grid": grid}, budget=2, training=Training(embedding_l2=1e-6))
