@@ -140,6 +140,16 @@ def test_list_shows_every_plugin_with_summary_and_source(capsys: pytest.CaptureF
             assert name in shown and found.summary in shown and found.source in shown
 
 
+def test_the_list_fits_the_terminal_and_says_no_less(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    whole = capsys.readouterr().out
+    assert max(map(len, whole.splitlines())) > 80
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["list"]) == 0
+    folded = capsys.readouterr().out
+    assert max(map(len, folded.splitlines())) <= 80 and folded.split() == whole.split()
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -121,6 +121,14 @@ def test_what_a_file_named_is_text_wherever_it_stands() -> None:
     assert any(EVIL in text for text in known["texts"])
 
 
+def test_what_stands_between_backticks_is_code_and_still_text() -> None:
+    note = f"toy dcnv2 scale 1 depth 3 roblock: `run {EVIL} --renew` and ` alone"
+    text = report.page([record(), record("roblock", notes=(note,))], "", "")
+    before_script = text[: text.index('id="data"')]
+    assert "the intervals of <code>claims</code>" in before_script and EVIL not in before_script
+    assert "<code>run &lt;script&gt;alert(1)&lt;/script&gt; --renew</code> and ` alone" in before_script
+
+
 def test_it_needs_nothing_else() -> None:
     found = page([record(), record("roblock", auc=0.9)])
     foreign = [a for tag, a in found.elements if tag in ("link", "iframe", "img") or a.get("src") or a.get("href")]

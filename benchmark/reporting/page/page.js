@@ -12,6 +12,13 @@ const made = (tag, text, attributes = {}) => {
   return element;
 };
 
+// What stands between backticks, as on a terminal, as code.
+const coded = (name, text) => {
+  const element = made(name);
+  element.append(...text.split(/`([^`\n]+)`/).map((part, i) => i % 2 ? made("code", part) : part));
+  return element;
+};
+
 const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 // Of names with numbers in them: 2× before 10×.
@@ -77,7 +84,7 @@ function open(cell) {
   cell.detail = made("tr", undefined, {class: "detail"});
   const inside = cell.detail.appendChild(made("td", undefined, {colspan: cell.tr.cells.length}));
   const list = inside.appendChild(made("dl"));
-  for (const [name, text] of cell.about) list.append(made("dt", name), made("dd", data.texts[text]));
+  for (const [name, text] of cell.about) list.append(made("dt", name), coded("dd", data.texts[text]));
   if (cell.link) inside.appendChild(made("p")).append(made("a", "its run in MLflow", {href: cell.link}));
   const charts = inside.appendChild(made("div", undefined, {class: "charts"}));
   inside.append(made("p", "Repeats it (in a shell, in the project’s folder):"), made("pre", cell.command, {tabindex: 0}));
@@ -176,7 +183,8 @@ function chart(place, {key, spec, height, title, choices, needs}, cells, width, 
     const [axis, gap, most] = {spectra: [165, 20, 24 * fields], sigma: [60, 14, 200], joint: [52, 34, 520]}[key] || [52, 22, 520];
     const own = filled.resolve.scale.y === "independent";  // each panel has an axis, or the first of a row alone
     const least = {spectra: axis + gap + 12 * fields, sigma: width < 500 ? 100 : 136}[key] || 290;
-    const across = filled.columns = Math.max(1, Math.min(panels.length, Math.floor(width / least), key === "sigma" ? 8 : 4));
+    const beside = Math.max(1, Math.min(panels.length, Math.floor(width / least), key === "sigma" ? 8 : 4));
+    const across = filled.columns = Math.ceil(panels.length / Math.ceil(panels.length / beside));  // rows as long as each other
     filled.spec.width = Math.max(key === "sigma" ? 60 : 90, Math.min(most, Math.floor((width - (own ? 0 : axis)) / across) - (own ? axis : 0) - gap));
     filled.spec.height = height || {step: 14};
     filled.facet.header = {labelLimit: Math.max(filled.spec.width, key === "sigma" ? 0 : 160), ...(key === "sigma" ? {labelPadding: 2} : {})};
