@@ -280,11 +280,12 @@ def boards(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 
 def power(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    from benchmark.reporting.board import View, folded_text
     from benchmark.reporting.power import power as simulated
 
     design = parsed.cells, parsed.methods, parsed.max_seeds, parsed.sd, parsed.difference, parsed.delta, parsed.futility
-    for part in simulated(*design, parsed.boards, parsed.seed):
-        print(part, flush=True)
+    for part in simulated(*design, parsed.boards, parsed.seed, _width()):
+        print(folded_text(part, View(width=_width())), flush=True)
     return 0
 
 

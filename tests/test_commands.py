@@ -271,6 +271,21 @@ def test_power_prints_how_often_verdicts_are_wrong(capsys: pytest.CaptureFixture
     assert main(arguments) == 0 and capsys.readouterr().out == shown
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+def test_power_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["power", "--boards", "2"]
+    assert main(arguments) == 0
+    whole = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= columns
+    designs = ("8 seeds ", "until decided ", "and futility 0.05 ")
+    cells = [[line.split()[-5:] for line in text.splitlines() if any(name in line for name in designs)] for text in (whole, shown)]
+    assert cells[0] == cells[1] and len(cells[0]) == 12
+    assert " ".join(whole.split())[-100:] == " ".join(shown.split())[-100:]
+
+
 def test_a_grid_and_seeds_until_decided_from_the_command_line(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Real trainings: two methods, two values of the embedding L2, at most three seeds."""
     tiny.write_text(TINY.replace("[training]", "[grid]\nembedding_l2 = [0, 1e-3]\n[training]"))

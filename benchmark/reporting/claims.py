@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -19,8 +18,9 @@ from benchmark.reporting.board import View, folded
 from benchmark.reporting.group import Group
 from benchmark.reporting.groups import by_conditions, by_size
 from benchmark.reporting.leaderboard import Row, rows_and_groups
+from benchmark.reporting.tables import between
 from benchmark.reporting.text import cell, difference_text, shown
-from benchmark.values import canonical, one_of, plain
+from benchmark.values import canonical, one_of
 
 Format = Literal["table", "markdown"]
 Size = Literal["scale", "depth"]
@@ -248,26 +248,19 @@ def claims(
         if max(map(len, table.splitlines())) > width:  # of long names, which then stand between the lines
             lines = [[line[0].removeprefix(method).lstrip(": "), *line[1:]] for method, line in zip(methods_of, lines, strict=True)]
             head, rule, *rows = _table(heads, lines, format, alignment).splitlines()
-            table = "\n".join([head, rule, *_between(methods_of, rows)])
+            table = "\n".join([head, rule, *between(methods_of, rows)])
     texts = [_text(what, table, width)]
     heads, lines = details(found)
     if format == "markdown":
         table = _table(heads, lines, format)
     else:  # claims between the lines: a terminal has no room for them beside
         head, rule, *rows = _table(heads[1:], [line[1:] for line in lines], format).splitlines()
-        table = "\n".join([head, rule, *_between([line[0] for line in lines], rows)])
+        table = "\n".join([head, rule, *between([line[0] for line in lines], rows)])
     return [shown(text, format) for text in (*texts, _text(each, table, width))]
 
 
 def _claim(finding: Finding) -> str:
     return CLAIMS[finding.claim].format(finding.method, CONTROL)
-
-
-def _between(told: Sequence[str], rows: Sequence[str]) -> Iterable[str]:
-    """The rows of a table, before those of which the same is told a line that tells it."""
-    for words, group in groupby(zip(told, rows, strict=True), key=lambda pair: pair[0]):
-        yield plain(words)
-        yield from (row for _, row in group)
 
 
 def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], format: Format, alignment: Sequence[str] | None = None) -> str:
