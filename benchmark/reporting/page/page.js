@@ -65,9 +65,12 @@ function sort(heading) {
   body.append(...sorted.flatMap(cell => cell.detail ? [cell.tr, cell.detail] : [cell.tr]));
 }
 
+// A box that nobody has touched says whether its column is there: narrow windows have fewer. One that was touched is obeyed.
+const boxes = [...filters.querySelectorAll(".column")], touched = new Set();
 function columns() {
-  const off = [...filters.querySelectorAll(".column:not(:checked)")].map(box => `.k-${box.value}`);
-  document.getElementById("hidden-columns").textContent = off.length ? `${off.join(",")}{display:none}` : "";
+  const rule = box => touched.has(box) ? `display:${box.checked ? "table-cell" : "none"} !important` : box.defaultChecked ? "" : "display:none";
+  document.getElementById("hidden-columns").textContent = boxes.map(box => `.k-${box.value}{${rule(box)}}`).join("");
+  for (const box of boxes) if (!touched.has(box)) box.checked = getComputedStyle($(board, `th.k-${box.value}`)).display !== "none";
 }
 
 // --- a row, opened
@@ -92,7 +95,8 @@ function open(cell) {
   for (const key of ["curves", "ranks", "spectra", ...(cell.sigma ? ["sigma"] : [])]) {
     const place = made("div");
     charts.append(place);
-    chart(place, data.charts.find(c => c.key === key), [cell], Math.min(420, charts.clientWidth));
+    const room = key === "sigma" ? charts.clientWidth : Math.min(420, charts.clientWidth);
+    chart(place, data.charts.find(c => c.key === key), [{...cell, plain: false}], room);  // alone it need not stand back
   }
 }
 
@@ -268,7 +272,7 @@ const idle = window.requestIdleCallback || (task => setTimeout(task, 1));
 
 // --- wiring
 
-filters.addEventListener("input", event => event.target.className === "column" ? columns() : filter());
+filters.addEventListener("input", event => { if (event.target.className !== "column") return filter(); touched.add(event.target); columns(); });
 $(document, "#none button").addEventListener("click", () => {
   for (const field of filters.querySelectorAll("select:not([name=dataset]), [name=search]")) field.value = "";
   filter();
@@ -279,11 +283,12 @@ for (const choice of document.querySelectorAll(".choice select"))
   choice.addEventListener("change", () => { drawn.delete(choice.closest("section").id); idle(drawSome); });
 let width = innerWidth;
 addEventListener("hashchange", named_row);
-addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; drawn.clear(); idle(drawSome); } });
+addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; columns(); drawn.clear(); idle(drawSome); } });
 document.getElementById("copy").addEventListener("click", async () => {
   const text = document.getElementById("csv").textContent, said = document.getElementById("copied");
   try { await navigator.clipboard.writeText(text); said.textContent = "copied"; }
   catch { $(document, "details:has(#csv)").open = true; getSelection().selectAllChildren(document.getElementById("csv")); said.textContent = "marked: copy it with Ctrl-C"; }
 });
+columns();
 filter();
 named_row();
