@@ -175,9 +175,7 @@ class Looks:
         self._p = {key: _Test(1.0, 1.0, 1.0) for key in self._keys}
         self.decided: dict[Key, Verdict] = {}
         self._at: dict[Key, int] = {}  # row looked at after every seed -> seeds at its latest look
-        self._used: dict[
-            Key, int
-        ] = {}  # the same, of those that are decided, be it while they wait for a seed
+        self._used: dict[Key, int] = {}  # the same, of those that are decided, be it while they wait for a seed
         self.due: dict[Key, int] = {}
         self.futile: set[Key] = set()  # rows that their last look would hardly decide. Their verdicts are those of any row that lacks seeds
         self._pools: dict[tuple[str, int | None, tuple[int | None, ...]], Pool] = {}
