@@ -8,6 +8,7 @@ import dataclasses
 import os
 import shutil
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -279,11 +280,12 @@ def boards(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 
 def power(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
+    from benchmark.reporting.board import View, folded_text
     from benchmark.reporting.power import power as simulated
 
     design = parsed.cells, parsed.methods, parsed.max_seeds, parsed.sd, parsed.difference, parsed.delta, parsed.futility
-    for part in simulated(*design, parsed.boards, parsed.seed):
-        print(part, flush=True)
+    for part in simulated(*design, parsed.boards, parsed.seed, _width()):
+        print(folded_text(part, View(width=_width())), flush=True)
     return 0
 
 
@@ -348,18 +350,31 @@ def list_plugins(parsed: argparse.Namespace, settings: dict[str, Settings]) -> i
         for name in plugins.names(kind):
             try:
                 found = entry(kind, name) or plugins.plugin(kind, name)
-                print(f"  {name:24}{found.summary}\n{'':26}{found.source}")
-                if kind == "methods" and found.presets:
-                    print(f"{'':26}presets: {', '.join(f'{name}:{preset}' for preset in found.presets)}")
+                presets = ", ".join(f"{name}:{preset}" for preset in found.presets) if kind == "methods" else ""
+                _tell(name, found.summary, found.source, *([f"presets: {presets}"] if presets else []))
             except UserError as error:
                 broken.append(str(error))
-    print("prepared data sets\n  " + (", ".join(prepared_names()) or "none"))
+    print("prepared data sets")
+    print("\n".join(f"  {line}" for line in _lines(", ".join(prepared_names()) or "none", 2)))
     print("suites")
     for path in sorted(SUITES.glob("*.toml")):
-        print(f"  {path.stem:24}{read_suite(path.stem).summary}")
+        _tell(path.stem, read_suite(path.stem).summary)
     for line in broken:
         print(f"error: {line}", file=sys.stderr)
     return 2 if broken else 0
+
+
+def _tell(name: str, *texts: str) -> None:
+    """A name with what is said of it beside it, each text from a line of its own on."""
+    for line in (line for text in texts for line in _lines(text, 26)):
+        print(f"  {name:23} {line}")
+        name = ""
+
+
+def _lines(text: str, indent: int) -> list[str]:
+    """As many as the terminal makes of the text, ``indent`` characters to its right."""
+    width = _width()
+    return [text] if width is None else textwrap.wrap(text, max(40, width - indent), break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def prepare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:

@@ -140,6 +140,16 @@ def test_list_shows_every_plugin_with_summary_and_source(capsys: pytest.CaptureF
             assert name in shown and found.summary in shown and found.source in shown
 
 
+def test_the_list_fits_the_terminal_and_says_no_less(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    whole = capsys.readouterr().out
+    assert max(map(len, whole.splitlines())) > 80
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["list"]) == 0
+    folded = capsys.readouterr().out
+    assert max(map(len, folded.splitlines())) <= 80 and folded.split() == whole.split()
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -259,6 +269,21 @@ def test_power_prints_how_often_verdicts_are_wrong(capsys: pytest.CaptureFixture
     spent = [float(re.split(r"  +", line)[-1]) for line in lines]
     assert spent[0] == 30 and spent[2] < spent[1] <= 30
     assert main(arguments) == 0 and capsys.readouterr().out == shown
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_power_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["power", "--boards", "2"]
+    assert main(arguments) == 0
+    whole = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= columns
+    designs = ("8 seeds ", "until decided ", "and futility 0.05 ")
+    cells = [[line.split()[-5:] for line in text.splitlines() if any(name in line for name in designs)] for text in (whole, shown)]
+    assert cells[0] == cells[1] and len(cells[0]) == 12
+    assert " ".join(whole.split())[-100:] == " ".join(shown.split())[-100:]
 
 
 def test_a_grid_and_seeds_until_decided_from_the_command_line(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -154,28 +154,33 @@ def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
 
 def _rules(judged: Sequence[Row]) -> Iterable[str]:
     """By which rule each verdict is made, where a board has several: rows that were looked at after each seed have wider bounds."""
-    found: dict[tuple[int | None, float], list[str]] = {}
+    found: dict[tuple[int | None, float], list[Row]] = {}
     for row in judged:
-        found.setdefault((row.max_seeds, row.futility), []).append(f"{row.method} {row.backbone} {row.scale}× depth {row.depth}")
+        found.setdefault((row.max_seeds, row.futility), []).append(row)
     if len(found) < 2:
         return
     *few, (most, others) = sorted(found.items(), key=lambda rule: len(rule[1]))
-    told = [
-        f"{', '.join(rows[:LISTED])}{f' and {len(rows) - LISTED} more' if len(rows) > LISTED else ''} by {rule_of(*rule)}"
-        for rule, rows in few
-    ]
+    told = [f"{_named(rows)} by {rule_of(*rule)}" for rule, rows in few]
     yield f"verdicts are made by {len(found)} rules, Holm's over all: {'; '.join(told)}; the other {len(others)} by {rule_of(*most)}"
 
 
 def _given_up(judged: Sequence[Row]) -> Iterable[str]:
     """Which undecided rows got no more seeds, as the last ones would hardly decide them: they lack no training."""
-    found: dict[tuple[int | None, float], list[str]] = {}
+    found: dict[tuple[int | None, float], list[Row]] = {}
     for row in judged:
         if row.given_up:
-            found.setdefault((row.max_seeds, row.futility), []).append(f"{row.method} {row.backbone} {row.scale}× depth {row.depth}")
-    for (most, chance), rows in sorted(found.items()):
-        more = f" and {len(rows) - LISTED} more" if len(rows) > LISTED else ""
-        yield f"given up, as {most} seeds would decide them with a chance below {chance:g}: {', '.join(rows[:LISTED])}{more}"
+            found.setdefault((row.max_seeds, row.futility), []).append(row)
+    for (most, chance), rows in sorted(found.items(), key=lambda rule: rule[0]):
+        yield f"given up, as {most} seeds would decide them with a chance below {chance:g}: {_named(rows)}"
+
+
+def _named(rows: Sequence[Row]) -> str:
+    """The first of them with their cells; a cell that all are of stands once, behind them."""
+    cells = [f"{row.backbone} {row.scale}× depth {row.depth}" for row in rows]
+    alike = len(rows) > 1 and len(set(cells)) == 1
+    names = [row.method if alike else f"{row.method} {cell}" for row, cell in zip(rows, cells, strict=True)]
+    more = f" and {len(rows) - LISTED} more" if len(rows) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more + (f" ({cells[0]})" if alike else "")
 
 
 def _not_here(whole: Sequence[Row]) -> Iterable[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -18,10 +17,11 @@ from benchmark.reporting import acting
 from benchmark.reporting.board import View, folded
 from benchmark.reporting.comparison import apart, heading_of, method_name
 from benchmark.reporting.group import Group
-from benchmark.reporting.groups import by_conditions
+from benchmark.reporting.groups import by_conditions, by_size
 from benchmark.reporting.leaderboard import Row, rows_and_groups
+from benchmark.reporting.tables import between
 from benchmark.reporting.text import cell, difference_text, shown
-from benchmark.values import canonical, one_of, plain
+from benchmark.values import canonical, one_of
 
 Format = Literal["table", "markdown"]
 Size = Literal["scale", "depth"]
@@ -117,7 +117,7 @@ def _gains(board: str, members: Sequence[tuple[Row, Group]]) -> Iterable[Finding
     compared = [group for row, group in counted if row.verdict is not None]
     widest = _by_size(compared, "scale")
     controls = by_conditions([group for _, group in members], CONTROL)  # also one of whose seeds some failed
-    for row, group in counted:
+    for row, group in sorted(counted, key=lambda member: by_size(member[1])):
         if row.verdict is not None and row.delta_auc_pooled is not None and group.cell.scale == max(widest[_place(group, "scale")]) > 1:
             yield Finding(
                 claim="gain",
@@ -156,8 +156,8 @@ def _growths(board: str, members: Sequence[Group], size: Size, delta: float) -> 
         if len(sizes) > 1:
             pairs[place, row] = sizes[max(sizes)], sizes[min(sizes)]
     found = contrasts({key: (side(large), side(small)) for key, (large, small) in pairs.items()}, delta)
-    for key, contrast in found.items():
-        large, small = pairs[key]
+    for key, (large, small) in sorted(pairs.items(), key=lambda pair: by_size(pair[1][0])):
+        contrast = found[key]
         width, depth, backbone = large.cell.scale, large.cell.depth, large.cell.backbone
         wide = f"{width}× − {small.cell.scale}× depth {depth}"
         deep = f"{width}× depth {depth} − {small.cell.depth}"
@@ -246,27 +246,26 @@ def claims(
     if format == "table" and width is not None and max(map(len, table.splitlines())) > width:
         what += f"; SE: {CONTROL}"
         shorter = {f"lies above {CONTROL}": "above SE", "'s gain grows with": ": gain up with"}
+        methods_of = [next(finding.method for finding in found if _claim(finding) == line[0]) for line in lines]
         for words, fewer in shorter.items():
             lines = [[claim.replace(words, fewer), *rest] for claim, *rest in lines]
         table = _table(heads, lines, format, alignment)
+        if max(map(len, table.splitlines())) > width:  # of long names, which then stand between the lines
+            lines = [[line[0].removeprefix(method).lstrip(": "), *line[1:]] for method, line in zip(methods_of, lines, strict=True)]
+            head, rule, *rows = _table(heads, lines, format, alignment).splitlines()
+            table = "\n".join([head, rule, *between(methods_of, rows)])
     texts = [_text(what, table, width)]
     heads, lines = details(found)
     if format == "markdown":
         table = _table(heads, lines, format)
     else:  # claims between the lines: a terminal has no room for them beside
         head, rule, *rows = _table(heads[1:], [line[1:] for line in lines], format).splitlines()
-        table = "\n".join([head, rule, *_with_claims([line[0] for line in lines], rows)])
+        table = "\n".join([head, rule, *between([line[0] for line in lines], rows)])
     return [shown(text, format) for text in (*texts, _text(each, table, width))]
 
 
 def _claim(finding: Finding) -> str:
     return CLAIMS[finding.claim].format(finding.name, CONTROL)
-
-
-def _with_claims(told: Sequence[str], rows: Sequence[str]) -> Iterable[str]:
-    for claim, group in groupby(zip(told, rows, strict=True), key=lambda pair: pair[0]):
-        yield plain(claim)
-        yield from (row for _, row in group)
 
 
 def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], format: Format, alignment: Sequence[str] | None = None) -> str:

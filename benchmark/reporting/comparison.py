@@ -14,7 +14,7 @@ from benchmark.records import Record
 from benchmark.reporting.board import View, folded, folded_text
 from benchmark.reporting.differing import HARDWARE
 from benchmark.reporting.group import Group
-from benchmark.reporting.groups import REPEATED, batch_ratio, boards_named, by_conditions, groups, uncompared, whole_methods
+from benchmark.reporting.groups import REPEATED, batch_ratio, boards_named, by_conditions, by_size, groups, uncompared, whole_methods
 from benchmark.reporting.tables import in_parts
 from benchmark.reporting.text import counted, shown
 from benchmark.values import one_of, plain, to_text
@@ -196,7 +196,7 @@ def costs(board: Sequence[Group]) -> Table:
     """
     controls = by_conditions(board, CONTROL)
     rows = []
-    for group in sorted(board, key=lambda g: (g.conditions, g.cell.method)):
+    for group in sorted(board, key=lambda g: (by_size(g), g.conditions, g.cell.method)):
         base = controls.get(group.conditions)
         if base is None or base is group:
             continue
@@ -216,7 +216,7 @@ def _on_the_same(group: Group, base: Group, keys: Sequence[str]) -> set[int]:
 def correlations(board: Sequence[Group]) -> Table:
     """A row a spectral metric, a column the conditions with at least ``FEWEST`` methods, sanity rows left out."""
     members = whole_methods(group for group in board if group.layers)
-    headings = {conditions: heading_of(found[0], board) for conditions, found in members.items()}
+    headings = _headings(board, {conditions: found[0] for conditions, found in members.items()})
     rows = []
     ratio = batch_ratio(group for conditions in members.values() for group in conditions)
     for metric in (name.replace(REPEATED, ratio) for name in SPECTRA):
@@ -240,8 +240,9 @@ def method_name(group: Group) -> str:
 
 
 def _headings(board: Sequence[Group], controls: Mapping[str, Group]) -> dict[str, str]:
-    """Conditions -> their name, in the order of the names."""
-    return dict(sorted(((key, heading_of(group, board)) for key, group in controls.items()), key=lambda item: item[1]))
+    """Conditions -> their name, by size."""
+    named = {key: heading_of(group, board) for key, group in controls.items()}
+    return {key: named[key] for key in sorted(named, key=lambda key: (by_size(controls[key]), named[key]))}
 
 
 def heading_of(group: Group, board: Sequence[Group]) -> str:

@@ -12,6 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 
 from benchmark.config import CONTROL
 from benchmark.reporting.colours import GREY
@@ -88,9 +89,9 @@ class Look:
         return figure, axis
 
     def small(self, count: int, title: str, lines: str, names: tuple[str, str]) -> tuple[Figure, list[Axes]]:
-        """As ``panels``, twice as many beside each other. ``lines``: what the lines are."""
-        beside = min(3 if self.narrow else 6, count)
-        down = ceil(count / beside)
+        """As ``panels``, up to twice as many beside each other. ``lines``: what the lines are."""
+        down = ceil(count / (3 if self.narrow else 6))
+        beside = ceil(count / down)  # rows as long as each other
         height = (0.85 if self.narrow else 1.5) * down + (0.6 if self.narrow else 1.1)
         width = self.inches if self.narrow else max(6.0, self.inches * beside / 6)
         return self._sheet(width, height, title, lines, names, down, beside, count)
@@ -137,6 +138,12 @@ def series(axes: Iterable[Axes], methods: Mapping[str, str]) -> dict[str, tuple[
     """Of all panels: the name of each series -> its method and one mark of it; the control first."""
     found = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     return {label: (methods[label], found[label]) for label in sorted(found, key=lambda label: order(methods[label]))}
+
+
+def shapes(markers: Mapping[str, str]) -> dict[str, Artist]:
+    """For a legend: a name -> its marker as an outline, which is no method's colour. One that all marks have tells nothing."""
+    named = markers if len(markers) > 1 else {}
+    return {name: Line2D([], [], color="#555555", marker=marker, markerfacecolor="none", linestyle="") for name, marker in named.items()}
 
 
 def order(method: str) -> tuple[bool, str]:

@@ -215,6 +215,11 @@ def by_conditions(all_groups: Iterable[Group], method: str) -> dict[str, Group]:
     return found
 
 
+def by_size(group: Group) -> tuple[str, int, int]:
+    """What cells are ordered by: backbones by name, scales and depths as numbers, 2 before 10; sanity rows first."""
+    return ("", 0, 0) if group.cell.backbone == NO_BACKBONE else (group.cell.backbone, group.cell.scale, group.cell.depth)
+
+
 def _set_apart(group: Group) -> tuple[bool, bool, int]:
     """How far a group is from its method's defaults of today: set by the suite, chosen of a grid, from before the method had settings."""
     return bool(group.cell.method_options), bool(group.own_grid), len(group.lacks)

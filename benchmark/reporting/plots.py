@@ -13,6 +13,7 @@ from typing import Any, Literal
 import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from benchmark.config import NO_BACKBONE
 from benchmark.errors import UserError
@@ -20,7 +21,7 @@ from benchmark.metrics.statistics import mean_sd, rank_correlation
 from benchmark.records import Record
 from benchmark.reporting import views
 from benchmark.reporting.colours import colours
-from benchmark.reporting.drawing import MARKERS, Look, Width, of_seeds, order, series
+from benchmark.reporting.drawing import MARKERS, Look, Width, of_seeds, order, series, shapes
 from benchmark.reporting.group import Group
 from benchmark.reporting.groups import PLAIN, batch_ratio, groups, whole_methods
 from benchmark.reporting.page.content import Line, lines
@@ -201,11 +202,11 @@ def auc_against_rank(label: str, board: Sequence[Group], look: Look) -> Figure |
             look.line(
                 axis, [(_last(group, ending), mean, sd)], group.cell.method, group.cell.method, _scale_marker(scales, group.cell.scale)
             )
-        look.name(axis, _title(configuration), *_correlations(here, ending))
+        look.name(axis, _title(configuration), *([] if len(scales) > 1 else [f"scale {scales[0]}"]), *_correlations(here, ending))
+        axis.xaxis.set_major_locator(MaxNLocator(5))  # else numbers of four digits touch
     methods = sorted({g.cell.method for g in measured}, key=order)
     marks = {m: (m, Line2D([], [], color=look.colour(m), marker="o", linestyle="")) for m in methods}
-    shapes = {f"scale {s}": Line2D([], [], color="#777777", marker=_scale_marker(scales, s), linestyle="") for s in scales}
-    look.legend(figure, marks, shapes)
+    look.legend(figure, marks, shapes({f"scale {s}": _scale_marker(scales, s) for s in scales}))
     return figure
 
 

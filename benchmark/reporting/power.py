@@ -11,14 +11,26 @@ from tabulate import tabulate
 from benchmark.metrics.power import seeds_to_equate, seeds_to_tell
 from benchmark.metrics.simulation import Design, simulate
 from benchmark.metrics.verdicts import LEVEL
+from benchmark.reporting.tables import between
 from benchmark.reporting.text import counted
 from benchmark.reporting.verdicts import seeds_text
 
 
 def power(
-    cells: int, methods: int, max_seeds: int, sd: float, difference: float, delta: float, futility: float, boards: int, seed: int
+    cells: int,
+    methods: int,
+    max_seeds: int,
+    sd: float,
+    difference: float,
+    delta: float,
+    futility: float,
+    boards: int,
+    seed: int,
+    width: int | None = None,
 ) -> Iterator[str]:
-    """Texts, as they are ready. ``sd`` is of a paired difference, ``difference`` and ``delta`` are in AUC, ``futility`` is a chance."""
+    """Texts, as they are ready. ``sd`` is of a paired difference, ``difference`` and ``delta`` are in AUC, ``futility`` is a chance,
+    ``width`` is the terminal's, in characters.
+    """
     rows = cells * methods
     yield (
         f"{counted(boards, 'board')} of {counted(cells, 'cell')} with {counted(methods, 'method')} and a control each: "
@@ -45,10 +57,23 @@ def power(
             shares = (found.false_differences(), found.false_equalities(), found.told(), found.equated())
             shown = ["-" if share != share else f"{100 * share:.2f}" for share in shares]  # NaN: no such row
             table.append([truth, name, *shown, f"{found.trainings():.1f}"])
-    headers = ["truth", "design", "wrong difference\n% of boards", "wrong equality\n% of boards", "seen\n% of rows", "equal\n% of rows"]
-    yield "\n" + tabulate(table, headers=[*headers, "trainings\nof a board"], disable_numparse=True, colalign=["left"] * 2 + ["right"] * 5)
+    headers = [
+        "truth",
+        "design",
+        "wrong\ndifference\n% boards",
+        "wrong\nequality\n% boards",
+        "seen\n% rows",
+        "equal\n% rows",
+        "trainings\na board",
+    ]
+    sides = ["left"] * 2 + ["right"] * 5
+    made = tabulate(table, headers=headers, disable_numparse=True, colalign=sides)
+    if width is not None and max(map(len, made.splitlines())) > width:
+        narrow = tabulate([line[1:] for line in table], headers=headers[1:], disable_numparse=True, colalign=sides[1:]).splitlines()
+        made = "\n".join([*narrow[: -len(table)], *between([line[0] for line in table], narrow[-len(table) :])])
+    yield f"\n{made}"
     yield (
-        "\nwrong difference: at least one row is said to be above or below that is not."
+        "\nwrong difference: at least one row of a board is said to be above or below that is not."
         "\nwrong equality: at least one is said to be within ±δ that is not."
         "\nseen: rows with a difference that are said to have it; equal: rows without one that are said to be within ±δ."
         "\nThe last truth breaks the model, whose noise is the same for all methods of a cell: what that costs."

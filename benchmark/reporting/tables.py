@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from benchmark.config import NO_BACKBONE
@@ -112,6 +113,13 @@ def in_parts(headers: Sequence[str], rows: Sequence[Sequence[str]], format: Form
         parts.append(part)
         rest = rest[count:]
     return "\n\n".join(parts)
+
+
+def between(told: Sequence[str], rows: Sequence[str]) -> Iterable[str]:
+    """The rows of a table, before those of which the same is told a line that tells it: where there is no room for a column."""
+    for words, group in groupby(zip(told, rows, strict=True), key=lambda pair: pair[0]):
+        yield plain(words)
+        yield from (row for _, row in group)
 
 
 def _sides(body: Sequence[Sequence[str]]) -> list[str] | None:

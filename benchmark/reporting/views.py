@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
 
-from benchmark.reporting.drawing import MARKERS, Look, order
+from benchmark.reporting.drawing import MARKERS, Look, order, shapes
 from benchmark.reporting.page.content import Line, matrices, series
 from benchmark.reporting.text import counted
 from benchmark.singular_values import OF_FIELD, positions
@@ -77,8 +77,9 @@ def pareto(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     if len(found) < 2:
         return None
     names = "FLOPs of a forward pass, per sample", "test AUC"
-    figure, [axis] = look.panels(1, f"{label}: test AUC against cost", "dashed: Pareto front", names)
     backbones = sorted({line.row.backbone for line in found})
+    of_one = f" of {backbones[0]}" if len(backbones) == 1 else ""
+    figure, [axis] = look.panels(1, f"{label}: test AUC{of_one} against cost", "dashed: Pareto front", names)
     size = 3 if look.narrow else 5
     for line in sorted(found, key=lambda line: not look.is_grey(line.row.method)):
         marker = MARKERS[backbones.index(line.row.backbone) % len(MARKERS)]
@@ -96,8 +97,7 @@ def pareto(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     axis.xaxis.set_minor_formatter(NullFormatter())
     methods = sorted({line.row.method for line in found}, key=order)
     marks = {m: (m, Line2D([], [], color=look.colour(m), marker="o", linestyle="", markersize=size)) for m in methods}
-    shapes = enumerate(backbones)
-    look.legend(figure, marks, {b: Line2D([], [], color="#777777", marker=MARKERS[i % len(MARKERS)], linestyle="") for i, b in shapes})
+    look.legend(figure, marks, shapes({backbone: MARKERS[i % len(MARKERS)] for i, backbone in enumerate(backbones)}))
     return figure
 
 

@@ -173,6 +173,19 @@ def test_a_narrow_terminal_has_shorter_claims_and_the_same_numbers(tmp_path: Pat
         4:
     ]
     assert "SE: single_embedding" in narrow and "SE" not in wide and "verdicts with Holm's correction" in each
+    long = "roblock:a_preset_of_a_long_name"
+    for made in board({long: GROWS["wider"]}):
+        Store(tmp_path).write(made)
+    told, _ = claims([tmp_path], width=80)
+    assert max(map(len, told.splitlines())) <= 80 and f"\n{long}\nabove SE  " in told, told
+    assert told.count("above SE") == 1 + wide.count("lies above") and told.count("\ngain up with width") == 1 + wide.count("with width")
+
+
+def test_cells_stand_by_size_whichever_is_the_best() -> None:
+    sizes, methods = ({"scale": 4, "depth": depth} for depth in (10, 2, 3)), {CONTROL: 0.5, "m": 0.6}
+    deep = [record(m, s, auc + s / 1e4, cell=cell) for cell in sizes for m, auc in methods.items() for s in (0, 1)]
+    places = [finding.where for finding in findings({"": deep}).findings if finding.claim == "gain"]
+    assert places == [f"dcnv2 4× depth {depth}" for depth in (2, 3, 10)]
 
 
 def test_the_page_says_whether_gains_grow() -> None:

@@ -94,7 +94,7 @@ def test_where_there_are_more_cells_than_methods_cells_are_rows() -> None:
 def test_a_wide_table_is_printed_in_parts_that_leave_no_number_out() -> None:
     """The cells of many scales; a method that is in one cell only has a row where that cell is, and no other."""
     many = [replace_scale(r, scale) for scale in (1, 2, 4, 8, 16) for r in case()]
-    many += [record("only_here", seed, 0.9 + seed / 300, cell={"scale": 16}) for seed in range(3)]
+    many += [record("only_here", seed, 0.9 + seed / 300, cell={"scale": 1}) for seed in range(3)]
     many += [record(f"m{i}", seed, 0.7 + seed / 300 + i / 999, cell={"scale": 1}) for seed in range(3) for i in range(12)]
     whole, parted = (compare(many, "single_embedding", None, "table", width=width) for width in (None, 80))
     numbers = re.compile(r"[+-][.0-9]+ ± [.0-9]+")
@@ -103,6 +103,17 @@ def test_a_wide_table_is_printed_in_parts_that_leave_no_number_out() -> None:
     assert sorted(numbers.findall(first)) == sorted(numbers.findall(second)) and len(numbers.findall(first)) > 30
     assert max(map(len, second.splitlines())) <= 80 < max(map(len, first.splitlines()))
     assert second.count("only_here") == 1 and second.count("above/undecided/below") == 1 and second.count("\nbetter ") > 2
+
+
+def test_cells_stand_by_size() -> None:
+    """As text, 10 would stand before 2."""
+    records = [*case(), *(replace_scale(r, scale) for scale in (10, 2) for r in case())]
+    many = [record(f"m{i}", s, 0.7 + s / 300 + i / 999, cell={"scale": scale}) for s in (0, 1) for scale in (1, 10, 2) for i in range(9)]
+    board = groups([*records, *many])
+    sizes = [f"dcnv2 {scale}× depth 3" for scale in (1, 2, 10)]
+    headers, _ = differences(board, "single_embedding")
+    assert [name for name in headers if name.startswith("dcnv2")] == sizes
+    assert list(dict.fromkeys(row[1] for row in costs(board)[1]))[:3] == sizes
 
 
 def replace_scale(one: Record, scale: int) -> Record:

@@ -61,6 +61,8 @@ def test_verdicts_by_several_rules_are_told_apart() -> None:
     assert line == f"{beginning}2 rules, Holm's over all: {one}; the other 3 by looks after each seed, up to 8"
     [line] = lines_of([*fixed, *more, *of("dddd", 8), *of("eeeee", 4, metrics={"design/max_seeds": 10.0})], beginning)
     assert one in line and "eeeee dcnv2 1× depth 3 by looks after each seed, up to 10" in line and line.endswith("up to 8")
+    [line] = lines_of([*fixed, *more, *of("dddd", 8), *of("eeeee", 8)], beginning)
+    assert ": eeeee, dddd (dcnv2 1× depth 3) by one test of all seeds; " in line, "a cell that all are of stands once"
     for each in lines([*fixed, *more, *of("dddd", 8)]):
         told = dict(about(each)).get("verdict", "")
         assert ("by looks after each seed, up to 8" in told) is (each.row.method in ("a", "bb", "ccc"))

@@ -121,6 +121,21 @@ def test_what_a_file_named_is_text_wherever_it_stands() -> None:
     assert any(EVIL in text for text in known["texts"])
 
 
+def test_what_stands_between_backticks_is_code_and_still_text() -> None:
+    note = f"toy dcnv2 scale 1 depth 3 roblock: `run {EVIL} --renew` and ` alone"
+    text = report.page([record(), record("roblock", notes=(note,))], "", "")
+    before_script = text[: text.index('id="data"')]
+    assert "the intervals of <code>claims</code>" in before_script and EVIL not in before_script
+    assert "<code>run &lt;script&gt;alert(1)&lt;/script&gt; --renew</code> and ` alone" in before_script
+
+
+def test_what_a_model_says_of_itself_is_a_line_a_layer() -> None:
+    inner = {"model/layer10/gate_entropy": 0.3, "model/layer2/gate_entropy": 0.2, "model/layer2/hsic": 0.1, "model/criterion": 1.5}
+    [line] = content.lines([record(metrics=inner)])
+    told = "criterion 1.5\nlayer 2: gate entropy 0.2, hsic 0.1\nlayer 10: gate entropy 0.3"
+    assert dict(content.about(line))["the model of itself"] == told
+
+
 def test_it_needs_nothing_else() -> None:
     found = page([record(), record("roblock", auc=0.9)])
     foreign = [a for tag, a in found.elements if tag in ("link", "iframe", "img") or a.get("src") or a.get("href")]
@@ -232,7 +247,10 @@ def test_verdicts_come_before_uncorrected_intervals_and_rows_of_one_model_are_no
     verdicts, intervals = told[1:3]
     assert "1 above" in verdicts and "1 equal (1 of them to the last digit)" in verdicts and "2 undecided" in verdicts
     assert verdicts.endswith("Above: far.")
-    assert intervals == "Of 4 intervals of Δ, each row's own and uncorrected, 1 above 0 (far), 1 below 0 (low)."
+    assert (
+        intervals
+        == "Of 4 intervals of Δ (95 %; test AUC less single_embedding's), each row's own and uncorrected, 1 above 0 (far), 1 below 0 (low)."
+    )
 
 
 def test_the_interval_of_a_verdict_stands_around_the_mean_of_its_own_seeds() -> None:

@@ -98,6 +98,21 @@ def test_a_row_is_one_line_on_a_desktop(driver: webdriver.Chrome, tmp_path: Path
     assert script(driver, "return document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_a_box_says_whether_its_column_is_there_and_a_narrow_window_obeys_it(driver: webdriver.Chrome, address: str) -> None:
+    """Narrow windows have fewer columns from the start."""
+    boxes = "return Object.fromEntries([...document.querySelectorAll('.column')].map(box => [box.value, box.checked]))"
+    there = (
+        "return Object.fromEntries(boxes.map(box => [box.value, document.querySelector(`#board tbody .k-${box.value}`).offsetWidth > 0]))"
+    )
+    for width, hidden in ((1440, "speed"), (1280, "logloss"), (390, "verdict")):
+        show(driver, address, width, 900)
+        assert script(driver, boxes) == script(driver, there) and not script(driver, boxes)[hidden]
+        script(driver, f"document.querySelector('.column[value={hidden}]').click()")
+        assert script(driver, boxes) == script(driver, there) and script(driver, boxes)[hidden]
+        script(driver, "document.querySelector('.column[value=auc]').click()")
+        assert script(driver, boxes) == script(driver, there) and not script(driver, boxes)["auc"]
+
+
 def test_it_opens_within_a_second(driver: webdriver.Chrome, address: str) -> None:
     """The best of three: the machine may be busy."""
     took = []
@@ -242,6 +257,12 @@ def test_filters_that_leave_no_row_say_so_and_can_be_taken_back(driver: webdrive
         "return document.querySelectorAll('#board tbody tr:not([hidden])').length",
     )
     assert not script(driver, note)
+    wide = "return [...document.querySelectorAll('.chart svg')].map(svg => svg.getAttribute('width'))"
+    before = script(driver, wide)
+    for _ in range(2):  # and are drawn as wide as before
+        script(driver, search.format(""))
+        drawn(driver)
+    assert script(driver, wide) == before
     script(driver, search.format("no such method"))
     drawn(driver)
     assert script(driver, note) and script(driver, rows) == 0

@@ -201,6 +201,18 @@ def test_joint_view_names_the_rank_correlation() -> None:
         assert all(("ρ" in axis.get_title()) is shown for axis in figure.axes)
 
 
+@pytest.mark.parametrize("scales", [(1, 4), (4,)])
+def test_shapes_are_in_the_legend_as_outlines_where_there_are_several(scales: tuple[int, ...]) -> None:
+    """A filled grey one beside the grey of other methods would look like one of them."""
+    board = [g for g in groups(case(("single_embedding", "a"))) if g.cell.scale in scales and g.cell.backbone == "dcnv2"]
+    figure = plots.auc_against_rank("toy", board, look("single_embedding", "a"))
+    assert figure is not None
+    [legend] = figure.legends
+    hollow = [t.get_text() for t, h in zip(legend.get_texts(), legend.legend_handles, strict=True) if h.get_markerfacecolor() == "none"]  # type: ignore[union-attr]
+    assert hollow == ([f"scale {scale}" for scale in scales] if len(scales) > 1 else [])
+    assert ("scale 4" in figure.axes[0].get_title()) is (len(scales) == 1)
+
+
 def test_the_legend_stays_inside_a_narrow_figure() -> None:
     methods = ("single_embedding", *(f"a_method_with_a_long_name_{i}" for i in range(9)))
     records = [r for r in case(methods) if r.trial.cell.backbone == "dcnv2"]

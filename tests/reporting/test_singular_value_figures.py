@@ -53,6 +53,13 @@ def test_a_figure_of_each_cell_with_lines_that_are_the_means_of_seeds() -> None:
     assert "of one seed" in alone and "before" not in alone
 
 
+def test_rows_of_panels_are_as_long_as_each_other() -> None:
+    """Fourteen panels, six of which have room: not six, six and two."""
+    [(_, figure)] = views.singular_values("toy", lines([record(spectra=spectra(0.8, 10))]), Look(colours={}))
+    place = figure.axes[0].get_subplotspec()
+    assert place is not None and place.get_geometry()[:2] == (3, 5) and len(figure.axes) == 14
+
+
 def test_cells_stand_by_size() -> None:
     """As text, 10 would stand before 2."""
     board = lines(record(seed=0, spectra=spectra(0.8), cell={"scale": scale}) for scale in (10, 2, 1))

@@ -44,7 +44,8 @@ def answer(board: Sequence[Line]) -> list[str]:
             f"{len(lines)} {word} 0" + (f" ({_names(lines, apart)})" if lines else "")
             for word, lines in (("above", above), ("below", below))
         ]
-        found.append(f"Of {counted(len(compared), 'interval')} of Δ, each row's own and uncorrected, {', '.join(sides)}.")
+        of_what = f"{counted(len(compared), 'interval')} of Δ (95 %; test AUC less {CONTROL}'s)"
+        found.append(f"Of {of_what}, each row's own and uncorrected, {', '.join(sides)}.")
     found += _growth(ranked)
     found += correlated(board)
     return found
@@ -74,7 +75,9 @@ def correlated(board: Sequence[Line]) -> list[str]:
         pairs = [(lasts[id(g)] or 0.0, fmean(g.metric("test/auc").values())) for g in points if g.metric("test/auc")]
         rho = rank_correlation([x for x, _ in pairs], [y for _, y in pairs])
         if rho is not None:
-            found.append(f"Effective rank of the last layer against AUC over {len(pairs)} methods, {_where(points[0])}: ρ = {rho:+z.2f}.")
+            found.append(
+                f"Spearman's ρ of the last layer's effective rank and AUC over {len(pairs)} methods, {_where(points[0])}: {rho:+z.2f}."
+            )
     return found
 
 

@@ -75,7 +75,7 @@ def pareto() -> Chart:
         "field": "cost",
         "type": "quantitative",
         "scale": {"type": "log", "nice": False, "padding": 14},
-        "axis": {"title": None, "format": "~s"},
+        "axis": {"title": None, "format": "~s", "labelSeparation": 4},
     }
     spec = {
         "layer": [

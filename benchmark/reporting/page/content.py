@@ -228,7 +228,7 @@ def about(line: Line) -> list[tuple[str, str]]:
     costs = {name: line.cost(name) for name in ("fit_seconds", "epochs", "samples_per_second", "peak_memory_mb")}
     parts = dict.fromkeys(name.rpartition("/")[0] for name in line.row.knock_outs)
     spent = ", ".join(
-        f"{name.replace('_', ' ')} {value:,.{0 if value >= 1000 else 1}f}" for name, value in costs.items() if value is not None
+        f"{_part(name).replace(' mb', ' MB')} {value:,.{0 if value >= 1000 else 1}f}" for name, value in costs.items() if value is not None
     )
     found = [
         ("test AUC by seed", ", ".join(f"{seed}: {value:.5f}" for seed, value in group.metric("test/auc").items())),
@@ -242,12 +242,22 @@ def about(line: Line) -> list[tuple[str, str]]:
         ("cost, mean over seeds", spent),
         ("doses: how much each part acts", ", ".join(f"{_part(name)} {dose:.2g}" for name, dose in line.row.doses.items())),
         ("without a part, AUC and logloss", ", ".join(f"{_part(name)} {' '.join(acting.changed(line.row, name))}" for name in parts)),
-        ("the model of itself, by layer", ", ".join(f"{name} {value:.3g}" for name, value in line.row.internal_state.items())),
+        ("the model of itself", _by_layer(line.row.internal_state)),
         ("notes", "\n".join(line.row.notes)),
         ("machines", "\n".join(f"{what} ({count})" for what, count in machines([line]).items())),
         ("records", ", ".join(f"{record.trial_id}.json" for record in group.records)),
     ]
     return [(name, text) for name, text in found if text]
+
+
+def _by_layer(state: Mapping[str, float]) -> str:
+    """A line a layer: "layer 0: gate entropy 0.079, …"."""
+    layers: dict[str, list[str]] = defaultdict(list)
+    for name, value in state.items():
+        layer, _, quantity = name.rpartition("/")
+        layers[layer.replace("layer", "layer ")].append(f"{_part(quantity)} {value:.3g}")
+    ordered = sorted(layers.items(), key=lambda entry: (len(entry[0]), entry[0]))  # 2 before 10
+    return "\n".join(f"{layer}: {', '.join(told)}" if layer else ", ".join(told) for layer, told in ordered)
 
 
 def _part(name: str) -> str:

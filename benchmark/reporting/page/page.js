@@ -12,6 +12,13 @@ const made = (tag, text, attributes = {}) => {
   return element;
 };
 
+// What stands between backticks, as on a terminal, as code.
+const coded = (name, text) => {
+  const element = made(name);
+  element.append(...text.split(/`([^`\n]+)`/).map((part, i) => i % 2 ? made("code", part) : part));
+  return element;
+};
+
 const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 // Of names with numbers in them: 2× before 10×.
@@ -58,9 +65,12 @@ function sort(heading) {
   body.append(...sorted.flatMap(cell => cell.detail ? [cell.tr, cell.detail] : [cell.tr]));
 }
 
+// A box that nobody has touched says whether its column is there: narrow windows have fewer. One that was touched is obeyed.
+const boxes = [...filters.querySelectorAll(".column")], touched = new Set();
 function columns() {
-  const off = [...filters.querySelectorAll(".column:not(:checked)")].map(box => `.k-${box.value}`);
-  document.getElementById("hidden-columns").textContent = off.length ? `${off.join(",")}{display:none}` : "";
+  const rule = box => touched.has(box) ? `display:${box.checked ? "table-cell" : "none"} !important` : box.defaultChecked ? "" : "display:none";
+  document.getElementById("hidden-columns").textContent = boxes.map(box => `.k-${box.value}{${rule(box)}}`).join("");
+  for (const box of boxes) if (!touched.has(box)) box.checked = getComputedStyle($(board, `th.k-${box.value}`)).display !== "none";
 }
 
 // --- a row, opened
@@ -77,7 +87,7 @@ function open(cell) {
   cell.detail = made("tr", undefined, {class: "detail"});
   const inside = cell.detail.appendChild(made("td", undefined, {colspan: cell.tr.cells.length}));
   const list = inside.appendChild(made("dl"));
-  for (const [name, text] of cell.about) list.append(made("dt", name), made("dd", data.texts[text]));
+  for (const [name, text] of cell.about) list.append(made("dt", name), coded("dd", data.texts[text]));
   if (cell.link) inside.appendChild(made("p")).append(made("a", "its run in MLflow", {href: cell.link}));
   const charts = inside.appendChild(made("div", undefined, {class: "charts"}));
   inside.append(made("p", "Repeats it (in a shell, in the project’s folder):"), made("pre", cell.command, {tabindex: 0}));
@@ -85,7 +95,8 @@ function open(cell) {
   for (const key of ["curves", "ranks", "spectra", ...(cell.sigma ? ["sigma"] : [])]) {
     const place = made("div");
     charts.append(place);
-    chart(place, data.charts.find(c => c.key === key), [cell], Math.min(420, charts.clientWidth));
+    const room = key === "sigma" ? charts.clientWidth : Math.min(420, charts.clientWidth);
+    chart(place, data.charts.find(c => c.key === key), [{...cell, plain: false}], room);  // alone it need not stand back
   }
 }
 
@@ -176,7 +187,8 @@ function chart(place, {key, spec, height, title, choices, needs}, cells, width, 
     const [axis, gap, most] = {spectra: [165, 20, 24 * fields], sigma: [60, 14, 200], joint: [52, 34, 520]}[key] || [52, 22, 520];
     const own = filled.resolve.scale.y === "independent";  // each panel has an axis, or the first of a row alone
     const least = {spectra: axis + gap + 12 * fields, sigma: width < 500 ? 100 : 136}[key] || 290;
-    const across = filled.columns = Math.max(1, Math.min(panels.length, Math.floor(width / least), key === "sigma" ? 8 : 4));
+    const beside = Math.max(1, Math.min(panels.length, Math.floor(width / least), key === "sigma" ? 8 : 4));
+    const across = filled.columns = Math.ceil(panels.length / Math.ceil(panels.length / beside));  // rows as long as each other
     filled.spec.width = Math.max(key === "sigma" ? 60 : 90, Math.min(most, Math.floor((width - (own ? 0 : axis)) / across) - (own ? axis : 0) - gap));
     filled.spec.height = height || {step: 14};
     filled.facet.header = {labelLimit: Math.max(filled.spec.width, key === "sigma" ? 0 : 160), ...(key === "sigma" ? {labelPadding: 2} : {})};
@@ -260,7 +272,7 @@ const idle = window.requestIdleCallback || (task => setTimeout(task, 1));
 
 // --- wiring
 
-filters.addEventListener("input", event => event.target.className === "column" ? columns() : filter());
+filters.addEventListener("input", event => { if (event.target.className !== "column") return filter(); touched.add(event.target); columns(); });
 $(document, "#none button").addEventListener("click", () => {
   for (const field of filters.querySelectorAll("select:not([name=dataset]), [name=search]")) field.value = "";
   filter();
@@ -271,11 +283,12 @@ for (const choice of document.querySelectorAll(".choice select"))
   choice.addEventListener("change", () => { drawn.delete(choice.closest("section").id); idle(drawSome); });
 let width = innerWidth;
 addEventListener("hashchange", named_row);
-addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; drawn.clear(); idle(drawSome); } });
+addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; columns(); drawn.clear(); idle(drawSome); } });
 document.getElementById("copy").addEventListener("click", async () => {
   const text = document.getElementById("csv").textContent, said = document.getElementById("copied");
   try { await navigator.clipboard.writeText(text); said.textContent = "copied"; }
   catch { $(document, "details:has(#csv)").open = true; getSelection().selectAllChildren(document.getElementById("csv")); said.textContent = "marked: copy it with Ctrl-C"; }
 });
+columns();
 filter();
 named_row();
