@@ -156,8 +156,8 @@ def _growths(board: str, members: Sequence[Group], size: Size, delta: float) -> 
         if len(sizes) > 1:
             pairs[place, row] = sizes[max(sizes)], sizes[min(sizes)]
     found = contrasts({key: (side(large), side(small)) for key, (large, small) in pairs.items()}, delta)
-    for key, (large, small) in sorted(pairs.items(), key=lambda pair: by_size(pair[1][0])):
-        contrast = found[key]
+    for key, contrast in sorted(found.items(), key=lambda entry: by_size(pairs[entry[0]][0])):
+        large, small = pairs[key]
         width, depth, backbone = large.cell.scale, large.cell.depth, large.cell.backbone
         wide = f"{width}× − {small.cell.scale}× depth {depth}"
         deep = f"{width}× depth {depth} − {small.cell.depth}"
@@ -246,7 +246,7 @@ def claims(
     if format == "table" and width is not None and max(map(len, table.splitlines())) > width:
         what += f"; SE: {CONTROL}"
         shorter = {f"lies above {CONTROL}": "above SE", "'s gain grows with": ": gain up with"}
-        methods_of = [next(finding.method for finding in found if _claim(finding) == line[0]) for line in lines]
+        methods_of = [next(finding.name for finding in found if _claim(finding) == line[0]) for line in lines]
         for words, fewer in shorter.items():
             lines = [[claim.replace(words, fewer), *rest] for claim, *rest in lines]
         table = _table(heads, lines, format, alignment)

@@ -97,6 +97,12 @@ def test_noise_leaves_it_undecided_and_inert_and_unfinished_rows_claim_nothing()
     assert found["wider", "depth", "dcnv2 4× depth 4 − 2"] == "equal" and not any("8" in where for _, _, where in found)
 
 
+def test_nothing_grows_between_sizes_that_have_no_seed_in_common() -> None:
+    apart = [changed(r, trial=changed(r.trial, seed=r.trial.seed + (4 if r.trial.cell.scale == 1 else 0))) for r in board(GROWS)]
+    found = findings({"a": apart}).findings
+    assert {finding.claim for finding in found} == {"gain", "depth"} and len(found) == 3 * (3 + 1)
+
+
 def test_the_summary_counts_the_findings_of_all_boards() -> None:
     found = findings({"a": board(GROWS), "b": board(GROWS, backbone="dnn")}).findings
     heads, rows = summary(found)
