@@ -114,7 +114,7 @@ def test_the_summary_counts_the_findings_of_all_boards() -> None:
     assert sum(numbers[0] for numbers in counted.values()) == len(found) == 30
 
 
-def test_budgets_and_settings_of_a_method_are_told_apart() -> None:
+def test_budgets_and_settings_of_a_method_are_told_apart(tmp_path: Path) -> None:
     """Each is a contestant, or a cell, of its own: what is said of one is not said of the other."""
     tuned = [changed(r, trial=changed(r.trial, budget=8)) for r in board({"wider": lambda scale, depth: -scale / 100})]
     found = told(findings({"a": [*board({"wider": GROWS["wider"]}), *tuned]}).findings)
@@ -129,6 +129,10 @@ def test_budgets_and_settings_of_a_method_are_told_apart() -> None:
     kept = findings({"a": [*board({"wider": GROWS["wider"]}), *other]}, ["wider"]).findings
     assert {(f.name, f.verdict) for f in kept if f.claim == "gain"} == {("wider", "above"), ("wider (rate=2.0)", "below")}
     assert {line[0]: line[2:] for line in summary(kept)[1]}[f"wider (rate=2.0) lies above {CONTROL}"] == ["0", "0", "3", "0"]
+    Store(tmp_path).create()
+    for made in [*board({"wider": GROWS["wider"]}), *other]:
+        Store(tmp_path).write(made)
+    assert {"wider", "wider (rate=2.0)"} <= set(claims([tmp_path], width=50)[0].splitlines())
 
 
 def test_a_gain_is_taken_where_the_board_compares_the_row() -> None:
