@@ -13,6 +13,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from standin_records import record
 
 from benchmark.records import Store
+from benchmark.reporting.colours import GREY, colours
 from benchmark.reporting.page.report import page
 from benchmark.singular_values import packed, positions
 
@@ -186,6 +187,26 @@ def test_singular_values_are_lines_of_the_chosen_cell_and_markup_in_them_is_text
     WebDriverWait(driver, 30).until(lambda d: script(d, "return document.querySelectorAll('.detail svg').length") == 1)
     assert script(driver, "return window.evil") is None
     assert not [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
+
+
+def test_a_few_grey_methods_are_named_and_many_are_counted(driver: webdriver.Chrome, tmp_path: Path) -> None:
+    names = [f"m{i}" for i in range(20)]
+    grey = [name for name, shade in colours(["single_embedding", *names]).items() if shade == GREY]
+    assert len(grey) > 3
+    ranks = {f"spectral/layer{layer}/batch/effective_rank{ending}": 0.5 for layer in (0, 1) for ending in ("", "_over_gaussian")}
+    board = {name: record(name, metrics=ranks) for name in ("single_embedding", *names)}
+    path = tmp_path / "report.html"
+    path.write_text(page(board.values(), "", ""), encoding="utf-8")
+    show(driver, path.as_uri(), 1440, 900)
+    drawn(driver)
+    last = "return [...document.querySelectorAll('#ranks .legend li')].at(-1).innerText"
+    assert script(driver, last) == f"{len(grey)} others: point at a mark for its name"
+    choose = "const s = document.querySelector('[name=family]'); s.value = '{}'; s.dispatchEvent(new Event('input', {{bubbles: true}}))"
+    script(driver, choose.format(grey[0]))
+    drawn(driver)
+    assert script(driver, last) == grey[0]
+    line = "return document.querySelector('#ranks path[aria-roledescription=\"line mark\"]').getAttribute('opacity')"
+    assert script(driver, line) in (None, "1"), "it does not stand back where it is alone"
 
 
 def test_a_name_that_is_markup_is_shown_as_text(driver: webdriver.Chrome, tmp_path: Path) -> None:
