@@ -174,7 +174,8 @@ class Looks:
         self._keys = [(cell, row) for cell, c in cells.items() for row in c.rows]
         self._p = {key: _Test(1.0, 1.0, 1.0) for key in self._keys}
         self.decided: dict[Key, Verdict] = {}
-        self._used: dict[Key, int] = {}  # row looked at after every seed -> seeds when it was decided
+        self._at: dict[Key, int] = {}  # row looked at after every seed -> seeds at its latest look
+        self._used: dict[Key, int] = {}  # the same, of those that are decided, be it while they wait for a seed
         self.due: dict[Key, int] = {}
         self.futile: set[Key] = set()  # rows that their last look would hardly decide. Their verdicts are those of any row that lacks seeds
         self._pools: dict[tuple[str, int | None, tuple[int | None, ...]], Pool] = {}
@@ -216,7 +217,8 @@ class Looks:
             if p <= self._level and key not in self.decided:
                 self.decided[key] = "equal"
         if n is not None:
-            self._used |= {key: n for key in keys if key in self.decided}
+            self._at |= dict.fromkeys(keys, n)
+            self._used |= {key: at for key, at in self._at.items() if key in self.decided and key not in self._used}
 
     def _pool(self, cell: str, n: int | None) -> Pool:
         rows = self._cells[cell].rows

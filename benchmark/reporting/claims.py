@@ -15,6 +15,7 @@ from benchmark.metrics.verdicts import Key, pooled_variance
 from benchmark.records import Record, Store
 from benchmark.reporting import acting
 from benchmark.reporting.board import View, folded
+from benchmark.reporting.comparison import apart, heading_of, method_name
 from benchmark.reporting.group import Group
 from benchmark.reporting.groups import by_conditions, by_size
 from benchmark.reporting.leaderboard import Row, rows_and_groups
@@ -35,8 +36,9 @@ class Finding:
 
     claim: Literal["gain", "scale", "depth"]
     method: str
+    name: str  # of the method, with what is set of it away from its defaults
     board: str
-    where: str  # backbone and sizes
+    where: str  # backbone and sizes, and what tells them apart where the board has several budgets or settings
     difference: float  # in test AUC: to single embedding, or of two such differences; over the seeds that the verdict was made of
     low: float | None  # 95 % interval, not adjusted for the number of findings
     high: float | None
@@ -60,8 +62,8 @@ class Found:
 
 
 def findings(boards: Mapping[str, Iterable[Record]], methods: Sequence[str] = (), delta: float = DELTA) -> Found:
-    """By method and claim. A row's gain is taken at the greatest scale that it was trained at, with the board's own verdict; its growth
-    from the least to the greatest scale (depth) under conditions that are equal otherwise, with Holm's rule over all of a board's.
+    """By method and claim. A row's gain is taken at the greatest scale at which it has a verdict, the board's own; its growth from the
+    least to the greatest scale (depth) under conditions that are equal otherwise, with Holm's rule over all of a board's.
     Trainings that stand on several boards are one piece of evidence: of two findings of one claim the one counts that has all trainings of
     the other, with equal ones the first. Where each has trainings that the other lacks both count, and are named.
 
@@ -76,7 +78,7 @@ def findings(boards: Mapping[str, Iterable[Record]], methods: Sequence[str] = ()
     order = {method: place for place, method in enumerate(methods or sorted({finding.method for finding in found}))}
     asked = [finding for finding in found if finding.method in order]
     kept = [finding for place, finding in enumerate(asked) if not _is_repeated(finding, asked[:place], asked[place + 1 :])]
-    kept.sort(key=lambda finding: (order[finding.method], list(CLAIMS).index(finding.claim)))
+    kept.sort(key=lambda finding: (order[finding.method], finding.name, list(CLAIMS).index(finding.claim)))
     return Found(kept, len(asked) - len(kept), [finding for finding in kept if _shares(finding, kept)])
 
 
@@ -112,15 +114,17 @@ def _counts(group: Group) -> bool:
 
 def _gains(board: str, members: Sequence[tuple[Row, Group]]) -> Iterable[Finding]:
     counted = [(row, group) for row, group in members if _counts(group)]
-    widest = _by_size([group for _, group in counted], "scale")
+    compared = [group for row, group in counted if row.verdict is not None]
+    widest = _by_size(compared, "scale")
     controls = by_conditions([group for _, group in members], CONTROL)  # also one of whose seeds some failed
     for row, group in sorted(counted, key=lambda member: by_size(member[1])):
         if row.verdict is not None and row.delta_auc_pooled is not None and group.cell.scale == max(widest[_place(group, "scale")]) > 1:
             yield Finding(
                 claim="gain",
                 method=row.method,
+                name=method_name(group),
                 board=board,
-                where=f"{row.backbone} {row.scale}× depth {row.depth}",
+                where=heading_of(group, [other for _, other in counted]),
                 difference=row.delta_auc_pooled,
                 low=row.delta_auc_pooled_low,
                 high=row.delta_auc_pooled_high,
@@ -160,8 +164,9 @@ def _growths(board: str, members: Sequence[Group], size: Size, delta: float) -> 
         yield Finding(
             claim=size,
             method=large.cell.method,
+            name=method_name(large),
             board=board,
-            where=f"{backbone} {wide if size == 'scale' else deep}",
+            where=" ".join([backbone, wide if size == "scale" else deep, *apart(large, members)]),
             difference=contrast.mean,
             low=contrast.low,
             high=contrast.high,
@@ -260,7 +265,7 @@ def claims(
 
 
 def _claim(finding: Finding) -> str:
-    return CLAIMS[finding.claim].format(finding.method, CONTROL)
+    return CLAIMS[finding.claim].format(finding.name, CONTROL)
 
 
 def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], format: Format, alignment: Sequence[str] | None = None) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from benchmark.config import FUTILITY, MAX_SEEDS
 from benchmark.record import Record
 from benchmark.search.former import in_todays_words
 from benchmark.values import canonical, to_dict
 
 ABSENT = "not recorded"
+DESIGN = {MAX_SEEDS, FUTILITY}  # kept among the metrics, and nothing that a training gave
 # Of a record's environment: what times hang on, and with it what numbers may.
 HARDWARE = ("device", "cpu", "cores", "threads")
 MACHINE = ("python", "torch", "numpy", *HARDWARE, "without")
@@ -29,7 +31,7 @@ def differences(a: Record, b: Record) -> dict[str, tuple[str, str]]:
 
 def same_metrics(a: Record, b: Record, names: Iterable[str] | None = None) -> bool:
     """Whether the metrics of these names, by default those that both have, are the same to the last digit."""
-    chosen = a.metrics.keys() & b.metrics.keys() if names is None else names
+    chosen = (a.metrics.keys() & b.metrics.keys()) - DESIGN if names is None else names
     return all(a.metrics.get(name) == b.metrics.get(name) for name in chosen)
 
 

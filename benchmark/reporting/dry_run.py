@@ -8,7 +8,7 @@ from benchmark.reporting.text import counted
 from benchmark.search.estimate import Estimate
 from benchmark.search.memory_limit import OPTION
 from benchmark.search.progress import to_come
-from benchmark.search.renewal import REPLACED
+from benchmark.search.renewal import RENEWED, REPLACED
 
 
 def dry_run(name: str, found: Estimate, slots: int, until: bool, gigabytes: float | None = None) -> str:
@@ -34,7 +34,7 @@ def dry_run(name: str, found: Estimate, slots: int, until: bool, gigabytes: floa
     total = f"{at_least}{_hours(found.seconds)} one after another, {_hours(found.seconds / slots)} with {slots} at a time"
     lines = [
         to_come(name, cells, tune, final, recorded),
-        *([f"{found.renewed:,} record(s) of other code would be moved into {REPLACED}, and trained again"] if found.renewed else []),
+        *([f"{found.renewed:,} record(s) of other code would be moved into {REPLACED}; {RENEWED}"] if found.renewed else []),
         *([found.kept] if found.kept else []),
         *([f"cells with the model of another, byte for byte, which have its trainings: {found.given:,}"] if found.given else []),
         "",

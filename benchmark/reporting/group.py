@@ -106,8 +106,11 @@ class Group:
 
     @cached_property
     def row(self) -> str:
-        """What tells it apart from the others under its conditions; the names of its settings do, too, see ``groups_of``."""
-        return canonical([self.cell.method, self.cell.method_options, self.cell.grid, sorted(self.blocks[0].first.trial.method)])
+        """What tells it apart from the others under its conditions; the names of its settings do, too: the older ones where some of its
+        seeds have more, see ``groups_of``.
+        """
+        names = min((sorted(block.first.trial.method) for block in self.blocks), key=len)
+        return canonical([self.cell.method, self.cell.method_options, self.cell.grid, names])
 
     @property
     def max_seeds(self) -> int | None:

@@ -72,7 +72,7 @@ def groups_of(blocks: Iterable[Block], audit: Mapping[str, float]) -> list[Group
 def _taken_together(found: Mapping[Key, list[Block]]) -> Mapping[Key, list[Block]]:
     """The same, where trainings of before and after a method got a setting are of one group if they mean the same: a suite that pins the
     former defaults adds seeds to such records. The group goes by the words of the older ones, as its board's other rows do. Trainings of
-    the same seed stay apart.
+    the same seed stay apart, but for one that failed: the other is the same one trained again.
     """
     settings: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for (*_, names), members in found.items():
@@ -91,10 +91,29 @@ def _taken_together(found: Mapping[Key, list[Block]]) -> Mapping[Key, list[Block
             same[now.cell.key, tuple(sorted(now.method))].append(key)
         for oldest, *others in same.values():
             for key in others:
-                seeds = {seed for block in whole[oldest] for seed in block.seeds}
-                if seeds.isdisjoint(seed for block in found[key] for seed in block.seeds):
-                    whole[oldest] = whole[oldest] + whole.pop(key)
+                older, newer = whole[oldest], found[key]
+                if _seeds(older, failed=False).isdisjoint(_seeds(newer, failed=False)):
+                    del whole[oldest], whole[key]
+                    left = _unless_again(older, _seeds(newer))
+                    oldest = oldest if left else key
+                    whole[oldest] = left + _unless_again(newer, _seeds(older, failed=False))
     return whole
+
+
+def _seeds(blocks: Iterable[Block], failed: bool = True) -> set[int]:
+    """``failed``: with those that failed."""
+    return {seed for block in blocks if failed or block.first.status != "failed" for seed in block.seeds}
+
+
+def _unless_again(blocks: Iterable[Block], again: set[int]) -> list[Block]:
+    """The blocks without trainings that failed of the seeds ``again``."""
+    kept: list[Block] = []
+    for block in blocks:
+        if block.first.status != "failed" or again.isdisjoint(block.seeds):
+            kept.append(block)
+        else:
+            kept += blocks_of_records(record for record in block.records if record.trial.seed not in again)
+    return kept
 
 
 def _with_grids(found: Sequence[Group]) -> list[Group]:
@@ -146,7 +165,8 @@ def mixed_code(board: Iterable[Group]) -> dict[str, str]:
                 parts[part] = max(n, parts.get(part, 0))
         if parts:
             words = " and ".join(f"{n} versions of the {what} code" for what, n in sorted(parts.items()))
-            found[backbone] = f"the rows with {backbone} come from {words}; {AGAIN}"
+            which = "sanity rows" if backbone == NO_BACKBONE else f"rows with {backbone}"
+            found[backbone] = f"the {which} come from {words}; {AGAIN}"
     return found
 
 

@@ -67,7 +67,7 @@ class Row:
     test_auc_unseen_pairs_sd: float | None
     unseen_pairs_rows: float | None  # how many these rows are
     unseen_pairs_positives: float | None
-    verdict: Verdict | None  # None: the control, or no finished control under the same conditions
+    verdict: Verdict | None  # None: the control, an inert row, or no finished control under the same conditions with a seed of the row's
     more_seeds: int | None  # of an undecided row: about so many until it would be decided with power .8; None: thousands would not do
     equal_within: float  # δ, in AUC
     p_difference: float | None  # of no difference, two-sided, Holm's over the board; after looks at every seed adjusted for them
@@ -152,8 +152,9 @@ def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapp
     for _, grouped in groupby(all_groups, key=lambda g: g.label):
         members = list(grouped)
         said = mixed(members)
-        judged, given_up = verdicts([group for group in members if not acting.inert(group)], controls, delta)
-        curse, noisy, lost = winners_curse(tuning, members), uneven(members), draws_lost(tuning, members)
+        acting_ones = [group for group in members if not acting.inert(group)]
+        (judged, given_up), noisy = verdicts(acting_ones, controls, delta), uneven(acting_ones, controls)
+        curse, lost = winners_curse(tuning, members), draws_lost(tuning, members)
         means = [group.mean("test/auc") if group.status == "finished" else None for group in members]
         scored = sorted(mean for mean in means if mean is not None)
         made = [

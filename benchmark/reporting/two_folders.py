@@ -23,6 +23,7 @@ from benchmark.reporting.group import Group
 from benchmark.reporting.groups import groups
 from benchmark.reporting.tables import fitted, tabulated
 from benchmark.reporting.text import counted, difference_text, inert, shown, text
+from benchmark.reporting.verdicts import rule_of
 from benchmark.search.former import in_todays_words
 from benchmark.values import canonical, digest, one_of, plain
 
@@ -65,7 +66,7 @@ class Row:
     delta_logloss_high: float | None
     seeds_equal: int  # of those in both: test AUC and logloss the same to the last digit
     seeds_identical: int  # … and every metric that both records have
-    differs: Mapping[str, tuple[str, str]]  # what else differs: setting, data, code, versions, machine -> in A, in B
+    differs: Mapping[str, tuple[str, str]]  # what else differs: setting, data, code, versions, machine, verdict's rule -> in A, in B
 
     @property
     def equal(self) -> str:
@@ -203,6 +204,9 @@ def _differs(a: Group, b: Group, pairs: Sequence[tuple[Record, Record]]) -> dict
     told = [differences(x, y) for x, y in pairs or [(a.records[0], b.records[0])]]
     if a.status != b.status:
         told.append({"status": (a.status, b.status)})
+    rules = rule_of(a.max_seeds, a.futility), rule_of(b.max_seeds, b.futility)
+    if rules[0] != rules[1]:
+        told.append({"verdict by": rules})
     for entry in told:
         for name, (left, right) in entry.items():
             lefts, rights = found.setdefault(name, ({}, {}))

@@ -10,24 +10,21 @@ from benchmark.metrics.power import LARGEST, MOST, seeds_to_tell
 from benchmark.metrics.verdicts import LEVEL, Compared, Judgement, Key, futile, judge, unequal_noise
 from benchmark.reporting.group import Group
 
+AUC = "test/auc"
 UNEVEN = 0.01  # p below which a board speaks of it
 SHOWN = (0.001, 0.0005, 0.0003)  # differences in AUC of which a board says how many seeds they take
 
 
 def verdicts(board: Iterable[Group], controls: Mapping[str, Group], delta: float) -> tuple[dict[Key, Judgement], set[Key]]:
-    """Conditions and row -> verdict, of the finished rows of a board that have a finished control; Holm's rule goes over all of them.
+    """Conditions and row -> verdict, of the finished rows that have a seed in common with a finished control; Holm's rule goes over all.
 
     And those of them that were given up: undecided rows that `run --futility P` gives no more seeds, with the P that they were trained by.
     """
-    rows: dict[str, list[Group]] = defaultdict(list)
-    for group in board:
-        control = controls.get(group.conditions)
-        if control is not None and control.status == "finished" == group.status and group.cell.method != CONTROL:
-            rows[group.conditions].append(group)
+    rows = _compared(board, controls)
     compared = {
         conditions: Compared(
-            controls[conditions].metric("test/auc"),
-            {group.row: group.metric("test/auc") for group in members},
+            controls[conditions].metric(AUC),
+            {group.row: group.metric(AUC) for group in members},
             {group.row: group.max_seeds for group in members if group.max_seeds is not None},
         )
         for conditions, members in rows.items()
@@ -37,20 +34,30 @@ def verdicts(board: Iterable[Group], controls: Mapping[str, Group], delta: float
     return judge(compared, delta), given_up
 
 
-def uneven(board: Iterable[Group]) -> dict[str, str]:
-    """Conditions -> a note, where the methods of a cell are unequally noisy: its verdicts take one noise for all."""
-    cells: dict[str, list[Group]] = defaultdict(list)
-    for group in board:
-        if group.status == "finished":
-            cells[group.conditions].append(group)
+def uneven(board: Iterable[Group], controls: Mapping[str, Group]) -> dict[str, str]:
+    """Conditions -> a note, where the methods of a cell are unequally noisy: its verdicts take one noise for all. ``board``: the rows that
+    have verdicts, as in ``verdicts``: one that does next to nothing has nearly its control's numbers, which is no noise of its own.
+    """
     found = {}
-    for conditions, members in cells.items():
-        p = unequal_noise({group.row: group.metric("test/auc") for group in members})
+    for conditions, members in _compared(board, controls).items():
+        p = unequal_noise({group.row: group.metric(AUC) for group in (controls[conditions], *members)})
         if p < UNEVEN:
             cell = members[0].cell
             where = f"{cell.backbone}, scale {cell.scale}, depth {cell.depth}"
             found[conditions] = f"{where}: the methods differ in noise (Bartlett, p = {p:.1g}), and verdicts take one noise for all of them"
     return found
+
+
+def _compared(board: Iterable[Group], controls: Mapping[str, Group]) -> dict[str, list[Group]]:
+    """Conditions -> the finished rows that have a seed in common with a finished control. Others cannot be compared, and count nowhere."""
+    rows: dict[str, list[Group]] = defaultdict(list)
+    for group in board:
+        control = controls.get(group.conditions)
+        if control is None or control.status != "finished" or group.status != "finished" or group.cell.method == CONTROL:
+            continue
+        if not group.metric(AUC).keys().isdisjoint(control.metric(AUC)):
+            rows[group.conditions].append(group)
+    return rows
 
 
 def in_words(verdict: str | None, more_seeds: int | None, delta: float, inert: bool = False) -> str:

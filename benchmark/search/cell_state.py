@@ -21,8 +21,8 @@ RETRIES = 2  # of a trial whose worker was lost, in one run: what kills its work
 class CellState:
     """Where a cell stands. With a budget of N > 1: N draws with the first tuning seed (with a grid, each of its points), the best of them
     with the other tuning seeds, then the winner with each final seed. With 1 the defaults at once, and so for a sanity row, which no
-    verdict is drawn from. Where the cell has rungs, every draw pauses at the first; then the better half of them goes on to the next,
-    and so on.
+    verdict is drawn from, and for a cell of which a suite's grid names nothing: a grid takes the tuner's place. Where the cell has rungs,
+    every draw pauses at the first; then the better half of them goes on to the next, and so on.
 
     A trial whose worker was lost comes again as it was, before anything else of the cell: what comes next depends on it.
     """
@@ -30,6 +30,7 @@ class CellState:
     cell: Cell
     budget: int
     seeds: int
+    has_tuner: bool = True  # which draws where the cell has no grid; False: its suite has one
     drawn: dict[int, tuple[Trial, Outcome]] = field(default_factory=dict)  # draw -> what it was and what came out
     again: dict[str, Outcome] = field(default_factory=dict)  # trial id of a draw with one of the other tuning seeds -> what came out
     made: dict[tuple[str, int], Trial] = field(default_factory=dict)  # trial id of a draw, other seed -> that trial, made once
@@ -47,7 +48,7 @@ class CellState:
     def draws(self) -> int:
         if self.cell.grid:
             return len(points(self.cell))
-        return self.budget if self.budget > 1 and self.cell.backbone != NO_BACKBONE else 0
+        return self.budget if self.has_tuner and self.budget > 1 and self.cell.backbone != NO_BACKBONE else 0
 
     def recall(self, record: Record) -> None:
         """Take in a record of an earlier run, in any order."""

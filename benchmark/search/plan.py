@@ -47,7 +47,7 @@ class Plan:
         twins: Mapping[str, Cell] | None = None,
     ) -> None:
         seeds = suite.seeds if until is None else FIRST_LOOK
-        self._cells = {cell.key: CellState(cell, suite.budget, seeds) for cell in cells}
+        self._cells = {cell.key: CellState(cell, suite.budget, seeds, has_tuner=not suite.grid) for cell in cells}
         self._looking = None if until is None else Looking(until, self._cells.values())
         words = TodaysWords()
         sources = {cell.key for cell in (twins or {}).values()}

@@ -15,6 +15,7 @@ from benchmark.training.environment import training_code
 
 SHOWN = 4  # parts of the code that are named
 REPLACED = "replaced"  # folder beside that of the records
+RENEWED = "those that the suite asks for are trained again"  # of records in there: a folder may have more seeds than a suite
 
 
 def set_aside(store: Store, old: Iterable[Record]) -> None:
@@ -30,7 +31,8 @@ def set_aside(store: Store, old: Iterable[Record]) -> None:
 
 
 def to_renew(records: Iterable[Record], cells: Collection[Cell]) -> list[Record]:
-    """Those of ``cells`` whose method, backbone or training loop has other code today.
+    """Those of ``cells`` whose method, backbone or training loop has other code today, of whatever seed, draw and budget: a board would
+    have them beside those that are trained now.
 
     Code is compared by its digest (benchmark/provenance.py), so a changed comment changes nothing. Records that do not tell theirs, of
     version 0.1 and before, are among them, too.

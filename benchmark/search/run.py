@@ -18,7 +18,7 @@ from benchmark.search.local import run_local
 from benchmark.search.lock import only_one
 from benchmark.search.plan import Plan
 from benchmark.search.progress import Progress
-from benchmark.search.renewal import REPLACED, Kept, set_aside, to_renew
+from benchmark.search.renewal import RENEWED, REPLACED, Kept, set_aside, to_renew
 from benchmark.search.time_limit import OutOfTime, time_limit
 from benchmark.search.twins import owed, take_in, twins
 from benchmark.search.until_decided import UntilDecided
@@ -109,7 +109,7 @@ def run_suite(
                 choose_device(device)
             if old:  # not before it is known that the run is one
                 set_aside(store, old.values())
-                print(f"{len(old)} record(s) of other code are in {results / REPLACED} now, and trained again", file=sys.stderr)
+                print(f"{len(old)} record(s) of other code are in {results / REPLACED} now; {RENEWED}", file=sys.stderr)
             for record in refused:
                 take_in(record, plan, store, together)
             for record in owed(plan, store):

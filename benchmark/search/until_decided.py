@@ -69,13 +69,14 @@ class Looking:
     def __init__(self, until: UntilDecided, states: Iterable[CellState]) -> None:
         self.until = until
         self._states = list(states)
+        self._budgets = {state.budget for state in self._states}
         self._auc: dict[str, float | None] = {}  # trial id of a final -> None: tested, but not finished
         self._others: set[int] = set()  # up to how many seeds rows were looked at before, where that was another number
         self._given: set[str] = set()  # trial ids of finals that are trainings of another cell
         self._dose: dict[str, float] = {}  # trial id of a final -> what its mitigation did, where that is known
 
     def heard(self, record: Record) -> None:
-        if record.trial.stage == "final":
+        if record.trial.stage == "final" and record.trial.budget in self._budgets:
             self._auc[record.trial_id] = record.metrics.get("test/auc") if record.status == "finished" else None
             if record.metrics.get(MAX_SEEDS, self.until.max_seeds) != self.until.max_seeds:
                 self._others.add(round(record.metrics[MAX_SEEDS]))
@@ -111,7 +112,7 @@ class Looking:
             given_up += len(futile(compared, self.until.delta, self.until.futility))
             rows += len(of_row)
             spent += sum(len(cell.control) + sum(map(len, cell.rows.values())) for cell in compared.values())
-        spent -= len(self._given)
+            spent -= sum(trial.trial_id in self._given for state in of_row.values() for trial in state.finals(self.until.max_seeds))
         said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())) or "no row has a control"
         most = self.until.max_seeds
         told = f"verdicts: {said}; {spent} final trainings, where {most} seeds for each of the {rows} cells would be {most * rows}"

@@ -8,6 +8,7 @@ leaves in its folder what it took (`took.json`), so that one may be measured tod
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import subprocess
@@ -106,22 +107,35 @@ def _run(suite: Suite, checkout: Path, results: Path, device: str, more: Sequenc
     else:
         results.mkdir(parents=True, exist_ok=True)
         path.write_text(as_toml(suite), encoding="utf-8")
+        code = _code(checkout)  # what the run imports when it starts
         seconds, cpu = _train(path, checkout, results, device, more)
-        took.write_text(json.dumps({"checkout": str(checkout), "seconds": seconds, "cpu_seconds": cpu}), encoding="utf-8")
+        measured = {"checkout": str(checkout), "code": code, "seconds": seconds, "cpu_seconds": cpu}
+        took.write_text(json.dumps(measured), encoding="utf-8")
     return _read(results, seconds, cpu)
 
 
 def _taken(path: Path, checkout: Path) -> tuple[float, float]:
     try:
         took = json.loads(path.read_text(encoding="utf-8"))
-        measured, seconds, cpu = str(took["checkout"]), float(took["seconds"]), float(took["cpu_seconds"])
+        measured, code, seconds, cpu = str(took["checkout"]), str(took["code"]), float(took["seconds"]), float(took["cpu_seconds"])
     except (OSError, ValueError, TypeError, KeyError):
         raise UserError(f"{path}: it does not say what a run took; remove its folder, or name another one with --out") from None
     if measured != str(checkout):
         raise UserError(
             f"{path}: measured there was {measured}, not {checkout}; name the same with --against, or another folder with --out"
         )
+    if code != _code(checkout):
+        raise UserError(f"{path}: the code of {checkout} is another now than when it was measured; name another folder with --out")
     return seconds, cpu
+
+
+def _code(checkout: Path) -> str:
+    """Differs when any of the checkout's source files does."""
+    total = hashlib.sha256()
+    for folder in ("benchmark", "methods", "datasets"):
+        for path in sorted((checkout / folder).rglob("*.py")):
+            total.update(f"{path.relative_to(checkout)} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return total.hexdigest()[:12]
 
 
 def _train(path: Path, checkout: Path, results: Path, device: str, more: Sequence[str]) -> tuple[float, float]:

@@ -278,6 +278,27 @@ def test_a_missing_seed_holds_the_look_up() -> None:
     assert due(cells, 3e-4) == {("c", "r"): 4} and judge(cells, 3e-4)["c", "r"].verdict == "undecided"
 
 
+def test_a_row_that_is_decided_while_it_waits_is_of_the_seeds_it_was_looked_at_with() -> None:
+    """Its seed 2 is gone. When another row leaves Holm's rule its p of the first look is enough: seeds after the gap had no part in it."""
+    chance = np.random.default_rng(1)
+
+    def values(shift: float) -> dict[int, float]:
+        return {seed: 0.8 + 0.01 * seed + shift + chance.normal(0, 1e-4) for seed in range(8)}
+
+    control, others, row, second = values(0), {str(n): values(0.1) for n in range(12)}, values(0), values(0.02)
+    late = {seed: value - (0.0197 if seed < 2 else 0) for seed, value in second.items()}
+
+    def judged(shift: float, seeds: tuple[int, ...]) -> Judgement:
+        rows = {**others, "row": {seed: row[seed] + shift for seed in seeds}, "late": late}
+        return judge({"cell": Compared(control, rows, {"row": 8, "late": 8})}, 3e-4)["cell", "row"]
+
+    found = [(judged(shift, (0, 1)), judged(shift, (0, 1, *range(3, 8)))) for shift in np.linspace(3.5e-4, 4e-4, 5)]
+    assert {short.verdict for short, _ in found} == {"undecided", "above"}
+    for short, long in found:
+        if short.verdict == "above":
+            assert (long.verdict, long.difference, long.n) == ("above", short.difference, 2)
+
+
 def test_a_row_that_is_behind_holds_up_no_other() -> None:
     """One that came later, and whose run was interrupted: what was decided without it stays so, as far as Holm's rule lets it."""
     draw = np.random.default_rng(13)

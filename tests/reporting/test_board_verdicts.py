@@ -14,6 +14,7 @@ import pytest
 from standin_records import record
 
 from benchmark.config import TUNING_SEEDS, Training
+from benchmark.record import DOSES
 from benchmark.records import Record, Status
 from benchmark.reporting.comparison import compare
 from benchmark.reporting.export import export
@@ -104,6 +105,39 @@ def test_seeds_of_a_suite_that_pins_former_defaults_are_of_the_row_that_had_them
     ]
     said = render(board, "table")
     assert said.count("some of its seeds are from before the method had weighs") == 1
+    # Whichever has the first seeds, each row keeps its own verdict.
+    far = [0.0, 1e-5, 3e-5, 1e-5, 0.0, 2e-5]
+    known = [record(seed=n, auc=0.8 + n / 1000) for n in range(6)]
+    for n, odd in enumerate(far):
+        above, below = ({"metrics": {"test/auc": 0.8 + n / 1000 + shift + odd}} for shift in (0.01, -0.01))
+        known.append(dataclasses.replace(seed(n, former, former) if n < 3 else seed(n, {"weight": 1e-3}, {}), **above))
+        known.append(dataclasses.replace(seed(n, {"weight": 0.1, "weighs": "share"}, {}), **below))
+    assert [(row.verdict, row.seeds) for row in rows(known) if row.method == "vicreg"] == [("above", 6), ("below", 6)]
+
+
+def test_a_seed_that_failed_before_its_method_had_a_setting_is_trained_again_in_the_words_of_today() -> None:
+    """That is another record, beside which the failed one says nothing; of a seed that finished in both words there are two rows."""
+    former = {"weight": 1e-3, "weighs": "absolute"}
+
+    def seed(number: int, method: dict[str, Any], status: Status = "finished") -> Record:
+        made = record(
+            "vicreg", number, None if status == "failed" else 0.8, status=status, reason="no memory" if status == "failed" else ""
+        )
+        cell = dataclasses.replace(made.trial.cell, method_options=former if len(method) > 1 else {})
+        return dataclasses.replace(made, trial=dataclasses.replace(made.trial, method=method, cell=cell))
+
+    def told(*records: Record) -> list[tuple[str, int]]:
+        return [(row.status, row.seeds) for row in rows(records)]
+
+    old, new = {"weight": 1e-3}, former
+    first = [seed(0, old, "failed"), seed(1, old, "failed"), seed(2, old)]
+    assert told(*first, seed(0, new)) == [("failed", 2)], "seed 1 still is to come"
+    assert told(*first, seed(0, new), seed(1, new)) == [("finished", 3)]
+    assert told(*first, seed(0, new, "failed"), seed(1, new)) == [("failed", 2)]
+    assert told(seed(0, old), seed(1, old), seed(1, new, "failed")) == [("finished", 2)]
+    assert sorted(told(*first, seed(2, new))) == [("failed", 1), ("finished", 1)]
+    [row] = rows([*first[:2], seed(0, new), seed(1, new)])
+    assert (row.status, row.seeds, row.notes) == ("finished", 2, ()) and "weighs" in row.overrides, "nothing is left of the older ones"
 
 
 def test_holm_goes_over_the_whole_board() -> None:
@@ -138,6 +172,36 @@ def test_unequal_noise_is_said() -> None:
     loud = [record("loud", seed, 0.9 + 0.02 * (seed % 2) + 0.003 * (seed % 3)) for seed in range(6)]
     assert any("differ in noise" in note for note in rows(cell_of_five(dict.fromkeys("mnop", 0.0)) + loud)[0].notes)
     assert not any("differ in noise" in note for note in rows(cell_of_five({"m": 0.0, "n": 0.0}))[0].notes)
+
+
+def test_rows_without_a_verdict_say_nothing_of_the_noise_of_those_that_have_one() -> None:
+    """Inert ones have nearly their control's numbers, and no noise of their own; sanity rows are compared with nothing."""
+    records = cell_of_five({"m": 0.0, "n": 0.0, "o": 0.0}, seeds=8)
+    control = [r for r in records if r.trial.cell.method == "single_embedding"]
+    chance = np.random.default_rng(0)
+    quiet = [
+        record(f"quiet{number}", r.trial.seed, r.metrics["test/auc"] + chance.normal(0, 1e-6), metrics={f"{DOSES}penalty": 1e-5})
+        for number in range(5)
+        for r in control
+    ]
+    sanity = [
+        record(f"sanity{number}", seed, 0.5 + chance.normal(0, sd), cell={"backbone": "none", "depth": 0})
+        for number, sd in enumerate((1e-4, 1e-4, 1e-4, 1e-2))
+        for seed in range(8)
+    ]
+    notes = {name: {note for row in rows([*records, *more]) for note in row.notes} for name, more in (("quiet", quiet), ("sanity", sanity))}
+    assert notes == {"quiet": set(), "sanity": set()}
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_a_row_that_shares_no_seed_with_its_control_has_no_verdict_and_is_no_comparison(blind: bool) -> None:
+    """One that was trained with other seeds, and one of which nobody has a test AUC, as of test data of one class."""
+    records = cell_of_five({"m": 2e-4, "n": 0.0})
+    alone = {row.method: (row.verdict, row.p_difference) for row in rows(records)}
+    more = [record("other", seed, None if blind else 0.95, metrics={"valid/auc": 0.9}) for seed in range(10, 14)]
+    found = {row.method: (row.verdict, row.p_difference) for row in rows([*records, *more])}
+    assert found.pop("other") == (None, None) and found == alone
+    assert "over the 2 comparisons" in render(rows([*records, *more]), "table")
 
 
 def test_the_winners_curse_is_said() -> None:

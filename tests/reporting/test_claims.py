@@ -108,6 +108,31 @@ def test_the_summary_counts_the_findings_of_all_boards() -> None:
     assert sum(numbers[0] for numbers in counted.values()) == len(found) == 30
 
 
+def test_budgets_and_settings_of_a_method_are_told_apart() -> None:
+    """Each is a contestant, or a cell, of its own: what is said of one is not said of the other."""
+    tuned = [changed(r, trial=changed(r.trial, budget=8)) for r in board({"wider": lambda scale, depth: -scale / 100})]
+    found = told(findings({"a": [*board({"wider": GROWS["wider"]}), *tuned]}).findings)
+    assert found["wider", "gain", "dcnv2 4× depth 8 1 trial"] == "above" and found["wider", "gain", "dcnv2 4× depth 8 8 trials"] == "below"
+    assert found["wider", "scale", "dcnv2 4× − 1× depth 2 1 trial"] == "grows"
+    assert found["wider", "scale", "dcnv2 4× − 1× depth 2 8 trials"] == "shrinks"
+    other = [
+        changed(r, trial=changed(r.trial, cell=changed(r.trial.cell, method_options={"rate": 2.0}), method={"rate": 2.0}))
+        for r in board({"wider": lambda scale, depth: -scale / 100})
+        if r.trial.cell.method == "wider"
+    ]
+    kept = findings({"a": [*board({"wider": GROWS["wider"]}), *other]}, ["wider"]).findings
+    assert {(f.name, f.verdict) for f in kept if f.claim == "gain"} == {("wider", "above"), ("wider (rate=2.0)", "below")}
+    assert {line[0]: line[2:] for line in summary(kept)[1]}[f"wider (rate=2.0) lies above {CONTROL}"] == ["0", "0", "3", "0"]
+
+
+def test_a_gain_is_taken_where_the_board_compares_the_row() -> None:
+    """Not at a scale at which its control has not finished."""
+    without = [r for r in board(GROWS) if (r.trial.cell.method, r.trial.cell.scale) != (CONTROL, 4)]
+    more = [changed(r, trial=changed(r.trial, cell=changed(r.trial.cell, scale=2))) for r in board(GROWS) if r.trial.cell.scale == 4]
+    found = told(findings({"a": [*without, *more]}).findings)
+    assert found["wider", "gain", "dcnv2 2× depth 2"] == "above" and not any("4×" in where for _, _, where in found)
+
+
 def test_trainings_that_stand_on_several_boards_count_once() -> None:
     whole, fewer, other = board(GROWS), board(GROWS, seeds=3), board(GROWS, backbone="dnn")
     alone = findings({"a": whole})

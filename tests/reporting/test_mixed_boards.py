@@ -44,6 +44,13 @@ def test_of_two_kinds_of_digest_the_larger_number_of_versions_is_said(older: str
     assert "come from 3 versions of the backbone code" in line
 
 
+def test_sanity_rows_of_several_versions_are_called_so() -> None:
+    shape = {"backbone": "none", "depth": 0}
+    sanity = [replace(record("constant", s, 0.5, cell=shape), fingerprints={"training_code": f"{s}"}) for s in range(2)]
+    [line] = lines_of([*of("single_embedding", 2), *sanity], "note: the ")
+    assert line.startswith("note: the sanity rows come from 2 versions of the training code")
+
+
 def test_verdicts_by_several_rules_are_told_apart() -> None:
     looked = {"design/max_seeds": 8.0}
     fixed, more = of("single_embedding", 8), [*of("a", 4, metrics=looked), *of("bb", 4, metrics=looked), *of("ccc", 4, metrics=looked)]

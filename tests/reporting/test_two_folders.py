@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from standin_records import record
 
-from benchmark.config import Training
+from benchmark.config import MAX_SEEDS, Training
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import paired_difference
 from benchmark.records import Record
@@ -69,6 +69,15 @@ def test_equal_is_to_the_last_digit() -> None:
     assert only(rows(one, other)).equal == "scores"
     older = [replace(r, metrics={k: v for k, v in r.metrics.items() if k != "dose/x"}) for r in one]
     assert only(rows(one, older)).equal == "yes", "a metric that an older version did not have is no difference"
+
+
+def test_up_to_how_many_seeds_rows_were_looked_at_is_no_metric_of_their_trainings() -> None:
+    """It makes other verdicts of the same numbers, and is said beside them."""
+    one, other = ([record("m", n, 0.8 + n / 300, metrics={MAX_SEEDS: most}) for n in range(3)] for most in (8.0, 12.0))
+    row = only(rows(one, other))
+    assert row.equal == "yes" and row.differs == {"verdict by": tuple(f"looks after each seed, up to {most}" for most in (8, 12))}
+    row = only(rows([record("m", n, 0.8 + n / 300) for n in range(3)], other))
+    assert row.equal == "yes" and row.differs == {"verdict by": ("one test of all seeds", "looks after each seed, up to 12")}
 
 
 def test_cells_are_told_apart_by_all_but_the_data() -> None:

@@ -41,6 +41,19 @@ def test_a_method_may_have_a_grid_of_its_own_and_is_compared_under_the_same_numb
     assert {r.trial.method["strength"] for r in records if r.trial.cell.method == "standin_tuned" and r.trial.stage == "final"} == {0.75}
 
 
+def test_with_a_grid_of_one_method_the_others_are_trained_at_their_defaults() -> None:
+    """The tuner is not asked for them in the place of a grid: only that one method's settings are open."""
+    suite = standin.suite(
+        grid={"methods": {"standin_tuned": {"strength": [0.5, 0.75, 0.25]}}}, methods=("single_embedding", "standin_tuned")
+    )
+    records = play(suite)
+    assert {r.trial.training for r in records} == {Training(learning_rate=2e-3)}, "the data set's"
+    stages = {m: {r.trial.stage for r in records if r.trial.cell.method == m} for m in suite.methods}
+    assert stages == {"single_embedding": {"final"}, "standin_tuned": {"tune", "final"}}
+    assert {r.trial.budget for r in records if r.trial.stage == "final"} == {3}, "under which they are compared"
+    assert play(suite, records) == []
+
+
 def test_resume_goes_on_in_the_grid_and_nothing_is_trained_twice() -> None:
     suite = standin.suite(grid={"embedding_l2": [0, 1e-4, 1e-3]}, seeds=2)
     whole = play(suite)

@@ -90,5 +90,10 @@ def test_a_run_trains_them_again_and_keeps_them(
     [kept] = (results / REPLACED).iterdir()
     assert kept.read_bytes() == before[kept.name] and {path.name for path in Store(results).paths()} == before.keys()
     shutil.rmtree(results / REPLACED)
+    run_suite(standin.suite(methods=("standin_sanity",), seeds=3), results, "local", train=standin.TRAIN)
+    fewer = run_suite(other, results, "local", train=standin.TRAIN, renew=True)
+    assert fewer.statuses == {"finished": 1}, "the other two seeds would be of other code than it"
+    assert f"3 record(s) of other code are in {results / REPLACED} now; those that the suite asks for" in capsys.readouterr().err
+    shutil.rmtree(results / REPLACED)
     assert run_suite(suite, results, "local", train=standin.TRAIN).statuses == {}
     assert not (results / REPLACED).exists()

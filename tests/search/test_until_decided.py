@@ -13,6 +13,7 @@ import standin_search as standin
 
 from benchmark.config import FUTILITY, MAX_SEEDS, Trial
 from benchmark.errors import UserError
+from benchmark.record import SHARED
 from benchmark.records import Record, Store
 from benchmark.reporting.leaderboard import render, rows
 from benchmark.search.cells import default_trial, expand
@@ -143,6 +144,27 @@ def test_run_and_board_say_the_same() -> None:
     assert {(row.method, row.verdict) for row in board} == {("standin_plain", "above"), ("standin_tuned", "undecided")}
     spent = len(records) - 2
     assert plan.account() == f"verdicts: 2 above, 2 undecided; {spent} final trainings, where 8 seeds for each of the 6 cells would be 48"
+
+
+def test_what_was_spent_is_less_the_trainings_of_other_cells_that_are_counted() -> None:
+    """Of the rows that are judged: not those of one that did not finish, nor of another budget."""
+    records = play()
+    told = Plan(SUITE, expand(SUITE), records, UntilDecided(MOST)).account()
+    spent = int(told.split("; ")[1].split()[0])
+
+    def given(record: Record) -> Record:
+        return dataclasses.replace(record, notes=(f"it is another one: {SHARED}",))
+
+    def is_plain(record: Record) -> bool:
+        return (record.trial.cell.method, record.trial.cell.backbone) == ("standin_plain", "standin_flat")
+
+    plain = [r for r in records if is_plain(r)]
+    shared = [given(r) if is_plain(r) else r for r in records]
+    assert f"; {spent - len(plain)} final trainings" in Plan(SUITE, expand(SUITE), shared, UntilDecided(MOST)).account()
+    tuned = [dataclasses.replace(r, trial=dataclasses.replace(r.trial, budget=9)) for r in shared]
+    assert f"; {spent} final trainings" in Plan(SUITE, expand(SUITE), [*records, *tuned], UntilDecided(MOST)).account()
+    broken = [dataclasses.replace(r, status="diverged") if is_plain(r) and r.trial.seed == 1 else r for r in shared]
+    assert f"; {spent - len(plain)} final trainings" in Plan(SUITE, expand(SUITE), broken, UntilDecided(MOST)).account()
 
 
 def test_another_number_of_looks_before_is_said() -> None:

@@ -99,22 +99,29 @@ def test_each_side_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(verdict, "_train", run_of)
     monkeypatch.setattr(verdict, "_verdicts", lambda results: {})
+    old = tmp_path / "old"
+    (old / "methods").mkdir(parents=True)
+    (old / "methods" / "mine.py").write_text("A = 1\n")
     suite = read_suite("verdict")
-    assert "before: 90 seconds, 80 of processors" in verdict.measure(suite, Path("/old"), tmp_path, "cpu", "before")
-    assert ran == ["before of /old: --seeds 5"]
-    with pytest.raises(UserError, match="measured there was /old, not /other"):
+    assert "before: 90 seconds, 80 of processors" in verdict.measure(suite, old, tmp_path, "cpu", "before")
+    assert ran == [f"before of {old}: --seeds 5"]
+    with pytest.raises(UserError, match=f"measured there was {old}, not /other"):
         verdict.measure(suite, Path("/other"), tmp_path, "cpu")
-    table = verdict.measure(suite, Path("/old"), tmp_path, "cpu")
+    table = verdict.measure(suite, old, tmp_path, "cpu")
     assert ran[1:] == [f"now of {PACKAGE.parent}: --until-decided --max-seeds 5 --futility 0.05"]
     assert [line.split() for line in table.splitlines() if "seconds" in line] == [
         ["seconds", "90", "30", "0.33"],
         ["CPU", "seconds", "80", "20", "0.25"],
     ]
     with pytest.raises(UserError, match="not of suite verdict as it is now"):
-        verdict.measure(dataclasses.replace(suite, trials=4), Path("/old"), tmp_path, "cpu")
+        verdict.measure(dataclasses.replace(suite, trials=4), old, tmp_path, "cpu")
+    (old / "methods" / "mine.py").write_text("A = 2\n")
+    with pytest.raises(UserError, match=f"the code of {old} is another now than when it was measured"):
+        verdict.measure(suite, old, tmp_path, "cpu")
+    (old / "methods" / "mine.py").write_text("A = 1\n")
     (tmp_path / "now" / verdict.TOOK).write_text("{}")
     with pytest.raises(UserError, match="does not say what a run took"):
-        verdict.measure(suite, Path("/old"), tmp_path, "cpu")
+        verdict.measure(suite, old, tmp_path, "cpu")
     assert len(ran) == 2
 
 

@@ -60,7 +60,7 @@ def _growth(ranked: Sequence[Line]) -> list[str]:
         if here:
             counts = Counter(finding.verdict for finding in here)
             tally = ", ".join(f"{count} {_verb(verdict, count)}" for verdict, count in counts.most_common())
-            clear = [f"{f.method}'s {f.verdict} with {f.where}" for f in here if f.verdict in ("grows", "shrinks")]
+            clear = [f"{f.name}'s {f.verdict} with {f.where}" for f in here if f.verdict in ("grows", "shrinks")]
             told = "; ".join(clear[:NAMED]) + (f" and {len(clear) - NAMED} more" if len(clear) > NAMED else "")
             lines.append(f"Does a gain over {CONTROL} grow with {word}? Of {len(here)}: {tally}." + (f" {told}." if clear else ""))
     return lines
