@@ -246,7 +246,7 @@ def claims(
     if format == "table" and width is not None and max(map(len, table.splitlines())) > width:
         what += f"; SE: {CONTROL}"
         shorter = {f"lies above {CONTROL}": "above SE", "'s gain grows with": ": gain up with"}
-        methods_of = [next(finding.method for finding in found if _claim(finding) == line[0]) for line in lines]
+        methods_of = [next(finding.name for finding in found if _claim(finding) == line[0]) for line in lines]
         for words, fewer in shorter.items():
             lines = [[claim.replace(words, fewer), *rest] for claim, *rest in lines]
         table = _table(heads, lines, format, alignment)
