@@ -118,14 +118,14 @@ class Look:
         )
 
     def legend(self, figure: Figure, found: Mapping[str, tuple[str, Artist]], more: Mapping[str, Artist] | None = None) -> None:
-        """One for all panels, under them: series -> its method and a mark of it. The grey ones are counted, not named.
+        """One for all panels, under them: series -> its method and a mark of it. Several grey ones are counted, not named.
 
         It has as many columns as the figure is wide enough for, up to five; the figure grows by its height.
         """
         named = {series: artist for series, (method, artist) in found.items() if not self.is_grey(method)}
-        grey = [artist for method, artist in found.values() if self.is_grey(method)]
+        grey = {series: artist for series, (method, artist) in found.items() if self.is_grey(method)}
         if grey:
-            named[f"{len(grey)} other{'s' if len(grey) > 1 else ''}"] = grey[0]
+            named[f"{len(grey)} others" if len(grey) > 1 else next(iter(grey))] = next(iter(grey.values()))
         named |= more or {}
         column = 0.45 + self.font * 0.0085 * max(map(len, named))  # inches: the sign, and letters
         columns = min(5, len(named), max(1, int(figure.get_figwidth() / column)))

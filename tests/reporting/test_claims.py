@@ -202,6 +202,10 @@ def test_the_page_says_whether_gains_grow() -> None:
     said = "\n".join(answer(lines(board(GROWS))))
     assert "grow with width? Of 3: 2 equal at both, 1 grows. wider's grows with dcnv2 4× − 1× depth 2." in said
     assert "grow with depth? Of 3: 2 equal at both, 1 shrinks. deeper's shrinks with dcnv2 4× depth 8 − 2." in said
+    two = board(GROWS | {"wider_too": GROWS["wider"]})
+    assert {"2 equal at both", "2 grow"} == set(
+        "\n".join(answer(lines(two))).split("grow with width? Of 4: ")[1].split(". ")[0].split(", ")
+    )
     narrow = [r for r in board(GROWS) if (r.trial.cell.scale, r.trial.cell.depth) == (1, 2)]
     assert "grow" not in "\n".join(answer(lines(narrow)))
 

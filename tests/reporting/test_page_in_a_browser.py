@@ -13,6 +13,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from standin_records import record
 
 from benchmark.records import Store
+from benchmark.reporting.colours import GREY, colours
 from benchmark.reporting.page.report import page
 from benchmark.singular_values import packed, positions
 
@@ -98,14 +99,17 @@ def test_a_row_is_one_line_on_a_desktop(driver: webdriver.Chrome, tmp_path: Path
     assert script(driver, "return document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_box_says_whether_its_column_is_there_and_a_narrow_window_obeys_it(driver: webdriver.Chrome, address: str) -> None:
+def test_a_box_says_whether_its_column_is_there_and_a_narrow_window_obeys_it(driver: webdriver.Chrome, tmp_path: Path) -> None:
     """Narrow windows have fewer columns from the start."""
+    found = [record(method, seed, auc + seed / 1e4) for method, auc in (("single_embedding", 0.8), ("m", 0.9)) for seed in range(3)]
+    path = tmp_path / "report.html"
+    path.write_text(page(found, "", ""), encoding="utf-8")
     boxes = "return Object.fromEntries([...document.querySelectorAll('.column')].map(box => [box.value, box.checked]))"
     there = (
         "return Object.fromEntries(boxes.map(box => [box.value, document.querySelector(`#board tbody .k-${box.value}`).offsetWidth > 0]))"
     )
-    for width, hidden in ((1440, "speed"), (1280, "logloss"), (390, "verdict")):
-        show(driver, address, width, 900)
+    for width, hidden in ((1280, "logloss"), (390, "verdict")):
+        show(driver, path.as_uri(), width, 900)
         assert script(driver, boxes) == script(driver, there) and not script(driver, boxes)[hidden]
         script(driver, f"document.querySelector('.column[value={hidden}]').click()")
         assert script(driver, boxes) == script(driver, there) and script(driver, boxes)[hidden]
@@ -186,6 +190,26 @@ def test_singular_values_are_lines_of_the_chosen_cell_and_markup_in_them_is_text
     WebDriverWait(driver, 30).until(lambda d: script(d, "return document.querySelectorAll('.detail svg').length") == 1)
     assert script(driver, "return window.evil") is None
     assert not [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
+
+
+def test_a_few_grey_methods_are_named_and_many_are_counted(driver: webdriver.Chrome, tmp_path: Path) -> None:
+    names = [f"m{i}" for i in range(20)]
+    grey = [name for name, shade in colours(["single_embedding", *names]).items() if shade == GREY]
+    assert len(grey) > 3
+    ranks = {f"spectral/layer{layer}/batch/effective_rank{ending}": 0.5 for layer in (0, 1) for ending in ("", "_over_gaussian")}
+    board = {name: record(name, metrics=ranks) for name in ("single_embedding", *names)}
+    path = tmp_path / "report.html"
+    path.write_text(page(board.values(), "", ""), encoding="utf-8")
+    show(driver, path.as_uri(), 1440, 900)
+    drawn(driver)
+    last = "return [...document.querySelectorAll('#ranks .legend li')].at(-1).innerText"
+    assert script(driver, last) == f"{len(grey)} others: point at a mark for its name"
+    choose = "const s = document.querySelector('[name=family]'); s.value = '{}'; s.dispatchEvent(new Event('input', {{bubbles: true}}))"
+    script(driver, choose.format(grey[0]))
+    drawn(driver)
+    assert script(driver, last) == grey[0]
+    line = "return document.querySelector('#ranks path[aria-roledescription=\"line mark\"]').getAttribute('opacity')"
+    assert script(driver, line) in (None, "1"), "it does not stand back where it is alone"
 
 
 def test_a_name_that_is_markup_is_shown_as_text(driver: webdriver.Chrome, tmp_path: Path) -> None:

@@ -242,6 +242,10 @@ def test_less_important_methods_are_grey_and_counted() -> None:
     names = [text.get_text() for text in legend.get_texts()]
     grey = sum(shades.is_grey(method) for method in methods)
     assert len(names) == len(methods) - grey + 1 and names[-1] == f"{grey} others"
+    alone = next(method for method in methods if shades.is_grey(method))
+    figure = plots.rank_against_layer("toy", [g for g in board if g.cell.method in ("single_embedding", alone)], shades)
+    assert figure is not None
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["single_embedding", alone], "one alone is named"
     assert all(shades.colour(name) == colour(name) for name in names[:-1])
 
 

@@ -59,11 +59,17 @@ def _growth(ranked: Sequence[Line]) -> list[str]:
         here = [finding for finding in found if finding.claim == size]
         if here:
             counts = Counter(finding.verdict for finding in here)
-            tally = ", ".join(f"{count} {'equal at both' if verdict == 'equal' else verdict}" for verdict, count in counts.most_common())
+            tally = ", ".join(f"{count} {_verb(verdict, count)}" for verdict, count in counts.most_common())
             clear = [f"{f.name}'s {f.verdict} with {f.where}" for f in here if f.verdict in ("grows", "shrinks")]
             told = "; ".join(clear[:NAMED]) + (f" and {len(clear) - NAMED} more" if len(clear) > NAMED else "")
             lines.append(f"Does a gain over {CONTROL} grow with {word}? Of {len(here)}: {tally}." + (f" {told}." if clear else ""))
     return lines
+
+
+def _verb(verdict: str, count: int) -> str:
+    """ "1 grows", "2 grow"."""
+    words = {"equal": "equal at both"} | ({} if count == 1 else {"grows": "grow", "shrinks": "shrink"})
+    return words.get(verdict, verdict)
 
 
 def correlated(board: Sequence[Line]) -> list[str]:

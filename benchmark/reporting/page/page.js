@@ -96,7 +96,7 @@ function open(cell) {
     const place = made("div");
     charts.append(place);
     const room = key === "sigma" ? charts.clientWidth : Math.min(420, charts.clientWidth);
-    chart(place, data.charts.find(c => c.key === key), [{...cell, plain: false}], room);  // alone it need not stand back
+    chart(place, data.charts.find(c => c.key === key), [cell], room);
   }
 }
 
@@ -166,7 +166,8 @@ function front(points) {
 
 // The chart in its place; nothing is returned where there is nothing to draw.
 function chart(place, {key, spec, height, title, choices, needs}, cells, width, cost) {
-  const here = key === "spectra" ? [...marks(key, cells)].sort((a, b) => b.auc - a.auc) : marks(key, cells);
+  let here = key === "spectra" ? [...marks(key, cells)].sort((a, b) => b.auc - a.auc) : marks(key, cells);
+  if (here.every(c => c.plain)) here = here.map(c => ({...c, plain: false}));  // there is nothing that they stand back from
   const filled = structuredClone(spec), name = spec.data ? spec.data.name : "cells";
   let values = data_of[name](here, cost);
   if (key === "joint") values = values.filter(v => v.last !== null);
@@ -227,16 +228,18 @@ function chart(place, {key, spec, height, title, choices, needs}, cells, width, 
   return library()(place, filled, {actions: false, renderer: "svg"}).then(({view}) => { $(view.container(), "svg").setAttribute("aria-hidden", "true"); });
 }
 
+const NAMED = 3;  // so many are named, more are counted
+
 function legend(list, cells) {
   list.replaceChildren();
-  const coloured = new Map(cells.filter(c => !c.plain).map(c => [c.method, c.colour])), grey = sizes(cells.filter(c => c.plain).map(c => c.method));
+  const coloured = new Map(cells.filter(c => !c.plain).map(c => [c.method, c.colour])), grey = [...new Set(cells.filter(c => c.plain).map(c => c.method))];
   const entry = (name, colour) => {
     const item = list.appendChild(made("li")), dot = item.appendChild(made("i"));
     dot.style.background = colour;
     item.append(name);
   };
   [...coloured].sort().forEach(([name, colour]) => entry(name, colour));
-  if (grey) entry(`${grey} other${grey > 1 ? "s" : ""}: point at a mark for its name`, data.grey);
+  if (grey.length) entry(grey.length <= NAMED ? grey.sort().join(", ") : `${grey.length} others: point at a mark for its name`, data.grey);
 }
 
 // Vega is read when the board stands: reading it takes longer than all else.
@@ -250,7 +253,8 @@ function said(line, cells) {
   const [one] = marks("sigma", cells), places = new Set(cells.filter(c => c.sigma).map(c => c.shape));
   const without = [...new Set(cells.filter(c => c.sized && c.auc !== null && !c.sigma && (!one || c.shape === one.shape)).map(c => c.method))];
   const parts = one ? [one.shape + (places.size > 1 ? `, one of ${places.size}: backbone, scale and depth at the board choose another.` : ".")] : [];
-  if (without.length) parts.push(`No singular values in the records of ${without.sort().join(", ")}: of them there are effective ranks alone.`);
+  const which = without.length > NAMED ? `${without.length} other methods` : without.sort().join(", ");
+  if (without.length) parts.push(`No singular values in the records of ${which}: of them there are effective ranks alone.`);
   line.textContent = parts.join(" ");
 }
 
