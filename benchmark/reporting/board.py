@@ -141,6 +141,8 @@ def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
     yield from noise([r.delta_sd for r in judged if r.delta_sd is not None], len(judged))
     yield from _rules(judged)
     yield from _given_up(judged)
+    if any(row.tuning_trials > 1 for row in judged):
+        yield "tuned: verdicts are on the settings that won; what the luck of the draws adds is in no interval (docs/mathematics.md, 5)"
     for row in board:
         if row.status != "finished":
             cell = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"

@@ -56,6 +56,14 @@ def test_verdicts_stand_on_the_board_in_words_and_as_keys() -> None:
     assert (wide["doubtful"], wide["better"]) == ("equal", "above")
 
 
+def test_a_tuned_board_says_what_its_verdicts_are_on() -> None:
+    said = "tuned: verdicts are on the settings that won"
+    for budget, expected in ((1, False), (8, True)):
+        assert (said in render(rows(cell_of_five({"better": 2e-3}, budget=budget)), "table")) is expected
+    alone = [r for r in cell_of_five({}, budget=8) if r.trial.cell.method == "single_embedding"]
+    assert said not in render(rows(alone), "table"), "nothing is compared"
+
+
 def test_a_method_before_and_after_it_got_a_setting_has_a_verdict_of_each() -> None:
     """They are two rows of one cell; the verdict of one is not the other's."""
 
