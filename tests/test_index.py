@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import re
-import shutil
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -32,13 +31,21 @@ def results(tmp_path: Path) -> Path:
     store = Store(tmp_path)
     store.create()
     for path in sorted(REFERENCE.glob("*.json"))[:4]:
-        shutil.copy(path, store.folder)
+        store.path(path.stem).write_text(of_version_0_1(record_from_json(path.read_text(), path.name)))
     failed = dataclasses.replace(TRIAL, seed=7)
     store.write(Record(trial=failed, status="failed", reason="no memory", frames=("a.py:1, in f",), environment={"host": "é"}))
     aged(tmp_path)
     list(store)
     assert (tmp_path / INDEX).exists()
     return tmp_path
+
+
+def of_version_0_1(record: Record) -> str:
+    """Every metric under its name, no digest, and none of the settings that came later."""
+    content = json.loads(record.to_json())
+    del content["digest"], content["frames"], content["trial"]["until"]
+    del content["trial"]["cell"]["grid"], content["trial"]["cell"]["rungs"]
+    return json.dumps(content, indent=1) + "\n"
 
 
 def aged(results: Path) -> None:
