@@ -217,6 +217,7 @@ def parser() -> Parser:
     claimed.add_argument("folders", nargs="*", type=_path, default=[Path("results")], metavar="DIR", help="default results")
     claimed.add_argument("--methods", nargs="+", default=[], metavar="NAME", help="default: all")
     claimed.add_argument("--format", choices=("table", "markdown"), default="table")
+    claimed.add_argument("--figure", type=_path, metavar="FILE", help="draw it, too: a .svg, .png or .pdf of up to six methods")
     _delta(claimed)
 
     curve = command(
@@ -251,8 +252,8 @@ def parser() -> Parser:
         "write the tables and figures of docs/boards.md, or of another document, again from the records",
         "\nA table stands between two markers, of which the first names the command that prints it; the text around is left alone:"
         "\n\n    <!-- benchmark: compare --results results/reference/collapse | Test AUC less -->\n    <!-- end -->"
-        "\n\nWhat stands after a | is how the titles of the tables begin that are wanted; of leaderboard there is | table, and of figures"
-        "\n| forest, | pareto and so on: an SVG file in images/ beside the document.",
+        "\n\nWhat stands after a | is how the titles of the tables begin that are wanted; of leaderboard there is | table, of figures"
+        "\n| forest, | pareto and so on, and of claims | figure: an SVG file in images/ beside the document.",
     )
     documents.add_argument("file", nargs="?", type=_path, default=Path("docs/boards.md"), metavar="FILE", help="default docs/boards.md")
     documents.add_argument("--check", action="store_true", help="write nothing; the exit status is 1 if it is not as it would be written")

@@ -187,7 +187,14 @@ def claims(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     for store in map(Store, parsed.folders):
         if not store.paths():
             raise UserError(_nothing_in(store))
+    if parsed.figure is not None:
+        from benchmark.reporting.claims import found_in
+        from benchmark.reporting.claims_plot import write  # matplotlib: a second
+
+        write(found_in(parsed.folders, parsed.methods, parsed.delta).findings, parsed.figure)
     print("\n\n".join(claimed(parsed.folders, parsed.methods, parsed.delta, parsed.format, _width())))
+    if parsed.figure is not None:
+        print(f"\nfigure: {parsed.figure}")
     return 0
 
 

@@ -217,17 +217,23 @@ def details(found: Sequence[Finding]) -> tuple[list[str], list[list[str]]]:
     return ["claim", "board", "where", "Δ test AUC ± 95 % (seeds)", "verdict"], lines
 
 
+def found_in(folders: Sequence[Path], methods: Sequence[str] = (), delta: float = DELTA) -> Found:
+    """``findings`` of results folders, by their names, or paths where names are alike. Raises UserError: they say nothing of a claim."""
+    named = Counter(folder.name for folder in dict.fromkeys(folders))
+    names = {folder: folder.name if folder.name and named[folder.name] == 1 else str(folder) for folder in folders}
+    found = findings({name: Store(folder) for folder, name in names.items()}, methods, delta)
+    if not found.findings:
+        where = ", ".join(map(str, folders))
+        raise UserError(f"claims: {where}: no finished cell beside one of {CONTROL} at a scale above 1, or at two scales or depths of both")
+    return found
+
+
 def claims(
     folders: Sequence[Path], methods: Sequence[str] = (), delta: float = DELTA, format: Format = "table", width: int | None = None
 ) -> list[str]:
     """The two tables, as text, each with its title. Raises UserError: nothing to say of these folders."""
-    named = Counter(folder.name for folder in dict.fromkeys(folders))
-    names = {folder: folder.name if folder.name and named[folder.name] == 1 else str(folder) for folder in folders}
-    all_found = findings({name: Store(folder) for folder, name in names.items()}, methods, delta)
+    all_found = found_in(folders, methods, delta)
     found = all_found.findings
-    if not found:
-        where = ", ".join(map(str, folders))
-        raise UserError(f"claims: {where}: no finished cell beside one of {CONTROL} at a scale above 1, or at two scales or depths of both")
     what = f"What the records say, by cells: a board's data set, backbone and depth. Equal: within ±{delta:g}"
     each = (
         f"Each: the difference to {CONTROL} at the greatest width, or the larger model's difference less the smaller one's; intervals with "

@@ -4,8 +4,8 @@
     <!-- end -->
 
 Between them stands the heading, and each table whose title begins with what stands after a |; all of them where nothing does.
-Of ``leaderboard`` there is "| table" for the bare table, and of ``figures`` "| forest" and the other views: an SVG file in the folder
-``images`` beside the document, and where it stands. All else in the document is left alone.
+Of ``leaderboard`` there is "| table" for the bare table, of ``figures`` "| forest" and the other views, and of ``claims`` "| figure":
+an SVG file in the folder ``images`` beside the document, and where it stands. All else in the document is left alone.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ from benchmark.config import CONTROL
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
 from benchmark.reporting.board import View, board, wanted
-from benchmark.reporting.claims import claims
+from benchmark.reporting.claims import claims, found_in
 from benchmark.reporting.comparison import AUC, sections
 from benchmark.reporting.curves import curves
 from benchmark.reporting.groups import boards_named
 from benchmark.reporting.leaderboard import Row, Selection, rows
 from benchmark.reporting.tables import fitted
 
+FIGURE = "figure"  # of claims
+CLAIMS = "images/claims.svg"
 WIDTH = 100  # characters of a table
 MARKED = re.compile(r"^<!-- benchmark: (.*?) -->\n.*?^<!-- end -->$", re.DOTALL | re.MULTILINE)
 MARKER = "<!-- benchmark:"
@@ -52,6 +54,8 @@ def written(text: str, where: str, root: Path) -> str:
 
     def block(match: re.Match[str]) -> str:
         command, *only = match[1].split(" | ")
+        if command.split()[:1] == ["claims"] and only == [FIGURE]:
+            return f"<!-- benchmark: {match[1]} -->\n![the claims, by boards and cells]({CLAIMS})\n<!-- end -->"
         if command.split()[:1] == ["figures"]:
             folder, view = _figure(match[1], where)
             return f"<!-- benchmark: {match[1]} -->\n![{view} of {folder.name}](images/{folder.name}-{view}.svg)\n<!-- end -->"
@@ -67,9 +71,20 @@ def written(text: str, where: str, root: Path) -> str:
 
 def drawn(text: str, where: str, root: Path) -> dict[str, bytes]:
     """The figures of the document, by their paths from its folder. Raises UserError as ``written`` does."""
-    found = {}
+    found: dict[str, bytes] = {}
     for match in MARKED.finditer(text):
-        command, *_ = match[1].split(" | ")
+        command, *only = match[1].split(" | ")
+        if command.split()[:1] == ["claims"] and only == [FIGURE]:
+            from benchmark.reporting.claims_plot import write
+
+            parsed = _parsed(command, where)
+            with TemporaryDirectory() as made:
+                path = Path(made) / "claims.svg"
+                try:
+                    write(found_in([root / folder for folder in parsed.folders], parsed.methods, parsed.delta).findings, path)
+                except UserError as error:
+                    raise UserError(f"{where}: {command}: {error}") from None
+                found[CLAIMS] = path.read_bytes()
         if command.split()[:1] == ["figures"]:
             from benchmark.reporting.plots import figures  # matplotlib: a second
 

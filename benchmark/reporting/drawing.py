@@ -6,8 +6,10 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import Any, Literal
 
+import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,6 +20,8 @@ from benchmark.config import CONTROL
 from benchmark.reporting.colours import GREY
 
 Width = Literal["page", "column"]
+# Text stays text: a reader can search a PDF, and an editor can change an SVG.
+FONTS: dict[Any, Any] = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "benchmark"}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DPI = 150  # of a page; twice that of a column
 
@@ -88,6 +92,16 @@ class Look:
         figure, [axis] = self._sheet(self.inches if self.narrow else 8.0, height, title, bars, names, 1, 1, 1)
         return figure, axis
 
+    def stacked(self, rows: Sequence[float], title: str, bars: str, name: str) -> tuple[Figure, list[Axes]]:
+        """A figure of panels below each other, with ``rows`` lines of text beside each, and one x axis for all."""
+        height = (0.115 if self.narrow else 0.19) * sum(rows) + (0.25 if self.narrow else 0.4) * len(rows) + (0.5 if self.narrow else 0.8)
+        width = self.inches if self.narrow else 8.0
+        figure, axes = self._sheet(width, height, title, bars, (name, ""), len(rows), 1, len(rows))
+        axes[0].get_gridspec().set_height_ratios(list(rows))
+        for axis in axes[1:]:
+            axis.sharex(axes[0])
+        return figure, axes
+
     def small(self, count: int, title: str, lines: str, names: tuple[str, str]) -> tuple[Figure, list[Axes]]:
         """As ``panels``, up to twice as many beside each other. ``lines``: what the lines are."""
         down = ceil(count / (3 if self.narrow else 6))
@@ -132,6 +146,13 @@ class Look:
         figure.set_figheight(figure.get_figheight() + self.font * 0.021 * ceil(len(named) / columns))
         handles, names = list(named.values()), list(named)
         figure.legend(handles, names, loc="outside lower center", ncols=columns, fontsize=self.font, frameon=False, columnspacing=1.2)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """In the format that the path ends with; the same bytes each time. Raises OSError."""
+    metadata = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}[path.suffix]
+    with matplotlib.rc_context(FONTS):  # a Figure of its own draws without a display
+        figure.savefig(path, metadata=metadata)
 
 
 def series(axes: Iterable[Axes], methods: Mapping[str, str]) -> dict[str, tuple[str, Any]]:

@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal
 
-import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -21,7 +20,7 @@ from benchmark.metrics.statistics import mean_sd, rank_correlation
 from benchmark.records import Record
 from benchmark.reporting import views
 from benchmark.reporting.colours import colours
-from benchmark.reporting.drawing import MARKERS, Look, Width, of_seeds, order, series, shapes
+from benchmark.reporting.drawing import MARKERS, Look, Width, of_seeds, order, save, series, shapes
 from benchmark.reporting.group import Group
 from benchmark.reporting.groups import PLAIN, batch_ratio, groups, whole_methods
 from benchmark.reporting.page.content import Line, lines
@@ -30,8 +29,6 @@ from benchmark.reporting.text import counted
 
 Configuration = tuple[str, int]  # backbone, depth
 Format = Literal["png", "pdf", "svg"]
-# Text stays text: a reader can search a PDF, and an editor can change an SVG.
-FONTS: dict[Any, Any] = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "benchmark"}
 SD = "± 1 sample sd"
 SIGMA = "singular-values"  # a file for each backbone, scale and depth
 
@@ -71,8 +68,7 @@ def figures(
             for format in dict.fromkeys(formats) if figure is not None else ():
                 assert figure is not None
                 paths.append(folder / f"{re.sub(r'[^A-Za-z0-9_.@-]', '_', label)}-{name}.{format}")
-                with matplotlib.rc_context(FONTS):  # a Figure of its own draws without a display
-                    figure.savefig(paths[-1], metadata={} if format == "png" else {"CreationDate" if format == "pdf" else "Date": None})
+                save(figure, paths[-1])
     return paths
 
 

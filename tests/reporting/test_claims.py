@@ -19,6 +19,7 @@ from benchmark.record import DOSES
 from benchmark.records import Record, Store
 from benchmark.reporting.board import legend
 from benchmark.reporting.claims import Finding, claims, findings, summary
+from benchmark.reporting.claims_plot import claims_figure
 from benchmark.reporting.leaderboard import rows
 from benchmark.reporting.page.answer import answer
 from benchmark.reporting.page.content import lines
@@ -233,3 +234,39 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     Store(alone).write(record())
     with pytest.raises(UserError, match="no finished cell beside one of single_embedding"):
         claims([alone])
+
+
+def test_the_figure_has_a_mark_for_every_finding(tmp_path: Path) -> None:
+    noisy = board({"lost": lambda scale, depth: 0.001}, noise=0.01)
+    found = findings({"a": board(GROWS), "b": noisy}).findings
+    figure = claims_figure(found)
+    marks = [(axis, line) for axis in figure.axes for line in axis.lines if line.get_marker() == "o"]
+    assert [axis.get_title(loc="left").split(":")[0] for axis in figure.axes] == ["gain", "growth with width", "growth with depth"]
+    assert sorted(float(line.get_xdata()[0]) for _, line in marks) == sorted(finding.difference for finding in found)
+    bars = sorted(tuple(map(float, line.get_xdata())) for axis in figure.axes for line in axis.lines if line.get_marker() != "o")
+    assert {(finding.low, finding.high) for finding in found} <= set(bars)
+    hollow = sum(line.get_markerfacecolor() == "white" for _, line in marks)
+    assert hollow == sum(finding.verdict == "undecided" for finding in found) > 0
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert names == [f"{name} · dcnv2 4× depth {depth}" for name in "ab" for depth in (2, 4, 8)]
+    heights = [abs(axis.get_ylim()[0] - axis.get_ylim()[1]) for axis in figure.axes]
+    assert heights[0] > heights[2] and len({axis.get_xlim() for axis in figure.axes}) == 1, "as much room as there is to say, and one axis"
+
+
+def test_the_figure_is_a_file_or_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "one"
+    Store(folder).create()
+    for made in board({f"m{n}": GROWS["level"] for n in range(7)}):
+        Store(folder).write(made)
+    for ending, start in ((".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF")):
+        path = tmp_path / f"x{ending}"
+        assert main(["claims", str(folder), "--methods", "m1", "m2", "--figure", str(path)]) == 0
+        assert path.read_bytes().startswith(start) and f"figure: {path}" in capsys.readouterr().out
+    for words, wrong in (
+        ("claims: a figure shows 6 methods at most, here are 7; name some with --methods", [str(tmp_path / "y.svg")]),
+        ("name a file that ends in .svg, .png, .pdf", [str(tmp_path / "y.jpg"), "--methods", "m1"]),
+        ("y.svg: cannot be written (No such file or directory)", [str(tmp_path / "none" / "y.svg"), "--methods", "m1"]),
+    ):
+        assert main(["claims", str(folder), "--figure", *wrong]) == 2
+        said = capsys.readouterr()
+        assert words in " ".join(said.err.split()) and not said.out and not list(tmp_path.rglob("y.*"))

@@ -135,3 +135,9 @@ def test_the_command_writes_and_checks(results: Path, monkeypatch: pytest.Monkey
     assert "](images/results-forest.svg)" in path.read_text(encoding="utf-8") and "better" in figure.read_text(encoding="utf-8")
     figure.write_text("another")
     assert main(["boards", "x.md", "--check"]) == 1
+    path.write_text(BLOCK.format("claims results | figure", ""), encoding="utf-8")
+    assert main(["boards", "x.md"]) == 0 and main(["boards", "x.md", "--check"]) == 0
+    figure = results / "images" / "claims.svg"
+    assert "](images/claims.svg)" in path.read_text(encoding="utf-8") and "gain: test AUC" in figure.read_text(encoding="utf-8")
+    path.write_text(BLOCK.format("claims results --methods nobody | figure", ""), encoding="utf-8")
+    assert main(["boards", "x.md"]) == 2 and "x.md: claims results --methods nobody" in capsys.readouterr().err
