@@ -97,7 +97,9 @@ class Look:
         height = (0.115 if self.narrow else 0.19) * sum(rows) + (0.25 if self.narrow else 0.4) * len(rows) + (0.5 if self.narrow else 0.8)
         width = self.inches if self.narrow else 8.0
         figure, axes = self._sheet(width, height, title, bars, (name, ""), len(rows), 1, len(rows))
-        axes[0].get_gridspec().set_height_ratios(list(rows))
+        grid = axes[0].get_gridspec()
+        assert grid is not None  # of an axis that is part of a grid
+        grid.set_height_ratios(list(rows))
         for axis in axes[1:]:
             axis.sharex(axes[0])
         return figure, axes

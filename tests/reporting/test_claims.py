@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace as changed
 from pathlib import Path
 
+import numpy as np
 import pytest
 from standin_records import record
 
@@ -242,9 +243,9 @@ def test_the_figure_has_a_mark_for_every_finding(tmp_path: Path) -> None:
     figure = claims_figure(found)
     marks = [(axis, line) for axis in figure.axes for line in axis.lines if line.get_marker() == "o"]
     assert [axis.get_title(loc="left").split(":")[0] for axis in figure.axes] == ["gain", "growth with width", "growth with depth"]
-    assert sorted(float(line.get_xdata()[0]) for _, line in marks) == sorted(finding.difference for finding in found)
-    bars = sorted(tuple(map(float, line.get_xdata())) for axis in figure.axes for line in axis.lines if line.get_marker() != "o")
-    assert {(finding.low, finding.high) for finding in found} <= set(bars)
+    assert sorted(x for _, line in marks for x in np.ravel(line.get_xdata()).tolist()) == sorted(finding.difference for finding in found)
+    bars = {tuple(np.ravel(line.get_xdata()).tolist()) for axis in figure.axes for line in axis.lines if line.get_marker() != "o"}
+    assert {(finding.low, finding.high) for finding in found} <= bars
     hollow = sum(line.get_markerfacecolor() == "white" for _, line in marks)
     assert hollow == sum(finding.verdict == "undecided" for finding in found) > 0
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
