@@ -15,7 +15,7 @@ from benchmark.reporting.columns import COLUMNS, OPEN, SHORT, Column
 from benchmark.reporting.tables import PLACE, chosen, in_parts, laid_out, tabulated
 from benchmark.reporting.text import counted
 from benchmark.reporting.verdicts import noise, rule_of
-from benchmark.values import plain
+from benchmark.values import canonical, plain
 
 if TYPE_CHECKING:
     from benchmark.reporting.leaderboard import Row
@@ -141,8 +141,11 @@ def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
     yield from noise([r.delta_sd for r in judged if r.delta_sd is not None], len(judged))
     yield from _rules(judged)
     yield from _given_up(judged)
-    if any(row.tuning_trials > 1 for row in judged):
+    if any(row.tuning_trials > 1 and not row.won for row in judged):
         yield "tuned: verdicts are on the settings that won; what the luck of the draws adds is in no interval (docs/mathematics.md, 5)"
+    if any(row.won for row in judged):
+        yield "by grid: each row chose among the same values; verdicts are on what won (docs/mathematics.md, 5)"
+    yield from _at_end(whole)
     for row in board:
         if row.status != "finished":
             cell = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
@@ -174,6 +177,16 @@ def _given_up(judged: Sequence[Row]) -> Iterable[str]:
             found.setdefault((row.max_seeds, row.futility), []).append(row)
     for (most, chance), rows in sorted(found.items(), key=lambda rule: rule[0]):
         yield f"given up, as {most} seeds would decide them with a chance below {chance:g}: {_named(rows)}"
+
+
+def _at_end(whole: Sequence[Row]) -> Iterable[str]:
+    """Where a grid's last value won, another one beyond it might do better."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in whole:
+        for name in row.won_at_end:
+            found.setdefault((name.partition(".")[2], canonical(row.won[name])), []).append(row)
+    for (name, value), rows in found.items():
+        yield f"the grid's last {name}, {value}, won, and none beyond it was tried: {_named(rows)}"
 
 
 def _named(rows: Sequence[Row]) -> str:

@@ -131,6 +131,19 @@ class Group:
         return {name: chosen(self.blocks[0].first.trial, name) for name in self.cell.grid}
 
     @property
+    def won_at_end(self) -> tuple[str, ...]:
+        """Of what was chosen, the settings with the least or the greatest value of a grid of three or more: others beyond were not tried.
+
+        Beyond 0, which switches off what must not be negative, there are none.
+        """
+        found = []
+        for name, value in self.won.items():
+            numbers = [one for one in self.cell.grid[name] if isinstance(one, int | float) and not isinstance(one, bool)]
+            if len(numbers) == len(self.cell.grid[name]) > 2 and (value == max(numbers) or value == min(numbers) != 0):
+                found.append(name)
+        return tuple(found)
+
+    @property
     def is_whole_method(self) -> bool:
         """Neither a preset nor with options, nor an earlier form of one: variants of one method would count as so many methods."""
         return ":" not in self.cell.method and not self.cell.method_options and not self.lacks

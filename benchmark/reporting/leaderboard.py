@@ -81,6 +81,7 @@ class Row:
     given_up: bool  # undecided with fewer seeds than max_seeds, as that chance was smaller when it was last looked at
     test_logloss_own_epoch_mean: float | None  # at the epoch of the best validation logloss
     won: Mapping[str, Any]  # what was chosen of the suite's grid
+    won_at_end: tuple[str, ...]  # of these settings those with the last number of a grid on either side: beyond it none was tried
     acts: float | None  # dose of the logits at the best epoch, else the largest one; below INERT the row is inert
     doses: Mapping[str, float]  # part -> dose at the best epoch
     knock_outs: Mapping[str, float]  # "part/auc", "part/logloss": change without the part, on validation data
@@ -189,7 +190,11 @@ def render(rows: Sequence[Row], format: Format, view: View = PLAIN, whole: Seque
     if format == "csv":
         import pandas  # half a second, for this only
 
-        texts = {name: canonical for name in ("internal_state", "won", "doses", "knock_outs")} | {"notes": "; ".join, "trial_ids": " ".join}
+        texts = {name: canonical for name in ("internal_state", "won", "doses", "knock_outs")} | {
+            "notes": "; ".join,
+            "trial_ids": " ".join,
+            "won_at_end": " ".join,
+        }
         content = [{**asdict(row), **{name: text(getattr(row, name)) for name, text in texts.items()}} for row in rows]
         content = [{name: inert(value) for name, value in entry.items()} for entry in content]
         written: str = pandas.DataFrame(content, columns=[f.name for f in fields(Row)], dtype=object).to_csv(index=False)
@@ -291,6 +296,7 @@ def _row(
         given_up=given_up,
         test_logloss_own_epoch_mean=mean_of("test/logloss_own_epoch"),
         won=group.won,
+        won_at_end=group.won_at_end,
         acts=group.acts,
         doses=acting.doses(group),
         knock_outs=acting.knock_outs(group),

@@ -264,6 +264,34 @@ def test_the_points_of_a_grid_are_the_same_in_whatever_order_its_settings_are_na
         assert any("+0.02000, over 1 tuned cell" in note for note in row.notes) and row.draws_lost == 0
 
 
+def test_a_board_names_what_won_at_the_end_of_a_grid() -> None:
+    """One value more might have won there. Not beyond 0, not of two values, of which each is an end, and not of words."""
+    grid = {
+        "training.embedding_l2": [0.0, 0.01, 0.2],
+        "training.learning_rate": [1e-3, 5e-4, 2e-3],
+        "training.epochs": [5, 6],
+        "training.precision": ["bf16", "fp32", "tf32"],
+    }
+
+    def row(method: str, l2: float, rate: float) -> list[Record]:
+        training = Training(embedding_l2=l2, learning_rate=rate, epochs=6, precision="fp32")
+        return [record(method, seed, 0.8 + seed / 100, cell={"grid": grid}, budget=9, training=training) for seed in range(2)]
+
+    found = {r.method: r for r in rows([*row("single_embedding", 0.2, 1e-3), *row("low", 0.0, 5e-4), *row("both", 0.2, 2e-3)])}
+    assert {name: of.won_at_end for name, of in found.items()} == {
+        "single_embedding": ("training.embedding_l2",),
+        "low": ("training.learning_rate",),
+        "both": ("training.embedding_l2", "training.learning_rate"),
+    }
+    shown = render(list(found.values()), "table")
+    cell = "dcnv2 1× depth 3"
+    assert f"the grid's last embedding_l2, 0.2, won, and none beyond it was tried: both, single_embedding ({cell})" in shown
+    assert f"the grid's last learning_rate, 0.0005, won, and none beyond it was tried: low {cell}" in shown
+    assert "by grid: each row chose among the same values" in shown and "what the luck of the draws" not in shown
+    assert json.loads(render([found["low"]], "json"))[0]["won_at_end"] == ["training.learning_rate"]
+    assert next(csv.DictReader(io.StringIO(render([found["both"]], "csv"))))["won_at_end"] == " ".join(found["both"].won_at_end)
+
+
 def test_what_won_of_a_grid_stands_on_the_board() -> None:
     grid = {"training.embedding_l2": [0.0, 1e-6]}
     chosen = record(cell={"grid": grid}, budget=2, training=Training(embedding_l2=1e-6))
