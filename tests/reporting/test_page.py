@@ -253,6 +253,15 @@ def test_verdicts_come_before_uncorrected_intervals_and_rows_of_one_model_are_no
     )
 
 
+def test_the_best_is_the_control_where_a_method_is_the_same_model() -> None:
+    level = [record(method, seed, 0.9 + seed / 100, cell={"scale": 1}) for method in ("a", "single_embedding", "b") for seed in (0, 1)]
+    worse = [record("c", seed, 0.8 + seed / 100, cell={"scale": 1}) for seed in (0, 1)]
+    best, *_ = answer(content.lines([*level, *worse]))
+    assert best.startswith("Best mean test AUC: single_embedding with ") and best.endswith("; the same: a, b."), best
+    best, *_ = answer(content.lines([*level[2:4], *worse]))
+    assert "the same" not in best
+
+
 def test_the_interval_of_a_verdict_stands_around_the_mean_of_its_own_seeds() -> None:
     """A row that was decided before others has further seeds in Δ, and none of them in the verdict."""
     noise = {"single_embedding": (0, 1, 3, -2, 4, -3, 1, -4), "far": (1, -1, 0, 0, 5, -2, -3, 9), "near": (-1, 2, 1, 0, -2, 1, -4, 3)}

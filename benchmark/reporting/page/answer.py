@@ -23,8 +23,10 @@ def answer(board: Sequence[Line]) -> list[str]:
     ranked = [line for line in board if line.row.rank is not None and line.has_backbone]
     if not ranked:
         return []
-    best, apart = ranked[0], len({line.place for line in ranked}) > 1
-    found = [f"Best mean test AUC: {best.row.method} with {best.place}, {_told(best.row)}."]
+    apart = len({line.place for line in ranked}) > 1
+    best, *level = sorted((line for line in ranked if line.row.rank == ranked[0].row.rank), key=lambda line: line.row.method != CONTROL)
+    too = f"; the same: {_names(level, apart)}" if level else ""  # as multi-embedding at scale 1, which is the control
+    found = [f"Best mean test AUC: {best.row.method} with {best.place}, {_told(best.row)}{too}."]
     counts = Counter(line.row.verdict for line in ranked if line.row.verdict is not None)
     if counts:
         same = sum(line.row.verdict == "equal" and line.row.delta_auc == 0 == line.row.delta_auc_high for line in ranked)
