@@ -153,5 +153,17 @@ def test_its_board_can_be_printed(folder: Path) -> None:
 
 def uneven_boards() -> list[str]:
     """Those of which docs/mathematics.md says that their methods differ in noise."""
-    text = (Path(__file__).parents[1] / "docs" / "mathematics.md").read_text(encoding="utf-8")
-    return re.findall(r"`(\w+)`", text.split("of the reference boards")[1].split(". ")[0])
+    return re.findall(r"`(\w+)`", page("docs/mathematics.md").split("of the reference boards")[1].split(". ")[0])
+
+
+def page(name: str) -> str:
+    return (Path(__file__).parents[1] / name).read_text(encoding="utf-8")
+
+
+def test_the_pages_know_of_it(folder: Path) -> None:
+    words = {15: "fifteen", 16: "sixteen", 17: "seventeen", 18: "eighteen", 19: "nineteen", 20: "twenty"}
+    assert f"holds the records of {words[len(FOLDERS)]} suites" in page("README.md")
+    assert f"`{folder.name}`" in page("docs/boards.md") + page("docs/roblock.md")
+    if any(record.trial.cell.method == "roblock" for record in finals(folder)):
+        [line] = re.findall(r"\n- (RoBlock has its present defaults on the boards .*?)\n- ", page("docs/roblock.md"), re.DOTALL)
+        assert f"`{folder.name}`" in line
