@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator
 
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Cell
 from benchmark.discovery import Kind
 from benchmark.errors import UserError
+from benchmark.records import REPLACED as REPLACED
 from benchmark.records import Record, Store
 from benchmark.search.former import TodaysWords
 from benchmark.training.environment import training_code
 
 SHOWN = 4  # parts of the code that are named
-REPLACED = "replaced"  # folder beside that of the records
 RENEWED = "those that the suite asks for are trained again"  # of records in there: a folder may have more seeds than a suite
 
 
 def set_aside(store: Store, old: Iterable[Record]) -> None:
     """Move records into ``<results>/replaced/``. Raises UserError where a file cannot be moved."""
-    folder = store.folder.parent / REPLACED
     try:
         for record in old:
-            folder.mkdir(exist_ok=True)
-            name = next(name for name in _names(record.trial_id) if not (folder / name).exists())
-            os.rename(store.path(record.trial_id), folder / name)
+            store.set_aside(record.trial_id)
     except OSError as error:
-        raise UserError(f"{folder}: records cannot be moved there ({error.strerror})") from None
+        raise UserError(f"{store.folder.parent / REPLACED}: records cannot be moved there ({error.strerror})") from None
 
 
 def to_renew(records: Iterable[Record], cells: Collection[Cell]) -> list[Record]:
@@ -102,8 +98,3 @@ class _Code:
             except UserError:
                 self._plugins[kind, name] = None
         return self._plugins[kind, name]
-
-
-def _names(trial_id: str) -> Iterable[str]:
-    yield f"{trial_id}.json"
-    yield from (f"{trial_id}-{n}.json" for n in range(2, 10**6))
