@@ -11,6 +11,7 @@ from benchmark.errors import UserError
 from benchmark.records import REPLACED as REPLACED
 from benchmark.records import Record, Store
 from benchmark.search.former import TodaysWords
+from benchmark.search.twins import TRAINED_AS
 from benchmark.training.environment import training_code
 
 SHOWN = 4  # parts of the code that are named
@@ -28,14 +29,21 @@ def set_aside(store: Store, old: Iterable[Record]) -> None:
 
 def to_renew(records: Iterable[Record], cells: Collection[Cell]) -> list[Record]:
     """Those of ``cells`` whose method, backbone or training loop has other code today, of whatever seed, draw and budget: a board would
-    have them beside those that are trained now.
+    have them beside those that are trained now. With them those that have the training of one of them (benchmark/search/twins.py), and
+    tell the code of their own method: they would keep the numbers of a training that is set aside.
 
     Code is compared by its digest (benchmark/provenance.py), so a changed comment changes nothing. Records that do not tell theirs, of
     version 0.1 and before, are among them, too.
     """
     keys = {cell.key for cell in cells}
     words = TodaysWords()
-    return of_other_code(record for record in records if words.of(record.trial).cell.key in keys)
+    known = list(records)
+    asked = [record for record in known if words.of(record.trial).cell.key in keys]
+    old = {record.trial_id: record for record in of_other_code(asked)}
+    given = {r.trial_id: r.environment.get(TRAINED_AS) for r in asked if r.is_shared and r.trial_id not in old}
+    sources = set(given.values())
+    other = {record.trial_id for record in of_other_code(record for record in known if record.trial_id in sources)}
+    return [*old.values(), *(record for record in asked if given.get(record.trial_id) in other)]
 
 
 class Kept:
