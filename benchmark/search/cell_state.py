@@ -211,6 +211,12 @@ class CellState:
         self.seeded += [replace(self.winner, seed=seed) for seed in range(len(self.seeded), count)]
         return tuple(self.seeded[:count])
 
+    def tested_seeds(self, most: int) -> int:
+        """How many seeds from 0 on are tested without a gap, of so many."""
+        if self.incompatible or not self.settled:
+            return 0
+        return next((seed for seed, trial in enumerate(self.finals(most)) if trial.trial_id not in self.tested), most)
+
     @property
     def settled(self) -> bool:
         """Whether the winner is known."""

@@ -63,6 +63,10 @@ class Plan:
                         self.told_before.append(record)
         for state in self._cells.values():
             state.recalled()
+            if until is not None:
+                state.seeds = max(
+                    state.seeds, state.tested_seeds(until.max_seeds)
+                )  # a decided row has them, too
         self._twins: dict[str, list[str]] = defaultdict(list)  # key of a cell -> keys of those that have its trainings
         for key, source in (twins or {}).items():
             if self._cells[key].could_be(self._cells[source.key]):
@@ -174,3 +178,5 @@ class Plan:
             if self._cells[key].is_open:
                 self._open.append(key)
                 del self._closed[key]
+            else:  # its further seeds are recorded already
+                self._closed[key] = self._cells[key].progress()

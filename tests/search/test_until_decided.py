@@ -123,6 +123,7 @@ def test_the_same_records_whatever_the_order(workers: int, futility: float) -> N
 def test_the_same_command_goes_on(share: float) -> None:
     whole = play()
     known = whole[: int(share * len(whole))]
+    assert Plan(SUITE, expand(SUITE), known, UntilDecided(MOST)).progress()[0] == len(known), "each is counted as recorded before"
     assert [r.trial_id for r in play(known)] == [r.trial_id for r in whole[len(known) :]]
 
 
