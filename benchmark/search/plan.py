@@ -64,9 +64,7 @@ class Plan:
         for state in self._cells.values():
             state.recalled()
             if until is not None:
-                state.seeds = max(
-                    state.seeds, state.tested_seeds(until.max_seeds)
-                )  # a decided row has them, too
+                state.seeds = max(state.seeds, state.tested_seeds(until.max_seeds))  # a decided row has them, too
         self._twins: dict[str, list[str]] = defaultdict(list)  # key of a cell -> keys of those that have its trainings
         for key, source in (twins or {}).items():
             if self._cells[key].could_be(self._cells[source.key]):
