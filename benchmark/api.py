@@ -249,7 +249,7 @@ def run(
     device = limits(device, address, executor, cpus_per_trial, cpus, gpus, gpus_per_trial)
     folder = Path(results)
     until = _until(max_seeds, delta, futility)
-    chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
+    chosen = suite if isinstance(suite, Suite) else _read(suite)
     tracker = None
     if track:
         from benchmark.tracking.mlflow_store import Tracker
@@ -304,7 +304,7 @@ def plan(
     one_of("executor", executor, EXECUTORS, "run")
     _require_above_0(cpus_per_trial=cpus_per_trial, cpus=cpus, memory_per_trial=memory_per_trial)
     until = _until(max_seeds, delta, futility)
-    chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
+    chosen = suite if isinstance(suite, Suite) else _read(suite)
     device = limits(device, address, executor, cpus_per_trial, cpus, gpus, gpus_per_trial)
     slots = 1 if executor == "local" else places(device, cpus_per_trial, gpus_per_trial, cpus, gpus)
     found = estimate(chosen, Store(Path(results)), device, max(1, int(cpus_per_trial)), until, renew=renew)
@@ -353,6 +353,14 @@ def leaderboard(
     if not 0 < delta <= 1:
         raise UserError(f"delta = {delta}; it must lie between 0 and 1")
     return board(Store(Path(folder)), dataset, format, delta, selection or EVERYTHING, view or PLAIN)
+
+
+def _read(suite: str | Path) -> Suite:
+    from benchmark.search.cells import check_grid_methods
+
+    found = read_suite(str(suite))
+    check_grid_methods(found)
+    return found
 
 
 def _until(max_seeds: int | None, delta: float, futility: float) -> UntilDecided | None:
