@@ -27,9 +27,11 @@ from benchmark.records import Record, Store
 from benchmark.search.lock import at_work, only_one
 from benchmark.tracking import mlflow_store, rows, stores
 from benchmark.tracking.mlflow_store import Tracker, rebuild
+from benchmark.tracking.notes import NO_BOARD
 from benchmark.tracking.place import Owner, Stamp, tracking_uri, without_password
 from benchmark.tracking.stores import Runs
 from benchmark.tracking.ui import allowed, ui_command
+from benchmark.tracking.view import NOTE
 
 AUCS = (0.7, 0.8)
 FIELD_METRICS = {
@@ -289,6 +291,39 @@ def test_records_that_go_change_or_come_back_do_so_in_mlflow(tmp_path: Path) -> 
     path.write_text(text)
     assert rebuild(store, tmp_path) == (1, [])
     assert picture(tmp_path) == before
+
+
+def test_a_data_set_without_tested_cells_has_no_board_in_words(tmp_path: Path) -> None:
+    """Where its records went, and where those of tuning alone are left; the link to its page would lead nowhere."""
+    store = stored(tmp_path, records())
+    rebuild(store, tmp_path)
+    client = MlflowClient(tracking_uri=tracking_uri(tmp_path))
+
+    def note() -> str:
+        experiment = client.get_experiment_by_name("toy data")
+        assert experiment is not None and experiment.lifecycle_stage == "active"
+        return experiment.tags[NOTE]
+
+    board = note()
+    assert "### toy data: 2 of 3 cells finished" in board
+    for record in records():
+        if record.trial.stage == "final":
+            store.path(record.trial_id).unlink()
+    rebuild(store, tmp_path)
+    assert note() == NO_BOARD and len(runs_of(tmp_path)[1]) == 4
+    for record in records():
+        store.write(record)
+    rebuild(store, tmp_path)
+    assert note() == board
+    for path in store.paths():
+        path.unlink()
+    rebuild(store, tmp_path)
+    assert note() == NO_BOARD and runs_of(tmp_path, boards=True)[1] == []
+    experiment = client.get_experiment_by_name("toy data")
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
+    rebuild(store, tmp_path)
+    assert client.get_experiment(experiment.experiment_id).lifecycle_stage == "deleted", "nothing asks for it"
 
 
 def test_a_folder_that_moved_is_the_same_view(tmp_path: Path) -> None:
