@@ -137,13 +137,13 @@ def train(
     from benchmark.search.single import counted, data_of, pair, single
     from benchmark.training.trial import train as trained
 
+    chosen = pair(method, backbone, depth, method_options or {}, backbone_options or {})
+    trial, objects = single(chosen, data_of(data), scale, dimension, seed, training or {})
+    wanted = None if threads is None else counted("threads", threads, 1)
     store = None
     if results is not None:
         store = Store(Path(results))
         store.create()
-    chosen = pair(method, backbone, depth, method_options or {}, backbone_options or {})
-    trial, objects = single(chosen, data_of(data), scale, dimension, seed, training or {})
-    wanted = None if threads is None else counted("threads", threads, 1)
     record = trained(trial, objects, report or _silent, device, wanted, interactive, keep)
     if store is not None:
         store.write(record)
@@ -254,7 +254,6 @@ def run(
     if track:
         from benchmark.tracking.mlflow_store import Tracker
 
-        Store(folder).create()
         tracker = Tracker(folder)
     return run_suite(
         chosen,

@@ -548,10 +548,32 @@ def test_a_run_that_is_refused_leaves_the_other_s_trainings_alone(tmp_path: Path
 
 def test_the_folder_is_the_run_s_until_mlflow_is_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
+
+    def full(*of: object) -> None:
+        raise UserError("no space left")
+
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(Tracker, "close", lambda self: told.append(at_work(tmp_path)))
-    with pytest.raises(UserError, match="unknown data set"):
-        benchmark.run(Suite(name="none", datasets=("nobody_has_this",)), tmp_path, track=True)
+    monkeypatch.setattr("benchmark.search.run.run_local", full)
+    small = {"datasets": {"synthetic": {"rows": 2000, "cardinalities": [3, 8]}}}
+    with pytest.raises(UserError, match="no space left"):
+        benchmark.run(Suite(name="one", datasets=("synthetic",), methods=("constant",), options=small), tmp_path, track=True)
     assert told == [True] and not at_work(tmp_path)
+
+
+@pytest.mark.parametrize("before", ["", "new", "new/records"])
+def test_of_a_run_that_is_refused_nothing_is_left(tmp_path: Path, before: str) -> None:
+    """No folder, no lock, and no database, which took seconds."""
+    (tmp_path / before).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "mine").touch()
+    there = sorted(tmp_path.rglob("*"))
+    for suite in (Suite(name="none", datasets=("nobody_has_this",)), Suite(name="none", datasets=("all",), methods=("nobody",))):
+        with pytest.raises(UserError, match="unknown"):
+            benchmark.run(suite, tmp_path / "new", track=True)
+        assert sorted(tmp_path.rglob("*")) == there
+    with pytest.raises(UserError, match="unknown data set"):
+        benchmark.train("constant", data="nobody_has_this", results=tmp_path / "new")
+    assert sorted(tmp_path.rglob("*")) == there
 
 
 @pytest.mark.parametrize(
