@@ -1409,3 +1409,12 @@ def test_a_number_of_nanoseconds_is_shown_with_all_its_digits() -> None:
     assert [shown(moment) for moment in found] == ["1700000000123456789", "1700000000123456790"]
     found, shown = moments("t.csv", "when", pl.Series(["1.5", "3"]))
     assert [shown(moment) for moment in found] == ["1.5", "3"]
+
+
+@pytest.mark.parametrize("labels", ["0 1", "0.000000 1.000000", "-1.000000 1.000000", "-1 +1", "0.0 1.0"])
+def test_a_libsvm_label_may_be_written_as_programs_do(labels: str, tmp_path: Path, cache: Path) -> None:
+    negative, positive = labels.split()
+    path = tmp_path / "rows.libsvm"
+    path.write_text("".join(f"{positive if n % 3 else negative} {n % 4}:1 {10 + n % 5}:1\n" for n in range(60)))
+    prepared = prepare("csv", {}, path, alias="labelled")
+    assert sum(prepared.rows.values()) == 60 and prepared.schema.positive_rate == pytest.approx(2 / 3, abs=0.1)
