@@ -6,6 +6,7 @@ training is the status of its record. Nothing heavy is imported before a functio
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
@@ -125,7 +126,8 @@ def train(
     method_options, backbone_options: settings of what is given by name; an object has them in its fields
     threads:   torch threads while it trains; None: torch's own choice
     device:    "cpu", "cuda", or "auto": the GPU where there is one
-    results:   folder in which the record is stored, for ``results`` and ``leaderboard``; a record of the same trial is replaced
+    results:   folder in which the record is stored, for ``results`` and ``leaderboard``; a record of the same trial is replaced, but
+               for one that did not fail by one that did
     report:    called after each epoch with its entry of the curve
     keep:      called with the trained model of a finished trial, which is else let go
     interactive: show a bar where stderr is a terminal, and the traceback of a failure
@@ -146,7 +148,10 @@ def train(
         store.create()
     record = trained(trial, objects, report or _silent, device, wanted, interactive, keep)
     if store is not None:
-        store.write(record)
+        if record.status == "failed" and _has_another(store, record.trial_id):
+            print(f"note: {store.path(record.trial_id)} is of a training that did not fail, and stays as it is", file=sys.stderr)
+        else:
+            store.write(record)
     return record
 
 
@@ -352,6 +357,15 @@ def leaderboard(
     if not 0 < delta <= 1:
         raise UserError(f"delta = {delta}; it must lie between 0 and 1")
     return board(Store(Path(folder)), dataset, format, delta, selection or EVERYTHING, view or PLAIN)
+
+
+def _has_another(store: Store, trial_id: str) -> bool:
+    """Whether there is a record of that trial, and not of a failure."""
+    try:
+        known = store.get(trial_id)
+    except UserError:  # of a later version, say: what writes keeps it
+        return False
+    return known is not None and known.status != "failed"
 
 
 def _read(suite: str | Path) -> Suite:

@@ -152,6 +152,10 @@ class Plan:
         """Cells with something left to train."""
         return [self._cells[key].cell for key in self._open]
 
+    def is_tested(self, trial: Trial) -> bool:
+        """Whether there is a record of that final, not of a failure."""
+        return trial.trial_id in self._cells[trial.cell.key].tested
+
     def trainings_left(self) -> Iterator[tuple[Cell, Stage, int]]:
         """Cell, stage, and how many trainings of it are not recorded yet, as far as is known; a running one is not."""
         for state in (self._cells[key] for key in self._open):

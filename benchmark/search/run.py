@@ -190,10 +190,15 @@ class _Counter:
 
 
 def _incompatible(suite: Suite, plan: Plan, minutes: float | None) -> list[Record]:
-    """The records of the open cells that cannot be built. All cells are tried first, so that a UserError comes before any record."""
+    """The records of the open cells that cannot be built. All cells are tried first, so that a UserError comes before any record.
+
+    A cell whose record that would be has another there, of a time when it could be built: the training of what is missing says it then.
+    """
     found = []
     for cell in plan.open_cells():
         trial = default_trial(cell, "final", 0, suite.budget)
+        if plan.is_tested(trial):
+            continue
         try:
             with time_limit(minutes):
                 reason = check(trial)
