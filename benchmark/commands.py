@@ -301,6 +301,11 @@ def power(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 def track(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     if not Store(parsed.results).paths():
         raise UserError(_nothing_in(Store(parsed.results)))
+    from benchmark.search.lock import at_work
+
+    if at_work(parsed.results):
+        goes_on = "a run is at work in this folder, and writes to MLflow itself unless it has --no-track"
+        raise UserError(f"{parsed.results}: {goes_on}; type this again when it has ended")
     _, (written, left_out) = _tracked(parsed.results)
     print(f"{written} records added to the MLflow store")
     return 2 if left_out else 0

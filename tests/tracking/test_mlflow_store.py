@@ -21,6 +21,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.validation import _validate_metric_name
 
 import benchmark
+from benchmark.__main__ import main
 from benchmark.config import Cell, Suite, Training, Trial
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
@@ -508,10 +509,12 @@ def test_a_foreign_record_writes_nothing_outside_the_folder(tmp_path: Path, data
     assert {path for path in tmp_path.rglob("*") if not path.is_relative_to(results)} == {results.parent, results.parent.parent}
 
 
-def test_rebuild_keeps_its_hands_off_a_run_at_work(tmp_path: Path) -> None:
+def test_rebuild_keeps_its_hands_off_a_run_at_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = stored(tmp_path, [record_of(trial_of("me", "final"))])
     with only_one(tmp_path):
         assert rebuild(store, tmp_path) == (0, [])
+        assert main(["track", "--results", str(tmp_path)]) == 2, "or it would say that all is there"
+        assert "a run is at work in this folder, and writes to MLflow itself unless it has --no-track" in capsys.readouterr().err
     assert rebuild(store, tmp_path) == (1, [])
 
 
