@@ -189,6 +189,8 @@ def _text(file: File, name: str, column: pl.Expr, dtype: pl.DataType) -> pl.Expr
         # As ISO with microseconds, in UTC where there is a zone: so texts sort as times do.
         moment = column.to_physical().cast(pl.Datetime(dtype.time_unit)) if dtype.time_zone else column
         return moment.cast(pl.Datetime("us")).dt.to_string("%Y-%m-%d %H:%M:%S%.6f" + ("+00:00" if dtype.time_zone else ""))
+    elif dtype == pl.Time:  # as text Polars leaves out what is less than a second
+        return column.dt.to_string("%H:%M:%S%.f")
     elif isinstance(dtype, pl.Duration):
         column = column.dt.total_microseconds()
     elif isinstance(dtype, pl.BaseExtension):

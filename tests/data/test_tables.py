@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,10 @@ def test_a_type_that_is_another_librarys_is_named_and_may_be_excluded(tmp_path: 
     with pytest.raises(UserError, match=r"column 'day' holds pandas\.period, which is no plain value; make it text first, or name it in"):
         read_table(path)
     assert read_as(path, Reading(exclude=("day",))).frame.collect()["x"].to_list() == ["1", "2"]
+
+
+def test_times_of_a_day_keep_what_is_less_than_a_second(tmp_path: Path) -> None:
+    times = [time(1, 2, 3), time(1, 2, 3, 500_000), time(1, 2, 3, 1), None]
+    pl.DataFrame({"x": times}).write_parquet(tmp_path / "rows.parquet")
+    texts = read_table(tmp_path / "rows.parquet").frame.collect()["x"].to_list()
+    assert texts[0] == "01:02:03" and len(set(texts)) == 4 and texts[1].startswith("01:02:03.5") and texts[3] is None
