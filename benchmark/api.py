@@ -6,6 +6,7 @@ training is the status of its record. Nothing heavy is imported before a functio
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
@@ -125,7 +126,8 @@ def train(
     method_options, backbone_options: settings of what is given by name; an object has them in its fields
     threads:   torch threads while it trains; None: torch's own choice
     device:    "cpu", "cuda", or "auto": the GPU where there is one
-    results:   folder in which the record is stored, for ``results`` and ``leaderboard``; a record of the same trial is replaced
+    results:   folder in which the record is stored, for ``results`` and ``leaderboard``; a record of the same trial is replaced, but
+               for one that did not fail by one that did
     report:    called after each epoch with its entry of the curve
     keep:      called with the trained model of a finished trial, which is else let go
     interactive: show a bar where stderr is a terminal, and the traceback of a failure
@@ -137,16 +139,19 @@ def train(
     from benchmark.search.single import counted, data_of, pair, single
     from benchmark.training.trial import train as trained
 
+    chosen = pair(method, backbone, depth, method_options or {}, backbone_options or {})
+    trial, objects = single(chosen, data_of(data), scale, dimension, seed, training or {})
+    wanted = None if threads is None else counted("threads", threads, 1)
     store = None
     if results is not None:
         store = Store(Path(results))
         store.create()
-    chosen = pair(method, backbone, depth, method_options or {}, backbone_options or {})
-    trial, objects = single(chosen, data_of(data), scale, dimension, seed, training or {})
-    wanted = None if threads is None else counted("threads", threads, 1)
     record = trained(trial, objects, report or _silent, device, wanted, interactive, keep)
     if store is not None:
-        store.write(record)
+        if record.status == "failed" and _has_another(store, record.trial_id):
+            print(f"note: {store.path(record.trial_id)} is of a training that did not fail, and stays as it is", file=sys.stderr)
+        else:
+            store.write(record)
     return record
 
 
@@ -249,12 +254,11 @@ def run(
     device = limits(device, address, executor, cpus_per_trial, cpus, gpus, gpus_per_trial)
     folder = Path(results)
     until = _until(max_seeds, delta, futility)
-    chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
+    chosen = suite if isinstance(suite, Suite) else _read(suite)
     tracker = None
     if track:
         from benchmark.tracking.mlflow_store import Tracker
 
-        Store(folder).create()
         tracker = Tracker(folder)
     return run_suite(
         chosen,
@@ -304,7 +308,7 @@ def plan(
     one_of("executor", executor, EXECUTORS, "run")
     _require_above_0(cpus_per_trial=cpus_per_trial, cpus=cpus, memory_per_trial=memory_per_trial)
     until = _until(max_seeds, delta, futility)
-    chosen = suite if isinstance(suite, Suite) else read_suite(str(suite))
+    chosen = suite if isinstance(suite, Suite) else _read(suite)
     device = limits(device, address, executor, cpus_per_trial, cpus, gpus, gpus_per_trial)
     slots = 1 if executor == "local" else places(device, cpus_per_trial, gpus_per_trial, cpus, gpus)
     found = estimate(chosen, Store(Path(results)), device, max(1, int(cpus_per_trial)), until, renew=renew)
@@ -353,6 +357,23 @@ def leaderboard(
     if not 0 < delta <= 1:
         raise UserError(f"delta = {delta}; it must lie between 0 and 1")
     return board(Store(Path(folder)), dataset, format, delta, selection or EVERYTHING, view or PLAIN)
+
+
+def _has_another(store: Store, trial_id: str) -> bool:
+    """Whether there is a record of that trial, and not of a failure."""
+    try:
+        known = store.get(trial_id)
+    except UserError:  # of a later version, say: what writes keeps it
+        return False
+    return known is not None and known.status != "failed"
+
+
+def _read(suite: str | Path) -> Suite:
+    from benchmark.search.cells import check_grid_methods
+
+    found = read_suite(str(suite))
+    check_grid_methods(found)
+    return found
 
 
 def _until(max_seeds: int | None, delta: float, futility: float) -> UntilDecided | None:

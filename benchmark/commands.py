@@ -41,7 +41,8 @@ def mute() -> None:
 
 
 def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
-    suite = narrowed(read_suite(parsed.suite), parsed)
+    written = read_suite(parsed.suite)
+    suite = narrowed(written, parsed)
     if parsed.until_decided != (parsed.max_seeds is not None):
         given, missing = ("--until-decided", "--max-seeds N") if parsed.until_decided else ("--max-seeds", "--until-decided")
         raise UserError(f"run: {given} goes together with {missing}; add it")
@@ -51,6 +52,7 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         raise UserError("run: --futility ends the seeds of --until-decided --max-seeds N early; add them, or leave it out")
     if parsed.rungs and suite.budget == 1:
         raise UserError(f"run: --rungs stops tuning trials early, and {suite.name} has none; add --trials N, or leave --rungs out")
+    _check_grid_methods(written, suite)
     room = ("executor", "address", "device", "cpus_per_trial", "gpus_per_trial", "cpus", "gpus", "memory_per_trial")
     shared: dict[str, Any] = {name: getattr(parsed, name) for name in (*room, "max_seeds", "delta", "renew")}
     shared["futility"] = parsed.futility or 0.0
@@ -78,6 +80,13 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         f"Records: {Store(parsed.results).folder}   Browse: {browse}",
     )
     return 1 if summary.statuses.get("failed") else 0
+
+
+def _check_grid_methods(written: Suite, suite: Suite) -> None:
+    from benchmark.search.cells import check_grid_methods
+
+    if written.grid:
+        check_grid_methods(written, suite)
 
 
 def narrowed(suite: Suite, parsed: argparse.Namespace) -> Suite:
@@ -299,6 +308,11 @@ def power(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 def track(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     if not Store(parsed.results).paths():
         raise UserError(_nothing_in(Store(parsed.results)))
+    from benchmark.search.lock import at_work
+
+    if at_work(parsed.results):
+        goes_on = "a run is at work in this folder, and writes to MLflow itself unless it has --no-track"
+        raise UserError(f"{parsed.results}: {goes_on}; type this again when it has ended")
     _, (written, left_out) = _tracked(parsed.results)
     print(f"{written} records added to the MLflow store")
     return 2 if left_out else 0

@@ -132,7 +132,8 @@ def record_from_json(text: str, where: str) -> Record:
         for line in record.singular_values.values():
             unpacked(line)
     except UserError as error:  # an impossible setting does not know which record it is in
-        raise Changed(str(error) if where in str(error) else f"{where}: {error}") from None
+        said = str(error) if where in str(error) else f"{where}: {error}"
+        raise Changed(f"{said}; {LATER}" if ": unknown key " in said else said) from None
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise Changed(f"{where}: not a record; {MOVE_OUT}") from None
     if trial_id != claimed:
@@ -149,6 +150,7 @@ def record_from_json(text: str, where: str) -> Record:
 ROUNDING = 1e-9  # of means over many rows
 LEFT_OUT = "it is left out; delete it, and the next run trains it again"
 MOVE_OUT = "move it out of the folder"
+LATER = f"is it of a later version? Read it with that, or {MOVE_OUT}"
 
 
 @lru_cache(maxsize=1 << 14)  # records have hundreds of metrics, thousands of records the same

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import itertools
 import json
 import os
 import secrets
@@ -28,6 +29,7 @@ from benchmark.rows import Made, row_of, version
 from benchmark.values import digest, plain
 
 INDEX = ".index/records.sqlite"  # in the results folder
+REPLACED = "replaced"  # folder beside that of the records: of those in whose place others came
 LINES = 10  # about files that are left out; a folder of another version may have thousands
 NAMED: set[str] = set()  # what was said of records that are left out: a command reads a folder more than once
 DAY = 24 * 3600.0  # seconds; a record is written in milliseconds
@@ -95,14 +97,35 @@ class Store:
         return record, hashlib.sha256(content).hexdigest()[:12], state
 
     def write(self, record: Record) -> None:
-        """Atomically: a reader, or a kill at any moment, sees the whole record or none. Raises UserError where it cannot be written."""
+        """Atomically: a reader, or a kill at any moment, sees the whole record or none. What stands in its place and is no record as this
+        version reads them, of a later one perhaps, is set aside, and that is said. Raises UserError where it cannot be written.
+        """
         try:
+            if self.path(record.trial_id).is_file():
+                self._keep_unread(record.trial_id)
             self._write(record)
         except OSError as error:
             raise UserError(
                 f"{self.path(record.trial_id)}: the record cannot be written ({error.strerror or error}); what is recorded stays: "
                 "make room, or mend what stands in the way, and type the same command again"
             ) from None
+
+    def _keep_unread(self, trial_id: str) -> None:
+        try:
+            self.read(self.path(trial_id))
+        except Changed:
+            kept = self.set_aside(trial_id)
+            what = f"{self.path(trial_id)} could not be read as a record"
+            print(f"note: {what}: it is kept as {kept}, and a new one is in its place", file=sys.stderr)
+
+    def set_aside(self, trial_id: str) -> Path:
+        """Move a record's file to ``REPLACED``, under another name where there is one of its own. Raises OSError."""
+        folder = self.folder.parent / REPLACED
+        folder.mkdir(exist_ok=True)
+        names = itertools.chain([f"{trial_id}.json"], (f"{trial_id}-{n}.json" for n in itertools.count(2)))
+        kept = next(path for name in names if not (path := folder / name).exists())
+        os.rename(self.path(trial_id), kept)
+        return kept
 
     def _write(self, record: Record) -> None:
         name = self.folder / f".{secrets.token_hex(8)}.tmp"

@@ -24,7 +24,7 @@ from benchmark.data.store import PARTS
 from benchmark.data.tables import Reading, Table
 from benchmark.data.times import far_apart, moments, units
 from benchmark.data.transforms import without
-from benchmark.sources import Column, DataSet, Division, Source, UserError, setting
+from benchmark.sources import BETWEEN, Column, DataSet, Division, Source, UserError, setting
 from benchmark.values import one_of
 
 DEFAULT, OF_TWO = "8:1:1", "9:1"
@@ -54,7 +54,9 @@ class Csv(DataSet):
     buckets: int = setting(32, at_least=2, at_most=MOST, help="of equal training frequency, for each numeric column")
     pooling: Literal["mean", "sum"] = setting("mean", help="of the values in a cell of a multi column")
     most_values: int = setting(16, at_least=1, at_most=1 << 10, help="that are taken from a cell of a multi column, from its start")
-    null_values: tuple[str, ...] = setting((), help="texts a,b,c that stand for a missing cell, e.g. NA,null; an empty cell always does")
+    null_values: tuple[str, ...] = setting(
+        (), help="texts a,b,c that stand for a missing cell or value, e.g. NA,null; an empty cell always does"
+    )
     separator: str = setting("", help="none given: tab for .tsv, comma for others")
     columns: tuple[str, ...] = setting((), help="names a,b,c of the columns of files without a header line; criteo stands for its 40")
     split: str = setting("", help="train:valid:test of one table; none given: 8:1:1. train:valid where test is there: 9:1")
@@ -151,7 +153,14 @@ class Csv(DataSet):
         """A libffm file has what its lines have: a field that none of them has is missing in all."""
         lacking = [name for name in fields if name not in table.columns] if table.named else []
         frame = table.frame.with_columns(pl.lit(None, pl.String).alias(name) for name in lacking)
-        return frame.with_columns(without(name, *self.null_values) for name in fields) if self.null_values else frame
+        return frame.with_columns(map(self._without_nulls, fields)) if self.null_values else frame
+
+    def _without_nulls(self, name: str) -> pl.Expr:
+        """Of several values in a cell those that stand for none are not there."""
+        if name not in self.multi:
+            return without(name, *self.null_values)
+        there = pl.col(name).str.split(BETWEEN).list.eval(pl.element().filter(~pl.element().is_in(self.null_values)))
+        return there.list.join(BETWEEN).alias(name)
 
     def _columns(self, table: Table) -> tuple[Column, ...]:
         """The fields, in the order of the file."""

@@ -177,6 +177,23 @@ def test_words_that_no_type_checker_has_seen_are_one_line() -> None:
         benchmark.build("constant", data=data, embedding_std=-1)
 
 
+def test_a_training_that_fails_takes_no_record_s_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def stops(metrics: Mapping[str, float]) -> None:
+        raise RuntimeError("no memory")
+
+    assert trained("constant", results=tmp_path).status == "finished"
+    [path] = Store(tmp_path).paths()
+    before = path.read_bytes()
+    capsys.readouterr()
+    assert trained("single_embedding", results=tmp_path, report=stops).status == "failed"
+    assert len(Store(tmp_path).paths()) == 2 and trained("single_embedding", results=tmp_path).status == "finished"
+    known = {path: path.read_bytes() for path in Store(tmp_path).paths()}
+    assert not capsys.readouterr().err and known[path] == before
+    assert trained("single_embedding", results=tmp_path, report=stops).status == "failed"
+    assert "is of a training that did not fail, and stays as it is" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in Store(tmp_path).paths()} == known
+
+
 def test_a_suite_in_this_process_and_its_records_as_a_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     suite = benchmark.Suite(
         name="tiny",

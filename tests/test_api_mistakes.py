@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pandas
+import polars
 import pytest
 from standin_method import DATA, Halved, Thawed, table, trained, vicreg
 
@@ -63,7 +65,24 @@ MISTAKES: list[tuple[Any, str]] = [
     (lambda: benchmark.dataset(table(), name="a/b", label="click"), "data set name 'a/b': use up to 100 letters"),
     (lambda: benchmark.dataset([1], name="bad", label="click"), "data frame bad: give a DataFrame of pandas or Polars, not list"),  # type: ignore[arg-type]
     (lambda: benchmark.dataset(table().rename(columns={"ad": 3}), name="bad", label="click"), "the column 3 has no text for a name"),
-    (lambda: benchmark.dataset(table().assign(ad=[1, "x"] * 300), name="bad", label="click"), "a column holds values of several kinds"),
+    (
+        lambda: benchmark.dataset(table().assign(ad=[1, "x"] * 300), name="bad", label="click"),
+        "data frame bad: the column 'ad' (object) is neither numbers nor text throughout",
+    ),
+    (
+        lambda: benchmark.dataset(table().assign(ad=1j), name="bad", label="click"),
+        "data frame bad: the column 'ad' (complex128) is neither numbers nor text throughout",
+    ),
+    (
+        lambda: benchmark.dataset(
+            polars.DataFrame({"click": [0, 1], "ad": polars.Series([object()] * 2, dtype=polars.Object)}), name="bad", label="click"
+        ),
+        "data frame bad: the column 'ad' holds Python objects; make it numbers or text, or drop it",
+    ),
+    (
+        lambda: benchmark.dataset(table().assign(ad=pandas.period_range("2020", periods=600)), name="bad", label="click"),
+        "data frame bad: column 'ad' holds pandas.period, which is no plain value; make it text first, or name it in --exclude",
+    ),
 ]
 
 

@@ -470,6 +470,11 @@ def test_a_mistake_gets_one_line(
         ("depth = 1", "depth = 0", "depth = 0; it must lie in [1, 1000]"),
         ("[training]", "[grid]\nepochs = [2, 3]\n[training]", "[grid]: epochs is in [training] too; keep one of them"),
         ("[training]", "[grid]\nlearning_rat = [2, 3]\n[training]", "unknown setting 'learning_rat'; did you mean 'learning_rate'?"),
+        (
+            "[training]",
+            "[grid.methods.roblock]\nepsilon = [0.1, 0.2]\n[training]",
+            "[grid.methods.roblock]: the suite does not have this method; add it to methods, or take its grid out",
+        ),
     ],
 )
 def test_a_mistake_in_a_suite_file_gets_one_line(

@@ -106,6 +106,35 @@ def test_a_reason_is_one_line() -> None:
     assert Record(trial=TRIAL, status="incompatible", reason="one\n  two").reason == "one two"
 
 
+def test_a_record_of_a_later_version_is_called_so() -> None:
+    with pytest.raises(
+        UserError, match=r"some\.json: unknown key 'energy'; .*; is it of a later version\? Read it with that, or move it out"
+    ):
+        record_from_json(json.dumps({**json.loads(RECORD.to_json()), "energy": 3.0}), "some.json")
+
+
+@pytest.mark.parametrize("content", ["of a later version", "", "edited"])
+def test_what_stands_in_a_record_s_place_and_cannot_be_read_is_kept(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run leaves it out, trains its trial again, and would write over it."""
+    store = Store(tmp_path)
+    store.create()
+    later = {**json.loads(RECORD.to_json()), "energy": 3.0}
+    text = {"of a later version": json.dumps(later), "edited": RECORD.to_json().replace("0.75", "0.76")}.get(content, content)
+    kept = [tmp_path / "replaced" / f"{RECORD.trial_id}{number}.json" for number in ("", "-2")]
+    for place in kept:
+        store.path(RECORD.trial_id).write_text(text)
+        assert list(store) == []
+        capsys.readouterr()
+        store.write(RECORD)
+        assert place.read_text() == text and store.path(RECORD.trial_id).read_text() == RECORD.packed()
+        [line] = capsys.readouterr().err.splitlines()
+        assert f"{RECORD.trial_id}.json could not be read as a record: it is kept as {place}" in line
+    store.write(RECORD)
+    assert sorted((tmp_path / "replaced").iterdir()) == sorted(kept) and not capsys.readouterr().err, "a record is replaced as ever"
+
+
 @pytest.mark.parametrize("name", ["copy.json", f"{RECORD.trial_id} (1).json"])
 def test_a_copy_is_left_out_and_both_names_are_said(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store(tmp_path)

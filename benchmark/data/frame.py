@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from benchmark.config import cache_folder
+from benchmark.data.files import in_a_line
 from benchmark.data.prepare import check_alias, prepare
 from benchmark.data.store import Prepared
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     import pandas
+
+
+_REFUSED = (TypeError, ValueError, NotImplementedError, pl.exceptions.PolarsError)  # pyarrow's errors are of the first three
 
 
 def prepare_frame(frame: pandas.DataFrame | pl.DataFrame, name: str, options: Mapping[str, Any]) -> Prepared:
@@ -31,7 +35,11 @@ def prepare_frame(frame: pandas.DataFrame | pl.DataFrame, name: str, options: Ma
         # In the cache, which has room for data sets; the folder for temporary files may lie in memory.
         with tempfile.TemporaryDirectory(prefix=".frame-", dir=cache_folder()) as folder:
             path = Path(folder) / f"{name}.parquet"
-            _polars(frame, called).write_parquet(path)
+            table = _polars(frame, called)
+            for name, dtype in table.schema.items():
+                if dtype == pl.Object:
+                    raise UserError(f"{called}: the column {name!r} holds Python objects; make it numbers or text, or drop it")
+            table.write_parquet(path)
             try:
                 return prepare("csv", options, path, alias=name)
             except UserError as error:
@@ -54,5 +62,15 @@ def _polars(frame: object, called: str) -> pl.DataFrame:
     try:
         found: pl.DataFrame = pl.from_pandas(frame)
         return found
-    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:  # pyarrow's errors are both of the former
-        raise UserError(f"{called}: a column holds values of several kinds: {' '.join(str(error).split())[:200]}") from None
+    except _REFUSED as error:
+        name = next((column for column in frame.columns if not _is_read(frame[[column]])), "")
+        what = f"the column {name!r} ({frame[name].dtype})" if name else "a column"
+        raise UserError(f"{called}: {what} is neither numbers nor text throughout: {in_a_line(error)}; make it one of them") from None
+
+
+def _is_read(column: pandas.DataFrame) -> bool:
+    try:
+        pl.from_pandas(column)
+        return True
+    except _REFUSED:
+        return False

@@ -23,7 +23,8 @@ from benchmark.sources import BETWEEN
 BLOCK = 1 << 22  # bytes parsed at once; no line may be longer
 ENOUGH = 10_000  # lines of a file without names of fields, to tell numbers from categories
 LABEL = "label"
-_LABELS = {"-1": "0", "-1.0": "0", "+1": "1", "+1.0": "1", "0": "0", "0.0": "0", "1": "1", "1.0": "1", "-1.000000": "0", "1.000000": "1"}
+_WRITTEN = {"0": "0 0.0 0.000000 -1 -1.0 -1.000000", "1": "1 1.0 1.000000 +1 +1.0"}  # C's %g, Python's str and C's %f
+_LABELS = {text: label for label, texts in _WRITTEN.items() for text in texts.split()}
 
 
 class _Form(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ ERA = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # microseconds: what d
 SECONDS, MILLISECONDS = (1e9, 2.2e9), (1e12, 2.2e12)  # since 1970: of the years 2001 to 2039
 UNITS = {"seconds": SECONDS, "milliseconds": MILLISECONDS}
 TIMES = 10  # different ones, of fewer nothing is said
+_OF_DAY = re.compile(r"%[-_0]?[HkIlTRrXcs+]")  # of chrono's marks those that say when in a day, without or with its padding
 EXAMPLES = "2024-01-31, 2024-01-31 23:59, 2024-01-31T23:59:59.5Z or 2024-01-31 23:59:59+01:00"
 
 
@@ -118,7 +120,7 @@ def _completed(texts: pl.Series) -> pl.Series:
 
 def _by_format(texts: pl.Series, date_format: str, refuse: Callable[[pl.Series, str], None]) -> pl.Series:
     zone = "UTC" if "%z" in date_format or "%:z" in date_format or "%#z" in date_format else None
-    has_time = any(mark in date_format for mark in ("%H", "%I", "%T", "%R", "%s", "%X", "%c", "%+"))
+    has_time = _OF_DAY.search(date_format.replace("%%", "")) is not None  # read as a date, a text would lose them without a word
     try:
         if has_time:
             found = texts.str.to_datetime(date_format, strict=False, time_unit="us", time_zone=zone).dt.epoch("us")
@@ -136,7 +138,7 @@ def _of_our_era(moments: pl.Series, refuse: Callable[[pl.Series, str], None]) ->
 
 
 def _number(moment: float) -> str:
-    return f"{moment:.15g}"
+    return str(moment) if isinstance(moment, int) else f"{moment:.15g}"
 
 
 def _moment(moment: float) -> str:

@@ -154,7 +154,7 @@ def _texts(file: File, schema: Mapping[str, pl.DataType], multi: tuple[str, ...]
     texts = {}
     nested: dict[str, bool] = {}  # columns that are not read, and whether they hold lists of single values
     for name, dtype in schema.items():
-        if name in exclude and (dtype.is_nested() or dtype in (pl.Binary, pl.Object)):
+        if name in exclude and (dtype.is_nested() or dtype in (pl.Binary, pl.Object) or isinstance(dtype, pl.BaseExtension)):
             texts[name] = pl.when(pl.col(name).is_not_null()).then(pl.lit(UNREAD)).alias(name)
         elif isinstance(dtype, pl.List | pl.Array) and name in multi and not dtype.inner.is_nested():
             column = pl.col(name)
@@ -179,8 +179,9 @@ def _text(file: File, name: str, column: pl.Expr, dtype: pl.DataType) -> pl.Expr
     if dtype == pl.Boolean:
         column = column.cast(pl.UInt8)
     elif dtype.is_float():
-        whole = (column == column.floor()) & (column.abs() < EXACT)
-        return pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.fill_nan(None).cast(pl.String))
+        number = column.cast(pl.Float64)  # of float16 Polars's floor (2.1) is the number itself
+        whole = (number == number.floor()) & (number.abs() < EXACT)
+        return pl.when(whole).then(number.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.fill_nan(None).cast(pl.String))
     elif isinstance(dtype, pl.Decimal):
         text = column.cast(pl.String)
         return pl.when(text.str.contains(".", literal=True)).then(text.str.strip_chars_end("0").str.strip_chars_end(".")).otherwise(text)
@@ -188,8 +189,14 @@ def _text(file: File, name: str, column: pl.Expr, dtype: pl.DataType) -> pl.Expr
         # As ISO with microseconds, in UTC where there is a zone: so texts sort as times do.
         moment = column.to_physical().cast(pl.Datetime(dtype.time_unit)) if dtype.time_zone else column
         return moment.cast(pl.Datetime("us")).dt.to_string("%Y-%m-%d %H:%M:%S%.6f" + ("+00:00" if dtype.time_zone else ""))
+    elif dtype == pl.Time:  # as text Polars leaves out what is less than a second
+        return column.dt.to_string("%H:%M:%S%.f")
     elif isinstance(dtype, pl.Duration):
         column = column.dt.total_microseconds()
+    elif isinstance(dtype, pl.BaseExtension):
+        raise UserError(
+            f"{file}: column {name!r} holds {dtype.ext_name()}, which is no plain value; make it text first, or name it in --exclude"
+        )
     elif dtype in (pl.Binary, pl.Object):
         raise UserError(f"{file}: column {name!r} holds raw bytes; make it text first, or name it in --exclude")
     return column.cast(pl.String)

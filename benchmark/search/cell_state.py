@@ -106,14 +106,17 @@ class CellState:
             self.again[record.trial_id] = outcome(record)
 
     def lacks(self, record: Record) -> bool:
-        """Whether that trial counts at this budget, and is not recorded with that outcome."""
+        """Whether that trial counts at this budget, and is not recorded with that outcome; a failure takes the place of nothing else."""
         trial = record.trial
+        failed = record.status == "failed"
         if trial.stage == "final":
-            return trial.budget == self.budget and self.tested.get(record.trial_id) != record.status
+            status = self.tested.get(record.trial_id)
+            return trial.budget == self.budget and (status is None if failed else status != record.status)
         if trial.draw >= self.draws or trial.seed not in TUNING_SEEDS:
             return False
-        known = self.drawn.get(trial.draw) if trial.seed == TUNING_SEEDS[0] else (trial, self.again.get(record.trial_id))
-        return known is None or known[1] != outcome(record)
+        first = self.drawn[trial.draw][1] if trial.draw in self.drawn else None
+        known = first if trial.seed == TUNING_SEEDS[0] else self.again.get(record.trial_id)
+        return known is None if failed else known != outcome(record)
 
     def could_be(self, other: CellState) -> bool:
         """Of two cells with one model: whether nothing is recorded here that speaks against having the other's trainings as its own.
@@ -210,6 +213,12 @@ class CellState:
         count = self.seeds if seeds is None else seeds
         self.seeded += [replace(self.winner, seed=seed) for seed in range(len(self.seeded), count)]
         return tuple(self.seeded[:count])
+
+    def tested_seeds(self, most: int) -> int:
+        """How many seeds from 0 on are tested without a gap, of so many."""
+        if self.incompatible or not self.settled:
+            return 0
+        return next((seed for seed, trial in enumerate(self.finals(most)) if trial.trial_id not in self.tested), most)
 
     @property
     def settled(self) -> bool:

@@ -185,6 +185,18 @@ def _published(dataset: str, fingerprint: str, options: str) -> Mapping[str, Any
     return ensure_recorded(dataset, json.loads(options)).training
 
 
+def check_grid_methods(suite: Suite, narrowed: Suite | None = None) -> None:
+    """Of a suite as it is written, and as a command has ``narrowed`` it: whether one of them has each method of its grid. Raises UserError:
+    the combinations of one that nobody trains would count as tuning trials of all rows.
+    """
+    check_grid(suite)
+    products = [product for one in (suite, narrowed) if one is not None for product in one.products()]
+    for method in suite.grid.get("methods", {}):
+        if not any(covers("methods", product.methods, method) for product in products):
+            where = f"suite {suite.name}, [grid.methods.{method}]"
+            raise UserError(f"{where}: the suite does not have this method; add it to methods, or take its grid out")
+
+
 def _options(suite: Suite, kind: Kind, name: str) -> Mapping[str, Any]:
     return suite.options.get(kind, {}).get(name, {})
 

@@ -13,16 +13,20 @@ from benchmark.values import canonical, from_dict, one_of, to_dict
 
 
 def check_grid(suite: Suite) -> None:
-    """Whether the methods of the grid exist; one that the run leaves out may stay. Raises UserError."""
+    """Whether the methods of the grid, and their presets, exist; one that the run leaves out may stay. Raises UserError."""
+    where = f"suite {suite.name}, [grid.methods]"
     for method in suite.grid.get("methods", {}):
-        one_of("method", method.partition(":")[0], plugins.names("methods"), f"suite {suite.name}, [grid.methods]")
+        file, colon, preset = method.partition(":")
+        one_of("method", file, plugins.names("methods"), where)
+        if colon:
+            one_of("preset", preset, plugins.plugin("methods", file).presets, f"{where}: method {file}")
 
 
 def grid_of(suite: Suite, method: str, options: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Prefixed name -> values, of the training settings first; ``options`` are what the suite fixes of the method. Raises UserError."""
     where = f"suite {suite.name}, [grid]"
     found = {
-        f"training.{name}": grid_values(where, name, values, lambda value, key=name: _training(key, value, where))  # type: ignore[misc]
+        f"training.{name}": grid_values(where, name, values, lambda value, key=name: _training(suite, key, value, where))  # type: ignore[misc]
         for name, values in suite.training_grid.items()
     }
     own = suite.grid.get("methods", {}).get(method, {})
@@ -51,8 +55,9 @@ def draw_in(cell: Cell, trial: Trial) -> int:
     return [canonical(point) for point in points(cell)].index(canonical({name: chosen(trial, name) for name in cell.grid}))
 
 
-def _training(name: str, value: Any, where: str) -> Any:
-    return to_dict(from_dict(Training, {name: value}, where))[name]
+def _training(suite: Suite, name: str, value: Any, where: str) -> Any:
+    """Beside what the suite fixes: some settings are none without another."""
+    return to_dict(from_dict(Training, {**suite.training, name: value}, where))[name]
 
 
 def _of_method(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmark.errors import UserError
 
+LOCK = ".lock"  # in the results folder
 _held: set[int] = set()  # descriptors of locks that this process holds
 
 
@@ -28,7 +29,7 @@ def only_one(results: Path) -> Iterator[None]:
 
     Raises UserError when another run holds it.
     """
-    path = results / ".lock"
+    path = results / LOCK
     try:
         file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666)
     except OSError as error:
@@ -54,7 +55,7 @@ def _no_lock(path: Path, error: OSError) -> UserError:
 
 def at_work(results: Path) -> bool:
     """Whether a run holds the folder now. Where the file system has no locks none does: ``only_one`` refuses to begin."""
-    path = results / ".lock"
+    path = results / LOCK
     if not path.is_file():
         return False
     with path.open() as file:

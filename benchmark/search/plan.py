@@ -63,6 +63,8 @@ class Plan:
                         self.told_before.append(record)
         for state in self._cells.values():
             state.recalled()
+            if until is not None:
+                state.seeds = max(state.seeds, state.tested_seeds(until.max_seeds))  # a decided row has them, too
         self._twins: dict[str, list[str]] = defaultdict(list)  # key of a cell -> keys of those that have its trainings
         for key, source in (twins or {}).items():
             if self._cells[key].could_be(self._cells[source.key]):
@@ -150,6 +152,10 @@ class Plan:
         """Cells with something left to train."""
         return [self._cells[key].cell for key in self._open]
 
+    def is_tested(self, trial: Trial) -> bool:
+        """Whether there is a record of that final, not of a failure."""
+        return trial.trial_id in self._cells[trial.cell.key].tested
+
     def trainings_left(self) -> Iterator[tuple[Cell, Stage, int]]:
         """Cell, stage, and how many trainings of it are not recorded yet, as far as is known; a running one is not."""
         for state in (self._cells[key] for key in self._open):
@@ -174,3 +180,5 @@ class Plan:
             if self._cells[key].is_open:
                 self._open.append(key)
                 del self._closed[key]
+            else:  # its further seeds are recorded already
+                self._closed[key] = self._cells[key].progress()

@@ -2,44 +2,48 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator
 
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Cell
 from benchmark.discovery import Kind
 from benchmark.errors import UserError
+from benchmark.records import REPLACED as REPLACED
 from benchmark.records import Record, Store
 from benchmark.search.former import TodaysWords
+from benchmark.search.twins import TRAINED_AS
 from benchmark.training.environment import training_code
 
 SHOWN = 4  # parts of the code that are named
-REPLACED = "replaced"  # folder beside that of the records
 RENEWED = "those that the suite asks for are trained again"  # of records in there: a folder may have more seeds than a suite
 
 
 def set_aside(store: Store, old: Iterable[Record]) -> None:
     """Move records into ``<results>/replaced/``. Raises UserError where a file cannot be moved."""
-    folder = store.folder.parent / REPLACED
     try:
         for record in old:
-            folder.mkdir(exist_ok=True)
-            name = next(name for name in _names(record.trial_id) if not (folder / name).exists())
-            os.rename(store.path(record.trial_id), folder / name)
+            store.set_aside(record.trial_id)
     except OSError as error:
-        raise UserError(f"{folder}: records cannot be moved there ({error.strerror})") from None
+        raise UserError(f"{store.folder.parent / REPLACED}: records cannot be moved there ({error.strerror})") from None
 
 
 def to_renew(records: Iterable[Record], cells: Collection[Cell]) -> list[Record]:
     """Those of ``cells`` whose method, backbone or training loop has other code today, of whatever seed, draw and budget: a board would
-    have them beside those that are trained now.
+    have them beside those that are trained now. With them those that have the training of one of them (benchmark/search/twins.py), and
+    tell the code of their own method: they would keep the numbers of a training that is set aside.
 
     Code is compared by its digest (benchmark/provenance.py), so a changed comment changes nothing. Records that do not tell theirs, of
     version 0.1 and before, are among them, too.
     """
     keys = {cell.key for cell in cells}
     words = TodaysWords()
-    return of_other_code(record for record in records if words.of(record.trial).cell.key in keys)
+    known = list(records)
+    asked = [record for record in known if words.of(record.trial).cell.key in keys]
+    old = {record.trial_id: record for record in of_other_code(asked)}
+    given = {r.trial_id: r.environment.get(TRAINED_AS) for r in asked if r.is_shared and r.trial_id not in old}
+    sources = set(given.values())
+    other = {record.trial_id for record in of_other_code(record for record in known if record.trial_id in sources)}
+    return [*old.values(), *(record for record in asked if given.get(record.trial_id) in other)]
 
 
 class Kept:
@@ -102,8 +106,3 @@ class _Code:
             except UserError:
                 self._plugins[kind, name] = None
         return self._plugins[kind, name]
-
-
-def _names(trial_id: str) -> Iterable[str]:
-    yield f"{trial_id}.json"
-    yield from (f"{trial_id}-{n}.json" for n in range(2, 10**6))

@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from benchmark.config import Suite, Trial
+from benchmark.errors import UserError
 from benchmark.records import Record, Store
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.listeners import Listener, Listeners, Tracker, followed
 from benchmark.search.local import run_local
-from benchmark.search.lock import only_one
+from benchmark.search.lock import LOCK, only_one
 from benchmark.search.plan import Plan
 from benchmark.search.progress import Progress
 from benchmark.search.renewal import RENEWED, REPLACED, Kept, set_aside, to_renew
@@ -86,9 +88,9 @@ def run_suite(
     device is not there. ``train`` names the function that trains ("module:function").
     """
     started = time.monotonic()
-    store = Store(results)
+    store, missing = Store(results), _missing(results)
     store.create()
-    with only_one(results), followed(tracker):
+    with only_one(results), _taken_away_if_refused(missing), ExitStack() as until_the_end:
         cells = expand(suite)
         if until is not None:
             until.check(cells)
@@ -107,7 +109,8 @@ def run_suite(
             refused = _incompatible(suite, plan, minutes)
             if plan.open_cells() and executor == "local":
                 choose_device(device)
-            if old:  # not before it is known that the run is one
+            until_the_end.enter_context(followed(tracker))  # now that it is known that the run is one
+            if old:
                 set_aside(store, old.values())
                 print(f"{len(old)} record(s) of other code are in {results / REPLACED} now; {RENEWED}", file=sys.stderr)
             for record in refused:
@@ -125,6 +128,23 @@ def run_suite(
         finally:
             progress.close()
         return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, slots, plan.account(), len(counter.shared))
+
+
+def _missing(results: Path) -> list[Path]:
+    """Of what a run makes before it is known to be one that which is not there, the innermost first."""
+    return [path for path in (results / "records", results / LOCK, results, *results.parents) if not path.exists()]
+
+
+@contextmanager
+def _taken_away_if_refused(made: Sequence[Path]) -> Iterator[None]:
+    """Empty folders and the lock's file go again with a run that is refused; where anything is recorded they stay."""
+    try:
+        yield
+    except UserError:
+        with suppress(OSError):  # the first that is not empty
+            for path in made:
+                path.rmdir() if path.is_dir() else path.unlink()
+        raise
 
 
 class _Checkpoints:
@@ -170,10 +190,15 @@ class _Counter:
 
 
 def _incompatible(suite: Suite, plan: Plan, minutes: float | None) -> list[Record]:
-    """The records of the open cells that cannot be built. All cells are tried first, so that a UserError comes before any record."""
+    """The records of the open cells that cannot be built. All cells are tried first, so that a UserError comes before any record.
+
+    A cell whose record that would be has another there, of a time when it could be built: the training of what is missing says it then.
+    """
     found = []
     for cell in plan.open_cells():
         trial = default_trial(cell, "final", 0, suite.budget)
+        if plan.is_tested(trial):
+            continue
         try:
             with time_limit(minutes):
                 reason = check(trial)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from numbers import Integral
 from statistics import fmean
@@ -45,11 +45,13 @@ class UntilDecided:
         if not 0 <= self.futility < 1:
             raise UserError(f"futility = {self.futility}; it must be a chance below 1; 0: every open row gets all its seeds")
 
-    def check(self, cells: Iterable[Cell]) -> None:
+    def check(self, cells: Collection[Cell]) -> None:
         """Raises UserError where no row has anything to be compared with: each would get the first seeds, and no verdict."""
-        methods = {cell.method for cell in cells if cell.backbone != NO_BACKBONE}
-        if CONTROL not in methods:
-            raise UserError(f"run: until verdicts are there seeds are given to rows beside their control, {CONTROL}; add it to --methods")
+        rows, alone = _beside_controls(cells)
+        if len(alone) == len(rows):
+            has = any(cell.method == CONTROL for cell in cells)
+            add = "give a product of the suite both" if has and rows else "add rows" if has else "add it to --methods"
+            raise UserError(f"run: until verdicts are there seeds are given to rows beside their control, {CONTROL}; {add}")
 
     def stamped(self, record: Record) -> Record:
         """A final with the number of seeds up to which it is looked at: a board must know that somebody looked."""
@@ -57,6 +59,14 @@ class UntilDecided:
             return record
         design = {MAX_SEEDS: float(self.max_seeds), **({FUTILITY: self.futility} if self.futility else {})}
         return dataclasses.replace(record, metrics={**record.metrics, **design})
+
+
+def _beside_controls(cells: Iterable[Cell]) -> tuple[list[Cell], list[Cell]]:
+    """The rows that are compared with a control, and those of them that have none."""
+    members = [cell for cell in cells if cell.backbone != NO_BACKBONE]
+    controlled = {conditions(cell) for cell in members if cell.method == CONTROL}
+    rows = [cell for cell in members if cell.method != CONTROL]
+    return rows, [cell for cell in rows if conditions(cell) not in controlled]
 
 
 def board_of(cell: Cell) -> Board:
@@ -119,6 +129,9 @@ class Looking:
         if given_up:
             given = f"{given_up} undecided row{'s' if given_up > 1 else ''} got no more seeds"
             told += f"\n{given}: the chance that {most} would decide was below {self.until.futility:g}"
+        if alone := _beside_controls([state.cell for state in self._states])[1]:
+            where = "at the same backbone, scale, depth and settings"
+            told += f"\nnote: {len(alone)} row(s) have no {CONTROL} {where}: {FIRST_LOOK} seeds, and no verdict (the first: {alone[0]})"
         if self._others:
             before = " and ".join(map(str, sorted(self._others)))
             told += f"\nnote: rows were looked at up to {before} seeds before; a board's bounds are of the largest number that a row has"

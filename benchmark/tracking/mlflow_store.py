@@ -22,6 +22,7 @@ from benchmark.records import Entry, Record, Store, no_collection
 from benchmark.search.lock import at_work
 from benchmark.tracking import view
 from benchmark.tracking.figures import BOARD
+from benchmark.tracking.notes import NO_BOARD
 from benchmark.tracking.place import Stamp, is_embedded, tracking_uri, without_password
 from benchmark.tracking.rows import Row, board_key, cell_key, curve_of, open_cell, running_row, trial_key, trial_row, view_of
 from benchmark.tracking.stores import Runs, opened
@@ -186,12 +187,15 @@ class _Folder:
         self._experiments |= self.runs.experiments(names)
         wanted = {row.key: row for row in made.rows}
         stale: list[str] = []
+        no_board: dict[str, str] = {}  # experiments whose board goes, since nothing of theirs is tested any more
         there: dict[str, str] = {}
         figures: dict[str, str] = {}
         self.ids = {}
         for run_id, key, state, made_of in self.runs.known():
             if (key not in wanted and key not in live and not (live and key.startswith("cell "))) or key in self.ids:
                 stale.append(run_id)
+                if state and key.startswith("board ") and key not in wanted:
+                    no_board[key.removeprefix("board ")] = NO_BOARD
             else:
                 self.ids[key], there[key], figures[key] = run_id, state, made_of
         self.runs.remove(stale)
@@ -202,7 +206,7 @@ class _Folder:
         # A cell's run before those under it, which are read for it, too; at the end the boards.
         changed.sort(key=lambda row: (row.key.startswith("board "), row.parent or row.key, bool(row.parent)))
         self.write(changed)
-        self.runs.experiments({name: self._with_link(name, note) for name, note in made.notes.items()})
+        self.runs.experiments({**no_board, **{name: self._with_link(name, note) for name, note in made.notes.items()}})
         return sum(row.record is not None for row in changed)
 
     def _with_link(self, dataset: str, note: str) -> str:

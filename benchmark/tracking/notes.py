@@ -16,6 +16,7 @@ from benchmark.values import to_dict
 
 LONGEST_VALUE = 5000  # characters of a tag, a parameter or a description
 CODE = 76  # characters of a line of a command
+NO_BOARD = "No cell of this data set is tested."
 SHOWN = 25  # rows of the board in an experiment's description
 
 

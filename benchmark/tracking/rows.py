@@ -58,6 +58,7 @@ BOARD_TAGS: Mapping[str, Callable[[BoardRow], str]] = {
 }
 EPOCHS = {"epoch valid AUC": "valid/auc", "epoch train loss": "train/loss"}
 OPEN = "running"
+DIGEST = "record"  # tag of a training that is recorded: the digest of its record
 Times = Mapping[str, tuple[float, float]]  # trial id -> start and end of its training, in seconds
 
 
@@ -205,7 +206,7 @@ def trial_row(entry: Entry, folder: Path) -> Row:
         status="FINISHED" if record.status in ("finished", "stopped") else "FAILED",
         start=round(1000 * start),
         end=round(1000 * end),
-        tags={**trial_tags(trial), "status": record.status, "record": entry.digest, **({"reason": record.reason} if record.reason else {})},
+        tags={**trial_tags(trial), "status": record.status, DIGEST: entry.digest, **({"reason": record.reason} if record.reason else {})},
         params=_turn(trial),
         metrics={name: round(value, digits) for name, (value, digits) in sources.items() if value is not None},
         curve=lambda: curve_of(record.curve),

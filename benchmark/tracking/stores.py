@@ -27,7 +27,7 @@ from benchmark.errors import UserError
 from benchmark.tracking import view
 from benchmark.tracking.figures import BOARD, CELL
 from benchmark.tracking.place import Owner, embedded, is_embedded, tracking_uri, without_password
-from benchmark.tracking.rows import EPOCHS, Row
+from benchmark.tracking.rows import DIGEST, EPOCHS, Row
 
 RECORD, MADE_OF = "record.json", "figures"  # an artifact; a tag: the digest of what the others are made of
 FILES = {"trial": RECORD, "cell": CELL, "board": BOARD}  # kind of a run -> its artifact
@@ -276,7 +276,7 @@ def _write(text: str, target: Path) -> None:
 
 class _Server:
     """Through the client: a run is made with its tags, its numbers come in batches. A row that changes keeps its run, unless that has what
-    a server takes back of no run: a parameter with another value, a number that the row no longer has.
+    a server takes back of no run: a parameter with another value, a number that the row no longer has, the epochs of another training.
     """
 
     def __init__(self, uri: str, owner: Owner) -> None:
@@ -363,6 +363,9 @@ class _Server:
 
 
 def _is_outdated(run: Run, row: Row) -> bool:
+    """Also where it has the epochs of another training: of a record that went, or is about to be replaced."""
+    if run.data.tags.get(DIGEST, row.tags.get(DIGEST)) != row.tags.get(DIGEST):
+        return True
     params, numbers = run.data.params, run.data.metrics.keys() - row.metrics.keys() - EPOCHS.keys()
     return bool(numbers) or any(row.params.get(name) != value for name, value in params.items())
 

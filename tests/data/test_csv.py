@@ -210,3 +210,12 @@ def test_a_setting_that_cannot_act_is_refused(settings: dict[str, Any], said: st
     with pytest.raises(UserError) as caught:
         prepare("csv", {"label": "label", **settings}, path, alias="mine")
     assert said in str(caught.value)
+
+
+def test_what_stands_for_no_value_is_none_of_several_either(tmp_path: Path) -> None:
+    """A note on the values of such a column asks for it to be named; it was taken out of cells that hold nothing else."""
+    cells = ["x|NA|y", "NA", "NA|\\N", "NA|x", "", "NAx|y"]
+    path = write(tmp_path / "t.csv", [f"{n % 2},{cell},NA" for n, cell in enumerate(cells)], "click,m,c")
+    source = load(path, multi=("m",), null_values=("NA", "\\N"))
+    rows = source.parts["rows"].collect()
+    assert [cell or None for cell in rows["m"]] == ["x|y", None, None, "x", None, "NAx|y"] and rows["c"].null_count() == len(cells)

@@ -10,11 +10,13 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas
+import polars as pl
 import pyarrow
 import pyarrow.feather
 import pytest
@@ -22,6 +24,7 @@ import pytest
 from benchmark.__main__ import main
 from benchmark.data.prepare import look_at, prepare
 from benchmark.data.store import PARTS
+from benchmark.data.times import moments
 from benchmark.errors import UserError
 
 Parts = Mapping[str, pandas.DataFrame]
@@ -1388,3 +1391,30 @@ def test_frappe_in_libfm_s_form_is_frappe_id_by_id(cache: Path, tmp_path: Path, 
     for part in PARTS:
         for mine, others in zip(found.arrays(part), expected.arrays(part), strict=True):
             assert np.array_equal(mine, others)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "date_format", ["%d.%m.%Y %-H:%M", "%d.%m.%Y %k:%M", "%d.%m.%Y %_H.%M", "%-d/%-m/%y %l:%M %p", "%D %r", "%F %I:%M %p"]
+)
+def test_a_form_of_time_keeps_the_hours_however_they_are_padded(date_format: str) -> None:
+    """As a form of days alone it would take the rows of a day for one time."""
+    times = [datetime(2024, 1, 30, 7, 5) + timedelta(hours=5 * n) for n in range(20)]
+    texts = pl.Series([time.strftime(date_format.replace("%_H", "%k")) for time in times])
+    found, shown = moments("t.csv", "when", texts, date_format)
+    assert [shown(moment) for moment in found] == [str(time) for time in times]
+
+
+def test_a_number_of_nanoseconds_is_shown_with_all_its_digits() -> None:
+    found, shown = moments("t.csv", "when", pl.Series(["1700000000123456789", "1700000000123456790"]))
+    assert [shown(moment) for moment in found] == ["1700000000123456789", "1700000000123456790"]
+    found, shown = moments("t.csv", "when", pl.Series(["1.5", "3"]))
+    assert [shown(moment) for moment in found] == ["1.5", "3"]
+
+
+@pytest.mark.parametrize("labels", ["0 1", "0.000000 1.000000", "-1.000000 1.000000", "-1 +1", "0.0 1.0"])
+def test_a_libsvm_label_may_be_written_as_programs_do(labels: str, tmp_path: Path, cache: Path) -> None:
+    negative, positive = labels.split()
+    path = tmp_path / "rows.libsvm"
+    path.write_text("".join(f"{positive if n % 3 else negative} {n % 4}:1 {10 + n % 5}:1\n" for n in range(60)))
+    prepared = prepare("csv", {}, path, alias="labelled")
+    assert sum(prepared.rows.values()) == 60 and prepared.schema.positive_rate == pytest.approx(2 / 3, abs=0.1)

@@ -3,9 +3,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from datetime import time
 from pathlib import Path
 from typing import Any
 
+import pandas
 import polars as pl
 import pytest
 
@@ -158,3 +160,28 @@ def test_the_checksum_is_of_the_uncompressed_bytes(tmp_path: Path) -> None:
     content = b"a,b\r\n1,2\r\n"
     expected = hashlib.md5(content).hexdigest()
     assert content_md5(File(write(tmp_path, content))) == content_md5(File(write(tmp_path, content, "rows.csv.gz"))) == expected
+
+
+@pytest.mark.parametrize("dtype", [pl.Float16, pl.Float32, pl.Float64])
+@pytest.mark.parametrize("ending", [".parquet", ".arrow"])
+def test_floats_of_every_width_keep_their_fractions(tmp_path: Path, ending: str, dtype: type[pl.DataType]) -> None:
+    """What Polars makes of a float16's floor is the number itself, and 0.25 and 0.75 were both 0."""
+    path, numbers = tmp_path / f"rows{ending}", [0.25, 0.75, -1.5, 3.0, -0.0, float("nan"), None, 1000.0]
+    frame = pl.DataFrame({"x": pl.Series(numbers, dtype=dtype)})
+    frame.write_parquet(path) if ending == ".parquet" else frame.write_ipc(path)
+    assert read_table(path).frame.collect()["x"].to_list() == ["0.25", "0.75", "-1.5", "3", "0", None, None, "1000"]
+
+
+def test_a_type_that_is_another_librarys_is_named_and_may_be_excluded(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pandas.DataFrame({"x": [1, 2], "day": pandas.period_range("2020", periods=2)}).to_parquet(path)
+    with pytest.raises(UserError, match=r"column 'day' holds pandas\.period, which is no plain value; make it text first, or name it in"):
+        read_table(path)
+    assert read_as(path, Reading(exclude=("day",))).frame.collect()["x"].to_list() == ["1", "2"]
+
+
+def test_times_of_a_day_keep_what_is_less_than_a_second(tmp_path: Path) -> None:
+    times = [time(1, 2, 3), time(1, 2, 3, 500_000), time(1, 2, 3, 1), None]
+    pl.DataFrame({"x": times}).write_parquet(tmp_path / "rows.parquet")
+    texts = read_table(tmp_path / "rows.parquet").frame.collect()["x"].to_list()
+    assert texts[0] == "01:02:03" and len(set(texts)) == 4 and texts[1].startswith("01:02:03.5") and texts[3] is None

@@ -42,6 +42,17 @@ def test_what_was_not_the_default_is_not_pinned() -> None:
     assert in_todays_words(given).cell.method_options == {"weight": 3e-3, "weighs": "absolute"}
 
 
+@pytest.mark.parametrize("grid", [{}, {"method.weight": [1e-3, 3e-3]}])
+def test_draws_of_a_cell_stay_together(grid: dict[str, Any]) -> None:
+    """One of them, and the winner perhaps, has the weight that was the default then; another has not."""
+    draws = [replace(old(grid=grid), stage=stage, budget=8, method={"weight": w}) for stage in ("tune", "final") for w in (1e-3, 3e-3)]
+    found = [in_todays_words(draw) for draw in draws]
+    assert {trial.cell.key for trial in found} == {cell(method_options={"weighs": "absolute"}, grid=grid).key}
+    assert [trial.method["weight"] for trial in found] == [1e-3, 3e-3, 1e-3, 3e-3]
+    of_another = in_todays_words(replace(old(grid={"training.epochs": [1, 2]}), budget=2))
+    assert of_another.cell.method_options == PIN, "what the grid did not name was not chosen"
+
+
 @pytest.mark.parametrize("name", ["single_embedding", "of_another_machine"])
 def test_a_trial_that_lacks_nothing_stays_as_it_is(name: str) -> None:
     assert in_todays_words(old(method=name)) == old(method=name)

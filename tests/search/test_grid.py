@@ -10,7 +10,7 @@ from test_plan import FIRST, FRESH, play
 
 from benchmark.config import Cell, Suite, Training, Trial, read_suite
 from benchmark.errors import UserError
-from benchmark.search.cells import expand
+from benchmark.search.cells import check_grid_methods, expand
 from benchmark.values import from_dict, to_dict
 
 
@@ -107,6 +107,10 @@ def test_the_grid_is_part_of_what_a_cell_is_and_no_grid_is_as_before() -> None:
             {"grid": {"methods": {"standin_tuend": {"strength": [0.1, 0.2]}}}},
             "unknown method 'standin_tuend'; did you mean 'standin_tuned'",
         ),
+        (
+            {"grid": {"methods": {"standin_tuned:strnog": {"strength": [0.1, 0.2]}}}},
+            "[grid.methods]: method standin_tuned: unknown preset 'strnog'; did you mean 'strong'",
+        ),
         ({"grid": {"methods": {"standin_tuned": {"strenght": [0.1, 0.2]}}}}, "unknown key 'strenght'; did you mean 'strength'"),
         ({"grid": {"methods": {"standin_tuned": {"strength": []}}}}, "[grid.methods.standin_tuned]: strength is empty"),
         ({"grid": {"methods": {"standin_tuned": {"strength": ["a", "b"]}}}}, "strength = 'a'; it must be of type float"),
@@ -123,6 +127,37 @@ def test_what_cannot_be_a_grid_is_one_clear_line(changes: dict[str, Any], words:
     with pytest.raises(UserError) as caught:
         expand(standin.suite(**changes))
     assert words in str(caught.value) and "suite toys" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_setting_that_needs_another_may_be_in_the_grid_beside_it() -> None:
+    floors = [1e-5, 1e-4]
+    records = play(standin.suite(grid={"cowclip_floor": floors}, training={"cowclip_base_batch": 1000}, methods=("standin_plain",)))
+    tuned = [r.trial for r in records if r.trial.seed == FIRST]
+    assert [t.training.cowclip_floor for t in tuned] == 2 * floors and {t.training.cowclip_base_batch for t in tuned} == {1000}
+
+
+@pytest.mark.parametrize(
+    ("methods", "more", "of", "words"),
+    [
+        (("all",), (), "standin_tuned", ""),
+        (("standin_tuned:all",), (), "standin_tuned:strong", ""),
+        (("standin_plain",), ("standin_tuned",), "standin_tuned", ""),  # in another product
+        (("standin_tuned",), (), "standin_tuned:strong", "[grid.methods.standin_tuned:strong]: the suite does not have this method"),
+        (("standin_tuned:all",), (), "standin_tuned", "[grid.methods.standin_tuned]: the suite does not have this method"),
+        (("standin_plain",), (), "standin_tuned", "[grid.methods.standin_tuned]: the suite does not have this method"),
+    ],
+)
+def test_the_grid_of_a_suite_is_of_its_own_methods(methods: tuple[str, ...], more: tuple[str, ...], of: str, words: str) -> None:
+    """Its combinations are the budget of all rows, whoever is trained with them. What a command leaves out of a suite may stay."""
+    also = ({"methods": list(more)},) if more else ()
+    suite = standin.suite(grid={"methods": {of: {"rate": [0.1, 0.2]}}}, methods=methods, also=also)
+    if not words:
+        check_grid_methods(suite, standin.suite(methods=("standin_plain",)))
+        return
+    with pytest.raises(UserError) as caught:
+        check_grid_methods(suite)
+    assert f"suite toys, {words}" in str(caught.value)
+    check_grid_methods(suite, standin.suite(methods=(of,)))  # a command has added it
 
 
 def test_a_grid_in_a_suite_file(tmp_path: Any) -> None:

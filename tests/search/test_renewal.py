@@ -13,9 +13,10 @@ from benchmark import plugins
 from benchmark.config import Cell, Suite
 from benchmark.errors import UserError
 from benchmark.records import LOST, Record, Store
-from benchmark.search.renewal import REPLACED, Kept, of_other_code
+from benchmark.search.renewal import REPLACED, Kept, of_other_code, to_renew
 from benchmark.search.run import run_suite
-from benchmark.training.environment import training_code
+from benchmark.search.twins import twin_of
+from benchmark.training.environment import fingerprints_of, training_code
 
 RECORD = next((Path(__file__).parents[2] / "results" / "reference" / "flights" / "records").glob("*.json"))
 
@@ -44,6 +45,20 @@ def test_records_of_other_code_are_known_by_their_digests() -> None:
         assert told(replace(other, fingerprints={}), cell) == ""
     stranger = replace(same.trial, cell=replace(cell, method="nobody_has_this"))
     assert of_other_code([replace(same, trial=stranger, fingerprints={})]) == []
+
+
+def test_a_training_that_is_two_cells_goes_for_both() -> None:
+    """The twin tells the code of its own method, and has the numbers of the other's."""
+    record = Store.read(Store(RECORD.parent.parent), RECORD)
+    cell, twin_cell = (replace(record.trial.cell, method=method) for method in ("single_embedding", "multi_embedding"))
+    source = replace(record, trial=replace(record.trial, cell=cell), fingerprints=fingerprints_of(cell))
+    trial = replace(record.trial, cell=twin_cell)
+    assert to_renew([source, twin_of(source, trial)], [cell, twin_cell]) == []
+    source = replace(source, fingerprints={**source.fingerprints, "method_code": "other"})
+    twin = twin_of(source, trial)
+    assert of_other_code([source, twin]) == [source]
+    assert to_renew([source, twin], [cell, twin_cell]) == to_renew([twin, source], [cell, twin_cell]) == [source, twin]
+    assert to_renew([source, twin], [twin_cell]) == [twin] and to_renew([source, twin], [cell]) == [source]
 
 
 def test_what_is_of_this_code_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -89,6 +89,18 @@ def test_all_cells_are_checked_before_anything_runs(tmp_path: Path, monkeypatch:
     assert summary.statuses == {"incompatible": 3} and {r.reason for r in Store(tmp_path)} == {"no such layer"}
 
 
+def test_a_cell_that_can_no_longer_be_built_keeps_what_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its method has learned to refuse the backbone: the training of the seed that is missing says so, in its own record."""
+    suite = standin.suite(backbones=("standin_flat",), methods=("standin_plain",))
+    run_suite(suite, tmp_path, "local", train=standin.TRAIN)
+    [before] = Store(tmp_path).paths()
+    content = before.read_bytes()
+    monkeypatch.setattr(run, "check", lambda trial: "no such layer")
+    more = standin.suite(backbones=("standin_flat",), methods=("standin_plain",), seeds=2)
+    assert run_suite(more, tmp_path, "local", train=standin.TRAIN).recorded_before == 1
+    assert before.read_bytes() == content and len(Store(tmp_path).paths()) == 2
+
+
 def test_one_run_at_a_time_in_a_folder(tmp_path: Path) -> None:
     run_suite(standin.suite(), tmp_path, "local", train=standin.TRAIN)
     with (tmp_path / ".lock").open("w") as other:

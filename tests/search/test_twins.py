@@ -241,6 +241,20 @@ def test_failures_are_shared_and_a_lost_worker_is_waited_for(pair: tuple[Suite, 
     assert failed.trial.seed == 1 and failed.reason == "as standin_plain has: no memory"
 
 
+def test_a_failure_of_the_other_takes_nothing_that_is_recorded(_standins: None) -> None:
+    """Its records were taken away, and on this machine it fails: the twin has its own still."""
+    suite = standin.suite(methods=("standin_plain", "standin_tuned"), backbones=("standin_flat",), seeds=2)
+    plain, tuned = expand(suite)
+    known = [record for record in told(Plan(suite, [plain, tuned], (), None, {tuned.key: plain})) if record.is_shared]
+    assert [record.trial.seed for record in known] == [0, 1]
+    plan = Plan(suite, [plain, tuned], known[:1], None, {tuned.key: plain})
+    for seed, twins_of in ((0, 0), (1, 1)):
+        trial = plan.ask()
+        assert isinstance(trial, Trial) and (trial.cell.method, trial.seed) == ("standin_plain", seed)
+        plan.tell(failed := Record(trial=trial, status="failed", reason="no memory"))
+        assert len(list(plan.twins_of(failed))) == twins_of, "of what is recorded of it there is no failure"
+
+
 def test_a_twin_says_of_which_code_the_training_was(cells: list[Cell]) -> None:
     one, two = (next(c for c in cells if (c.method, c.backbone, c.scale) == (m, "dnn", 1)) for m in (CONTROL, "multi_embedding"))
     prints = {"data": one.data, "method_code": "of the one", "training_code": "of that day", "backbone_code": "of that day, too"}

@@ -123,6 +123,7 @@ def test_the_same_records_whatever_the_order(workers: int, futility: float) -> N
 def test_the_same_command_goes_on(share: float) -> None:
     whole = play()
     known = whole[: int(share * len(whole))]
+    assert Plan(SUITE, expand(SUITE), known, UntilDecided(MOST)).progress()[0] == len(known), "each is counted as recorded before"
     assert [r.trial_id for r in play(known)] == [r.trial_id for r in whole[len(known) :]]
 
 
@@ -206,6 +207,22 @@ def test_without_a_control_nothing_is_trained(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="beside their control, single_embedding; add it to --methods"):
         run_suite(suite, tmp_path, "local", train=standin.TRAIN, until=UntilDecided(4))
     assert not Store(tmp_path).paths()
+    apart = standin.suite(methods=("standin_plain",), also=({"methods": ["single_embedding"], "scales": [2]},))
+    with pytest.raises(UserError, match="beside their control, single_embedding; give a product of the suite both"):
+        run_suite(apart, tmp_path, "local", train=standin.TRAIN, until=UntilDecided(4))
+    with pytest.raises(UserError, match="beside their control, single_embedding; add rows"):
+        UntilDecided(4).check(expand(standin.suite(methods=("single_embedding", "standin_sanity"))))
+
+
+def test_rows_without_a_control_among_others_are_said() -> None:
+    suite = standin.suite(methods=("single_embedding", "standin_plain"), also=({"methods": ["standin_plain"], "scales": [2, 3]},))
+    cells = expand(suite)
+    UntilDecided(4).check(cells)
+    told = Plan(suite, cells, (), UntilDecided(4)).account()
+    assert (
+        "note: 4 row(s) have no single_embedding at the same backbone, scale, depth" in told
+        and "no verdict (the first: toy standin_flat scale 2 depth " in told
+    )
 
 
 @pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=pytest.mark.long)])

@@ -158,6 +158,33 @@ def test_on_a_server_a_cell_has_no_numbers_of_before(tmp_path: Path, empty_mlflo
     assert client.get_run(folder.ids[rows.trial_key(lost.trial_id)]).info.status == "RUNNING"
 
 
+def test_on_a_server_a_training_has_no_epochs_of_one_before(tmp_path: Path, empty_mlflow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one that failed, and was longer; and where it is trained again once more, while that goes on."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(empty_mlflow, tmp_path / "server.db")
+    uri = f"sqlite:///{tmp_path / 'server.db'}"
+    store, client = stored(tmp_path / "results", []), MlflowClient(tracking_uri=uri)
+    record = record_of(trial_of("me", "final"))
+    epochs = tuple({"epoch": float(n), "valid/auc": 0.5 + n / 100} for n in range(1, 5))
+
+    def curve(folder: _Folder) -> list[tuple[int, float]]:
+        run = folder.ids[rows.trial_key(record.trial_id)]
+        return [(point.step, point.value) for point in client.get_metric_history(run, "epoch valid AUC")]
+
+    for one in (Record(trial=record.trial, status="failed", reason="no memory", curve=epochs), record):
+        store.write(one)
+        folder = _Folder(_Server(uri, Owner(tmp_path / "results", uri)))
+        folder.synchronise(store.scan()[0], store.folder)
+        assert curve(folder) == [(int(entry["epoch"]), entry["valid/auc"]) for entry in one.curve]
+    folder.write([rows.running_row(record.trial, 1.0)])
+    assert curve(folder) == []
+    folder.runs.points({rows.trial_key(record.trial_id): rows.curve_of(record.curve[:1])}, folder.ids)
+    folder.write([rows.trial_row(store.entry(record), store.folder)])
+    assert dict(curve(folder)) == {1: 0.5, 2: 0.6}
+    experiment = client.get_experiment_by_name("toy data")
+    assert experiment is not None and len(client.search_runs([experiment.experiment_id], "tags.stage = 'final'")) == 1
+
+
 def test_a_server_gets_the_same(tmp_path: Path, empty_mlflow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through the client alone; here it writes to a database, which has its own place for artifacts."""
     monkeypatch.chdir(tmp_path)

@@ -21,15 +21,18 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.validation import _validate_metric_name
 
 import benchmark
+from benchmark.__main__ import main
 from benchmark.config import Cell, Suite, Training, Trial
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
 from benchmark.search.lock import at_work, only_one
 from benchmark.tracking import mlflow_store, rows, stores
 from benchmark.tracking.mlflow_store import Tracker, rebuild
+from benchmark.tracking.notes import NO_BOARD
 from benchmark.tracking.place import Owner, Stamp, tracking_uri, without_password
 from benchmark.tracking.stores import Runs
 from benchmark.tracking.ui import allowed, ui_command
+from benchmark.tracking.view import NOTE
 
 AUCS = (0.7, 0.8)
 FIELD_METRICS = {
@@ -291,6 +294,39 @@ def test_records_that_go_change_or_come_back_do_so_in_mlflow(tmp_path: Path) -> 
     assert picture(tmp_path) == before
 
 
+def test_a_data_set_without_tested_cells_has_no_board_in_words(tmp_path: Path) -> None:
+    """Where its records went, and where those of tuning alone are left; the link to its page would lead nowhere."""
+    store = stored(tmp_path, records())
+    rebuild(store, tmp_path)
+    client = MlflowClient(tracking_uri=tracking_uri(tmp_path))
+
+    def note() -> str:
+        experiment = client.get_experiment_by_name("toy data")
+        assert experiment is not None and experiment.lifecycle_stage == "active"
+        return experiment.tags[NOTE]
+
+    board = note()
+    assert "### toy data: 2 of 3 cells finished" in board
+    for record in records():
+        if record.trial.stage == "final":
+            store.path(record.trial_id).unlink()
+    rebuild(store, tmp_path)
+    assert note() == NO_BOARD and len(runs_of(tmp_path)[1]) == 4
+    for record in records():
+        store.write(record)
+    rebuild(store, tmp_path)
+    assert note() == board
+    for path in store.paths():
+        path.unlink()
+    rebuild(store, tmp_path)
+    assert note() == NO_BOARD and runs_of(tmp_path, boards=True)[1] == []
+    experiment = client.get_experiment_by_name("toy data")
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
+    rebuild(store, tmp_path)
+    assert client.get_experiment(experiment.experiment_id).lifecycle_stage == "deleted", "nothing asks for it"
+
+
 def test_a_folder_that_moved_is_the_same_view(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     rebuild(stored(old, records()), old)
@@ -473,10 +509,12 @@ def test_a_foreign_record_writes_nothing_outside_the_folder(tmp_path: Path, data
     assert {path for path in tmp_path.rglob("*") if not path.is_relative_to(results)} == {results.parent, results.parent.parent}
 
 
-def test_rebuild_keeps_its_hands_off_a_run_at_work(tmp_path: Path) -> None:
+def test_rebuild_keeps_its_hands_off_a_run_at_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = stored(tmp_path, [record_of(trial_of("me", "final"))])
     with only_one(tmp_path):
         assert rebuild(store, tmp_path) == (0, [])
+        assert main(["track", "--results", str(tmp_path)]) == 2, "or it would say that all is there"
+        assert "a run is at work in this folder, and writes to MLflow itself unless it has --no-track" in capsys.readouterr().err
     assert rebuild(store, tmp_path) == (1, [])
 
 
@@ -513,10 +551,32 @@ def test_a_run_that_is_refused_leaves_the_other_s_trainings_alone(tmp_path: Path
 
 def test_the_folder_is_the_run_s_until_mlflow_is_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
+
+    def full(*of: object) -> None:
+        raise UserError("no space left")
+
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(Tracker, "close", lambda self: told.append(at_work(tmp_path)))
-    with pytest.raises(UserError, match="unknown data set"):
-        benchmark.run(Suite(name="none", datasets=("nobody_has_this",)), tmp_path, track=True)
+    monkeypatch.setattr("benchmark.search.run.run_local", full)
+    small = {"datasets": {"synthetic": {"rows": 2000, "cardinalities": [3, 8]}}}
+    with pytest.raises(UserError, match="no space left"):
+        benchmark.run(Suite(name="one", datasets=("synthetic",), methods=("constant",), options=small), tmp_path, track=True)
     assert told == [True] and not at_work(tmp_path)
+
+
+@pytest.mark.parametrize("before", ["", "new", "new/records"])
+def test_of_a_run_that_is_refused_nothing_is_left(tmp_path: Path, before: str) -> None:
+    """No folder, no lock, and no database, which took seconds."""
+    (tmp_path / before).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "mine").touch()
+    there = sorted(tmp_path.rglob("*"))
+    for suite in (Suite(name="none", datasets=("nobody_has_this",)), Suite(name="none", datasets=("all",), methods=("nobody",))):
+        with pytest.raises(UserError, match="unknown"):
+            benchmark.run(suite, tmp_path / "new", track=True)
+        assert sorted(tmp_path.rglob("*")) == there
+    with pytest.raises(UserError, match="unknown data set"):
+        benchmark.train("constant", data="nobody_has_this", results=tmp_path / "new")
+    assert sorted(tmp_path.rglob("*")) == there
 
 
 @pytest.mark.parametrize(
