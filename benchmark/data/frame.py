@@ -36,9 +36,9 @@ def prepare_frame(frame: pandas.DataFrame | pl.DataFrame, name: str, options: Ma
         with tempfile.TemporaryDirectory(prefix=".frame-", dir=cache_folder()) as folder:
             path = Path(folder) / f"{name}.parquet"
             table = _polars(frame, called)
-            for name, dtype in table.schema.items():
+            for column, dtype in table.schema.items():
                 if dtype == pl.Object:
-                    raise UserError(f"{called}: the column {name!r} holds Python objects; make it numbers or text, or drop it")
+                    raise UserError(f"{called}: the column {column!r} holds Python objects; make it numbers or text, or drop it")
             table.write_parquet(path)
             try:
                 return prepare("csv", options, path, alias=name)
