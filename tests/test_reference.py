@@ -51,7 +51,7 @@ def test_its_suite_names_every_cell(folder: Path) -> None:
         names = {name for p in homes for name in p.methods}
         assert {cell.method, f"{cell.method.partition(':')[0]}:all", "all"} & names, record.trial_id
         assert cell.dataset in suite.datasets and dict(cell.training) == dict(suite.training)
-        assert record.trial.budget == suite.trials and record.trial.seed < record.metrics.get(MAX_SEEDS, suite.seeds)
+        assert record.trial.budget == suite.budget and record.trial.seed < record.metrics.get(MAX_SEEDS, suite.seeds)
 
 
 def test_a_suite_of_embedded_data_has_nothing_left_to_train(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
