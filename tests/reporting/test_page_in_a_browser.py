@@ -99,6 +99,17 @@ def test_a_row_is_one_line_on_a_desktop(driver: webdriver.Chrome, tmp_path: Path
     assert script(driver, "return document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_a_board_of_a_grid_fits_and_breaks_names_between_words(driver: webdriver.Chrome, tmp_path: Path) -> None:
+    """It has a column more, of two settings, which narrower windows leave out."""
+    path = tmp_path / "report.html"
+    path.write_text(page(Store(REFERENCE / "flights_l2"), "flights_l2", "tests"), encoding="utf-8")
+    for width in (1341, 1400, 1440):
+        show(driver, path.as_uri(), width, 900)
+        assert script(driver, "return document.querySelector('#board tbody .k-won').offsetWidth") > 0
+        assert script(driver, "return document.documentElement.scrollWidth <= document.documentElement.clientWidth"), width
+        assert script(driver, "return document.querySelector('#board tbody .k-method').offsetWidth") >= 125, width
+
+
 def test_a_box_says_whether_its_column_is_there_and_a_narrow_window_obeys_it(driver: webdriver.Chrome, tmp_path: Path) -> None:
     """Narrow windows have fewer columns from the start."""
     found = [record(method, seed, auc + seed / 1e4) for method, auc in (("single_embedding", 0.8), ("m", 0.9)) for seed in range(3)]
