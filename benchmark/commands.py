@@ -192,18 +192,19 @@ def compare(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 
 def claims(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.reporting.claims import claims as claimed
+    from benchmark.reporting.claims import found_in
 
     for store in map(Store, parsed.folders):
         if not store.paths():
             raise UserError(_nothing_in(store))
+    found = found_in(parsed.folders, parsed.methods, parsed.delta)
+    texts = claimed(found, parsed.delta, parsed.format, _width())
     if parsed.figure is not None:
-        from benchmark.reporting.claims import found_in
         from benchmark.reporting.claims_plot import write  # matplotlib: a second
 
-        write(found_in(parsed.folders, parsed.methods, parsed.delta).findings, parsed.figure)
-    print("\n\n".join(claimed(parsed.folders, parsed.methods, parsed.delta, parsed.format, _width())))
-    if parsed.figure is not None:
-        print(f"\nfigure: {parsed.figure}")
+        write(found.findings, parsed.figure)
+        texts.append(f"figure: {parsed.figure}")
+    print("\n\n".join(texts))
     return 0
 
 

@@ -144,7 +144,7 @@ def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
     if any(row.tuning_trials > 1 and not row.won for row in judged):
         yield "tuned: verdicts are on the settings that won; what the luck of the draws adds is in no interval (docs/mathematics.md, 5)"
     if any(row.won for row in judged):
-        yield "by grid: each row chose among the same values; verdicts are on what won (docs/mathematics.md, 5)"
+        yield "by grid: verdicts are on the values that won (docs/mathematics.md, 5)"
     yield from _at_end(whole)
     for row in board:
         if row.status != "finished":

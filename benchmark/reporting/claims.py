@@ -228,11 +228,8 @@ def found_in(folders: Sequence[Path], methods: Sequence[str] = (), delta: float 
     return found
 
 
-def claims(
-    folders: Sequence[Path], methods: Sequence[str] = (), delta: float = DELTA, format: Format = "table", width: int | None = None
-) -> list[str]:
-    """The two tables, as text, each with its title. Raises UserError: nothing to say of these folders."""
-    all_found = found_in(folders, methods, delta)
+def claims(all_found: Found, delta: float = DELTA, format: Format = "table", width: int | None = None) -> list[str]:
+    """The two tables, as text, each with its title. ``delta``: what the findings were made with."""
     found = all_found.findings
     what = f"What the records say, by cells: a board's data set, backbone and depth. Equal: within ±{delta:g}"
     each = (

@@ -13,7 +13,7 @@ from benchmark.config import CONTROL
 from benchmark.errors import UserError
 from benchmark.reporting.claims import Finding
 from benchmark.reporting.colours import colours
-from benchmark.reporting.drawing import Look, Width, order, save
+from benchmark.reporting.drawing import MARKERS, Look, Width, order, save
 
 TITLES = {
     "gain": f"gain: test AUC less {CONTROL}'s, at the greatest width of a board",
@@ -27,14 +27,14 @@ MANY = 6  # methods that can be told apart in one cell
 
 def claims_figure(found: Sequence[Finding], width: Width = "page") -> Figure:
     """A panel a claim, a line a board's cell, a mark a method: hollow where its verdict is undecided, else filled. Bars are 95 % intervals,
-    not corrected for how many there are.
+    not corrected for how many there are. A shape is a method's, too: not all have a colour of their own.
 
     found: not empty. Raises UserError for more than six methods, which nobody could tell apart.
     """
-    methods = sorted({finding.method for finding in found}, key=order)
-    if len(methods) > MANY:
-        raise UserError(f"claims: a figure shows {MANY} methods at most, here are {len(methods)}; name some with --methods")
-    look = Look(colours=colours(finding.method for finding in found), width=width)
+    names = sorted({finding.name for finding in found}, key=order)
+    if len(names) > MANY:
+        raise UserError(f"claims: a figure shows {MANY} methods at most, here are {len(names)}; name some with --methods")
+    look, shape = Look(colours=colours(finding.name for finding in found), width=width), dict(zip(names, MARKERS, strict=False))
     panels: dict[str, dict[tuple[str, str], list[Finding]]] = {}
     for claim in TITLES:
         for finding in found:
@@ -46,32 +46,31 @@ def claims_figure(found: Sequence[Finding], width: Width = "page") -> Figure:
     figure, axes = look.stacked(rows, "What the records say of each claim", bars, "difference in test AUC")
     size = 2.5 if look.narrow else 4.5
     for axis, (claim, cells) in zip(axes, panels.items(), strict=True):
-        y, names = 0.0, []
+        y, places = 0.0, []
         before = ""
         for board, where in sorted(cells, key=lambda place: place[0]):  # sizes stay in their order
             if y:
                 axis.axhline(y, color="#EEEEEE" if board == before else "#AAAAAA", linewidth=0.6)
             before = board
-            here = sorted(cells[board, where], key=lambda finding: order(finding.method))
-            names.append((y + room[board, where] / 2, f"{board} · {where}"))
+            here = sorted(cells[board, where], key=lambda finding: order(finding.name))
+            places.append((y + room[board, where] / 2, f"{board} · {where}"))
             at = y + room[board, where] / 2 - STEP * (len(here) - 1) / 2
             for finding in here:
-                colour = look.colour(finding.method)
+                colour = look.colour(finding.name)
                 if finding.low is not None and finding.high is not None:
                     axis.plot([finding.low, finding.high], [at, at], color=colour, linewidth=0.8 if look.narrow else 1.3)
                 face = "white" if finding.verdict == "undecided" else colour
-                axis.plot([finding.difference], [at], "o", color=colour, markerfacecolor=face, markersize=size)
+                axis.plot([finding.difference], [at], shape[finding.name], color=colour, markerfacecolor=face, markersize=size)
                 at += STEP
             y += room[board, where]
         axis.set_ylim(y, 0)
         axis.axvline(0, color="#777777", linewidth=0.8)
-        axis.set_yticks([at for at, _ in names], [name for _, name in names])
+        axis.set_yticks([at for at, _ in places], [place for _, place in places])
         axis.tick_params(axis="y", length=0)
         axis.grid(False, axis="y")
         title = textwrap.fill(TITLES[claim], 34 if look.narrow else 100)
         axis.set_title(title, fontsize=look.font + (0 if look.narrow else 1), loc="left")
-    marks = {name: (name, Line2D([], [], color=look.colour(name), marker="o", markersize=size)) for name in methods}
-    look.legend(figure, marks)
+    look.legend(figure, {}, {name: Line2D([], [], color=look.colour(name), marker=shape[name], markersize=size) for name in names})
     return figure
 
 

@@ -19,21 +19,20 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from benchmark import commandline
 from benchmark.config import CONTROL
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
 from benchmark.reporting.board import View, board, wanted
-from benchmark.reporting.claims import claims, found_in
+from benchmark.reporting.claims import Found, claims, found_in
 from benchmark.reporting.comparison import AUC, sections
 from benchmark.reporting.curves import curves
 from benchmark.reporting.groups import boards_named
 from benchmark.reporting.leaderboard import Row, Selection, rows
 from benchmark.reporting.tables import fitted
 
-FIGURE = "figure"  # of claims
-CLAIMS = "images/claims.svg"
 WIDTH = 100  # characters of a table
 MARKED = re.compile(r"^<!-- benchmark: (.*?) -->\n.*?^<!-- end -->$", re.DOTALL | re.MULTILINE)
 MARKER = "<!-- benchmark:"
@@ -53,12 +52,10 @@ def written(text: str, where: str, root: Path) -> str:
         raise UserError(f"{where}: a marker {MARKER} … --> has no <!-- end --> before the next one; add it")
 
     def block(match: re.Match[str]) -> str:
+        drawing = _drawing(match[1], where, root)
+        if drawing is not None:
+            return f"<!-- benchmark: {match[1]} -->\n![{drawing.words}]({drawing.path})\n<!-- end -->"
         command, *only = match[1].split(" | ")
-        if command.split()[:1] == ["claims"] and only == [FIGURE]:
-            return f"<!-- benchmark: {match[1]} -->\n![the claims, by boards and cells]({CLAIMS})\n<!-- end -->"
-        if command.split()[:1] == ["figures"]:
-            folder, view = _figure(match[1], where)
-            return f"<!-- benchmark: {match[1]} -->\n![{view} of {folder.name}](images/{folder.name}-{view}.svg)\n<!-- end -->"
         try:
             printed = _printed(command, only, where, root, boards, records)
         except UserError as error:  # what a command says of itself does not know which document it is in
@@ -73,28 +70,56 @@ def drawn(text: str, where: str, root: Path) -> dict[str, bytes]:
     """The figures of the document, by their paths from its folder. Raises UserError as ``written`` does."""
     found: dict[str, bytes] = {}
     for match in MARKED.finditer(text):
-        command, *only = match[1].split(" | ")
-        if command.split()[:1] == ["claims"] and only == [FIGURE]:
-            from benchmark.reporting.claims_plot import write
-
-            parsed = _parsed(command, where)
-            with TemporaryDirectory() as made:
-                path = Path(made) / "claims.svg"
-                try:
-                    write(found_in([root / folder for folder in parsed.folders], parsed.methods, parsed.delta).findings, path)
-                except UserError as error:
-                    raise UserError(f"{where}: {command}: {error}") from None
-                found[CLAIMS] = path.read_bytes()
-        if command.split()[:1] == ["figures"]:
-            from benchmark.reporting.plots import figures  # matplotlib: a second
-
-            folder, view = _figure(match[1], where)
-            with TemporaryDirectory() as made:
-                paths = figures(list(Store(root / folder)), Path(made), ("svg",), only=[view])
-                if len(paths) != 1:
-                    raise UserError(f"{where}: {match[1]}: {len(paths)} data sets of {folder} have that figure; a document takes one")
-                found[f"images/{folder.name}-{view}.svg"] = paths[0].read_bytes()
+        drawing = _drawing(match[1], where, root)
+        if drawing is None:
+            continue
+        with TemporaryDirectory() as made:
+            try:
+                paths = drawing.draw(Path(made))
+            except UserError as error:
+                raise UserError(f"{where}: {match[1]}: {error}") from None
+            if len(paths) != 1:
+                raise UserError(f"{where}: {match[1]}: {len(paths)} data sets have that figure; a document takes one")
+            content = paths[0].read_bytes()
+        if found.setdefault(drawing.path, content) != content:
+            raise UserError(f"{where}: {match[1]}: another figure of the document is {drawing.path}, too; take one of them out")
     return found
+
+
+class Drawing(NamedTuple):
+    path: str  # from the document's folder
+    words: str  # in its place, where no figures are shown
+    draw: Callable[[Path], list[Path]]  # into a folder, the files
+
+
+def _drawing(marker: str, where: str, root: Path) -> Drawing | None:
+    """The figure that a marker asks for; None: it asks for tables. Raises UserError."""
+    command, *only = marker.split(" | ")
+    name = command.split()[:1]
+    if name == ["figures"]:
+        folder, view = _figure(marker, where)
+        return Drawing(f"images/{folder.name}-{view}.svg", f"{view} of {folder.name}", lambda made: _of_records(root / folder, view, made))
+    if name == ["claims"] and only == ["figure"]:
+        parsed = _parsed(command, where)
+        return Drawing("images/claims.svg", "the claims, by boards and cells", lambda made: _of_claims(parsed, root, made))
+    return None
+
+
+def _of_records(results: Path, view: str, made: Path) -> list[Path]:
+    from benchmark.reporting.plots import figures  # matplotlib: a second
+
+    return figures(list(Store(results)), made, ("svg",), only=[view])
+
+
+def _of_claims(parsed: argparse.Namespace, root: Path, made: Path) -> list[Path]:
+    from benchmark.reporting.claims_plot import write  # matplotlib, too
+
+    write(_found(parsed, root).findings, made / "claims.svg")
+    return [made / "claims.svg"]
+
+
+def _found(parsed: argparse.Namespace, root: Path) -> Found:
+    return found_in([root / folder for folder in parsed.folders], parsed.methods, parsed.delta)
 
 
 def _figure(marker: str, where: str) -> tuple[Path, str]:
@@ -143,7 +168,7 @@ def _printed(
     if parsed.command == "compare" and not parsed.folders:
         texts = sections(records(parsed.results), parsed.to or CONTROL, parsed.dataset, "table", parsed.metric or AUC, WIDTH)
     elif parsed.command == "claims":
-        texts = claims([root / folder for folder in parsed.folders], parsed.methods, parsed.delta, "table", WIDTH)
+        texts = claims(_found(parsed, root), parsed.delta, "table", WIDTH)
     elif parsed.command == "curves":
         texts = curves(records(parsed.results), parsed.metric, parsed.dataset, "table", WIDTH)
     else:

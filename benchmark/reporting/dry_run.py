@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
+from benchmark.records import REPLACED
 from benchmark.reporting.text import counted
 from benchmark.search.estimate import Estimate
 from benchmark.search.memory_limit import OPTION
 from benchmark.search.progress import to_come
-from benchmark.search.renewal import RENEWED, REPLACED
+from benchmark.search.renewal import RENEWED
 
 
 def dry_run(name: str, found: Estimate, slots: int, until: bool, gigabytes: float | None = None) -> str:

@@ -8,8 +8,7 @@ from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Cell
 from benchmark.discovery import Kind
 from benchmark.errors import UserError
-from benchmark.records import REPLACED as REPLACED
-from benchmark.records import Record, Store
+from benchmark.records import REPLACED, Record, Store
 from benchmark.search.former import TodaysWords
 from benchmark.search.twins import TRAINED_AS
 from benchmark.training.environment import training_code

@@ -13,14 +13,14 @@ from typing import Literal
 
 from benchmark.config import Suite, Trial
 from benchmark.errors import UserError
-from benchmark.records import Record, Store
+from benchmark.records import REPLACED, Record, Store
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.listeners import Listener, Listeners, Tracker, followed
 from benchmark.search.local import run_local
 from benchmark.search.lock import LOCK, only_one
 from benchmark.search.plan import Plan
 from benchmark.search.progress import Progress
-from benchmark.search.renewal import RENEWED, REPLACED, Kept, set_aside, to_renew
+from benchmark.search.renewal import RENEWED, Kept, set_aside, to_renew
 from benchmark.search.time_limit import OutOfTime, time_limit
 from benchmark.search.twins import owed, take_in, twins
 from benchmark.search.until_decided import UntilDecided

@@ -19,7 +19,7 @@ from benchmark.errors import UserError
 from benchmark.record import DOSES
 from benchmark.records import Record, Store
 from benchmark.reporting.board import legend
-from benchmark.reporting.claims import Finding, claims, findings, summary
+from benchmark.reporting.claims import Finding, claims, findings, found_in, summary
 from benchmark.reporting.claims_plot import claims_figure
 from benchmark.reporting.leaderboard import rows
 from benchmark.reporting.page.answer import answer
@@ -134,7 +134,7 @@ def test_budgets_and_settings_of_a_method_are_told_apart(tmp_path: Path) -> None
     Store(tmp_path).create()
     for made in [*board({"wider": GROWS["wider"]}), *other]:
         Store(tmp_path).write(made)
-    assert {"wider", "wider (rate=2.0)"} <= set(claims([tmp_path], width=50)[0].splitlines())
+    assert {"wider", "wider (rate=2.0)"} <= set(claims(found_in([tmp_path]), width=50)[0].splitlines())
 
 
 def test_a_gain_is_taken_where_the_board_compares_the_row() -> None:
@@ -169,17 +169,17 @@ def test_boards_that_have_some_trainings_in_common_are_named(tmp_path: Path) -> 
         Store(tmp_path / name).create()
         for made in records:
             Store(tmp_path / name).write(made)
-    told, each = claims([tmp_path / name for name in ("narrow", "wide", "other")])
+    told, each = claims(found_in([tmp_path / name for name in ("narrow", "wide", "other")]))
     assert "interval of these pairs" in "\n".join(legend([])) and "theirs are of all of a row's own pairs of seeds" in each
     assert ". 2 of those counted have some trainings, not all, in common with another of these (narrow, wide)" in told
-    assert "in common" not in claims([tmp_path / name for name in ("narrow", "other")])[0]
+    assert "in common" not in claims(found_in([tmp_path / name for name in ("narrow", "other")]))[0]
 
 
 def test_a_narrow_terminal_has_shorter_claims_and_the_same_numbers(tmp_path: Path) -> None:
     Store(tmp_path).create()
     for made in board(GROWS):
         Store(tmp_path).write(made)
-    (wide, each), (narrow, _) = claims([tmp_path]), claims([tmp_path], width=60)
+    (wide, each), (narrow, _) = claims(found_in([tmp_path])), claims(found_in([tmp_path]), width=60)
     numbers = [re.findall(r"  \d+(?=  |$)", line) for line in wide.splitlines()]
     assert [re.findall(r"  \d+(?=  |$)", line) for line in narrow.splitlines() if "above SE" in line or "gain up with" in line] == numbers[
         4:
@@ -188,7 +188,7 @@ def test_a_narrow_terminal_has_shorter_claims_and_the_same_numbers(tmp_path: Pat
     long = "roblock:a_preset_of_a_long_name"
     for made in board({long: GROWS["wider"]}):
         Store(tmp_path).write(made)
-    told, _ = claims([tmp_path], width=80)
+    told, _ = claims(found_in([tmp_path]), width=80)
     assert max(map(len, told.splitlines())) <= 80 and f"\n{long}\nabove SE  " in told, told
     assert told.count("above SE") == 1 + wide.count("lies above") and told.count("\ngain up with width") == 1 + wide.count("with width")
 
@@ -234,18 +234,19 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     Store(alone).create()
     Store(alone).write(record())
     with pytest.raises(UserError, match="no finished cell beside one of single_embedding"):
-        claims([alone])
+        found_in([alone])
 
 
 def test_the_figure_has_a_mark_for_every_finding(tmp_path: Path) -> None:
     noisy = board({"lost": lambda scale, depth: 0.001}, noise=0.01)
     found = findings({"a": board(GROWS), "b": noisy}).findings
     figure = claims_figure(found)
-    marks = [(axis, line) for axis in figure.axes for line in axis.lines if line.get_marker() == "o"]
+    marks = [(axis, line) for axis in figure.axes for line in axis.lines if line.get_marker() != "None"]
     assert [axis.get_title(loc="left").split(":")[0] for axis in figure.axes] == ["gain", "growth with width", "growth with depth"]
     assert sorted(x for _, line in marks for x in np.ravel(line.get_xdata()).tolist()) == sorted(finding.difference for finding in found)
-    bars = {tuple(np.ravel(line.get_xdata()).tolist()) for axis in figure.axes for line in axis.lines if line.get_marker() != "o"}
+    bars = {tuple(np.ravel(line.get_xdata()).tolist()) for axis in figure.axes for line in axis.lines if line.get_marker() == "None"}
     assert {(finding.low, finding.high) for finding in found} <= bars
+    assert len({line.get_marker() for _, line in marks}) == len({finding.name for finding in found}), "greys are told apart, too"
     hollow = sum(line.get_markerfacecolor() == "white" for _, line in marks)
     assert hollow == sum(finding.verdict == "undecided" for finding in found) > 0
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]

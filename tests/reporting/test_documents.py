@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,9 @@ def test_the_command_writes_and_checks(results: Path, monkeypatch: pytest.Monkey
     assert "](images/claims.svg)" in path.read_text(encoding="utf-8") and "gain: test AUC" in figure.read_text(encoding="utf-8")
     path.write_text(BLOCK.format("claims results --methods nobody | figure", ""), encoding="utf-8")
     assert main(["boards", "x.md"]) == 2 and "x.md: claims results --methods nobody" in capsys.readouterr().err
+    shutil.copytree(results / "results", results / "others")
+    one, other = (BLOCK.format(f"claims {folder} | figure", "") for folder in ("results", "others"))
+    path.write_text(f"{one}\n{one}\n", encoding="utf-8")
+    assert main(["boards", "x.md"]) == 0
+    path.write_text(f"{one}\n{other}\n", encoding="utf-8")
+    assert main(["boards", "x.md"]) == 2 and "is images/claims.svg, too; take one of them out" in capsys.readouterr().err

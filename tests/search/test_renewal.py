@@ -12,8 +12,8 @@ import standin_search as standin
 from benchmark import plugins
 from benchmark.config import Cell, Suite
 from benchmark.errors import UserError
-from benchmark.records import LOST, Record, Store
-from benchmark.search.renewal import REPLACED, Kept, of_other_code, to_renew
+from benchmark.records import LOST, REPLACED, Record, Store
+from benchmark.search.renewal import Kept, of_other_code, to_renew
 from benchmark.search.run import run_suite
 from benchmark.search.twins import twin_of
 from benchmark.training.environment import fingerprints_of, training_code
