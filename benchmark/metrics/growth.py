@@ -9,9 +9,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from benchmark.metrics.looks import looks
+from benchmark.metrics.noise import Pool, Values
 from benchmark.metrics.sequential import sequential_p
 from benchmark.metrics.statistics import holm, t_quantile
-from benchmark.metrics.verdicts import LEVEL, Key, Pool, Values, t_tests
+from benchmark.metrics.verdicts import LEVEL, Key, t_tests
 
 Growth = Literal["grows", "shrinks", "equal", "undecided"]
 
@@ -21,7 +22,7 @@ class Side(NamedTuple):
 
     method: Values
     control: Values
-    pool: Pool  # pooled_variance of all methods of the cell
+    pool: Pool  # of their differences: Noise.between of the cell
     max_seeds: int | None = None  # where it was looked at after every seed: up to so many
 
     @property

@@ -1,6 +1,6 @@
 """Boards drawn at random, thousands at once: how often verdicts are wrong, how often they come, and how many seeds they take.
 
-The rules are those of benchmark/metrics/verdicts.py, written for arrays; a test holds the two together.
+The rules are those of benchmark/metrics/verdicts.py and noise.py, written for arrays; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from benchmark.metrics.futility import chance_of_verdict
 from benchmark.metrics.looks import FIRST_LOOK, looks
+from benchmark.metrics.noise import OUT_OF_LINE
 from benchmark.metrics.sequential import sequential_p
 from benchmark.metrics.verdicts import LEVEL
 
@@ -98,11 +99,9 @@ def _judged(y: Array, design: Design) -> tuple[NDArray[np.int64], NDArray[np.int
     for n in at:
         free = (verdict == UNDECIDED) & ~futile
         seeds[free] = n
-        variance, df = _pooled(y, seeds)
+        variance, df = _noise(y, seeds, n)
         mean = difference[..., :n].mean(3)
-        se = (2 * variance / n) ** 0.5
-        df = np.broadcast_to(df[..., None], shape)
-        scale = se[..., None]
+        scale = (2 * variance / n) ** 0.5
         one_sided = [mean / scale, -mean / scale, (design.delta - np.abs(mean)) / scale]
         for which, t in enumerate(one_sided):
             now = np.asarray(stats.t.sf(t[free], df[free]))
@@ -114,31 +113,59 @@ def _judged(y: Array, design: Design) -> tuple[NDArray[np.int64], NDArray[np.int
         verdict[(verdict == UNDECIDED) & (adjusted[1] <= design.level)] = EQUAL
         if design.futility and n < at[-1]:
             levels = [design.level / np.maximum(1, (found > design.level).sum((1, 2), keepdims=True)) for found in adjusted]
-            sd = ((2 * variance) ** 0.5)[..., None]
-            chance = chance_of_verdict(mean, sd, df, n, at, levels[0] / 2, levels[1], design.delta)
+            chance = chance_of_verdict(mean, (2 * variance) ** 0.5, df, n, at, levels[0] / 2, levels[1], design.delta)
             futile |= free & (verdict == UNDECIDED) & (chance < design.futility)
     return verdict, seeds
 
 
-def _pooled(y: Array, seeds: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:
-    """Residual variance and degrees of freedom of each cell, (boards, cells), where row m has its first ``seeds`` seeds.
+def _noise(y: Array, seeds: NDArray[np.int64], n: int) -> tuple[Array, NDArray[np.int64]]:
+    """Half the variance of a paired difference and its degrees of freedom, (boards, cells, methods), where row m has its first ``seeds``
+    seeds: its cell's, or that of its own first ``n`` where it or the control is out of line."""
+    length = np.concatenate([seeds.max(2, keepdims=True), seeds], 2)
+    squares, df = _pooled(y, length)
+    here = np.argwhere(df > 0)  # cells in which there may be one more that is out of line
+    while len(here):
+        board, cell = here.T
+        some, lengths = y[board, cell][:, None], length[board, cell][:, None]
+        rests = [_pooled(some, np.where(np.arange(y.shape[2]) == method, 0, lengths)) for method in range(y.shape[2])]
+        rest, rest_df = (np.stack([one[which][:, 0] for one in rests], 1) for which in (0, 1))
+        more = df[board, cell][:, None] - rest_df
+        kept = (lengths[:, 0] > 0).sum(1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            f = np.maximum(squares[board, cell][:, None] - rest, 0) / more / (rest / rest_df)
+        asked = (lengths[:, 0] > 0) & (more > 0) & (rest_df > 0) & (kept > 2)[:, None]
+        p = np.where(asked, special.fdtrc(more, rest_df, np.where(asked, f, 0)), 1)
+        noisiest = p.argmin(1)
+        each = np.arange(len(here))
+        out = p[each, noisiest] * kept <= OUT_OF_LINE
+        board, cell, noisiest, each = board[out], cell[out], noisiest[out], each[out]
+        length[board, cell, noisiest] = 0
+        squares[board, cell], df[board, cell] = rest[each, noisiest], rest_df[each, noisiest]
+        here = here[out]
+    own = (length[..., 1:] == 0) | (length[..., :1] == 0)
+    shape = seeds.shape
+    variance = np.broadcast_to((squares / df)[..., None], shape).copy()
+    variance[own] = (y[:, :, 1:] - y[:, :, :1])[own][..., :n].var(-1, ddof=1) / 2
+    return variance, np.where(own, n - 1, df[..., None])
 
-    The rows in the order of their seeds, the longest first, are turned into orthonormal contrasts of each with the mean of those before it
-    (Helmert): they are independent, free of the seeds' effects, and the contrast of a row is there for all of its seeds.
+
+def _pooled(y: Array, length: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:
+    """Residual sum of squares and degrees of freedom of each cell, (boards, cells), where a method, the control among them, has its first
+    ``length`` seeds, none or two at the least.
+
+    The methods in the order of their seeds, the longest first, are turned into orthonormal contrasts of each with the mean of those before
+    it (Helmert): they are independent, free of the seeds' effects, and the contrast of a method is there for all of its seeds.
     """
-    boards, cells, _ = seeds.shape
-    order = np.argsort(-seeds, axis=2, kind="stable")
-    rows = np.concatenate([np.zeros((boards, cells, 1), np.int64), order + 1], 2)
-    ordered = np.take_along_axis(y, rows[..., None], 2)
-    length = np.take_along_axis(seeds, order, 2)
+    order = np.argsort(-length, axis=2, kind="stable")
+    ordered = np.take_along_axis(y, order[..., None], 2)
+    length = np.take_along_axis(length, order, 2)[..., 1:]
     count = np.arange(1, y.shape[2])
     before = np.cumsum(ordered, 2)[:, :, :-1] / count[:, None]
     contrast = (before - ordered[:, :, 1:]) * ((count / (count + 1)) ** 0.5)[:, None]
     there = np.arange(y.shape[3]) < length[..., None]
-    centre = np.where(there, contrast, 0).sum(3, keepdims=True) / length[..., None]
+    centre = np.where(there, contrast, 0).sum(3, keepdims=True) / np.maximum(length, 1)[..., None]
     squares = (np.where(there, contrast - centre, 0) ** 2).sum((2, 3))
-    df = (length - 1).sum(2)
-    return squares / df, df
+    return squares, np.maximum(length - 1, 0).sum(2)
 
 
 def _holm(p: Array) -> Array:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,14 +11,15 @@ from scipy import special
 
 from benchmark.metrics.futility import chance_of_verdict
 from benchmark.metrics.looks import looks
+from benchmark.metrics.noise import Noise, Pool, Values, cell_noise
 from benchmark.metrics.power import MOST, seeds_to_equate, seeds_to_tell
-from benchmark.metrics.sequential import Array, sequential_p
+from benchmark.metrics.sequential import sequential_p
 from benchmark.metrics.statistics import holm, t_quantile
 
 Verdict = Literal["above", "below", "equal", "undecided"]
-Values = Mapping[int, float]  # seed -> value
 Key = tuple[str, str]  # cell, row
 LEVEL = 0.05
+CONTROLS = ""  # the control's name among a cell's values; see _named
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,10 @@ class Judgement:
     verdict: Verdict | None
     difference: float | None = None  # mean of the paired ones
     n: int = 0  # pairs
-    sd: float | None = None  # of a paired difference: √2 σ of the cell's two-way model
+    sd: float | None = None  # of a paired difference: √2 σ of the cell's two-way model, or of the row's own pairs
+    own_noise: bool = False  # the latter: its noise, or its control's, is out of line with the cell's
     df: int | None = None  # of sd
-    low: float | None = None  # 95 % interval from the pooled sd; not adjusted for the number of rows or looks
+    low: float | None = None  # 95 % interval from that sd; not adjusted for the number of rows or looks
     high: float | None = None
     p_difference: float | None = None  # two-sided, of no difference
     p_equal: float | None = None  # of a difference of δ or more
@@ -49,12 +50,6 @@ class Judgement:
 
 
 NOT_JUDGED = Judgement(verdict=None)
-
-
-class Pool(NamedTuple):
-    variance: float
-    df: int
-    methods: int
 
 
 class _Test(NamedTuple):
@@ -66,68 +61,6 @@ class _Test(NamedTuple):
 def _same(differences: Sequence[float]) -> bool:
     """Whether a row has its control's numbers: more than one pair, since one may agree by chance."""
     return len(differences) > 1 and not any(differences)
-
-
-def pooled_variance(values: Mapping[str, Values]) -> Pool:
-    """The residual variance of y = μ_method + β_seed + ε in one cell, by least squares; NaN with 0 degrees of freedom.
-
-    values: method -> seed -> value; any seed may be absent anywhere. Methods that give the same numbers count as one: multi-embedding with
-    one set is single embedding, and its residuals are no evidence of their own; also where one of them stopped after fewer seeds.
-    """
-    kept = _distinct({canonical: known for known in values.values() if (canonical := tuple(sorted(known.items())))}.values())
-    y = np.array([value for known in kept for value in known.values()])
-    y = y - y.mean() if len(y) else y
-    design = _design(tuple(map(tuple, kept)))
-    fitted, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
-    df = len(y) - int(rank)
-    rest = y - design @ fitted
-    rest[np.abs(rest) < 1e-12] = 0  # rounding
-    return Pool(float(rest @ rest) / df if df else float("nan"), df, len(kept))
-
-
-def _distinct(methods: Iterable[Values]) -> list[dict[int, float]]:
-    """Those that agree in all of several common seeds are one, which has the seeds of both."""
-    found: list[dict[int, float]] = []
-    for known in sorted(methods, key=len, reverse=True):
-        for other in found:
-            common = known.keys() & other.keys()
-            if len(common) > 1 and all(known[seed] == other[seed] for seed in common):
-                other |= known
-                break
-        else:
-            found.append(dict(known))
-    return found
-
-
-@lru_cache(maxsize=64)  # mostly all have the same seeds, in thousands of cells
-def _design(seeds: tuple[tuple[int, ...], ...]) -> Array:
-    """A line a value, with 1 in the column of its method and in that of its seed. seeds: of each method."""
-    columns = {seed: len(seeds) + place for place, seed in enumerate(sorted(set().union(*seeds)))}
-    values = [(method, columns[seed]) for method, known in enumerate(seeds) for seed in known]
-    design = np.zeros((len(values), len(seeds) + len(columns)))
-    for line, places in enumerate(values):
-        design[line, places] = 1
-    return design
-
-
-def unequal_noise(values: Mapping[str, Values]) -> float:
-    """p of Bartlett's test that the methods of a cell have one residual variance, over the seeds that all have; 1 where it cannot be asked.
-
-    The methods' residuals share the seeds' means, which makes p a little too large.
-    """
-    seeds = sorted(set.intersection(*(set(known) for known in values.values()))) if values else []
-    distinct = {tuple(known[seed] for seed in seeds) for known in values.values()}
-    if len(seeds) < 3 or len(distinct) < 3:
-        return 1.0
-    table = np.array(sorted(distinct))
-    rest = table - table.mean(0)
-    if not (rest.std(1) > 1e-12).all():
-        return 1.0
-    methods, n = rest.shape
-    variances = rest.var(1, ddof=1)
-    statistic = (n - 1) * (methods * np.log(variances.mean()) - np.log(variances).sum())
-    statistic /= 1 + (methods + 1) / (3 * methods * (n - 1))
-    return float(special.chdtrc(methods - 1, statistic))
 
 
 def t_tests(difference: float, se: float, df: int, delta: float) -> _Test:
@@ -178,7 +111,7 @@ class Looks:
         self._used: dict[Key, int] = {}  # the same, of those that are decided, be it while they wait for a seed
         self.due: dict[Key, int] = {}
         self.futile: set[Key] = set()  # rows that their last look would hardly decide. Their verdicts are those of any row that lacks seeds
-        self._pools: dict[tuple[str, int | None, tuple[int | None, ...]], Pool] = {}
+        self._noises: dict[tuple[str, int | None, tuple[int | None, ...]], Noise] = {}
         self._paired: dict[tuple[Key, int | None], list[float]] = {}
         fixed = [key for key in self._keys if key not in self._most]
         self._look(fixed, None)
@@ -205,9 +138,9 @@ class Looks:
 
     def _look(self, keys: list[Key], n: int | None) -> None:
         """Test ``keys``, with seeds below ``n``, and decide what Holm's rule lets be decided."""
-        pools = {cell: self._pool(cell, n) for cell in dict.fromkeys(cell for cell, _ in keys)}
+        pools = {key: self._pool(key, n) for key in keys}
         for key in keys:
-            found = self._test(key, pools[key[0]], n)
+            found = self._test(key, pools[key], n)
             self._p[key] = found if n is None else _Test(*map(min, self._p[key], found))
         p_difference, p_equal = self._adjusted()
         for key, p in p_difference.items():
@@ -220,13 +153,17 @@ class Looks:
             self._at |= dict.fromkeys(keys, n)
             self._used |= {key: at for key, at in self._at.items() if key in self.decided and key not in self._used}
 
-    def _pool(self, cell: str, n: int | None) -> Pool:
+    def _pool(self, key: Key, n: int | None) -> Pool:
+        """The noise of a row's test with seeds below ``n``."""
+        return self._noise(key[0], n).between(_named(key[1]), CONTROLS, self._differences(key, n))
+
+    def _noise(self, cell: str, n: int | None) -> Noise:
         rows = self._cells[cell].rows
         seeds = tuple(self._used.get((cell, row), n if (cell, row) in self._most else None) for row in rows)
-        if (cell, n, seeds) not in self._pools:
-            values = {f"row {row}": _first(known, most) for (row, known), most in zip(rows.items(), seeds, strict=True)}
-            self._pools[cell, n, seeds] = pooled_variance({"": _first(self._cells[cell].control, n), **values})
-        return self._pools[cell, n, seeds]
+        if (cell, n, seeds) not in self._noises:
+            values = {_named(row): _first(known, most) for (row, known), most in zip(rows.items(), seeds, strict=True)}
+            self._noises[cell, n, seeds] = cell_noise({CONTROLS: _first(self._cells[cell].control, n), **values})
+        return self._noises[cell, n, seeds]
 
     def _test(self, key: Key, pool: Pool, n: int | None) -> _Test:
         differences = self._differences(key, n)
@@ -250,7 +187,7 @@ class Looks:
 
     def _chance(self, key: Key, n: int, levels: tuple[float, float]) -> float:
         """That the last look decides an open row; 1 where nothing is known of its noise, and at the last look. ``levels``: ``_levels``."""
-        pool, at, differences = self._pool(key[0], n), looks(self._most[key]), self._differences(key, n)
+        pool, at, differences = self._pool(key, n), looks(self._most[key]), self._differences(key, n)
         if not pool.df or not pool.variance or n == at[-1]:
             return 1.0
         sd, (tells, equates) = (2 * pool.variance) ** 0.5, levels
@@ -269,10 +206,10 @@ class Looks:
     def judgements(self) -> dict[Key, Judgement]:
         p_difference, p_equal = self._adjusted()
         tells, equates = self._levels()
-        pools = {cell: self._pool(cell, None) for cell in self._cells}
         found = {}
         for key in self._keys:
-            differences, pool = self._differences(key, self._used.get(key)), pools[key[0]]
+            differences, noise = self._differences(key, self._used.get(key)), self._noise(key[0], None)
+            pool = noise.between(_named(key[1]), CONTROLS, differences)
             n, mean = len(differences), _mean(differences) if differences else None
             sd = (2 * pool.variance) ** 0.5 if pool.df else None
             known = mean is not None and sd is not None
@@ -290,6 +227,7 @@ class Looks:
                 difference=mean,
                 n=n,
                 sd=sd,
+                own_noise=pool is not noise.shared,
                 df=pool.df,
                 low=None if mean is None or half is None else mean - half,
                 high=None if mean is None or half is None else mean + half,
@@ -298,6 +236,10 @@ class Looks:
                 more_seeds=more,
             )
         return found
+
+
+def _named(row: str) -> str:
+    return f"row {row}"
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -138,7 +138,8 @@ def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
             some = f"{row.unseen_pairs_rows:,.0f} test rows, {row.unseen_pairs_positives:,.0f} of them positive"
             yield f"AUC unseen pairs: over {some}, whose pair of two fields no training row has (docs/data.md)"
     judged = [row for row in whole if row.verdict]
-    yield from noise([r.delta_sd for r in judged if r.delta_sd is not None], len(judged))
+    alike = [row for row in judged if not row.own_noise] or judged
+    yield from noise([r.delta_sd for r in alike if r.delta_sd is not None], len(judged))
     yield from _rules(judged)
     yield from _given_up(judged)
     if any(row.tuning_trials > 1 and not row.won for row in judged):
@@ -232,7 +233,7 @@ def legend(rows: Sequence[Row]) -> list[str]:
     lines = [
         "Ranked by mean test AUC over seeds, ± sample standard deviation. Less collapse alone does not make a better model: read both.",
         "Δ to SE: test AUC less single_embedding's at the same width and setting, paired by seed, ± half the 95 % interval of these pairs.",
-        "verdict: on that difference, with the noise of all methods of the cell, as the intervals of `claims` (docs/mathematics.md, "
+        "verdict: on that difference, with the noise of the cell's methods, as the intervals of `claims` (docs/mathematics.md, "
         "section 5.1), and Holm's correction.",
         "acts: how much of the logits' spread changes without what the row adds, where measured, else its largest dose (docs/methods.md); "
         "inert: below .01, no verdict.",

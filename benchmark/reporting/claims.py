@@ -11,7 +11,8 @@ from typing import Literal
 from benchmark.config import CONTROL, DELTA, NO_BACKBONE, conditions
 from benchmark.errors import UserError
 from benchmark.metrics.growth import Side, contrasts
-from benchmark.metrics.verdicts import Key, pooled_variance
+from benchmark.metrics.noise import cell_noise
+from benchmark.metrics.verdicts import Key
 from benchmark.records import Record, Store
 from benchmark.reporting import acting
 from benchmark.reporting.board import View, folded
@@ -145,10 +146,13 @@ def _growths(board: str, members: Sequence[Group], size: Size, delta: float) -> 
     for group in members:
         cells[group.conditions][group.row] = group.metric("test/auc")
     controls = by_conditions(members, CONTROL)
+    noises = {conditions: cell_noise(values) for conditions, values in cells.items()}
 
     def side(group: Group) -> Side:
-        control = controls[group.conditions].metric("test/auc")
-        return Side(group.metric("test/auc"), control, pooled_variance(cells[group.conditions]), group.max_seeds)
+        control = controls[group.conditions]
+        method, other = group.metric("test/auc"), control.metric("test/auc")
+        differences = [method[seed] - other[seed] for seed in sorted(method.keys() & other.keys())]
+        return Side(method, other, noises[group.conditions].between(group.row, control.row, differences), group.max_seeds)
 
     compared = [group for group in members if group.conditions in controls and group.cell.method != CONTROL]
     pairs: dict[Key, tuple[Group, Group]] = {}
@@ -234,7 +238,7 @@ def claims(all_found: Found, delta: float = DELTA, format: Format = "table", wid
     what = f"What the records say, by cells: a board's data set, backbone and depth. Equal: within ±{delta:g}"
     each = (
         f"Each: the difference to {CONTROL} at the greatest width, or the larger model's difference less the smaller one's; intervals with "
-        "the noise of all methods of a cell, uncorrected; verdicts with Holm's correction, over the board's rows or over its growths with "
+        "the noise of a cell's methods, uncorrected; verdicts with Holm's correction, over the board's rows or over its growths with "
         "width, or with depth. `leaderboard` and `compare` differ in the intervals: theirs are of all of a row's own pairs of seeds"
     )
     heads, lines = summary(found)

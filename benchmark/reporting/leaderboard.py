@@ -72,9 +72,9 @@ class Row:
     equal_within: float  # δ, in AUC
     p_difference: float | None  # of no difference, two-sided, Holm's over the board; after looks at every seed adjusted for them
     p_equal: float | None  # of a difference of at least δ, likewise
-    delta_auc_pooled_low: float | None  # 95 % interval with the cell's pooled sd, not adjusted for rows or looks
+    delta_auc_pooled_low: float | None  # 95 % interval with delta_sd, not adjusted for rows or looks
     delta_auc_pooled_high: float | None
-    delta_sd: float | None  # of a paired difference, pooled over the methods of the cell
+    delta_sd: float | None  # of a paired difference: pooled over the methods of the cell, or, with own_noise, of the row's own
     delta_df: int | None
     max_seeds: int | None  # up to how many the row was looked at after each; None: as many as were asked for
     futility: float  # with max_seeds: no more seeds once the chance that so many decide the row was smaller
@@ -89,6 +89,7 @@ class Row:
     tuning_rungs: tuple[int, ...]  # epochs at which its draws were halved; none: each was trained to its end
     delta_auc_pooled: float | None  # what the pooled interval is about: mean difference over the pairs that the verdict was made of
     delta_pooled_seeds: int  # these pairs: where a row was decided before others, without the seeds that came after
+    own_noise: bool  # judged by its own pairs: it, or its control, is noisier than the rest of the cell
     trial_ids: tuple[str, ...]  # of its final trainings, finished or not, in the order of seeds: names of records, which `reproduce` takes
 
     @property
@@ -154,7 +155,8 @@ def rows_and_groups(records: Iterable[Record], delta: float = DELTA, audit: Mapp
         members = list(grouped)
         said = mixed(members)
         acting_ones = [group for group in members if not acting.inert(group)]
-        (judged, given_up), noisy = verdicts(acting_ones, controls, delta), uneven(acting_ones, controls)
+        judged, given_up = verdicts(acting_ones, controls, delta)
+        noisy = uneven(acting_ones, controls, judged)
         curse, lost = winners_curse(tuning, members), draws_lost(tuning, members)
         means = [group.mean("test/auc") if group.status == "finished" else None for group in members]
         scored = sorted(mean for mean in means if mean is not None)
@@ -304,6 +306,7 @@ def _row(
         tuning_rungs=cell.rungs,
         delta_auc_pooled=judged.difference,
         delta_pooled_seeds=judged.n,
+        own_noise=judged.own_noise,
         trial_ids=group.trial_ids,
     )
 

@@ -43,6 +43,8 @@ def power(
         (f"one method of each cell is {difference:g} above", one, 1.0),
         ("every method is δ above", (delta,) * methods, 1.0),
         ("no method differs, one has twice the noise", (0.0,) * methods, 2.0),
+        ("no method differs, one has ten times the noise", (0.0,) * methods, 10.0),
+        *([(f"the first is {difference:g} above, the last has ten times the noise", one, 10.0)] if methods > 1 else []),
     ]
     designs: dict[str, dict[str, Any]] = {
         counted(max_seeds, "seed"): {},
@@ -76,7 +78,7 @@ def power(
         "\nwrong difference: at least one row of a board is said to be above or below that is not."
         "\nwrong equality: at least one is said to be within ±δ that is not."
         "\nseen: rows with a difference that are said to have it; equal: rows without one that are said to be within ±δ."
-        "\nThe last truth breaks the model, whose noise is the same for all methods of a cell: what that costs."
+        "\nThe truths with more noise break the model: one noise for all methods of a cell, but for those that are far out of line."
     )
     degrees = methods
     lines = []

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.config import CONTROL
+from benchmark.metrics.noise import unequal_noise
 from benchmark.metrics.power import LARGEST, MOST, seeds_to_tell
-from benchmark.metrics.verdicts import LEVEL, Compared, Judgement, Key, futile, judge, unequal_noise
+from benchmark.metrics.verdicts import LEVEL, Compared, Judgement, Key, futile, judge
 from benchmark.reporting.group import Group
 
 AUC = "test/auc"
@@ -34,17 +35,30 @@ def verdicts(board: Iterable[Group], controls: Mapping[str, Group], delta: float
     return judge(compared, delta), given_up
 
 
-def uneven(board: Iterable[Group], controls: Mapping[str, Group]) -> dict[str, str]:
-    """Conditions -> a note, where the methods of a cell are unequally noisy: its verdicts take one noise for all. ``board``: the rows that
-    have verdicts, as in ``verdicts``: one that does next to nothing has nearly its control's numbers, which is no noise of its own.
+def uneven(board: Iterable[Group], controls: Mapping[str, Group], judged: Mapping[Key, Judgement]) -> dict[str, str]:
+    """Conditions -> a note, where the methods of a cell are unequally noisy: which rows are judged by their own pairs, and whether the
+    others, whose verdicts take one noise for all, still differ in it. ``board``, ``judged``: as in, and of, ``verdicts``: a row that does
+    next to nothing has nearly its control's numbers, which is no noise of its own.
     """
     found = {}
     for conditions, members in _compared(board, controls).items():
-        p = unequal_noise({group.row: group.metric(AUC) for group in (controls[conditions], *members)})
-        if p < UNEVEN:
+        alone = [group for group in members if judged[conditions, group.row].own_noise]
+        said = []
+        if len(alone) == len(members):
+            said.append(f"{CONTROL} is noisier than the rest: every row is judged by its own pairs")
+        elif alone:
+            names = ", ".join(dict.fromkeys(group.cell.method for group in alone))
+            each = "its own pairs, the others without it" if len(alone) == 1 else "their own pairs, the others without them"
+            said.append(f"{names} {'is' if len(alone) == 1 else 'are'} noisier than the rest, and judged by {each}")
+        if len(alone) < len(members):
+            alike = (controls[conditions], *(group for group in members if group not in alone))
+            p = unequal_noise({group.row: group.metric(AUC) for group in alike})
+            if p < UNEVEN:
+                who = "others" if alone else "methods"
+                said.append(f"the {who} differ in noise (Bartlett, p = {p:.1g}), and verdicts take one noise for all of them")
+        if said:
             cell = members[0].cell
-            where = f"{cell.backbone}, scale {cell.scale}, depth {cell.depth}"
-            found[conditions] = f"{where}: the methods differ in noise (Bartlett, p = {p:.1g}), and verdicts take one noise for all of them"
+            found[conditions] = f"{cell.backbone}, scale {cell.scale}, depth {cell.depth}: {'; '.join(said)}"
     return found
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from benchmark.metrics.growth import Side, contrasts
-from benchmark.metrics.verdicts import pooled_variance
+from benchmark.metrics.noise import pooled_variance
 
 KEY = ("place", "row")
 DELTA = 0.0003

@@ -12,10 +12,11 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 from benchmark.metrics.futility import chance_of_verdict
 from benchmark.metrics.looks import looks
+from benchmark.metrics.noise import pooled_variance, unequal_noise
 from benchmark.metrics.power import MOST, power_to_equate, power_to_tell, seeds_to_equate, seeds_to_tell
 from benchmark.metrics.sequential import sequential_p
 from benchmark.metrics.simulation import ABOVE, BELOW, EQUAL, Design, _judged, _pooled, _values, simulate
-from benchmark.metrics.verdicts import Compared, Judgement, Verdict, due, futile, judge, pooled_variance, t_tests, unequal_noise
+from benchmark.metrics.verdicts import Compared, Judgement, Verdict, due, futile, judge, t_tests
 
 CODES: dict[Verdict | None, int] = {"above": ABOVE, "below": BELOW, "equal": EQUAL, "undecided": 0}
 
@@ -171,21 +172,23 @@ def test_power_of_equivalence_equals_that_of_drawn_boards() -> None:
 
 def test_the_variance_for_arrays_is_that_of_least_squares() -> None:
     draw = np.random.default_rng(9)
-    y, seeds = draw.normal(size=(5, 2, 4, 6)), draw.integers(2, 7, (5, 2, 3))
-    variance, df = _pooled(y, seeds)
+    y, length = draw.normal(size=(5, 2, 4, 6)), draw.integers(2, 7, (5, 2, 4))
+    length[::2, :, 2] = 0
+    squares, df = _pooled(y, length)
     for board in range(5):
         for cell in range(2):
-            table = {str(m): seeded(y[board, cell, m + 1, : seeds[board, cell, m]]) for m in range(3)}
-            found = pooled_variance({"control": seeded(y[board, cell, 0, : seeds[board, cell].max()]), **table})
-            assert (found.variance, found.df) == pytest.approx((variance[board, cell], df[board, cell]))
+            found = pooled_variance({str(m): seeded(y[board, cell, m, : length[board, cell, m]]) for m in range(4)})
+            assert (found.variance * found.df, found.df) == pytest.approx((squares[board, cell], df[board, cell]))
 
 
+@pytest.mark.parametrize("loud", [(), (3,), (0,)])
 @pytest.mark.parametrize(("sequential", "futility"), [(False, 0.0), (True, 0.0), (True, 0.2)])
-def test_simulated_boards_follow_the_rules_of_real_ones(sequential: bool, futility: float) -> None:
+def test_simulated_boards_follow_the_rules_of_real_ones(sequential: bool, futility: float, loud: tuple[int, ...]) -> None:
     """Also, seed by seed, that only the rows due are given seeds, and get as far as the arrays say."""
     shape: Any = {"cells": 2, "differences": (0.0, 0.0006, -0.0012), "seeds": 7, "sd": 0.0004, "delta": 0.0005}
     design = Design(**shape, sequential=sequential, futility=futility)
     y = _values(design, 12, np.random.default_rng(10))
+    y[:, 0, loud] *= 12  # of the control, or of a row
     verdict, seeds = _judged(y, design)
     assert {0, ABOVE, BELOW, EQUAL} == set(verdict.flat)
     if futility:
@@ -234,7 +237,7 @@ def test_a_row_that_hopes_for_nothing_gets_no_more_seeds_and_its_verdict_is_what
     """Also where somebody trained on all the same: what is given up is a matter of what to train, and of no verdict."""
     draw = np.random.default_rng(16)
     control = draw.normal(0, 5e-4, 8)
-    rows = {"none": seeded(control + draw.normal(0, 5e-4, 8) * 0.1 + 1e-5), "far": seeded(control + 1e-3 + draw.normal(0, 5e-4, 8))}
+    rows = {"none": seeded(control + draw.normal(0, 5e-4, 8) * 0.7 + 1e-5), "far": seeded(control + 1e-3 + draw.normal(0, 5e-4, 8))}
     short = {row: {seed: value for seed, value in known.items() if seed < 4} for row, known in rows.items()}
     cells = {"c": Compared(seeded(control), short, dict.fromkeys(rows, 8))}
     assert due(cells, 3e-5).keys() == {("c", "none"), ("c", "far")} and due(cells, 3e-5, 0.1).keys() == {("c", "far")}

@@ -177,9 +177,32 @@ def test_more_seeds_than_were_looked_at_are_no_number() -> None:
 
 
 def test_unequal_noise_is_said() -> None:
-    loud = [record("loud", seed, 0.9 + 0.02 * (seed % 2) + 0.003 * (seed % 3)) for seed in range(6)]
-    assert any("differ in noise" in note for note in rows(cell_of_five(dict.fromkeys("mnop", 0.0)) + loud)[0].notes)
-    assert not any("differ in noise" in note for note in rows(cell_of_five({"m": 0.0, "n": 0.0}))[0].notes)
+    """Of a method far out of line by its name, and it is judged by its own pairs; of a cell in which two are loud as a whole."""
+
+    def loud(name: str, times: float) -> list[Record]:
+        zigzag = {"loud": [1, -1, 1, 0, -2, 1], "too": [0, 2, -1, -2, 0, 1]}[name]
+        return [record(name, seed, 0.9 + 0.003 * (seed % 3) + times * one) for seed, one in enumerate(zigzag)]
+
+    plain = cell_of_five(dict.fromkeys("mnop", 0.0))
+    [note] = {note for row in rows(plain + loud("loud", 0.02)) for note in row.notes}
+    assert "loud is noisier than the rest, and judged by its own pairs, the others without it" in note
+    found = {row.method: row for row in rows(plain + loud("loud", 0.02))}
+    assert {name for name, row in found.items() if row.own_noise} == {"loud"} and found["loud"].delta_df == 5
+    assert {name: (row.delta_sd, row.verdict) for name, row in found.items() if name in "mnop"} == {
+        row.method: (row.delta_sd, row.verdict) for row in rows(plain) if row.method in "mnop"
+    }
+    assert "sd of a paired difference" in (told := render(list(found.values()), "table")) and "in the cells" not in told
+    [note] = {note for row in rows(plain + loud("loud", 0.0007) + loud("too", 0.0007)) for note in row.notes}
+    assert "the methods differ in noise (Bartlett" in note and "noisier" not in note
+    assert not {note for row in rows(cell_of_five({"m": 0.0, "n": 0.0})) for note in row.notes}
+
+
+def test_a_control_far_noisier_than_the_rest_leaves_every_row_its_own_pairs() -> None:
+    records = [r for r in cell_of_five(dict.fromkeys("mnop", 0.0)) if r.trial.cell.method != "single_embedding"]
+    control = [record("single_embedding", seed, 0.9 + 0.05 * one) for seed, one in enumerate([1, -1, 1, 0, -2, 1])]
+    found = rows(records + control)
+    assert {row.own_noise for row in found if row.verdict} == {True}
+    assert any("single_embedding is noisier than the rest: every row is judged by its own pairs" in note for note in found[0].notes)
 
 
 def test_rows_without_a_verdict_say_nothing_of_the_noise_of_those_that_have_one() -> None:

@@ -245,8 +245,8 @@ def test_verdicts_come_before_uncorrected_intervals_and_rows_of_one_model_are_no
     aucs |= {"low": (0.7992, 0.8002, 0.8011), "noisy": (0.79, 0.811, 0.803)}
     told = answer(content.lines(record(method, seed, auc) for method, values in aucs.items() for seed, auc in enumerate(values)))
     verdicts, intervals = told[1:3]
-    assert "1 above" in verdicts and "1 equal (1 of them to the last digit)" in verdicts and "2 undecided" in verdicts
-    assert verdicts.endswith("Above: far.")
+    assert "1 above" in verdicts and "1 equal (1 of them to the last digit)" in verdicts and "1 undecided" in verdicts
+    assert verdicts.endswith("Above: far. Below: low.")
     assert (
         intervals
         == "Of 4 intervals of Δ (95 %; test AUC less single_embedding's), each row's own and uncorrected, 1 above 0 (far), 1 below 0 (low)."

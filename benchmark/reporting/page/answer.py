@@ -36,7 +36,7 @@ def answer(board: Sequence[Line]) -> list[str]:
         tally += f"; {inert} inert, without a verdict" if inert else ""
         told = [(word, [line for line in ranked if line.row.verdict == word]) for word in ("above", "below")]
         named = "".join(f" {word.capitalize()}: {_names(lines, apart)}." for word, lines in told if lines)
-        how = "with the noise of all methods of a cell and Holm's correction over the board"
+        how = "with the noise of a cell's methods and Holm's correction over the board"
         found.append(f"Verdicts against {CONTROL} of the same conditions, {how}: {tally}.{named}")
     compared = [line for line in ranked if line.row.delta_auc_low is not None and line.row.delta_auc_high is not None]
     if compared:

@@ -1,0 +1,145 @@
+"""The noise of a cell: one for all of its methods, and one of their own for those that are out of line. docs/mathematics.md §5.1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+Values = Mapping[int, float]  # seed -> value
+OUT_OF_LINE = 0.001  # level of the test that a method is, over all methods of a cell; larger ones make σ̂ of cells with one noise too small
+
+
+class Pool(NamedTuple):
+    variance: float
+    df: int
+    methods: int
+
+
+class Noise(NamedTuple):
+    """Of one cell."""
+
+    shared: Pool  # of the methods that are in line with each other
+    out: frozenset[str]  # the names of the others
+
+    def between(self, row: str, control: str, differences: Sequence[float]) -> Pool:
+        """Half the variance of ``differences``, the row's paired ones to its control: as all methods have it, or, where one of the two is
+        out of line, of these alone."""
+        if self.out.isdisjoint((row, control)):
+            return self.shared
+        n = len(differences)
+        return Pool(float(np.var(differences, ddof=1)) / 2 if n > 1 else float("nan"), max(n - 1, 0), 2)
+
+
+def cell_noise(values: Mapping[str, Values]) -> Noise:
+    """Which methods are noisier than the rest, and the residual variance of the rest; as ``pooled_variance``.
+
+    Under one variance for all, what a method adds to the residual sum of squares of the others is independent of theirs, so that F tests
+    it; in a table without gaps this is Cochran's C (Ann. Eugen. 11, 1941). The level OUT_OF_LINE is Bonferroni's over the methods. The
+    noisiest is left out and the rest asked again, down to two.
+    """
+    kept = _distinct(values)
+    out: set[str] = set()
+    whole = _residual(kept)
+    while len(kept) > 2:
+        rests = [_residual([*kept[:place], *kept[place + 1 :]]) for place in range(len(kept))]
+        p = [_of_more(whole, rest) for rest in rests]
+        noisiest = min(range(len(kept)), key=p.__getitem__)
+        if p[noisiest] * len(kept) > OUT_OF_LINE:
+            break
+        out |= kept.pop(noisiest)[0]
+        whole = rests[noisiest]
+    return Noise(whole, frozenset(out))
+
+
+def pooled_variance(values: Mapping[str, Values]) -> Pool:
+    """The residual variance of y = μ_method + β_seed + ε in one cell, by least squares; NaN with 0 degrees of freedom.
+
+    values: method -> seed -> value; any seed may be absent anywhere. Methods that give the same numbers count as one: multi-embedding with
+    one set is single embedding, and its residuals are no evidence of their own; also where one of them stopped after fewer seeds.
+    """
+    return _residual(_distinct(values))
+
+
+_Kept = list[tuple[set[str], dict[int, float]]]  # names of one method, and its values
+
+
+def _of_more(whole: Pool, rest: Pool) -> float:
+    """p of as large a variance of what the whole has more than the rest, if all have one; 1 where it cannot be asked."""
+    more = whole.df - rest.df
+    if not more or not rest.df or not rest.variance:
+        return 1.0
+    added = (whole.variance * whole.df - rest.variance * rest.df) / more
+    return float(special.fdtrc(more, rest.df, max(added, 0.0) / rest.variance))
+
+
+def _residual(kept: _Kept) -> Pool:
+    seeds = tuple(tuple(known) for _, known in kept)
+    y = np.array([value for _, known in kept for value in known.values()])
+    if kept and len(set(seeds)) == 1:  # no gaps, mostly
+        table = y.reshape(len(kept), -1)
+        rest = table - table.mean(0)
+        rest -= rest.mean(1, keepdims=True)
+        df = (rest.shape[0] - 1) * (rest.shape[1] - 1)
+    else:
+        y = y - y.mean() if len(y) else y
+        design = _design(seeds)
+        fitted, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
+        rest, df = y - design @ fitted, len(y) - int(rank)
+    rest[np.abs(rest) < 1e-12] = 0  # rounding
+    return Pool(float((rest**2).sum()) / df if df else float("nan"), df, len(kept))
+
+
+def _distinct(values: Mapping[str, Values]) -> _Kept:
+    """Those that agree in all of several common seeds are one, which has the seeds of both. Seeds in their order."""
+    same: dict[tuple[tuple[int, float], ...], set[str]] = {}
+    for name, known in values.items():
+        if known:
+            same.setdefault(tuple(sorted(known.items())), set()).add(name)
+    found: _Kept = []
+    for canonical in sorted(same, key=len, reverse=True):
+        known = dict(canonical)
+        for names, other in found:
+            common = known.keys() & other.keys()
+            if len(common) > 1 and all(known[seed] == other[seed] for seed in common):
+                other |= known
+                names |= same[canonical]
+                break
+        else:
+            found.append((same[canonical], known))
+    return [(names, dict(sorted(known.items()))) for names, known in found]
+
+
+@lru_cache(maxsize=64)  # mostly the same in thousands of cells
+def _design(seeds: tuple[tuple[int, ...], ...]) -> NDArray[np.float64]:
+    """A line a value, with 1 in the column of its method and in that of its seed. seeds: of each method."""
+    columns = {seed: len(seeds) + place for place, seed in enumerate(sorted(set().union(*seeds)))}
+    values = [(method, columns[seed]) for method, known in enumerate(seeds) for seed in known]
+    design = np.zeros((len(values), len(seeds) + len(columns)))
+    for line, places in enumerate(values):
+        design[line, places] = 1
+    return design
+
+
+def unequal_noise(values: Mapping[str, Values]) -> float:
+    """p of Bartlett's test that the methods of a cell have one residual variance, over the seeds that all have; 1 where it cannot be asked.
+
+    The methods' residuals share the seeds' means, which makes p a little too large.
+    """
+    seeds = sorted(set.intersection(*(set(known) for known in values.values()))) if values else []
+    distinct = {tuple(known[seed] for seed in seeds) for known in values.values()}
+    if len(seeds) < 3 or len(distinct) < 3:
+        return 1.0
+    table: NDArray[Any] = np.array(sorted(distinct))
+    rest = table - table.mean(0)
+    if not (rest.std(1) > 1e-12).all():
+        return 1.0
+    methods, n = rest.shape
+    variances = rest.var(1, ddof=1)
+    statistic = (n - 1) * (methods * np.log(variances.mean()) - np.log(variances).sum())
+    statistic /= 1 + (methods + 1) / (3 * methods * (n - 1))
+    return float(special.chdtrc(methods - 1, statistic))

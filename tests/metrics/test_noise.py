@@ -1,0 +1,77 @@
+"""The noise of a cell: which methods are out of line with the rest, by an F test of least squares of another library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from numpy.typing import NDArray
+from scipy import stats
+
+from benchmark.metrics.noise import OUT_OF_LINE, Values, _of_more, cell_noise, pooled_variance
+
+METHODS = "abcde"
+
+
+def table(*loud: str, times: float = 30.0, seeds: int = 6, seed: int = 0) -> dict[str, dict[int, float]]:
+    """Five methods, of which ``loud`` ones have so many times the noise."""
+    draw = np.random.default_rng(seed)
+    shared = draw.normal(0, 1, seeds)
+    return {m: dict(enumerate(shared + draw.normal(0, 0.01 * (times if m in loud else 1), seeds))) for m in METHODS}
+
+
+def residual(values: Mapping[str, Values]) -> tuple[float, int]:
+    cells = [(m, s) for m, known in values.items() for s in known]
+    design = np.array([[*(m == other for other in values), *(s == other for other in range(1, 6))] for m, s in cells], float)
+    fitted = sm.OLS(np.array([values[m][s] for m, s in cells]), design).fit()
+    return float(fitted.ssr), len(cells) - int(np.linalg.matrix_rank(design))
+
+
+def test_of_methods_in_line_the_noise_is_the_pooled_one() -> None:
+    values = table()
+    assert cell_noise(values) == (pooled_variance(values), frozenset())
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_a_method_is_out_of_line_by_the_f_test_of_what_it_adds(gaps: bool) -> None:
+    values = table()
+    if gaps:
+        del values["b"][5], values["c"][4], values["c"][5]
+    (whole, all_df), (rest, rest_df) = residual(values), residual({m: known for m, known in values.items() if m != "d"})
+    expected = stats.f.sf((whole - rest) / (all_df - rest_df) / (rest / rest_df), all_df - rest_df, rest_df)
+    found = _of_more(pooled_variance(values), pooled_variance({m: known for m, known in values.items() if m != "d"}))
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_under_one_noise_its_p_is_uniform() -> None:
+    def p(seed: int) -> float:
+        values = table(seed=seed)
+        return _of_more(pooled_variance(values), pooled_variance({m: known for m, known in values.items() if m != "d"}))
+
+    assert stats.kstest([p(seed) for seed in range(1000, 1500)], "uniform").pvalue > 0.01
+
+
+@pytest.mark.parametrize("loud", ["a", "e", "be"])
+def test_a_loud_method_is_left_out_and_has_the_noise_of_its_own_pairs(loud: str) -> None:
+    values = table(*loud, times=1000.0) if len(loud) == 1 else table("b", times=1e6) | {"e": table("e", times=1e3)["e"]}
+    found = cell_noise(values)
+    assert found.out == set(loud)
+    assert found.shared == pooled_variance({m: known for m, known in values.items() if m not in loud})
+    pairs: NDArray[np.float64] = np.array(list(values[loud[0]].values())) - np.array(list(values["c"].values()))
+    own = found.between(loud[0], "c", list(pairs))
+    assert own == pytest.approx((np.var(pairs, ddof=1) / 2, 5, 2)) and own == found.between("c", loud[0], list(pairs))
+    assert found.between("c", "d", [0.1, 0.2]) == found.shared
+
+
+def test_a_copy_of_a_loud_method_is_out_of_line_with_it() -> None:
+    values = table("a", times=1000.0)
+    assert cell_noise({**values, "copy": values["a"]}).out == {"a", "copy"}
+
+
+def test_two_methods_and_methods_without_noise_cannot_be_asked() -> None:
+    values = table("a", times=1000.0)
+    assert not cell_noise({m: values[m] for m in "ab"}).out
+    assert not cell_noise({"a": values["a"], "b": {0: 1.0, 1: 2.0, 2: 3.0}, "c": {0: 2.0, 1: 3.0, 2: 4.0}}).out
+    assert cell_noise({}).shared.df == 0 and OUT_OF_LINE < 0.01
