@@ -11,7 +11,7 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -261,6 +261,23 @@ def no_collection() -> Iterator[None]:
     finally:
         if before:
             gc.enable()
+
+
+def missing(folder: Path, *inside: Path) -> list[Path]:
+    """Of a folder, what is to be made inside it and the folders above it that which is not there, the innermost first."""
+    return [path for path in (*inside, folder, *folder.parents) if not path.exists()]
+
+
+@contextmanager
+def taken_away_if_refused(made: Sequence[Path]) -> Iterator[None]:
+    """With a UserError what was ``missing`` before goes again: files, and folders that are empty. Where anything is recorded it stays."""
+    try:
+        yield
+    except UserError:
+        with suppress(OSError):  # the first that is not empty
+            for path in made:
+                path.rmdir() if path.is_dir() else path.unlink()
+        raise
 
 
 class Entry(NamedTuple):
