@@ -163,6 +163,11 @@ class Store:
 
     def _sound(self, made: Made) -> list[Row]:
         rows, faults = self._rows(made, save=True)
+        self.leave_out(faults)
+        return rows
+
+    def leave_out(self, faults: Mapping[str, UserError]) -> None:
+        """Name files that ``scan`` found to be no records on stderr, each once. Raises the fault of one that the system does not give."""
         for fault in faults.values():
             if not isinstance(fault, Changed):
                 raise fault
@@ -172,7 +177,6 @@ class Store:
             print(f"error: {plain(text)}{'' if LEFT_OUT in text else '; it is left out'}", file=sys.stderr)
         if len(new) > LINES:
             print(f"error: {self.folder}: {len(new) - LINES:,} more files are left out, for such reasons", file=sys.stderr)
-        return rows
 
     def scan(self, save: bool = True) -> tuple[list[Entry], dict[str, UserError]]:
         """All records, in the order of their ids, and what is wrong with each file that is none, by its name.

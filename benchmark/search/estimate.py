@@ -96,7 +96,8 @@ def estimate(
     code are trained again; of how long trainings take they tell all the same. Raises UserError.
     """
     on = choose_device(device)
-    entries, _ = store.scan(save=False)
+    entries, faults = store.scan(save=False)
+    store.leave_out(faults)
     cells = expand(suite)
     if until is not None:
         until.check(cells)

@@ -290,6 +290,24 @@ def test_what_the_run_refuses_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     assert str(caught.value) == str(refused.value)
 
 
+def test_of_a_folder_it_says_what_the_run_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is no record is named, and one that the system does not give ends both."""
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    path, store = tmp_path / "tiny.toml", Store(tmp_path / "results")
+    path.write_text(TINY)
+    monkeypatch.setattr(StepTimes, "measure", lambda *_: None)
+    store.create()
+    (store.folder / "half.json").write_text("{")
+    assert estimate(read_suite(str(path)), store, "cpu", 1).left == 2 + 2 * 2 + 2 * 2
+    assert f"error: {store.folder}/half.json: not a record" in capsys.readouterr().err
+    (store.folder / "folder.json").mkdir()
+    with pytest.raises(UserError, match=r"folder\.json: not a readable record") as refused:
+        run_suite(read_suite(str(path)), store.folder.parent, "local")
+    with pytest.raises(UserError) as caught:
+        estimate(read_suite(str(path)), store, "cpu", 1)
+    assert str(caught.value) == str(refused.value)
+
+
 def test_each_cell_counts_the_epochs_that_its_own_settings_allow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cells of at most 3 and of 1 epochs, two seeds each, at a second an epoch; then with a record of one of them."""
     monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
