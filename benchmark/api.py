@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.config import DELTA, Suite, Training, read_suite
 from benchmark.errors import UserError
-from benchmark.records import Record, Store
+from benchmark.records import Record, Store, missing, taken_away_if_refused
 from benchmark.values import from_dict, one_of
 
 if TYPE_CHECKING:
@@ -142,12 +142,14 @@ def train(
     chosen = pair(method, backbone, depth, method_options or {}, backbone_options or {})
     trial, objects = single(chosen, data_of(data), scale, dimension, seed, training or {})
     wanted = None if threads is None else counted("threads", threads, 1)
-    store = None
-    if results is not None:
-        store = Store(Path(results))
-        store.create()
-    record = trained(trial, objects, report or _silent, device, wanted, interactive, keep)
+    store = None if results is None else Store(Path(results))
+    made = [] if results is None or store is None else missing(Path(results), store.folder)
+    with taken_away_if_refused(made):
+        if store is not None:
+            store.create()
+        record = trained(trial, objects, report or _silent, device, wanted, interactive, keep)
     if store is not None:
+        store.create()  # again: another training into the same new folder was refused meanwhile, and took it away
         if record.status == "failed" and _has_another(store, record.trial_id):
             print(f"note: {store.path(record.trial_id)} is of a training that did not fail, and stays as it is", file=sys.stderr)
         else:

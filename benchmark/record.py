@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from benchmark.config import Trial
 from benchmark.errors import Changed, UserError
@@ -133,7 +134,7 @@ def record_from_json(text: str, where: str) -> Record:
             unpacked(line)
     except UserError as error:  # an impossible setting does not know which record it is in
         said = str(error) if where in str(error) else f"{where}: {error}"
-        raise Changed(f"{said}; {LATER}" if ": unknown key " in said else said) from None
+        raise Changed(f"{said}; {LATER}" if _says_more(Record, content) else said) from None
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise Changed(f"{where}: not a record; {MOVE_OUT}") from None
     if trial_id != claimed:
@@ -145,6 +146,15 @@ def record_from_json(text: str, where: str) -> Record:
         if not low <= value <= high:
             raise Changed(f"{where}: {name} = {value:g}, which no training gives; {LEFT_OUT}")
     return record
+
+
+def _says_more(owner: type, content: Mapping[str, Any]) -> bool:
+    """Whether a record's content, or that of its trial or cell, has keys that this version has no field for: a later one wrote it."""
+    hints = get_type_hints(owner)
+    if not content.keys() <= hints.keys():
+        return True
+    parts = ((hints[name], part) for name, part in content.items() if dataclasses.is_dataclass(hints[name]))
+    return any(isinstance(part, Mapping) and _says_more(typing.cast(type, hint), part) for hint, part in parts)
 
 
 ROUNDING = 1e-9  # of means over many rows

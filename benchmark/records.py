@@ -11,7 +11,7 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -163,6 +163,11 @@ class Store:
 
     def _sound(self, made: Made) -> list[Row]:
         rows, faults = self._rows(made, save=True)
+        self.leave_out(faults)
+        return rows
+
+    def leave_out(self, faults: Mapping[str, UserError]) -> None:
+        """Name files that ``scan`` found to be no records on stderr, each once. Raises the fault of one that the system does not give."""
         for fault in faults.values():
             if not isinstance(fault, Changed):
                 raise fault
@@ -172,7 +177,6 @@ class Store:
             print(f"error: {plain(text)}{'' if LEFT_OUT in text else '; it is left out'}", file=sys.stderr)
         if len(new) > LINES:
             print(f"error: {self.folder}: {len(new) - LINES:,} more files are left out, for such reasons", file=sys.stderr)
-        return rows
 
     def scan(self, save: bool = True) -> tuple[list[Entry], dict[str, UserError]]:
         """All records, in the order of their ids, and what is wrong with each file that is none, by its name.
@@ -261,6 +265,23 @@ def no_collection() -> Iterator[None]:
     finally:
         if before:
             gc.enable()
+
+
+def missing(folder: Path, *inside: Path) -> list[Path]:
+    """Of a folder, what is to be made inside it and the folders above it that which is not there, the innermost first."""
+    return [path for path in (*inside, folder, *folder.parents) if not path.exists()]
+
+
+@contextmanager
+def taken_away_if_refused(made: Sequence[Path]) -> Iterator[None]:
+    """With a UserError what was ``missing`` before goes again: files, and folders that are empty. Where anything is recorded it stays."""
+    try:
+        yield
+    except UserError:
+        with suppress(OSError):  # the first that is not empty
+            for path in made:
+                path.rmdir() if path.is_dir() else path.unlink()
+        raise
 
 
 class Entry(NamedTuple):

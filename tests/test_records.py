@@ -113,6 +113,23 @@ def test_a_record_of_a_later_version_is_called_so() -> None:
         record_from_json(json.dumps({**json.loads(RECORD.to_json()), "energy": 3.0}), "some.json")
 
 
+@pytest.mark.parametrize("place", ["trial", "cell", "training"])
+def test_a_later_version_is_known_by_its_keys_whatever_is_complained_of(place: str) -> None:
+    """Not by the words of the complaint: what stands first in the file is complained of, and values of the file are quoted."""
+    known = json.loads(RECORD.to_json())
+    content = {"status": "waiting", **{name: part for name, part in known.items() if name != "status"}}
+    with pytest.raises(UserError, match=r"some\.json: status = 'waiting'; it must be one of [a-z, ]*$"):
+        record_from_json(json.dumps(content), "some.json")
+    trial = content["trial"]
+    {"trial": trial, **trial}[place]["energy"] = 3.0
+    with pytest.raises(UserError, match=r"some\.json: status = 'waiting'; .*; is it of a later version\?"):
+        record_from_json(json.dumps(content), "some.json")
+    quoted = "some.json: unknown key 'energy'"
+    with pytest.raises(UserError, match="must be one of") as caught:
+        record_from_json(json.dumps({**json.loads(RECORD.to_json()), "status": quoted}), "some.json")
+    assert "later version" not in str(caught.value)
+
+
 @pytest.mark.parametrize("content", ["of a later version", "", "edited"])
 def test_what_stands_in_a_record_s_place_and_cannot_be_read_is_kept(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

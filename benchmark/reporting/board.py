@@ -78,8 +78,11 @@ def _draws_lost(whole: Iterable[Row]) -> int:
 
 
 def tuned(members: Iterable[Row]) -> str:
-    """How many tuning trials a cell had, and how they were stopped, where they were."""
-    found = sorted({(row.tuning_trials, row.tuning_rungs) for row in members})
+    """How many tuning trials a cell had, and how they were stopped, where they were; of sanity rows, which are not tuned, where there are
+    no others.
+    """
+    rows = list(members)
+    found = sorted({(row.tuning_trials, row.tuning_rungs) for row in [row for row in rows if row.backbone != NO_BACKBONE] or rows})
     return ", ".join(f"{trials}, stopped early by {halving(rungs)}" if rungs else str(trials) for trials, rungs in found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from statistics import fmean
 
 from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Cell, Trial
@@ -11,7 +12,7 @@ from benchmark.records import Record
 from benchmark.search.cells import default_trial
 from benchmark.search.grid import draw_in, points
 from benchmark.search.halving import left, repeats, still_in
-from benchmark.search.tuner import Outcome, best, outcome, propose, winner
+from benchmark.search.tuner import Outcome, best, outcome, propose, space, winner
 
 RETRIES = 2  # of a trial whose worker was lost, in one run: what kills its worker three times is taken to be the trial's own doing
 
@@ -20,8 +21,9 @@ RETRIES = 2  # of a trial whose worker was lost, in one run: what kills its work
 class CellState:
     """Where a cell stands. With a budget of N > 1: N draws with the first tuning seed (with a grid, each of its points), the best of them
     with the other tuning seeds, then the winner with each final seed. With 1 the defaults at once, and so for a sanity row, which no
-    verdict is drawn from, and for a cell of which a suite's grid names nothing: a grid takes the tuner's place. Where the cell has rungs,
-    every draw pauses at the first; then the better half of them goes on to the next, and so on.
+    verdict is drawn from, for a cell of which a suite's grid names nothing: a grid takes the tuner's place, and for one in which the suite
+    fixes all that a tuner would search: its draws would be one training again and again. Where the cell has rungs, every draw pauses at
+    the first; then the better half of them goes on to the next, and so on.
 
     A trial whose worker was lost comes again as it was, before anything else of the cell: what comes next depends on it.
     """
@@ -43,11 +45,12 @@ class CellState:
     recorded: dict[str, list[tuple[Trial, float | None]]] = field(default_factory=dict)
     seeded: list[Trial] = field(default_factory=list)  # the winner by seed, made once: each training asks for all of their ids
 
-    @property
+    @cached_property
     def draws(self) -> int:
         if self.cell.grid:
             return len(points(self.cell))
-        return self.budget if self.has_tuner and self.budget > 1 and self.cell.backbone != NO_BACKBONE else 0
+        is_tuned = self.has_tuner and self.budget > 1 and self.cell.backbone != NO_BACKBONE and space(self.cell)
+        return self.budget if is_tuned else 0
 
     def recall(self, record: Record) -> None:
         """Take in a record of an earlier run, in any order."""

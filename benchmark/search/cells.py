@@ -49,11 +49,10 @@ def _check_settings(kind: Kind, name: str, settings: Mapping[str, Any], where: s
 
 def _check_rungs(suite: Suite, cells: Iterable[Cell]) -> None:
     """Raises UserError for a rung that no draw reaches: nothing would be stopped there, and boards would say that it was."""
-    last = suite.rungs[-1] if suite.rungs and suite.budget > 1 else 0
-    for cell in cells if last else ():
+    for cell in (cell for cell in cells if cell.rungs):
         grid = cell.grid.get("training.epochs", ())
         epochs = max(grid, default=default_trial(cell, "tune", 0, suite.budget).training.epochs)
-        if last >= epochs:
+        if cell.rungs[-1] >= epochs:
             of = f"{cell} is trained for {epochs} epochs at most"
             raise UserError(f"suite {suite.name}: rungs = {list(suite.rungs)}, and {of}; every rung must be less")
 
@@ -63,12 +62,15 @@ def _cells(suite: Suite, names: Mapping[Kind, list[str]]) -> list[Cell]:
     methods: list[Named[Method]] = [named("methods", name, _options(suite, "methods", name)) for name in names["methods"]]
     recipes = [_recipes(suite, name) for name in names["backbones"]]
     grids = {method.name: grid_of(suite, method.name, method.options) for method in methods}
+    # Also of a cell of which the grid names nothing: where it is of one method alone, the control has to be under the same conditions.
     rungs = suite.rungs if suite.budget > 1 else ()
     cells: list[Cell] = []
     for dataset in names["datasets"]:
         data = ensure_prepared(dataset, _options(suite, "datasets", dataset))
         cells += [
-            cell_of(m, None, data, 1, suite.dimension, suite.training, grids[m.name], rungs) for m in methods if not m.made.uses_backbone
+            cell_of(m, None, data, 1, suite.dimension, suite.training, grids[m.name], rungs if grids[m.name] else ())
+            for m in methods
+            if not m.made.uses_backbone  # no tuner tunes it, only a grid
         ]
         cells += [
             cell_of(method, recipe, data, scale, suite.dimension, suite.training, grids[method.name], rungs)

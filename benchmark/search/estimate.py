@@ -24,7 +24,7 @@ from benchmark.search.until_decided import UntilDecided
 from benchmark.training.environment import WENT_ON, environment
 from benchmark.training.memory import free
 from benchmark.training.torch_state import standard_state
-from benchmark.training.trial import SURELY_FITS, choose_device, memory_of, numbers
+from benchmark.training.trial import SURELY_FITS, check, choose_device, memory_of, numbers
 from benchmark.values import canonical
 
 SECONDS = 4.0  # of timing, at most
@@ -96,13 +96,18 @@ def estimate(
     code are trained again; of how long trainings take they tell all the same. Raises UserError.
     """
     on = choose_device(device)
-    entries, _ = store.scan(save=False)
+    entries, faults = store.scan(save=False)
+    store.leave_out(faults)
     cells = expand(suite)
     if until is not None:
         until.check(cells)
     old = {record.trial_id for record in to_renew((entry.record for entry in entries), cells)} if renew else set()
     kept = Kept((entry.record for entry in entries if entry.record.trial_id not in old), cells)
     plan = Plan(suite, cells, kept, until, twins(cells, suite.budget))
+    # The run tries every cell, which takes a minute for thousands of them; where a suite leaves all to the plug-ins their settings fit.
+    for cell in plan.open_cells():
+        if cell.method_options or cell.backbone_options:
+            check(default_trial(cell, "final", 0, suite.budget))
     data = {cell.dataset: ensure_recorded(cell.dataset, cell.dataset_options) for cell in {c.dataset: c for c in cells}.values()}
     settings: dict[tuple[str, str, str], Training] = {}  # data set, method, the suite's own settings: what they hang on
 
@@ -135,11 +140,12 @@ def estimate(
         groups[state.cell.dataset, state.cell.backbone].append(state)
     lines = []
     for (dataset, backbone), members in groups.items():
-        left = [(state.cell, stage, count) for state in members for stage, count in zip(("tune", "final"), plan.left(state), strict=True)]
+        left = [(state, stage, count) for state in members for stage, count in zip(("tune", "final"), plan.left(state), strict=True)]
         parts: list[float | None] = []
-        for cell, stage, count in left:
-            trainings = count * (share(cell.rungs, suite.budget, epochs[ends(cell)][0]) if stage == "tune" else 1)
+        for state, stage, count in left:
             if count:
+                cell = state.cell
+                trainings = count * (share(cell.rungs, state.draws, epochs[ends(cell)][0]) if stage == "tune" else 1)
                 one = told.get((cell.key, stage))
                 timed = guess(cell, stage) if one is None else None
                 parts.append(trainings * one if one is not None else None if timed is None else trainings * correction * timed)

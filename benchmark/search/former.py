@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmark import plugins
-from benchmark.config import Trial
+from benchmark.config import NO_BACKBONE, Trial
 from benchmark.errors import UserError
 from benchmark.settings import search_space
 
@@ -24,8 +24,10 @@ class TodaysWords:
 
         A setting that the trial does not know has its former value; and what was the default of that time, and was left unsaid, is said in
         the cell, but for what tuning chose: of a cell's draws one may have the default. A trial that lacks nothing, or whose method is not
-        here, is returned as it is.
+        here, is returned as it is. A sanity row that nothing tuned has no rungs any more.
         """
+        if trial.cell.rungs and trial.cell.backbone == NO_BACKBONE and not trial.cell.grid:
+            trial = replace(trial, cell=replace(trial.cell, rungs=()))
         name = trial.cell.method
         if name not in self._methods:
             self._methods[name] = _former(name)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 from benchmark.config import Trial
+from benchmark.errors import UserError
 from benchmark.records import Record
 
 
@@ -31,16 +32,21 @@ class Tracker(Listener, Protocol):
 
 
 @contextmanager
-def followed(tracker: Tracker | None) -> Iterator[None]:
-    """Within it the tracker follows a run, and is told of its end: to do it at once where somebody waits for that (Ctrl-C, SIGTERM)."""
-    at_once = False
+def followed(tracker: Tracker | None, has_begun: Callable[[], bool]) -> Iterator[None]:
+    """Within it the tracker follows a run, and is told of its end: to do it at once where somebody waits for that (Ctrl-C, SIGTERM).
+    Of a run that is refused (UserError) before anything of it has begun, for want of a GPU or a cluster say, it is told nothing.
+    """
+    at_once = refused = False
     try:
         yield
     except KeyboardInterrupt:
         at_once = True
         raise
+    except UserError:
+        refused = not has_begun()
+        raise
     finally:
-        if tracker is not None:
+        if tracker is not None and not refused:
             (tracker.leave if at_once else tracker.close)()
 
 

@@ -94,8 +94,9 @@ class Progress:
 
 def to_come(name: str, cells: int, tune: int, final: int, recorded: int) -> str:
     """A plan in one line."""
-    counts = f"{tune + final:,} trainings to come ({tune:,} of tuning, {final:,} final), {recorded:,} recorded already"
-    return plain(f"{name}: {cells:,} cells; {counts}")
+    left = tune + final
+    counts = f"{left:,} training{'' if left == 1 else 's'} to come ({tune:,} of tuning, {final:,} final), {recorded:,} recorded already"
+    return plain(f"{name}: {cells:,} cell{'' if cells == 1 else 's'}; {counts}")
 
 
 def line(record: Record) -> str:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from benchmark.config import Suite, Trial
-from benchmark.errors import UserError
-from benchmark.records import REPLACED, Record, Store
+from benchmark.records import REPLACED, Record, Store, missing, taken_away_if_refused
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.listeners import Listener, Listeners, Tracker, followed
 from benchmark.search.local import run_local
@@ -88,9 +87,10 @@ def run_suite(
     device is not there. ``train`` names the function that trains ("module:function").
     """
     started = time.monotonic()
-    store, missing = Store(results), _missing(results)
+    store = Store(results)
+    made = missing(results, store.folder, results / LOCK)
     store.create()
-    with only_one(results), _taken_away_if_refused(missing), ExitStack() as until_the_end:
+    with only_one(results), taken_away_if_refused(made), ExitStack() as until_the_end:
         cells = expand(suite)
         if until is not None:
             until.check(cells)
@@ -107,9 +107,9 @@ def run_suite(
             if plan.open_cells():
                 progress.begin(suite.name)
             refused = _incompatible(suite, plan, minutes)
-            if plan.open_cells() and executor == "local":
+            if plan.open_cells() and address is None:  # a cluster's devices are others than this machine's
                 choose_device(device)
-            until_the_end.enter_context(followed(tracker))  # now that it is known that the run is one
+            until_the_end.enter_context(followed(tracker, lambda: counter.has_begun))  # now that it is known that the cells can be
             if old:
                 set_aside(store, old.values())
                 print(f"{len(old)} record(s) of other code are in {results / REPLACED} now; {RENEWED}", file=sys.stderr)
@@ -128,23 +128,6 @@ def run_suite(
         finally:
             progress.close()
         return Summary(dict(counter.statuses), before, time.monotonic() - started, counter.busy, slots, plan.account(), len(counter.shared))
-
-
-def _missing(results: Path) -> list[Path]:
-    """Of what a run makes before it is known to be one that which is not there, the innermost first."""
-    return [path for path in (results / "records", results / LOCK, results, *results.parents) if not path.exists()]
-
-
-@contextmanager
-def _taken_away_if_refused(made: Sequence[Path]) -> Iterator[None]:
-    """Empty folders and the lock's file go again with a run that is refused; where anything is recorded they stay."""
-    try:
-        yield
-    except UserError:
-        with suppress(OSError):  # the first that is not empty
-            for path in made:
-                path.rmdir() if path.is_dir() else path.unlink()
-        raise
 
 
 class _Checkpoints:
@@ -170,6 +153,7 @@ class _Counter:
     def __init__(self) -> None:
         self._latest: dict[str, str] = {}  # trial id -> status: of one whose worker was lost, and that came again, what came of it
         self.busy = 0.0
+        self.has_begun = False
         self.shared: set[str] = set()  # trials that were trained as those of another cell
 
     @property
@@ -177,12 +161,13 @@ class _Counter:
         return Counter(self._latest.values())
 
     def started(self, trial: Trial) -> None:
-        pass
+        self.has_begun = True
 
     def epoch(self, trial: Trial, metrics: Mapping[str, float]) -> None:
         pass
 
     def finished(self, record: Record) -> None:
+        self.has_begun = True
         self._latest[record.trial_id] = record.status
         self.busy += record.cost.get("wall_seconds", 0.0)
         if record.is_shared:

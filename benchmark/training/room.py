@@ -34,8 +34,7 @@ def places(device: str, cpus: float, gpus: float | None, most_cpus: int | None =
     of_cpus = int(usable_cpus(most_cpus) / cpus + 1e-9)
     if choose_device(device).type == "cpu" or gpus == 0:
         return max(1, of_cpus)
-    there = torch.cuda.device_count() if most_gpus is None else min(most_gpus, torch.cuda.device_count())
-    return max(1, min(of_cpus, int(there / (gpus or 1.0) + 1e-9)))
+    return max(1, min(of_cpus, int(_usable_gpus(most_gpus) / (gpus or 1.0) + 1e-9)))
 
 
 def _quotas(groups: Path, tree: Path) -> Iterator[float]:
@@ -74,8 +73,8 @@ def limits(
 ) -> str:
     """The device of a run that is to use so many CPUs and GPUs of this machine at most: "cpu" where "auto" is left no GPU.
 
-    Raises UserError: a cluster or shares of a GPU without Ray, limits of this machine for a cluster, too few CPUs for a trial, no GPU left
-    for "cuda" or for a trial's share of one.
+    Raises UserError: a cluster or shares of a GPU without Ray, limits of this machine for a cluster, too few CPUs or GPUs for a trial, no
+    GPU left for "cuda" or for a trial's share of one.
     """
     if address is not None and executor == "local":
         raise UserError(f"run: --address {address} is of a Ray cluster, and --executor local trains in this process; leave one of them out")
@@ -96,4 +95,14 @@ def limits(
     if gpus_per_trial and (gpus == 0 or device == "cpu"):
         none = "--gpus 0 leaves none" if gpus == 0 else "--device cpu takes none"
         raise UserError(f"run: --gpus-per-trial {gpus_per_trial:g} needs a GPU, and {none}; leave one of them out")
+    if executor == "ray" and address is None:
+        for flag, asked, there in (("cpus", cpus_per_trial, usable_cpus(cpus)), ("gpus", gpus_per_trial or 0.0, _usable_gpus(gpus))):
+            if asked > there + 1e-9:
+                what = f"{there} {flag[:-1].upper()}{'' if there == 1 else 's'}"
+                raise UserError(f"run: --{flag}-per-trial {asked:g}, and this run has {what} here; lower it")
     return "cpu" if gpus == 0 and device == "auto" else device
+
+
+def _usable_gpus(most: int | None) -> int:
+    there = torch.cuda.device_count()
+    return there if most is None else min(most, there)

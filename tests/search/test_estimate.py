@@ -19,6 +19,7 @@ from benchmark import plugins
 from benchmark.__main__ import main
 from benchmark.config import NO_BACKBONE, Cell, Training, read_suite
 from benchmark.data.batches import Rows
+from benchmark.errors import UserError
 from benchmark.method import assemble
 from benchmark.nn.dropout import Dropout
 from benchmark.records import Record, Store
@@ -260,6 +261,51 @@ def test_draws_that_stop_early_take_less(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(StepTimes, "training", lambda _times, _cell, _rows, epochs, final: 0.0 if final else epochs)
     found = estimate(read_suite(str(path)), Store(tmp_path / "results"), "cpu", 1)
     assert found.seconds == pytest.approx(4 + 2)
+
+
+def test_of_a_grid_each_cell_counts_its_own_combinations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 8 with rungs after 1 and 2 of 3 epochs: 8 + 4 + 2, and two repeats of both that are left; of 2: 2 seconds and no more."""
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "tiny.toml"
+    grid = "[grid]\nlearning_rate = [1e-4, 1e-3]\n[grid.methods.embedding_dropout]\nrate = [0.1, 0.2, 0.3, 0.4]\n"
+    methods = TINY.replace("trials = 2", "").replace('"constant"', '"embedding_dropout"')
+    path.write_text("rungs = [1, 2]" + methods.replace("[training]", f"{grid}[training]"))
+    monkeypatch.setattr(StepTimes, "measure", lambda *_: None)
+    monkeypatch.setattr(StepTimes, "training", lambda _times, _cell, _rows, epochs, final: 0.0 if final else epochs)
+    found = estimate(read_suite(str(path)), Store(tmp_path / "results"), "cpu", 1)
+    assert found.seconds == pytest.approx(2 + 8 + 4 + 2 + 4 * 3)
+
+
+def test_what_the_run_refuses_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting of the user's that does not fit a cell, which is seen when its model is built."""
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "tiny.toml"
+    path.write_text("scales = [2]" + TINY.replace("constant", "multi_embedding") + "[options.methods.multi_embedding]\nsets = 3\n")
+    monkeypatch.setattr(StepTimes, "measure", lambda *_: None)
+    suite, results = read_suite(str(path)), tmp_path / "results"
+    with pytest.raises(UserError, match=r"width 20 .* is not divisible by 3 sets") as refused:
+        run_suite(suite, results, "local")
+    with pytest.raises(UserError) as caught:
+        estimate(suite, Store(results), "cpu", 1)
+    assert str(caught.value) == str(refused.value)
+
+
+def test_of_a_folder_it_says_what_the_run_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is no record is named, and one that the system does not give ends both."""
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    path, store = tmp_path / "tiny.toml", Store(tmp_path / "results")
+    path.write_text(TINY)
+    monkeypatch.setattr(StepTimes, "measure", lambda *_: None)
+    store.create()
+    (store.folder / "half.json").write_text("{")
+    assert estimate(read_suite(str(path)), store, "cpu", 1).left == 2 + 2 * 2 + 2 * 2
+    assert f"error: {store.folder}/half.json: not a record" in capsys.readouterr().err
+    (store.folder / "folder.json").mkdir()
+    with pytest.raises(UserError, match=r"folder\.json: not a readable record") as refused:
+        run_suite(read_suite(str(path)), store.folder.parent, "local")
+    with pytest.raises(UserError) as caught:
+        estimate(read_suite(str(path)), store, "cpu", 1)
+    assert str(caught.value) == str(refused.value)
 
 
 def test_each_cell_counts_the_epochs_that_its_own_settings_allow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

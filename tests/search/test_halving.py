@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -14,7 +14,7 @@ import pytest
 import standin_search as standin
 from test_plan import losing, play
 
-from benchmark.config import TUNING_SEEDS, Trial, conditions, read_suite
+from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Trial, conditions, read_suite
 from benchmark.errors import UserError
 from benchmark.records import Record, Status, Store
 from benchmark.reporting.leaderboard import leaderboard
@@ -112,7 +112,7 @@ def test_draws_begin_as_without_rungs_and_tpe_knows_the_first_rung_alone() -> No
 
     def later_is_other(trial: Trial) -> Record:  # what comes after the first rung
         record = paused(trial)
-        return dataclasses.replace(record, curve=(*record.curve[:1], *({**entry, "valid/auc": 0.9} for entry in record.curve[1:])))
+        return replace(record, curve=(*record.curve[:1], *({**entry, "valid/auc": 0.9} for entry in record.curve[1:])))
 
     suite = standin.suite(trials=6, rungs=(1,), **TUNED)
     one, other = ({r.trial_id for r in play(suite, train=train) if r.trial.seed == FIRST} for train in (paused, later_is_other))
@@ -203,17 +203,30 @@ def test_rungs_are_checked_and_are_part_of_a_tuned_cell_only() -> None:
         with pytest.raises(UserError, match="rungs = "):
             standin.suite(rungs=wrong)
     plain, untuned, tuned = (expand(standin.suite(**kind)) for kind in ({}, {"rungs": RUNGS}, {"rungs": RUNGS, "trials": 2}))
-    assert plain == untuned and [cell.rungs for cell in tuned] == [RUNGS] * len(tuned)
-    assert not {cell.key for cell in plain} & {cell.key for cell in tuned}
+    sanity = [cell.key for cell in plain if cell.backbone == NO_BACKBONE]
+    assert plain == untuned and [cell.rungs for cell in tuned if cell.key not in sanity] == [RUNGS] * (len(tuned) - 1)
+    assert [cell.key for cell in plain if cell in tuned] == sanity, "which nothing tunes"
+    grid = {"learning_rate": [1e-4, 1e-3]}
+    assert {cell.rungs for cell in expand(standin.suite(rungs=RUNGS, grid=grid))} == {RUNGS}, "a grid does"
+
+
+def test_a_sanity_row_of_before_with_the_rungs_of_its_suite_is_found_again() -> None:
+    """By which it was not trained otherwise."""
+    sanity = standin.suite(trials=3, seeds=2, methods=("standin_sanity",))
+    [cell] = expand(sanity)
+    known = [replace(r, trial=replace(r.trial, cell=replace(cell, rungs=RUNGS))) for r in play(sanity)]
+    assert play(replace(sanity, rungs=RUNGS), known) == [] and play(sanity, known) == []
 
 
 def test_a_rung_that_no_draw_reaches_is_refused() -> None:
-    [cell, *_] = expand(standin.suite())
+    cell = next(cell for cell in expand(standin.suite()) if cell.backbone != NO_BACKBONE)
     epochs = default_trial(cell, "tune", 0, 2).training.epochs
     with pytest.raises(UserError, match=rf"rungs = \[1, {epochs}\], and .* is trained for {epochs} epochs at most"):
         expand(standin.suite(rungs=(1, epochs), trials=2))
     assert expand(standin.suite(rungs=(1, epochs - 1), trials=2))
     assert expand(standin.suite(rungs=(1, epochs))), "where nothing is tuned nothing is stopped"
+    [sanity] = expand(standin.suite(methods=("standin_sanity",), rungs=(1, epochs), trials=2))
+    assert default_trial(sanity, "final", 0, 2).training.epochs < epochs, "nor of a sanity row, whose trainings are shorter"
     few = {"training": {"epochs": 2}, "trials": 2}
     assert expand(standin.suite(rungs=(1,), **few))
     with pytest.raises(UserError, match="for 2 epochs at most"):
@@ -235,10 +248,12 @@ def test_checkpoints_of_those_that_go_on_are_kept() -> None:
 
 
 def test_the_board_says_how_it_was_tuned(tmp_path: Path) -> None:
-    run_suite(standin.suite(trials=3, rungs=RUNGS, **TUNED), tmp_path, "local", train=standin.TRAIN)
+    suite = standin.suite(trials=3, rungs=RUNGS, **TUNED)
+    run_suite(replace(suite, methods=(*suite.methods, "standin_sanity")), tmp_path, "local", train=standin.TRAIN)
     stopped = [r.trial for r in Store(tmp_path) if r.status == "stopped"]
     assert [trial.until for trial in stopped] == [1] and all(r.trial.until == 0 for r in Store(tmp_path) if r.trial.stage == "final")
     text = leaderboard(Store(tmp_path), None, "table")
     assert "tuning trials per cell: 3, stopped early by successive halving at epochs 1 and 3" in " ".join(text.split())
-    [line] = lines(list(Store(tmp_path)))
+    [line, sanity] = lines(list(Store(tmp_path)))
+    assert "rungs" not in command(sanity)
     assert "trials = 3\nrungs = [1, 3]\n" in command(line), "what repeats it"

@@ -110,6 +110,20 @@ def test_what_the_suite_fixes_is_not_searched() -> None:
     assert {r.trial.backbone["depth"] for r in records if r.trial.cell.backbone == "standin_steep"} == {3}
 
 
+def test_where_the_suite_fixes_all_that_is_searched_nothing_is_drawn() -> None:
+    """Each draw would be the same training: the same settings, the same seed."""
+    fixed = {"training": {"learning_rate": 1e-3, "embedding_l2": 0.0}, "options": {"backbones": {"standin_flat": {"dropout": 0.0}}}}
+    suite = standin.suite(trials=8, seeds=2, methods=("standin_plain", "standin_tuned"), backbones=("standin_flat",), **fixed)
+    plain, tuned = expand(suite)
+    assert not tuner.space(plain) and tuner.space(tuned)
+    records = play(suite)
+    mine = [r for r in records if r.trial.cell.key == plain.key]
+    assert {r.trial_id for r in mine} == {default_trial(plain, "final", seed, 8).trial_id for seed in (0, 1)}
+    assert len([r for r in records if r.trial.cell.key == tuned.key and r.trial.seed == FIRST]) == 8
+    drawn = [dataclasses.replace(r, trial=dataclasses.replace(r.trial, stage="tune", seed=FIRST, draw=n)) for n, r in enumerate(4 * mine)]
+    assert play(suite, [*records, *drawn]) == [], "an earlier version has tuned it"
+
+
 def test_the_tuner_is_blind_to_test() -> None:
     assert [f.name for f in dataclasses.fields(tuner.Outcome)] == ["draw", "settings", "status", "valid_auc", "path"]
     suite = standin.suite(trials=7)

@@ -22,7 +22,7 @@ from benchmark.records import LOST, Record, Store
 from benchmark.search import run, time_limit
 from benchmark.search.cells import expand
 from benchmark.search.plan import Plan
-from benchmark.search.progress import Progress
+from benchmark.search.progress import Progress, to_come
 from benchmark.search.run import Summary, run_suite
 
 
@@ -113,6 +113,12 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         run_suite(standin.suite(), tmp_path / "file", "local", train=standin.TRAIN)
+
+
+def test_one_is_one() -> None:
+    assert to_come("toys", 1, 0, 1, 0) == "toys: 1 cell; 1 training to come (0 of tuning, 1 final), 0 recorded already"
+    assert to_come("toys", 1, 0, 0, 1) == "toys: 1 cell; 0 trainings to come (0 of tuning, 0 final), 1 recorded already"
+    assert to_come("toys", 1000, 0, 2000, 0).startswith("toys: 1,000 cells; 2,000 trainings to come")
 
 
 def test_progress_on_a_terminal() -> None:

@@ -7,9 +7,11 @@ import shlex
 import shutil
 import socket
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
@@ -25,7 +27,9 @@ from benchmark.__main__ import main
 from benchmark.config import Cell, Suite, Training, Trial
 from benchmark.errors import UserError
 from benchmark.records import Record, Store
+from benchmark.search.listeners import Listener
 from benchmark.search.lock import at_work, only_one
+from benchmark.search.plan import Plan
 from benchmark.tracking import mlflow_store, rows, stores
 from benchmark.tracking.mlflow_store import Tracker, rebuild
 from benchmark.tracking.notes import NO_BOARD
@@ -552,7 +556,10 @@ def test_a_run_that_is_refused_leaves_the_other_s_trainings_alone(tmp_path: Path
 def test_the_folder_is_the_run_s_until_mlflow_is_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
 
-    def full(*of: object) -> None:
+    def full(plan: Plan, store: Store, listener: Listener, *others: object) -> None:
+        trial = plan.ask()
+        assert isinstance(trial, Trial)
+        listener.started(trial)
         raise UserError("no space left")
 
     monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
@@ -576,6 +583,37 @@ def test_of_a_run_that_is_refused_nothing_is_left(tmp_path: Path, before: str) -
         assert sorted(tmp_path.rglob("*")) == there
     with pytest.raises(UserError, match="unknown data set"):
         benchmark.train("constant", data="nobody_has_this", results=tmp_path / "new")
+    assert sorted(tmp_path.rglob("*")) == there
+
+
+@pytest.mark.parametrize("before", ["", "new", "new/records"])
+def test_nor_where_the_device_is_not_there_or_too_small(tmp_path: Path, before: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found late: by a training, or by Ray."""
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    options = {"rows": 400, "cardinalities": [3, 8]}
+    data = benchmark.prepared("synthetic", options)
+    new = tmp_path / "new"
+    (tmp_path / before).mkdir(parents=True, exist_ok=True)
+    there = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UserError, match="sees no GPU"):
+        benchmark.train("single_embedding", data=data, device="cuda", results=new)
+    assert sorted(tmp_path.rglob("*")) == there
+    with pytest.raises(UserError, match="free"):
+        benchmark.train("single_embedding", data=data, scale=10**9, results=new)
+    assert sorted(tmp_path.rglob("*")) == there
+    suite = Suite(name="one", datasets=("synthetic",), methods=("constant",), options={"datasets": {"synthetic": options}})
+    for executor in ("local", "ray"):
+        with pytest.raises(UserError, match="this machine's torch sees no GPU"):
+            benchmark.run(suite, new, device="cuda", track=True, executor=executor)
+    assert sorted(tmp_path.rglob("*")) == there
+
+    def unreachable(*of: object) -> None:
+        raise UserError("--address here:1: nobody answers there")
+
+    monkeypatch.setitem(sys.modules, "benchmark.search.ray_tune", SimpleNamespace(run_ray=unreachable))
+    with pytest.raises(UserError, match="nobody answers"):
+        benchmark.run(suite, new, executor="ray", address="here:1", track=True)
     assert sorted(tmp_path.rglob("*")) == there
 
 

@@ -76,6 +76,23 @@ def test_quotas_of_control_groups(tmp_path: Path, groups: str, content: dict[str
     assert list(room._quotas(tmp_path / "nothing", tmp_path / "tree")) == []
 
 
+def test_a_trial_that_has_no_room_on_this_machine_is_refused_before_ray_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And by a dry run, which starts none."""
+    monkeypatch.setattr(room, "usable_cpus", lambda most: min(4, most or 4))
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    for executor, address in (("ray", "host:6379"), ("local", None)):
+        assert room.limits("auto", address, executor, 5, None, None) == "auto"
+    assert room.limits("auto", None, "ray", 4, None, None, 1.0) == "auto"
+    for cpus, words in ((None, "4 CPUs"), (1, "1 CPU")):
+        with pytest.raises(UserError, match=rf"--cpus-per-trial 5, and this run has {words} here"):
+            room.limits("auto", None, "ray", 5, cpus, None)
+    with pytest.raises(UserError, match=r"--gpus-per-trial 1\.5, and this run has 1 GPU here"):
+        room.limits("auto", None, "ray", 1, None, None, 1.5)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    with pytest.raises(UserError, match=r"--gpus-per-trial 0\.5, and this run has 0 GPUs here"):
+        room.limits("auto", None, "ray", 1, None, None, 0.5)
+
+
 def test_limits_of_this_machine_are_not_the_clusters() -> None:
     for cpus, gpus in ((1, None), (None, 0), (None, 1)):
         with pytest.raises(UserError, match="run: --cpus and --gpus are of this machine"):
