@@ -146,7 +146,9 @@ def _oriented(
 def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
     """Friedman, Nemenyi, and Wilcoxon with Holm over the conditions that have the control, of the methods that finished in all of them.
 
-    Scores are means over the seeds that all of them have: what a seed does to all methods, one with other seeds would not have.
+    Friedman's test is of complete blocks: the scores of a cell are means over the seeds that all of these methods have there, since what a
+    seed does to all of them, one with other seeds would not have. Pairs of methods with seeds of their own would have ranks that no one
+    order fits. How many seeds are left out is said, and where a cell has none in common that there are no ranks.
     """
     controls = by_conditions(board, control)
     scores: dict[str, dict[str, dict[int, float]]] = {condition: {} for condition in controls}
@@ -162,6 +164,9 @@ def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
         return
     seeds = [set.intersection(*(set(cell[method]) for method in everywhere)) for cell in scores.values()]
     if not all(seeds):
+        if len(everywhere) > 2 and len(scores) > 1:
+            none = f"{counted(sum(not shared for shared in seeds), 'cell')} of {len(seeds)}"
+            yield f"No ranks over cells: in {none} the {len(everywhere)} methods that finished in all of them have no seed in common"
         return
     rows = list(zip(scores.values(), seeds, strict=True))
     table = [{method: fmean(cell[method][seed] for seed in shared) for method in everywhere} for cell, shared in rows]
@@ -174,12 +179,12 @@ def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
         f"  {rank:.2f}  {method}" + (f"  (p = {adjusted[method]:.3f})" if method in adjusted else "")
         for method, rank in ranking.ranks.items()
     ]
-    fewer = any(set(cell[method]) != shared for cell, shared in rows for method in everywhere)
-    which = f"of the methods that finished in all of them{', over the seeds that all have' if fewer else ''}"
+    which = f"of the methods that finished in all of them{_common(rows, everywhere)}"
+    p = f" (p: Wilcoxon against {control}, Holm)" if adjusted else ""
     apart_by = f"; Nemenyi: ranks differ at 5 % where further apart than {ranking.distance:.2f}" if ranking.p < 0.05 else ""
     yield "\n".join(
         [
-            f"Average rank over {ranking.cells} cells, {which} (p: Wilcoxon against {control}, Holm)",
+            f"Average rank over {ranking.cells} cells, {which}{p}",
             "",
             *lines,
             "",
@@ -187,6 +192,20 @@ def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
             "Cells of one data set share its test sample and are no independent data sets: these p are too small, a description only.",
         ]
     )
+
+
+def _common(rows: Sequence[tuple[Mapping[str, Mapping[int, float]], set[int]]], methods: Collection[str]) -> str:
+    """What is left out where ``methods`` have other seeds than those that all of them have; nothing where they have the same.
+
+    rows: of each cell, method -> its scores by seed, and the seeds in common.
+    """
+    trained = sum(len(cell[method]) for cell, _ in rows for method in methods)
+    taken = sum(len(shared) * len(methods) for _, shared in rows)
+    if taken == trained:
+        return ""
+    few, many = (choose(len(shared) for _, shared in rows) for choose in (min, max))
+    seeds = counted(few, "seed") if few == many else f"{few} to {many} seeds"
+    return f", over the {seeds} of a cell that all have: {trained - taken} of their {counted(trained, 'training')} left out"
 
 
 def costs(board: Sequence[Group]) -> Table:

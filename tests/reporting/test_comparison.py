@@ -156,10 +156,34 @@ def test_ranks_are_over_the_seeds_that_all_have() -> None:
     places = [{"backbone": backbone} for backbone in ("dcnv2", "xdeepfm")]
     fewer = [record("worse", seed, 0.799 + 0.01 * seed, cell=place) for place in places for seed in (1, 2)]
     part = compare([*case(), *fewer], "single_embedding", None, "table").split("Average rank over 2 cells")[1]
-    assert "over the seeds that all have" in part.split("\n\n")[0]
+    said = "over the 2 seeds of a cell that all have: 6 of their 22 trainings left out (p: Wilcoxon"
+    assert said in part.split("\n\n")[0], "of each cell seed 0, which three of the methods have"
     assert re.findall(r"^  (\S+)  (\w+)", part, re.MULTILINE)[0] == ("1.00", "better")
     assert float(re.search(r"(\S+)  worse", part)[1]) > float(re.search(r"(\S+)  single_embedding", part)[1])  # type: ignore[index]
-    assert "over the seeds" not in compare(case(), "single_embedding", None, "table").split("Average rank")[1]
+    one_less = [r for r in case() if (r.trial.cell.backbone, r.trial.cell.method, r.trial.seed) != ("xdeepfm", "other", 0)]
+    said = "over the 2 to 3 seeds of a cell that all have: 2 of their 17 trainings left out"
+    assert said in compare(one_less, "single_embedding", None, "table")
+    assert "left out" not in compare(case(), "single_embedding", None, "table").split("Average rank")[1]
+
+
+def test_that_there_are_no_ranks_for_want_of_a_common_seed_is_said() -> None:
+    apart = [record("apart", seed, 0.79, cell={"backbone": b}) for b, seed in (("dcnv2", 1), ("xdeepfm", 7))]
+    text = compare([*case(), *apart], "single_embedding", None, "table")
+    assert "No ranks over cells: in 1 cell of 2 the 4 methods that finished in all of them have no seed in common" in text
+    assert "Average rank" not in text
+    two = [r for r in [*case(), *apart] if r.trial.cell.method in ("single_embedding", "apart")]
+    assert "ranks over cells" not in compare(two, "single_embedding", None, "table"), "of two methods there is no ranking anyway"
+
+
+def test_ranks_speak_of_p_only_where_there_are_some() -> None:
+    """A control of other settings in each cell is none."""
+
+    def of(backbone: str, seed: int, weight: int) -> Record:
+        return record("m", seed, 0.7, cell={"backbone": backbone, "method_options": {"weight": weight}})
+
+    several = [of(b, seed, weight) for b, weight in (("dcnv2", 1), ("xdeepfm", 2)) for seed in range(3)]
+    part = compare([*case(), *several], "m", None, "table").split("Average rank")[1]
+    assert "Wilcoxon" not in part and "(p = " not in part
 
 
 def test_variants_of_a_method_do_not_count_as_methods_and_a_control_may_be_one() -> None:
