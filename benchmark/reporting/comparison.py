@@ -250,11 +250,11 @@ def correlations(board: Sequence[Group]) -> Table:
 
 def method_name(group: Group) -> str:
     """With its options, with the grid of its settings where there is another row that differs in nothing else, and with the settings that
-    it did not have yet where there is a row of the same cell that has them.
+    it did not have yet, or has no more, where there is a row of the same cell that differs in them.
     """
     parts = [f"{key}={value}" for key, value in sorted(group.cell.method_options.items())]
     parts += [f"{name.partition('.')[2]} of {to_text(values)}" for name, values in sorted(group.own_grid.items()) if group.names_grid]
-    parts += [f"before {', '.join(group.lacks)}"] if group.lacks else []
+    parts += [group.earlier] if group.earlier else []
     return plain(f"{group.cell.method} ({', '.join(parts)})" if parts else group.cell.method)
 
 

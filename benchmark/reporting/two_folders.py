@@ -47,7 +47,7 @@ class Row:
     scale: int
     depth: int
     tuning_trials: int
-    overrides: str  # what the suite fixed away from the defaults; "before NAMES": of a row from before its method had these settings
+    overrides: str  # what the suite fixed away from the defaults; "before NAMES", "when it had NAMES": its method had other settings then
     found_in: Literal["both", "A", "B"]
     seeds_both: int  # finished in both
     seeds_only_a: int
@@ -158,7 +158,6 @@ def _row(a: Group | None, b: Group | None) -> Row:
     (d_auc, auc_low, auc_high), (d_logloss, logloss_low, logloss_high) = ((d.mean if d.n else None, d.low, d.high) for d in deltas)
     pairs = _pairs(a, b)
     cell = group.cell
-    before = f"before {', '.join(group.lacks)}" if group.lacks else ""
     return Row(
         dataset=cell.dataset,
         data=cell.data,
@@ -167,7 +166,7 @@ def _row(a: Group | None, b: Group | None) -> Row:
         scale=cell.scale,
         depth=cell.depth,
         tuning_trials=group.budget,
-        overrides=", ".join(filter(None, (group.overrides, before))),
+        overrides=", ".join(filter(None, (group.overrides, group.earlier))),
         found_in="both" if a and b else "A" if a else "B",
         seeds_both=len(auc[0].keys() & auc[1].keys()),
         seeds_only_a=len(auc[0].keys() - auc[1].keys()),

@@ -60,15 +60,15 @@ def drawn(figure: Figure | None) -> dict[str, dict[str, tuple[str, list[float]]]
 
 def test_a_method_before_and_after_it_got_a_setting_is_two_lines() -> None:
     records = case()
-    after = [replace(r, trial=replace(r.trial, method={"rate": 10.0})) for r in records if r.trial.cell.method == "roblock"]
+    after = [replace(r, trial=replace(r.trial, method={"gate_rate": 10.0})) for r in records if r.trial.cell.method == "roblock"]
     board = [group for group in groups([*records, *after]) if group.cell.backbone == "dcnv2" and group.cell.scale == 4]
     figure = plots.rank_against_layer("toy", board, look("single_embedding", "roblock"))
     assert figure is not None
     [axis] = figure.axes
-    assert sorted(str(bars.get_label()) for bars in _bars(axis)) == ["roblock", "roblock · before rate", "single_embedding"]
+    assert sorted(str(bars.get_label()) for bars in _bars(axis)) == ["roblock", "roblock · before gate_rate", "single_embedding"]
     found = drawn(plots.auc_against_scale("toy", groups([*records, *after]), look("single_embedding", "roblock")))["dcnv2 · depth 3"]
     assert {name: len(values) for name, (_, values) in found.items()} == dict.fromkeys(
-        ("roblock", "roblock · before rate", "single_embedding"), 2
+        ("roblock", "roblock · before gate_rate", "single_embedding"), 2
     )
 
 
