@@ -64,13 +64,13 @@ def groups_of(blocks: Iterable[Block], audit: Mapping[str, float]) -> list[Group
         label = cell.dataset if len(versions[cell.dataset]) == 1 else f"{cell.dataset}@{cell.data}"
         chosen = _one_configuration(members)
         left_out = sum(len(block.seeds) for block in members) - sum(len(block.seeds) for block in chosen)
-        lacks, had = _other_settings(cell.method, names, settings[key])
+        lacks, had = other_settings(cell.method, names, settings[key])
         named = Group(label=label, cell=cell, budget=budget, blocks=chosen, lacks=lacks, had=had)
         result.append(replace(named, left_out=left_out, audited=audit.get(key)))
     return sorted(_with_grids(result), key=lambda g: (g.label, str(g.cell), g.budget, g.cell.key, _earlier(g), g.lacks, g.had))
 
 
-def _other_settings(method: str, names: Sequence[str], versions: Collection[Sequence[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def other_settings(method: str, names: Sequence[str], versions: Collection[Sequence[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Of a group: what its method has got since, and what it has lost since. ``versions``: names of settings of all groups of its cell.
 
     By the plug-in of today; where there is none of that name, methods are taken to get settings, as they mostly do, and to lose none.
