@@ -140,6 +140,7 @@ def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
     judged = [row for row in whole if row.verdict]
     yield from noise([r.delta_sd for r in judged if r.delta_sd is not None], len(judged))
     yield from _rules(judged)
+    yield from _beyond(judged)
     yield from _given_up(judged)
     if any(row.tuning_trials > 1 and not row.won for row in judged):
         yield "tuned: verdicts are on the settings that won; what the luck of the draws adds is in no interval (docs/mathematics.md, 5)"
@@ -167,6 +168,19 @@ def _rules(judged: Sequence[Row]) -> Iterable[str]:
     *few, (most, others) = sorted(found.items(), key=lambda rule: len(rule[1]))
     told = [f"{_named(rows)} by {rule_of(*rule)}" for rule, rows in few]
     yield f"verdicts are made by {len(found)} rules, Holm's over all: {'; '.join(told)}; the other {len(others)} by {rule_of(*most)}"
+
+
+def _beyond(judged: Sequence[Row]) -> Iterable[str]:
+    """Which rows have seeds that came after their last look, at which the level was spent."""
+    found: dict[int, list[Row]] = {}
+    for row in judged:
+        if row.max_seeds is not None and row.delta_seeds > row.max_seeds:
+            found.setdefault(row.max_seeds, []).append(row)
+    for most, rows in sorted(found.items()):
+        said = f"seeds after the last look, at {most}, are in AUC and Δ, not in the verdict, whose level is spent there: {_named(rows)}"
+        again = f"`run SUITE --until-decided --max-seeds N`, N above {max(row.delta_seeds for row in rows)}, looks by the bounds of N"
+        undecided = any(row.verdict == "undecided" for row in rows)
+        yield f"{said}; {again}: another design (docs/mathematics.md, 5.1)" if undecided else said
 
 
 def _given_up(judged: Sequence[Row]) -> Iterable[str]:
