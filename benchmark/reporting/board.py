@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -241,20 +241,47 @@ def _once(notes: Iterable[str]) -> Iterable[str]:
             yield f"of {len(named)} cells, {', '.join([*named][:NAMED])} …: {words}"
 
 
-def legend(rows: Sequence[Row]) -> list[str]:
-    """What the columns are, a line a sentence."""
-    lines = [
-        "Ranked by mean test AUC over seeds, ± sample standard deviation. Less collapse alone does not make a better model: read both.",
-        "Δ to SE: test AUC less single_embedding's at the same width and setting, paired by seed, ± half the 95 % interval of these pairs.",
-        "verdict: on that difference, with the noise of all methods of the cell, as the intervals of `claims` (docs/mathematics.md, "
-        "section 5.1), and Holm's correction.",
-        "acts: how much of the logits' spread changes without what the row adds, where measured, else its largest dose (docs/methods.md); "
-        "inert: below .01, no verdict.",
-        "IA: information abundance, Σσ/σ_1; eff. rank: exp of the entropy of σ/Σσ; σ singular values. Both count the dimensions in use.",
-        "table: mean over the fields with at least as many learned values as the width; a field with fewer cannot collapse.",
-        "last: batch of validation data at the last interaction layer, mean over its rows; where rows are fields, over those same fields.",
-        "params: the embedding table, and all the rest; samples/s: training, on the machine that ran it.",
-    ]
+def legend(rows: Sequence[Row], keys: Collection[str] | None = None) -> list[str]:
+    """What the columns are, a line a sentence. ``keys``: of the columns that are shown; None: of all that have something to show."""
+    known = {column.key for column in COLUMNS if column.when(rows)} if keys is None else keys
+    lines = [text for of, text in LEGEND if not of or not known.isdisjoint(of)]
     if any(row.backbone == NO_BACKBONE for row in rows):
         lines.append("Rows without a backbone are sanity rows: no interaction model should stand below them.")
     return lines
+
+
+# Keys of the columns that a sentence is about; none: of the board.
+LEGEND: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        (),
+        "Ranked by mean test AUC over seeds, ± sample standard deviation. Less collapse alone does not make a better model: read both.",
+    ),
+    (
+        ("delta",),
+        "Δ to SE: test AUC less single_embedding's at the same width and setting, paired by seed, ± half the 95 % interval of these pairs.",
+    ),
+    (
+        ("verdict",),
+        "verdict: on that difference, with the noise of all methods of the cell, as the intervals of `claims` (docs/mathematics.md, "
+        "section 5.1), and Holm's correction.",
+    ),
+    (
+        ("acts",),
+        "acts: how much of the logits' spread changes without what the row adds, where measured, else its largest dose (docs/methods.md); "
+        "inert: below .01, no verdict.",
+    ),
+    (
+        ("ia", "rank_table", "rank_last"),
+        "IA: information abundance, Σσ/σ_1; eff. rank: exp of the entropy of σ/Σσ; σ singular values. Both count the dimensions in use.",
+    ),
+    (
+        ("ia", "rank_table"),
+        "table: mean over the fields with at least as many learned values as the width; a field with fewer cannot collapse.",
+    ),
+    (
+        ("rank_last",),
+        "last: batch of validation data at the last interaction layer, mean over its rows; where rows are fields, over those same fields.",
+    ),
+    (("table", "dense"), "params: the embedding table, and all the rest."),
+    (("speed",), "samples/s: in training, on the machine that ran it."),
+)

@@ -11,8 +11,9 @@ import pytest
 from standin_records import record
 
 from benchmark import commandline
-from benchmark.config import Training
+from benchmark.config import NO_BACKBONE, Training
 from benchmark.errors import UserError
+from benchmark.record import DOSES
 from benchmark.records import Record, Store
 from benchmark.reporting.board import View, folded_text
 from benchmark.reporting.columns import COLUMNS, KEYS
@@ -84,6 +85,18 @@ def test_sentences_are_folded_and_tables_are_not() -> None:
     found = folded_text(text, View(width=40)).split("\n")
     assert found[-3:] == ["", table, "short"] and max(map(len, found[:-3])) <= 40
     assert " ".join(" ".join(found[:-3]).split()) == f"{'word ' * 20}end" and folded_text(text, View()) == text
+
+
+def test_what_columns_are_is_said_of_those_that_are_shown(records: list[Record]) -> None:
+    def told(found: list[Record], *columns: str) -> list[str]:
+        text = render(rows(found), "table", View(columns=columns)).split("Ranked by")[1]
+        return [line.partition(":")[0] for line in text.splitlines()[1:]]
+
+    plain = ["Δ to SE", "IA", "table", "last", "params", "samples/s"]
+    assert told([record()]) == plain, "no dose, and nothing that is compared"
+    assert told([record("m", s, 0.8 + s / 9, metrics={f"{DOSES}penalty": 0.5}) for s in range(2)]) == [plain[0], "acts", *plain[1:]]
+    assert told([r for r in records if r.trial.cell.backbone != NO_BACKBONE])[:2] == ["Δ to SE", "verdict"]
+    assert told([record()], "method", "auc") == [] and told([record()], "rank_last", "speed") == ["IA", "last", "samples/s"]
 
 
 def test_what_rounds_to_zero_has_no_minus() -> None:
