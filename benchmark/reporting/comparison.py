@@ -66,9 +66,12 @@ def _board(label: str, board: Sequence[Group], control: str, format: Format, met
     heading = f"{plain(label)}: {counted(len(board), 'finished cell')}"
     yield f"### {heading}" if format == "markdown" else heading
     name = "Test AUC" if metric == AUC else metric
-    paired = f"{name} less {control}'s under the same conditions, paired by seed, ± half the 95 % interval, uncorrected"
-    pairs = {difference.n for cells in _differences(board, control, metric).values() for difference in cells.values()}
+    found = [difference for cells in _differences(board, control, metric).values() for difference in cells.values()]
+    pairs = {difference.n for difference in found}
+    paired = f"{name} less {control}'s under the same conditions, paired by seed"
+    paired += ", ± half the 95 % interval, uncorrected" if pairs != {1} else ""
     paired += f", n = {counted(pairs.pop(), 'pair')} of seeds" if len(pairs) == 1 else " (pairs of seeds)" if pairs else ""
+    paired += "" if any(difference.high is not None for difference in found) else ": there is no interval"
     sections = [(paired, differences(board, control, metric))]
     if metric != AUC:
         sections = [(f"{name}, mean ± standard deviation over seeds", values(board, metric)), *sections]
@@ -77,6 +80,11 @@ def _board(label: str, board: Sequence[Group], control: str, format: Format, met
     for title, (headers, rows) in sections:
         if rows:
             yield "\n".join([*folded([title], View(width=width)), "", _text(headers, rows, format, width)])
+    if not found:
+        what = "test AUC" if metric == AUC else metric
+        yield from folded(
+            [f"nothing to compare: no other method has {what} beside {control}, of the same cell and seed"], View(width=width)
+        )
     yield from folded(uncompared(board, control), View(width=width))
     if metric == AUC:
         yield from (folded_text(text, View(width=width)) for text in ranks(board, control))

@@ -251,8 +251,8 @@ def uncompared(board: Iterable[Group], control: str) -> Iterable[str]:
     bases = [(group, controls.get(group.conditions)) for group in members if group.cell.backbone != NO_BACKBONE]
     seeds = [(group.metric("test/auc").keys(), base.metric("test/auc").keys()) for group, base in bases if base is not None]
     reasons = {
-        f"{control} has not finished under their conditions": len(bases) - len(seeds),
-        f"they have no seed in common with {control}": sum(own.isdisjoint(others) for own, others in seeds),
+        f"{control} has not finished under the same conditions": len(bases) - len(seeds),
+        f"there is no seed in common with {control}": sum(own.isdisjoint(others) for own, others in seeds),
     }
     yield from (f"not compared: {count} of {counted(len(bases), 'cell')}, since {why}" for why, count in reasons.items() if count)
 

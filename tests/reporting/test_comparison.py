@@ -255,11 +255,28 @@ def test_cells_that_are_compared_with_nothing_are_counted() -> None:
     more = [record("better", cell={"dataset": "another"}), record("better", cell={"scale": 4}), record("late", 7)]
     more += [record(cell={"scale": 4}, auc=None, status="diverged"), record("constant", cell={"backbone": "none", "depth": 0})]
     another, toy = compare([*case(), *more], "single_embedding", None, "table").split("toy: 9 finished cells")
-    alone = "since single_embedding has not finished under their conditions"
+    alone = "since single_embedding has not finished under the same conditions"
     assert f"not compared: 1 of 1 cell, {alone}" in another
     assert f"not compared: 1 of 8 cells, {alone}" in toy
-    assert "not compared: 1 of 8 cells, since they have no seed in common with single_embedding" in toy
+    assert "not compared: 1 of 8 cells, since there is no seed in common with single_embedding" in toy
     assert "not compared" not in compare(case(), "single_embedding", None, "table")
+
+
+def test_of_single_pairs_no_interval_is_promised() -> None:
+    one = [r for r in case() if r.trial.seed == 0]
+    text = compare(one, "single_embedding", None, "table")
+    assert "less single_embedding's under the same conditions, paired by seed, n = 1 pair of seeds: there is no interval\n" in text
+    assert "±" not in text
+    some = compare([*one, record("better", 1, 0.9), record(seed=1, auc=0.8)], "single_embedding", None, "table")
+    assert "paired by seed, ± half the 95 % interval, uncorrected (pairs of seeds)\n" in some
+
+
+def test_that_nothing_is_compared_is_said() -> None:
+    alone = [record(seed=seed, metrics={"of_one": 1.0}) for seed in range(2)]
+    said = "nothing to compare: no other method has {} beside single_embedding, of the same cell and seed"
+    assert said.format("test AUC") in compare([*alone, record("constant", cell={"backbone": "none"})], "single_embedding", None, "table")
+    assert said.format("of_one") in compare([*alone, record("m")], "single_embedding", None, "table", "of_one")
+    assert "nothing to compare" not in compare([*alone, record("m")], "single_embedding", None, "table")
 
 
 @pytest.mark.parametrize("format", ["table", "markdown"])
