@@ -80,12 +80,11 @@ def _board(label: str, board: Sequence[Group], control: str, format: Format, met
     for title, (headers, rows) in sections:
         if rows:
             yield "\n".join([*folded([title], View(width=width)), "", _text(headers, rows, format, width)])
-    if not found:
+    without = [*uncompared(board, control)]
+    if not found and not without:
         what = "test AUC" if metric == AUC else metric
-        yield from folded(
-            [f"nothing to compare: no other method has {what} beside {control}, of the same cell and seed"], View(width=width)
-        )
-    yield from folded(uncompared(board, control), View(width=width))
+        without = [f"nothing to compare: no other method has {what} beside {control}, of the same cell and seed"]
+    yield from folded(without, View(width=width))
     if metric == AUC:
         yield from (folded_text(text, View(width=width)) for text in ranks(board, control))
 

@@ -31,6 +31,7 @@ Format = Literal["table", "markdown", "csv", "json"]
 Name = tuple[str, int, tuple[str, ...]]  # cell without its data, budget, names of the method's settings, all in today's words
 AUC, LOGLOSS = "test/auc", "test/logloss"
 LISTED = 8  # names in a line below the table
+SPELLED = 30  # characters of settings that stand beside a name
 PAIRS = 3  # of values that a line below the table spells out
 
 
@@ -117,7 +118,8 @@ def compare_folders(
     parts = ["\n".join(folded([f"A: {names[0]}", f"B: {names[1]}"], view))]
     for label, members in groupby(found, key=lambda row: row.dataset):
         parts.append(_board(label, list(members), format, view))
-    parts.append("\n".join(f"- {line}" for line in LEGEND) if format == "markdown" else "\n".join(folded(LEGEND, view)))
+    if any(row.found_in == "both" for row in found):  # else there is no table
+        parts.append("\n".join(f"- {line}" for line in LEGEND) if format == "markdown" else "\n".join(folded(LEGEND, view)))
     return shown("\n\n".join(parts), format)
 
 
@@ -235,8 +237,11 @@ def _board(label: str, members: Sequence[Row], format: Format, view: View) -> st
     counts = ", ".join([f"{counted(len(both), 'cell')} in both", *(f"{len(names)} only in {side}" for side, names in only.items())])
     heading = f"{plain(label)}: {counts}"
     said = [*_summary(both, name), *_notes(both, name), *(f"only in {side}: {_named(names)}" for side, names in only.items() if names)]
-    if len({row.protocol for row in both}) > 1:  # there is a column of them
-        said += [f"protocol {digits}: {overrides}" for digits, overrides in sorted({(r.protocol, r.overrides) for r in both if r.protocol})]
+    column = both if len({row.protocol for row in both}) > 1 else []
+    spelled = {
+        (row.protocol, row.overrides) for row in members if f"protocol {row.protocol}" in name(row) or (row in column and row.protocol)
+    }
+    said += [f"protocol {digits}: {overrides}" for digits, overrides in sorted(spelled)]
     lines = list(map(plain, said))
     columns = [column for column in COLUMNS if column.when(both)]
     if format == "markdown":
@@ -247,7 +252,9 @@ def _board(label: str, members: Sequence[Row], format: Format, view: View) -> st
 
 
 def _names(members: Sequence[Row]) -> list[str]:
-    """Of each row, with its settings and its budget where others of the same method and cell have other ones."""
+    """Of each row, with its settings and its budget where others of the same method and cell have other ones. Of many settings the protocol
+    stands for them.
+    """
     budgets: dict[str, set[int]] = defaultdict(set)
     overrides: dict[str, set[str]] = defaultdict(set)
     for row in members:
@@ -255,10 +262,14 @@ def _names(members: Sequence[Row]) -> list[str]:
         overrides[str(row)].add(row.overrides)
     names = []
     for row in members:
-        parts = [row.overrides] if row.overrides and len(overrides[str(row)]) > 1 else []
+        parts = [_settings(row)] if row.overrides and len(overrides[str(row)]) > 1 else []
         parts += [counted(row.tuning_trials, "trial")] if len(budgets[str(row)]) > 1 else []
         names.append(f"{row} ({', '.join(parts)})" if parts else str(row))
     return names
+
+
+def _settings(row: Row) -> str:
+    return row.overrides if len(row.overrides) <= SPELLED else f"protocol {row.protocol}"
 
 
 def _summary(both: Sequence[Row], name: Callable[[Row], str]) -> Iterator[str]:
