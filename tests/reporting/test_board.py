@@ -168,6 +168,18 @@ def test_latex_says_of_how_many_seeds_its_means_are() -> None:
     assert "deviation over 3 seeds" in export([*made(), *without_auc], "latex")
 
 
+def test_latex_of_one_seed_speaks_of_no_deviation_and_no_interval() -> None:
+    text = export([r for r in made() if r.trial.seed == 0], "latex")
+    assert "% of one seed\n% bold: the best; there is no interval" in text and not re.search("deviation|95", text)
+
+
+def test_latex_has_no_empty_table() -> None:
+    sanity = [record("constant", auc=0.5, cell={"backbone": "none", "depth": 0, "dataset": dataset}) for dataset in ("toy", "other")]
+    assert export([*made(), *sanity], "latex").count("tabular}{") == 1
+    with pytest.raises(UserError, match="export: no cell with a backbone has finished"):
+        export(sanity, "latex")
+
+
 def test_columns_of_latex_say_what_tells_them_apart() -> None:
     def headings(*records: Record) -> list[str]:
         found = export([*made(), *records], "latex")

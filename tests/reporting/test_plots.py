@@ -274,6 +274,22 @@ def test_the_front_is_what_nothing_cheaper_reaches() -> None:
     assert views.front_of(points) == [(1.0, 0.3), (3.0, 0.5), (4.0, 0.6)]
 
 
+def test_a_title_speaks_of_no_bars_and_no_front_that_are_not_there() -> None:
+    """Of single pairs there is no interval, and where the cheapest cell is the best its front is a point."""
+
+    def titles(seeds: int, dear: float) -> list[str]:
+        auc = {"single_embedding": 0.8, "roblock": 0.8 + dear}
+        found = [record(m, s, auc[m] + s / 50, cost={"flops_per_sample": 1e6 + len(m)}) for m in auc for s in range(seeds)]
+        figures = [draw("toy", lines(found), look(*auc)) for draw in (views.forest, views.pareto)]
+        return [figure.get_suptitle() for figure in figures if figure is not None]
+
+    told = titles(2, -0.1)
+    assert "bars: 95 % interval, uncorrected, n = 2 pairs" in told[0] and "dashed: Pareto front" in told[1]
+    told = titles(1, 0.1)
+    assert "n = 1 pair of seeds: there is no interval" in told[0] and "bars" not in told[0]
+    assert "the cheapest is the best: the Pareto front is one point" in told[1] and "dashed" not in told[1]
+
+
 def test_the_forest_plots_bars_are_the_boards_intervals() -> None:
     board = lines(case(("single_embedding", "roblock", "a"), seeds=3))
     figure = views.forest("toy", board, look("single_embedding", "roblock", "a"))
