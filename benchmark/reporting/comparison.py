@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import fmean
@@ -51,6 +52,8 @@ def sections(
     """The parts of ``compare``'s text: a heading for each data set, then titles with their tables. Raises UserError as it does."""
     known = groups(records)
     labels = boards_named(dataset, (group.label for group in known), "compare")
+    if control != CONTROL:
+        one_of("method", control, {group.cell.method for group in known}, "compare")
     finished = [g for g in known if g.status == "finished" and g.metric(AUC)]
     boards = {label: members for label in labels if (members := [group for group in finished if group.label == label])}
     if not any(group.cell.method == control for board in boards.values() for group in board):
@@ -105,7 +108,7 @@ def values(board: Sequence[Group], metric: str) -> Table:
         by_seed = _metric(group, metric)
         if by_seed:
             mean, sd = mean_sd(list(by_seed.values()))
-            found[method_name(group)][group.conditions] = number_text(mean) + ("" if sd is None else f" ± {number_text(sd)}")
+            found[method_name(group)][group.conditions] = spread_text(mean, sd)
             present[group.conditions] = group
     return _oriented(dict(sorted(found.items())), _headings(board, present))
 
@@ -267,7 +270,7 @@ def method_name(group: Group) -> str:
 
 def _headings(board: Sequence[Group], controls: Mapping[str, Group]) -> dict[str, str]:
     """Conditions -> their name, by size."""
-    named = {key: heading_of(group, board) for key, group in controls.items()}
+    named = {key: "no backbone" if group.cell.backbone == NO_BACKBONE else heading_of(group, board) for key, group in controls.items()}
     return {key: named[key] for key in sorted(named, key=lambda key: (by_size(controls[key]), named[key]))}
 
 
@@ -287,9 +290,8 @@ def apart(group: Group, board: Sequence[Group]) -> list[str]:
 def _difference(difference: Difference | None) -> str:
     if difference is None:
         return "-"
-    half = "" if difference.high is None else f" ± {number_text(difference.high - difference.mean)}"
-    mean = number_text(difference.mean)
-    return ("" if mean.startswith("-") else "+") + mean + half
+    text = spread_text(difference.mean, None if difference.high is None else difference.high - difference.mean)
+    return text if text.startswith("-") else f"+{text}"
 
 
 def _epoch(group: Group) -> dict[int, float]:
@@ -310,6 +312,17 @@ def _ratio(values: Mapping[int, float], base: Mapping[int, float], seeds: Collec
 def _metric(group: Group, metric: str) -> dict[int, float]:
     """Seed -> value; "layerlast" in the name is the model's last layer, and nothing where that one has no such metric."""
     return group.metric(metric.replace(f"layer{LAST}", "" if group.last_layer is None else f"layer{group.last_layer}"))
+
+
+def spread_text(mean: float, spread: float | None) -> str:
+    """ "33.25 ± 0.37": both with the decimals that make four digits of the larger one; with five where both lie in [−1, 1]."""
+    if spread is None:
+        return number_text(mean)
+    largest = max(abs(mean), spread)
+    if not math.isfinite(largest) or largest >= 1e4:
+        return f"{number_text(mean)} ± {number_text(spread)}"
+    decimals = 5 if largest <= 1 else 3 - math.floor(math.log10(largest))
+    return f"{mean:z.{decimals}f} ± {spread:.{decimals}f}"
 
 
 def number_text(value: float) -> str:

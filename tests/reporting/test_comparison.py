@@ -75,9 +75,26 @@ def test_any_metric_can_be_compared() -> None:
     found = [measured("single_embedding", s, d, 5.0 + s) for s in (0, 1) for d in (2, 3)]
     found += [measured("m", s, d, 7.0 + s) for s in (0, 1) for d in (2, 3)]
     text = compare(found, "single_embedding", None, "table", "spectral/layerlast/batch/effective_rank")
-    assert "7.5 ± 0.70711" in text and "+2 ± 0.00000" in text and "Cost" not in text
+    assert "7.500 ± 0.707" in text and "+2.000 ± 0.000" in text and "Cost" not in text
     with pytest.raises(UserError, match="did you mean 'spectral/layer0/batch/effective_rank'"):
         compare(found, "single_embedding", None, "table", "spectral/layer0/batch/efective_rank")
+
+
+def test_a_mean_and_its_spread_have_the_same_decimals() -> None:
+    def pairs(*values: float) -> list[Record]:
+        found = [record(seed=seed, metrics={"size": 0.0}) for seed in range(len(values))]
+        return [*found, *(record("m", seed, metrics={"size": value}) for seed, value in enumerate(values))]
+
+    for values, mean, difference in (
+        ((33.4, 33.6), "33.50 ± 0.14", "+33.50 ± 1.27"),
+        ((0.2, 0.4), "0.30000 ± 0.14142", "+0.300 ± 1.271"),
+        ((-900.0, -1000.0), "-950.0 ± 70.7", "-950.0 ± 635.3"),
+        ((12.0,), "12", "+12"),
+        ((2e6, 4e6), "3e+06 ± 1.414e+06", "+3e+06 ± 1.271e+07"),
+    ):
+        text = compare(pairs(*values), "single_embedding", None, "table", "size")
+        told = [line.split("  ")[1:] for line in text.splitlines() if line.startswith("m ")]
+        assert [next(filter(None, cells)).strip() for cells in told] == [mean, difference]
 
 
 def test_where_there_are_more_cells_than_methods_cells_are_rows() -> None:
@@ -237,6 +254,11 @@ def test_batch_matrices_are_compared_in_one_ratio() -> None:
 def test_nothing_to_compare_with_is_said() -> None:
     with pytest.raises(UserError, match="no finished cell of single_embedding"):
         compare([record("better")], "single_embedding", None, "table")
+    with pytest.raises(UserError, match="compare: unknown method 'beter'; did you mean 'better'"):
+        compare(case(), "beter", None, "table")
+    sanity = [record("constant", s, 0.5, cell={"backbone": "none", "depth": 0}) for s in range(3)]
+    more = [record("logistic_regression", s, 0.6, cell={"backbone": "none", "depth": 0}) for s in range(3)]
+    assert "no backbone" in compare([*sanity, *more], "constant", None, "table"), "a heading, too"
     with pytest.raises(UserError, match="unknown data set 'tay'"):
         compare(case(), "single_embedding", "tay", "table")
     lost = [*case(), record(auc=None, status="failed", cell={"dataset": "lost"})]
