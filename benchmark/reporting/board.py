@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -241,7 +241,7 @@ def _once(notes: Iterable[str]) -> Iterable[str]:
             yield f"of {len(named)} cells, {', '.join([*named][:NAMED])} …: {words}"
 
 
-def legend(rows: Sequence[Row], keys: Collection[str] | None = None) -> list[str]:
+def legend(rows: Sequence[Row], keys: set[str] | None = None) -> list[str]:
     """What the columns are, a line a sentence. ``keys``: of the columns that are shown; None: of all that have something to show."""
     known = {column.key for column in COLUMNS if column.when(rows)} if keys is None else keys
     lines = [text for of, text in LEGEND if not of or not known.isdisjoint(of)]

@@ -80,7 +80,7 @@ def test_flags_that_choose_rows_choose_them_in_a_document_too(results: Path) -> 
         (BLOCK.format("leaderboard --results none", ""), "no final training is recorded in none"),
         (BLOCK.format("claims results | Speed", ""), "no table has a title that begins with Speed"),
         (BLOCK.format("compare --results results | Speed", ""), "no table has a title that begins with Speed"),
-        (BLOCK.format("compare --results results --to robloc", ""), "no finished cell of robloc"),
+        (BLOCK.format("compare --results results --to robloc", ""), "unknown method .robloc."),
         (BLOCK.format("figures --results results", ""), "name one view after a |"),
         (BLOCK.format("curves --results none", ""), "x.md: curves --results none: curves: no finished record has a curve"),
         (BLOCK.format("leaderboard --results 'x", ""), "x.md: leaderboard --results 'x: No closing quotation"),
