@@ -204,8 +204,8 @@ def render(rows: Sequence[Row], format: Format, view: View = PLAIN, whole: Seque
         everything.setdefault(row.dataset, []).append(row)
     by_label = {label: list(members) for label, members in groupby(rows, key=lambda row: row.dataset)}
     boards = [board(label, members, format, view, everything[label]) for label, members in by_label.items()]
-    lines = legend(rows, {column.key for members in by_label.values() for column in wanted(members, view)})
-    said = [f"- {line}" for line in lines] if format == "markdown" else folded(lines, view)
+    explained = legend(rows, {column.key for members in by_label.values() for column in wanted(members, view)})
+    said = [f"- {line}" for line in explained] if format == "markdown" else folded(explained, view)
     return shown("\n\n".join([*boards, "\n".join(said)]), format)
 
 
