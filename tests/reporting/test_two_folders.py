@@ -166,7 +166,7 @@ def test_cells_of_one_side_say_what_tells_them_from_others_of_the_same_name() ->
     text = shown(of("sets", method_options={"sets": 2}), of("sets", budget=3))
     assert f"only in A: {name} (method.sets=2, 1 trial)\n" in text and text.endswith(f"only in B: {name} (3 trials)")
     assert shown(of("sets"), []).endswith(f"only in A: {name}"), "there is nothing to tell it from, and no table to explain"
-    cells = [{"training": {"epochs": n, "patience": 4, "learning_rate": 0.01}} for n in (5, 6)]
+    cells: list[Any] = [{"training": {"epochs": n, "patience": 4, "learning_rate": 0.01}} for n in (5, 6)]
     text, rows_of = shown(of("sets", **cells[0]), of("sets", **cells[1])), rows(of("sets", **cells[0]), of("sets", **cells[1]))
     for row in rows_of:
         assert f"only in {row.found_in}: {name} (protocol {row.protocol})\n" in text
