@@ -48,7 +48,7 @@ MISTAKES: list[tuple[Any, str]] = [
     (lambda: benchmark.run("quick", "/dev/null/results", trial_minutes=-1), "run: trial_minutes = -1; it must be a number greater than 0"),
     (lambda: benchmark.run("quick", "/dev/null/results", max_seeds=2.5), "max_seeds = 2.5; it must be a whole number"),  # type: ignore[arg-type]
     (lambda: plan("quick", "/dev/null/results", cpus_per_trial=0, executor="ray"), "run: cpus_per_trial = 0; it must be a number greater"),
-    (lambda: benchmark.leaderboard("/no/such/folder"), "no finished records in /no/such/folder/records"),
+    (lambda: benchmark.leaderboard("/no/such/folder"), "no final training is recorded in /no/such/folder/records"),
     (lambda: benchmark.leaderboard(format="html"), "unknown format 'html'"),  # type: ignore[arg-type]
     (lambda: benchmark.results("/dev/null"), "the records cannot be read"),
     (lambda: benchmark.build("constant", data="sinthetic"), "did you mean 'synthetic'?"),

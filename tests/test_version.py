@@ -25,6 +25,11 @@ def test_the_citation_has_the_project_s_version_and_licence() -> None:
     assert written("CITATION.cff", r"^license: (.+)$") == [PROJECT["license"]]
 
 
+def test_the_citation_has_the_day_of_that_version() -> None:
+    dates = dict(re.findall(r"^## \[(.+)\] - (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert written("CITATION.cff", r"^date-released: (.+)$") == [dates[PROJECT["version"]]]
+
+
 def test_the_readme_names_the_wheel_of_the_project_s_version() -> None:
     assert written("README.md", r"embedding_collapse_benchmark-(\d.*?)-py3-none-any\.whl") == [PROJECT["version"]]
 

@@ -50,7 +50,8 @@ def contrasts(pairs: Mapping[Key, tuple[Side, Side]], delta: float, level: float
     A difference of one cell has the variance 2σ² / n of its two-way model (docs/mathematics.md, 5.1), and that of a method that is its
     control none. The two cells are independent given their seeds' means, which both differences take out; the degrees of freedom of the
     sum are Satterthwaite's (1946). "equal": within ± ``delta`` by two one-sided tests. Holm's rule goes over all pairs, for differences
-    and equalities apart. Where seeds were added as long as verdicts were open, p are those of the look that the n seeds are (sequential_p).
+    and equalities apart. Where seeds were added as long as verdicts were open, p are those of the look that the n seeds are (sequential_p),
+    and seeds beyond the last look are left out, as of a board's verdicts.
     """
     found = {key: one for key, (large, small) in pairs.items() if (one := _one(large, small)) is not None}
     tests = {key: _test(found[key], delta, *pairs[key]) for key in found if found[key][2]}
@@ -72,11 +73,16 @@ def contrasts(pairs: Mapping[Key, tuple[Side, Side]], delta: float, level: float
 def _test(found: tuple[float, float, int, int], delta: float, large: Side, small: Side) -> tuple[float, float, float]:
     mean, se, df, n = found
     p = t_tests(mean, se, df, delta)
-    most = max(large.max_seeds or 0, small.max_seeds or 0)
+    most = _most(large, small)
     if n not in looks(most) or not se:
         return p
     above, below, equal = (float(one) for one in sequential_p(np.array(p), n, looks(most)))
     return above, below, equal
+
+
+def _most(*sides: Side) -> int:
+    """Seeds at the last look; 0: nobody looked."""
+    return max(side.max_seeds or 0 for side in sides)
 
 
 def _one(large: Side, small: Side) -> tuple[float, float, int, int] | None:
@@ -84,6 +90,8 @@ def _one(large: Side, small: Side) -> tuple[float, float, int, int] | None:
     # Where it is its control, the difference is 0 with any seed.
     sides = [side for side in (large, small) if not side.same] or [large, small]
     seeds = set.intersection(*({*side.method} & {*side.control} for side in sides))
+    if most := _most(large, small):
+        seeds = {seed for seed in seeds if seed < most}
     if not seeds or not (large.method.keys() & large.control.keys() and small.method.keys() & small.control.keys()):
         return None
     n = len(seeds)

@@ -77,7 +77,8 @@ def judge(cells: Mapping[str, Compared], delta: float, level: float = LEVEL) -> 
 
     A row that was looked at after every seed is looked at again: the looks are gone through from the first on, each with the seeds it had,
     until one for which seeds of it are still to come; its p of the looks before counts beside the others'. So verdicts are a function of
-    the values alone, whenever they were made.
+    the values alone, whenever they were made. At its last look the level is spent: seeds beyond it are in no verdict, and in no difference
+    that one is about.
     """
     return Looks(cells, delta, level).judgements()
 
@@ -208,7 +209,8 @@ class Looks:
         tells, equates = self._levels()
         found = {}
         for key in self._keys:
-            differences, noise = self._differences(key, self._used.get(key)), self._noise(key[0], None)
+            differences = self._differences(key, self._used.get(key, self._most.get(key)))
+            noise = self._noise(key[0], None)
             pool = noise.between(_named(key[1]), CONTROLS, differences)
             n, mean = len(differences), _mean(differences) if differences else None
             sd = (2 * pool.variance) ** 0.5 if pool.df else None
@@ -221,7 +223,7 @@ class Looks:
                 degrees = max(1, pool.methods - 1)
                 tell = seeds_to_tell(mean, sd, tells, degrees)
                 same = seeds_to_equate(mean, self._delta, sd, equates, degrees)
-                more = max(1, min(same, tell) - n) if min(same, tell) < MOST else None
+                more = max(1, min(same, tell) - len(self._differences(key, None))) if min(same, tell) < MOST else None
             found[key] = Judgement(
                 verdict=self.decided.get(key, "undecided"),
                 difference=mean,

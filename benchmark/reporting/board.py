@@ -144,6 +144,7 @@ def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
     alike = [row for row in judged if not row.own_noise] or judged
     yield from noise([r.delta_sd for r in alike if r.delta_sd is not None], len(judged))
     yield from _rules(judged)
+    yield from _beyond(judged)
     yield from _given_up(judged)
     if any(row.tuning_trials > 1 and not row.won for row in judged):
         yield "tuned: verdicts are on the settings that won; what the luck of the draws adds is in no interval (docs/mathematics.md, 5)"
@@ -171,6 +172,19 @@ def _rules(judged: Sequence[Row]) -> Iterable[str]:
     *few, (most, others) = sorted(found.items(), key=lambda rule: len(rule[1]))
     told = [f"{_named(rows)} by {rule_of(*rule)}" for rule, rows in few]
     yield f"verdicts are made by {len(found)} rules, Holm's over all: {'; '.join(told)}; the other {len(others)} by {rule_of(*most)}"
+
+
+def _beyond(judged: Sequence[Row]) -> Iterable[str]:
+    """Which rows have seeds that came after their last look, at which the level was spent."""
+    found: dict[int, list[Row]] = {}
+    for row in judged:
+        if row.max_seeds is not None and row.delta_seeds > row.max_seeds:
+            found.setdefault(row.max_seeds, []).append(row)
+    for most, rows in sorted(found.items()):
+        said = f"seeds after the last look, at {most}, are in AUC and Δ, not in the verdict, whose level is spent there: {_named(rows)}"
+        again = f"`run SUITE --until-decided --max-seeds N`, N above {max(row.delta_seeds for row in rows)}, looks by the bounds of N"
+        undecided = any(row.verdict == "undecided" for row in rows)
+        yield f"{said}; {again}: another design (docs/mathematics.md, 5.1)" if undecided else said
 
 
 def _given_up(judged: Sequence[Row]) -> Iterable[str]:
@@ -231,20 +245,47 @@ def _once(notes: Iterable[str]) -> Iterable[str]:
             yield f"of {len(named)} cells, {', '.join([*named][:NAMED])} …: {words}"
 
 
-def legend(rows: Sequence[Row]) -> list[str]:
-    """What the columns are, a line a sentence."""
-    lines = [
-        "Ranked by mean test AUC over seeds, ± sample standard deviation. Less collapse alone does not make a better model: read both.",
-        "Δ to SE: test AUC less single_embedding's at the same width and setting, paired by seed, ± half the 95 % interval of these pairs.",
-        "verdict: on that difference, with the noise of the cell's methods, as the intervals of `claims` (docs/mathematics.md, "
-        "section 5.1), and Holm's correction.",
-        "acts: how much of the logits' spread changes without what the row adds, where measured, else its largest dose (docs/methods.md); "
-        "inert: below .01, no verdict.",
-        "IA: information abundance, Σσ/σ_1; eff. rank: exp of the entropy of σ/Σσ; σ singular values. Both count the dimensions in use.",
-        "table: mean over the fields with at least as many learned values as the width; a field with fewer cannot collapse.",
-        "last: batch of validation data at the last interaction layer, mean over its rows; where rows are fields, over those same fields.",
-        "params: the embedding table, and all the rest; samples/s: training, on the machine that ran it.",
-    ]
+def legend(rows: Sequence[Row], keys: set[str] | None = None) -> list[str]:
+    """What the columns are, a line a sentence. ``keys``: of the columns that are shown; None: of all that have something to show."""
+    known = {column.key for column in COLUMNS if column.when(rows)} if keys is None else keys
+    lines = [text for of, text in LEGEND if not of or not known.isdisjoint(of)]
     if any(row.backbone == NO_BACKBONE for row in rows):
         lines.append("Rows without a backbone are sanity rows: no interaction model should stand below them.")
     return lines
+
+
+# Keys of the columns that a sentence is about; none: of the board.
+LEGEND: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        (),
+        "Ranked by mean test AUC over seeds, ± sample standard deviation. Less collapse alone does not make a better model: read both.",
+    ),
+    (
+        ("delta",),
+        "Δ to SE: test AUC less single_embedding's at the same width and setting, paired by seed, ± half the 95 % interval of these pairs.",
+    ),
+    (
+        ("verdict",),
+        "verdict: on that difference, with the noise of the cell's methods, as the intervals of `claims` (docs/mathematics.md, "
+        "section 5.1), and Holm's correction.",
+    ),
+    (
+        ("acts",),
+        "acts: how much of the logits' spread changes without what the row adds, where measured, else its largest dose (docs/methods.md); "
+        "inert: below .01, no verdict.",
+    ),
+    (
+        ("ia", "rank_table", "rank_last"),
+        "IA: information abundance, Σσ/σ_1; eff. rank: exp of the entropy of σ/Σσ; σ singular values. Both count the dimensions in use.",
+    ),
+    (
+        ("ia", "rank_table"),
+        "table: mean over the fields with at least as many learned values as the width; a field with fewer cannot collapse.",
+    ),
+    (
+        ("rank_last",),
+        "last: batch of validation data at the last interaction layer, mean over its rows; where rows are fields, over those same fields.",
+    ),
+    (("table", "dense"), "params: the embedding table, and all the rest."),
+    (("speed",), "samples/s: in training, on the machine that ran it."),
+)

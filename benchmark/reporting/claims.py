@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -236,11 +236,7 @@ def claims(all_found: Found, delta: float = DELTA, format: Format = "table", wid
     """The two tables, as text, each with its title. ``delta``: what the findings were made with."""
     found = all_found.findings
     what = f"What the records say, by cells: a board's data set, backbone and depth. Equal: within ±{delta:g}"
-    each = (
-        f"Each: the difference to {CONTROL} at the greatest width, or the larger model's difference less the smaller one's; intervals with "
-        "the noise of a cell's methods, uncorrected; verdicts with Holm's correction, over the board's rows or over its growths with "
-        "width, or with depth. `leaderboard` and `compare` differ in the intervals: theirs are of all of a row's own pairs of seeds"
-    )
+    each = _each({finding.claim for finding in found})
     heads, lines = summary(found)
     alignment = ["left", *["right"] * (len(heads) - 1)]
     table = _table(heads, lines, format, alignment)
@@ -269,6 +265,20 @@ def claims(all_found: Found, delta: float = DELTA, format: Format = "table", wid
         head, rule, *rows = _table(heads[1:], [line[1:] for line in lines], format).splitlines()
         table = "\n".join([head, rule, *between([line[0] for line in lines], rows)])
     return [shown(text, format) for text in (*texts, _text(each, table, width))]
+
+
+def _each(kinds: Collection[str]) -> str:
+    """What a line of the second table is, by the claims that stand there."""
+    growths = ", or ".join(f"with {word}" for size, word in (("scale", "width"), ("depth", "depth")) if size in kinds)
+    differences = [f"the difference to {CONTROL} at the greatest width"] if "gain" in kinds else []
+    differences += ["the larger model's difference less the smaller one's"] if growths else []
+    over = ["the board's rows"] if "gain" in kinds else []
+    over += [f"its growths {growths}"] if growths else []
+    return (
+        f"Each: {', or '.join(differences)}; intervals with the noise of a cell's methods, uncorrected; verdicts with Holm's "
+        f"correction, over {' or over '.join(over)}. `leaderboard` and `compare` differ in the intervals: theirs are of all of a row's own "
+        "pairs of seeds"
+    )
 
 
 def _claim(finding: Finding) -> str:

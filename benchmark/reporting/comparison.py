@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import fmean
@@ -51,6 +52,8 @@ def sections(
     """The parts of ``compare``'s text: a heading for each data set, then titles with their tables. Raises UserError as it does."""
     known = groups(records)
     labels = boards_named(dataset, (group.label for group in known), "compare")
+    if control != CONTROL:
+        one_of("method", control, {group.cell.method for group in known}, "compare")
     finished = [g for g in known if g.status == "finished" and g.metric(AUC)]
     boards = {label: members for label in labels if (members := [group for group in finished if group.label == label])}
     if not any(group.cell.method == control for board in boards.values() for group in board):
@@ -66,9 +69,12 @@ def _board(label: str, board: Sequence[Group], control: str, format: Format, met
     heading = f"{plain(label)}: {counted(len(board), 'finished cell')}"
     yield f"### {heading}" if format == "markdown" else heading
     name = "Test AUC" if metric == AUC else metric
-    paired = f"{name} less {control}'s under the same conditions, paired by seed, ± half the 95 % interval, uncorrected"
-    pairs = {difference.n for cells in _differences(board, control, metric).values() for difference in cells.values()}
+    found = [difference for cells in _differences(board, control, metric).values() for difference in cells.values()]
+    pairs = {difference.n for difference in found}
+    paired = f"{name} less {control}'s under the same conditions, paired by seed"
+    paired += ", ± half the 95 % interval, uncorrected" if pairs != {1} else ""
     paired += f", n = {counted(pairs.pop(), 'pair')} of seeds" if len(pairs) == 1 else " (pairs of seeds)" if pairs else ""
+    paired += "" if any(difference.high is not None for difference in found) else ": there is no interval"
     sections = [(paired, differences(board, control, metric))]
     if metric != AUC:
         sections = [(f"{name}, mean ± standard deviation over seeds", values(board, metric)), *sections]
@@ -77,7 +83,11 @@ def _board(label: str, board: Sequence[Group], control: str, format: Format, met
     for title, (headers, rows) in sections:
         if rows:
             yield "\n".join([*folded([title], View(width=width)), "", _text(headers, rows, format, width)])
-    yield from folded(uncompared(board, control), View(width=width))
+    without = [*uncompared(board, control)]
+    if not found and not without:
+        what = "test AUC" if metric == AUC else metric
+        without = [f"nothing to compare: no other method has {what} beside {control}, of the same cell and seed"]
+    yield from folded(without, View(width=width))
     if metric == AUC:
         yield from (folded_text(text, View(width=width)) for text in ranks(board, control))
 
@@ -98,7 +108,7 @@ def values(board: Sequence[Group], metric: str) -> Table:
         by_seed = _metric(group, metric)
         if by_seed:
             mean, sd = mean_sd(list(by_seed.values()))
-            found[method_name(group)][group.conditions] = number_text(mean) + ("" if sd is None else f" ± {number_text(sd)}")
+            found[method_name(group)][group.conditions] = spread_text(mean, sd)
             present[group.conditions] = group
     return _oriented(dict(sorted(found.items())), _headings(board, present))
 
@@ -146,7 +156,9 @@ def _oriented(
 def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
     """Friedman, Nemenyi, and Wilcoxon with Holm over the conditions that have the control, of the methods that finished in all of them.
 
-    Scores are means over the seeds that all of them have: what a seed does to all methods, one with other seeds would not have.
+    Friedman's test is of complete blocks: the scores of a cell are means over the seeds that all of these methods have there, since what a
+    seed does to all of them, one with other seeds would not have. Pairs of methods with seeds of their own would have ranks that no one
+    order fits. How many seeds are left out is said, and where a cell has none in common that there are no ranks.
     """
     controls = by_conditions(board, control)
     scores: dict[str, dict[str, dict[int, float]]] = {condition: {} for condition in controls}
@@ -162,6 +174,9 @@ def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
         return
     seeds = [set.intersection(*(set(cell[method]) for method in everywhere)) for cell in scores.values()]
     if not all(seeds):
+        if len(everywhere) > 2 and len(scores) > 1:
+            none = f"{counted(sum(not shared for shared in seeds), 'cell')} of {len(seeds)}"
+            yield f"No ranks over cells: in {none} the {len(everywhere)} methods that finished in all of them have no seed in common"
         return
     rows = list(zip(scores.values(), seeds, strict=True))
     table = [{method: fmean(cell[method][seed] for seed in shared) for method in everywhere} for cell, shared in rows]
@@ -174,12 +189,12 @@ def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
         f"  {rank:.2f}  {method}" + (f"  (p = {adjusted[method]:.3f})" if method in adjusted else "")
         for method, rank in ranking.ranks.items()
     ]
-    fewer = any(set(cell[method]) != shared for cell, shared in rows for method in everywhere)
-    which = f"of the methods that finished in all of them{', over the seeds that all have' if fewer else ''}"
+    which = f"of the methods that finished in all of them{_common(rows, everywhere)}"
+    p = f" (p: Wilcoxon against {control}, Holm)" if adjusted else ""
     apart_by = f"; Nemenyi: ranks differ at 5 % where further apart than {ranking.distance:.2f}" if ranking.p < 0.05 else ""
     yield "\n".join(
         [
-            f"Average rank over {ranking.cells} cells, {which} (p: Wilcoxon against {control}, Holm)",
+            f"Average rank over {ranking.cells} cells, {which}{p}",
             "",
             *lines,
             "",
@@ -187,6 +202,20 @@ def ranks(board: Sequence[Group], control: str) -> Iterable[str]:
             "Cells of one data set share its test sample and are no independent data sets: these p are too small, a description only.",
         ]
     )
+
+
+def _common(rows: Sequence[tuple[Mapping[str, Mapping[int, float]], set[int]]], methods: Collection[str]) -> str:
+    """What is left out where ``methods`` have other seeds than those that all of them have; nothing where they have the same.
+
+    rows: of each cell, method -> its scores by seed, and the seeds in common.
+    """
+    trained = sum(len(cell[method]) for cell, _ in rows for method in methods)
+    taken = sum(len(shared) * len(methods) for _, shared in rows)
+    if taken == trained:
+        return ""
+    few, many = (choose(len(shared) for _, shared in rows) for choose in (min, max))
+    seeds = counted(few, "seed") if few == many else f"{few} to {many} seeds"
+    return f", over the {seeds} of a cell that all have: {trained - taken} of their {counted(trained, 'training')} left out"
 
 
 def costs(board: Sequence[Group]) -> Table:
@@ -231,17 +260,17 @@ def correlations(board: Sequence[Group]) -> Table:
 
 def method_name(group: Group) -> str:
     """With its options, with the grid of its settings where there is another row that differs in nothing else, and with the settings that
-    it did not have yet where there is a row of the same cell that has them.
+    it did not have yet, or has no more, where there is a row of the same cell that differs in them.
     """
     parts = [f"{key}={value}" for key, value in sorted(group.cell.method_options.items())]
     parts += [f"{name.partition('.')[2]} of {to_text(values)}" for name, values in sorted(group.own_grid.items()) if group.names_grid]
-    parts += [f"before {', '.join(group.lacks)}"] if group.lacks else []
+    parts += [group.earlier] if group.earlier else []
     return plain(f"{group.cell.method} ({', '.join(parts)})" if parts else group.cell.method)
 
 
 def _headings(board: Sequence[Group], controls: Mapping[str, Group]) -> dict[str, str]:
     """Conditions -> their name, by size."""
-    named = {key: heading_of(group, board) for key, group in controls.items()}
+    named = {key: "no backbone" if group.cell.backbone == NO_BACKBONE else heading_of(group, board) for key, group in controls.items()}
     return {key: named[key] for key in sorted(named, key=lambda key: (by_size(controls[key]), named[key]))}
 
 
@@ -261,9 +290,8 @@ def apart(group: Group, board: Sequence[Group]) -> list[str]:
 def _difference(difference: Difference | None) -> str:
     if difference is None:
         return "-"
-    half = "" if difference.high is None else f" ± {number_text(difference.high - difference.mean)}"
-    mean = number_text(difference.mean)
-    return ("" if mean.startswith("-") else "+") + mean + half
+    text = spread_text(difference.mean, None if difference.high is None else difference.high - difference.mean)
+    return text if text.startswith("-") else f"+{text}"
 
 
 def _epoch(group: Group) -> dict[int, float]:
@@ -284,6 +312,17 @@ def _ratio(values: Mapping[int, float], base: Mapping[int, float], seeds: Collec
 def _metric(group: Group, metric: str) -> dict[int, float]:
     """Seed -> value; "layerlast" in the name is the model's last layer, and nothing where that one has no such metric."""
     return group.metric(metric.replace(f"layer{LAST}", "" if group.last_layer is None else f"layer{group.last_layer}"))
+
+
+def spread_text(mean: float, spread: float | None) -> str:
+    """ "33.25 ± 0.37": both with the decimals that make four digits of the larger one; with five where both lie in [−1, 1]."""
+    if spread is None:
+        return number_text(mean)
+    largest = max(abs(mean), spread)
+    if not math.isfinite(largest) or largest >= 1e4:
+        return f"{number_text(mean)} ± {number_text(spread)}"
+    decimals = 5 if largest <= 1 else 3 - math.floor(math.log10(largest))
+    return f"{mean:z.{decimals}f} ± {spread:.{decimals}f}"
 
 
 def number_text(value: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from benchmark.config import NO_BACKBONE
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import mean_sd
 from benchmark.records import Record
@@ -62,7 +63,8 @@ def _meant(full: str, name: str) -> bool:
 def _rows(group: Group, board: Sequence[Group], name: str) -> Iterable[list[str]]:
     for full in sorted(full for full in names(group) if _meant(full, name)):
         where = full.removeprefix(STATE).removesuffix(name).rstrip("/")  # the layer: the rest stands above the table
-        curve = " ".join(filter(None, (method_name(group), heading_of(group, board), where)))
+        place = "" if group.cell.backbone == NO_BACKBONE else heading_of(group, board)
+        curve = " ".join(filter(None, (method_name(group), place, where)))
         for epoch, values in by_epoch(group, full):
             mean, sd = mean_sd(values)
             over = f"{mean / sd:.1f}" if sd else "-"

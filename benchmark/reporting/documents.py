@@ -155,7 +155,7 @@ def _printed(
         view = View(width=WIDTH, columns=tuple(parsed.columns), grouped=parsed.group, details=parsed.details)
         known = boards(parsed.results, parsed.delta)
         if not known:
-            raise UserError(f"{where}: {command}: no finished records in {parsed.results}")
+            raise UserError(f"{where}: {command}: no final training is recorded in {parsed.results}")
         labels = boards_named(parsed.dataset, (row.dataset for row in known), f"{where}: {command}")
         found = [row for row in known if row.dataset in labels]
         chosen = Selection(backbones=tuple(parsed.backbone), scales=tuple(parsed.scale), top=parsed.top).of(found)

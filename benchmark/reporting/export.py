@@ -37,7 +37,10 @@ def export(records: Iterable[Record], format: Format, dataset: str | None = None
     if format == "csv":
         kept = {g.label for g in found}
         return render([row for row in rows(records) if row.dataset in kept], "csv")
-    boards = {label: list(members) for label, members in groupby(found, key=lambda g: g.label)}
+    by_label = {label: list(members) for label, members in groupby(found, key=lambda g: g.label)}
+    boards = {label: members for label, members in by_label.items() if any(map(_has_place, members))}
+    if not boards:
+        raise UserError("export: no cell with a backbone has finished, and a table has no others; --format csv has every row")
     return "\n".join(latex(label, members) for label, members in boards.items())
 
 
@@ -67,7 +70,7 @@ def latex(label: str, board: Sequence[Group]) -> str:
     Bold: the best of each column, and every method whose difference to it, paired by seed, has a 95 % interval with 0. Where seeds are not
     finished, the mean of the others stands with that word, and is compared with none.
     """
-    cells = [g for g in board if g.cell.backbone != NO_BACKBONE and g.metric("test/auc")]
+    cells = [g for g in board if _has_place(g)]
     columns = {g.conditions: g for g in sorted(cells, key=lambda g: (g.cell.backbone, g.cell.scale, g.cell.depth, g.conditions))}
     methods = dict.fromkeys(method_name(g) for g in sorted(cells, key=lambda g: (not _whole(g), -_mean(g), g.cell.method)))
     found = {(g.conditions, method_name(g)): g for g in cells}
@@ -80,6 +83,12 @@ def latex(label: str, board: Sequence[Group]) -> str:
     else:  # the longer side goes down
         head, body = [*typeset.values()], [[names[c], *(table[method][c] for method in methods)] for c in columns]
     seeds = sorted({len(g.metric("test/auc")) for g in cells})
+    said = [
+        f"% mean and sample standard deviation over {' or '.join(map(str, seeds))} seeds",
+        "% bold: the best, and what the 95 % interval of their paired difference does not tell from it",
+    ]
+    if seeds == [1]:
+        said = ["% of one seed", "% bold: the best; there is no interval to tell others from it"]
     return "\n".join(
         [
             r"% needs \usepackage{booktabs}",
@@ -90,11 +99,15 @@ def latex(label: str, board: Sequence[Group]) -> str:
             *(" & ".join(row) + r" \\" for row in body),
             r"\bottomrule",
             r"\end{tabular}",
-            f"% mean and sample standard deviation over {' or '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}",
-            "% bold: the best, and what the 95 % interval of their paired difference does not tell from it",
+            *said,
             "",
         ]
     )
+
+
+def _has_place(group: Group) -> bool:
+    """Whether it is a row of a cell's column: a sanity row is of none."""
+    return group.cell.backbone != NO_BACKBONE and bool(group.metric("test/auc"))
 
 
 def _shown(group: Group | None, best: Group | None) -> str:

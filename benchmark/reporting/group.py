@@ -34,6 +34,7 @@ class Group:
     left_out: int = 0  # records of other hyper-parameters for the same cell and budget
     audited: float | None = None  # a dose that was measured after its records were made (reporting/acting.py)
     lacks: tuple[str, ...] = ()  # settings that its method did not have yet, where another group of its cell has them
+    had: tuple[str, ...] = ()  # settings that its method has no more, where another group of its cell is without them
     names_grid: bool = False  # whether its board has groups of its method that the grid of the method's settings alone tells apart
 
     @cached_property
@@ -144,19 +145,27 @@ class Group:
         return tuple(found)
 
     @property
+    def earlier(self) -> str:
+        """As what its method was trained where that is not the method of today, as a name has it; empty: it is, as far as one knows."""
+        before = f"before {', '.join(self.lacks)}" if self.lacks else ""
+        return ", ".join(filter(None, (before, f"when it had {', '.join(self.had)}" if self.had else "")))
+
+    @property
     def is_whole_method(self) -> bool:
         """Neither a preset nor with options, nor an earlier form of one: variants of one method would count as so many methods."""
-        return ":" not in self.cell.method and not self.cell.method_options and not self.lacks
+        return ":" not in self.cell.method and not self.cell.method_options and not self.earlier
 
     @property
     def notes(self) -> tuple[str, ...]:
         found = dict.fromkeys(note for block in self.blocks for note in block.first.notes)
         if self.left_out:
             found[f"{self.cell}: {self.left_out} record(s) with other hyper-parameters for the same cell and budget are left out"] = None
-        if self.lacks:
+        if self.earlier:
             mean = self.mean("test/auc")
             which = "one of its rows" if mean is None else f"its row with test AUC {mean:.5f}"
-            found[f"{self.cell}: {which} is from before the method had {', '.join(self.lacks)}"] = None
+            times = [f"before the method had {', '.join(self.lacks)}"] if self.lacks else []
+            times += [f"when the method had {', '.join(self.had)}, as it has no more"] if self.had else []
+            found[f"{self.cell}: {which} is from {' and from '.join(times)}"] = None
         told = [set(block.first.trial.method) for block in self.blocks]
         if later := sorted(set[str]().union(*told) - told[0].intersection(*told)):
             mixed = f"{self.cell}: some of its seeds are from before the method had {', '.join(later)}, the others pin what was so then"

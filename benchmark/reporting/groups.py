@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import fsum
 
@@ -13,7 +13,7 @@ from benchmark.records import Record, Store
 from benchmark.reporting import acting
 from benchmark.reporting.group import AGAIN, Group, code_versions, settings_of
 from benchmark.reporting.text import counted
-from benchmark.search.former import TodaysWords
+from benchmark.search.former import TodaysWords, settings_now
 from benchmark.values import canonical, one_of, to_dict
 
 Key = tuple[str, int, tuple[str, ...]]  # cell key, budget, names of the method's settings
@@ -50,23 +50,42 @@ def groups_of(blocks: Iterable[Block], audit: Mapping[str, float]) -> list[Group
     """See ``groups``."""
     found: dict[Key, list[Block]] = defaultdict(list)
     versions: dict[str, set[str]] = defaultdict(set)
-    settings: dict[str, set[str]] = defaultdict(set)
+    settings: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for block in blocks:
         trial = block.first.trial
         if trial.stage == "final":
             # A method that has got a setting since is another contestant, whatever the cell says: its default may have changed with it.
             found[trial.cell.key, trial.budget, settings_of(trial)].append(block)
             versions[trial.cell.dataset].add(trial.cell.data)
-            settings[trial.cell.key].update(trial.method)
+            settings[trial.cell.key].add(settings_of(trial))
     result = []
     for (key, budget, names), members in _taken_together(found).items():
         cell = members[0].first.trial.cell
         label = cell.dataset if len(versions[cell.dataset]) == 1 else f"{cell.dataset}@{cell.data}"
         chosen = _one_configuration(members)
         left_out = sum(len(block.seeds) for block in members) - sum(len(block.seeds) for block in chosen)
-        lacks = tuple(sorted(settings[key].difference(names)))
-        result.append(Group(label=label, cell=cell, budget=budget, blocks=chosen, left_out=left_out, audited=audit.get(key), lacks=lacks))
-    return sorted(_with_grids(result), key=lambda g: (g.label, str(g.cell), g.budget, g.cell.key, len(g.lacks), g.lacks))
+        lacks, had = other_settings(cell.method, names, settings[key])
+        named = Group(label=label, cell=cell, budget=budget, blocks=chosen, lacks=lacks, had=had)
+        result.append(replace(named, left_out=left_out, audited=audit.get(key)))
+    return sorted(_with_grids(result), key=lambda g: (g.label, str(g.cell), g.budget, g.cell.key, _earlier(g), g.lacks, g.had))
+
+
+def other_settings(method: str, names: Sequence[str], versions: Collection[Sequence[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of a group: what its method has got since, and what it has lost since. ``versions``: names of settings of all groups of its cell.
+
+    By the plug-in of today; where there is none of that name, methods are taken to get settings, as they mostly do, and to lose none.
+    """
+    if len(versions) == 1:
+        return (), ()
+    either = set[str]().union(*versions)
+    now = settings_now(method)
+    now = either if now is None else now
+    return tuple(sorted(either & now - {*names})), tuple(sorted({*names} - now - set(names).intersection(*versions)))
+
+
+def _earlier(group: Group) -> int:
+    """In how many settings its method was another than today."""
+    return len(group.lacks) + len(group.had)
 
 
 def _taken_together(found: Mapping[Key, list[Block]]) -> Mapping[Key, list[Block]]:
@@ -122,7 +141,7 @@ def _with_grids(found: Sequence[Group]) -> list[Group]:
     alike: dict[tuple[str, ...], set[str]] = defaultdict(set)  # all that is said of a group, the grid apart -> cell keys
     for group in found:
         if group.cell.method in own:
-            said = canonical(group.cell.method_options), *group.lacks
+            said = canonical(group.cell.method_options), group.earlier
             alike[group.label, group.cell.method, group.conditions, *said].add(group.cell.key)
     several = {(label, method) for (label, method, *_), keys in alike.items() if len(keys) > 1}
     return [replace(g, names_grid=True) if g.own_grid and (g.label, g.cell.method) in several else g for g in found]
@@ -221,8 +240,8 @@ def by_size(group: Group) -> tuple[str, int, int]:
 
 
 def _set_apart(group: Group) -> tuple[bool, bool, int]:
-    """How far a group is from its method's defaults of today: set by the suite, chosen of a grid, from before the method had settings."""
-    return bool(group.cell.method_options), bool(group.own_grid), len(group.lacks)
+    """How far a group is from its method's defaults of today: set by the suite, chosen of a grid, of other settings than those of today."""
+    return bool(group.cell.method_options), bool(group.own_grid), _earlier(group)
 
 
 def uncompared(board: Iterable[Group], control: str) -> Iterable[str]:
@@ -232,8 +251,8 @@ def uncompared(board: Iterable[Group], control: str) -> Iterable[str]:
     bases = [(group, controls.get(group.conditions)) for group in members if group.cell.backbone != NO_BACKBONE]
     seeds = [(group.metric("test/auc").keys(), base.metric("test/auc").keys()) for group, base in bases if base is not None]
     reasons = {
-        f"{control} has not finished under their conditions": len(bases) - len(seeds),
-        f"they have no seed in common with {control}": sum(own.isdisjoint(others) for own, others in seeds),
+        f"{control} has not finished under the same conditions": len(bases) - len(seeds),
+        f"there is no seed in common with {control}": sum(own.isdisjoint(others) for own, others in seeds),
     }
     yield from (f"not compared: {count} of {counted(len(bases), 'cell')}, since {why}" for why, count in reasons.items() if count)
 

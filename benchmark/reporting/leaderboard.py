@@ -15,7 +15,7 @@ from benchmark.metrics.statistics import mean_sd, paired_difference
 from benchmark.metrics.verdicts import NOT_JUDGED, Judgement, Verdict
 from benchmark.records import INERT, Record, Status, Store, no_collection
 from benchmark.reporting import acting
-from benchmark.reporting.board import View, board, folded, legend
+from benchmark.reporting.board import View, board, folded, legend, wanted
 from benchmark.reporting.group import Group
 from benchmark.reporting.groups import blocks_of, boards_named, by_conditions, groups_of, mixed
 from benchmark.reporting.text import inert, shown
@@ -128,7 +128,7 @@ def leaderboard(
     with no_collection():
         found = rows(store, delta)
     if not found:
-        raise UserError(f"no finished records in {store.folder}; run `python -m benchmark run quick` first")
+        raise UserError(f"no final training is recorded in {store.folder}; run `python -m benchmark run quick` first")
     labels = boards_named(dataset, (row.dataset for row in found), "leaderboard")
     found = [row for row in found if row.dataset in labels]
     return render(selection.of(found), format, view, found)
@@ -204,9 +204,10 @@ def render(rows: Sequence[Row], format: Format, view: View = PLAIN, whole: Seque
     everything: dict[str, list[Row]] = {}
     for row in rows if whole is None else whole:
         everything.setdefault(row.dataset, []).append(row)
-    by_label = groupby(rows, key=lambda row: row.dataset)
-    boards = [board(label, list(members), format, view, everything[label]) for label, members in by_label]
-    said = [f"- {line}" for line in legend(rows)] if format == "markdown" else folded(legend(rows), view)
+    by_label = {label: list(members) for label, members in groupby(rows, key=lambda row: row.dataset)}
+    boards = [board(label, members, format, view, everything[label]) for label, members in by_label.items()]
+    explained = legend(rows, {column.key for members in by_label.values() for column in wanted(members, view)})
+    said = [f"- {line}" for line in explained] if format == "markdown" else folded(explained, view)
     return shown("\n\n".join([*boards, "\n".join(said)]), format)
 
 

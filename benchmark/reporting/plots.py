@@ -216,7 +216,7 @@ def _title(configuration: Configuration) -> str:
 
 def _series(here: Sequence[Group], board: Sequence[Group]) -> list[tuple[str, list[Group]]]:
     """Lines of a panel: a method, told apart by budget and protocol where the board has several of them, and from what it was before it
-    got a setting.
+    got or lost a setting.
     """
     budgets, protocols = len({g.budget for g in board}) > 1, len({g.protocol for g in board}) > 1
 
@@ -224,7 +224,7 @@ def _series(here: Sequence[Group], board: Sequence[Group]) -> list[tuple[str, li
         parts = [group.cell.method]
         parts += [counted(group.budget, "trial")] if budgets else []
         parts += [group.protocol] if protocols and group.protocol else []
-        parts += [f"before {', '.join(group.lacks)}"] if group.lacks else []
+        parts += [group.earlier] if group.earlier else []
         return " · ".join(parts)
 
     ordered = sorted(here, key=lambda g: (order(g.cell.method), name(g)))

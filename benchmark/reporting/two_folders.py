@@ -8,7 +8,7 @@ import io
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from typing import Any, Literal
 
@@ -19,8 +19,8 @@ from benchmark.records import Record
 from benchmark.reporting.board import View, folded
 from benchmark.reporting.columns import Column
 from benchmark.reporting.differing import differences, same_metrics
-from benchmark.reporting.group import Group
-from benchmark.reporting.groups import groups
+from benchmark.reporting.group import Group, settings_of
+from benchmark.reporting.groups import groups, other_settings
 from benchmark.reporting.tables import fitted, tabulated
 from benchmark.reporting.text import counted, difference_text, inert, shown, text
 from benchmark.reporting.verdicts import rule_of
@@ -28,8 +28,10 @@ from benchmark.search.former import in_todays_words
 from benchmark.values import canonical, digest, one_of, plain
 
 Format = Literal["table", "markdown", "csv", "json"]
+Name = tuple[str, int, tuple[str, ...]]  # cell without its data, budget, names of the method's settings, all in today's words
 AUC, LOGLOSS = "test/auc", "test/logloss"
 LISTED = 8  # names in a line below the table
+SPELLED = 30  # characters of settings that stand beside a name
 PAIRS = 3  # of values that a line below the table spells out
 
 
@@ -47,7 +49,7 @@ class Row:
     scale: int
     depth: int
     tuning_trials: int
-    overrides: str  # what the suite fixed away from the defaults; "before NAMES": of a row from before its method had these settings
+    overrides: str  # what the suite fixed away from the defaults; "before NAMES", "when it had NAMES": its method had other settings then
     found_in: Literal["both", "A", "B"]
     seeds_both: int  # finished in both
     seeds_only_a: int
@@ -116,7 +118,8 @@ def compare_folders(
     parts = ["\n".join(folded([f"A: {names[0]}", f"B: {names[1]}"], view))]
     for label, members in groupby(found, key=lambda row: row.dataset):
         parts.append(_board(label, list(members), format, view))
-    parts.append("\n".join(f"- {line}" for line in LEGEND) if format == "markdown" else "\n".join(folded(LEGEND, view)))
+    if any(row.found_in == "both" for row in found):  # else there is no table
+        parts.append("\n".join(f"- {line}" for line in LEGEND) if format == "markdown" else "\n".join(folded(LEGEND, view)))
     return shown("\n\n".join(parts), format)
 
 
@@ -125,26 +128,36 @@ def rows(a: Iterable[Record], b: Iterable[Record]) -> list[Row]:
     the data's fingerprint differs, they are compared, and ``differs`` says so.
     """
     sides = [_by_name(groups(records, {})) for records in (a, b)]
+    versions: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for cell, _, settings in (name for side in sides for name in side):
+        versions[cell].add(settings)
+
+    def alone(group: Group, name: Name) -> Group:
+        """Beside those of the other folder it may be one of before its method had a setting, which its own folder does not tell."""
+        lacks, had = other_settings(group.cell.method, name[2], versions[name[0]])
+        return group if group.earlier else replace(group, lacks=lacks, had=had)
+
     found = []
     for name in dict.fromkeys([*sides[0], *sides[1]]):
         left, right = (dict(side.get(name, {})) for side in sides)
         found += [_row(left.pop(version), right.pop(version)) for version in sorted(left.keys() & right.keys())]
         if len(left) == len(right) == 1:
             found.append(_row(left.popitem()[1], right.popitem()[1]))
-        found += [_row(group, None) for group in left.values()] + [_row(None, group) for group in right.values()]
+        found += [_row(alone(group, name), None) for group in left.values()]
+        found += [_row(None, alone(group, name)) for group in right.values()]
     return sorted(found, key=lambda r: (r.dataset, r.backbone == NO_BACKBONE, r.backbone, r.scale, r.depth, r.method, r.tuning_trials))
 
 
-def _by_name(found: Iterable[Group]) -> dict[str, dict[tuple[str, int], Group]]:
+def _by_name(found: Iterable[Group]) -> dict[Name, dict[tuple[str, int], Group]]:
     """What a group is of, its data apart -> data fingerprint, and which of it -> group. Of one data there are several where some were
     trained before their method had a setting, and mean the same in today's words.
     """
-    named: dict[str, dict[tuple[str, int], Group]] = defaultdict(dict)
+    named: dict[Name, dict[tuple[str, int], Group]] = defaultdict(dict)
     for group in found:
         trial = in_todays_words(group.records[0].trial)
         cell = dataclasses.asdict(trial.cell)
         data = cell.pop("data")
-        versions = named[canonical([cell, group.budget, sorted(trial.method)])]
+        versions = named[canonical(cell), group.budget, settings_of(trial)]
         versions[data, sum(data == known for known, _ in versions)] = group
     return named
 
@@ -158,7 +171,6 @@ def _row(a: Group | None, b: Group | None) -> Row:
     (d_auc, auc_low, auc_high), (d_logloss, logloss_low, logloss_high) = ((d.mean if d.n else None, d.low, d.high) for d in deltas)
     pairs = _pairs(a, b)
     cell = group.cell
-    before = f"before {', '.join(group.lacks)}" if group.lacks else ""
     return Row(
         dataset=cell.dataset,
         data=cell.data,
@@ -167,7 +179,7 @@ def _row(a: Group | None, b: Group | None) -> Row:
         scale=cell.scale,
         depth=cell.depth,
         tuning_trials=group.budget,
-        overrides=", ".join(filter(None, (group.overrides, before))),
+        overrides=", ".join(filter(None, (group.overrides, group.earlier))),
         found_in="both" if a and b else "A" if a else "B",
         seeds_both=len(auc[0].keys() & auc[1].keys()),
         seeds_only_a=len(auc[0].keys() - auc[1].keys()),
@@ -216,12 +228,20 @@ def _differs(a: Group, b: Group, pairs: Sequence[tuple[Record, Record]]) -> dict
 
 def _board(label: str, members: Sequence[Row], format: Format, view: View) -> str:
     both = [row for row in members if row.found_in == "both"]
-    only = {side: [str(row) for row in members if row.found_in == side] for side in ("A", "B")}
+    named = dict(zip(map(id, members), _names(members), strict=True))
+
+    def name(row: Row) -> str:
+        return named[id(row)]
+
+    only = {side: [name(row) for row in members if row.found_in == side] for side in ("A", "B")}
     counts = ", ".join([f"{counted(len(both), 'cell')} in both", *(f"{len(names)} only in {side}" for side, names in only.items())])
     heading = f"{plain(label)}: {counts}"
-    said = [*_summary(both), *_notes(both), *(f"only in {side}: {_named(names)}" for side, names in only.items() if names)]
-    if len({row.protocol for row in both}) > 1:  # there is a column of them
-        said += [f"protocol {digits}: {overrides}" for digits, overrides in sorted({(r.protocol, r.overrides) for r in both if r.protocol})]
+    said = [*_summary(both, name), *_notes(both, name), *(f"only in {side}: {_named(names)}" for side, names in only.items() if names)]
+    column = both if len({row.protocol for row in both}) > 1 else []
+    spelled = {
+        (row.protocol, row.overrides) for row in members if f"protocol {row.protocol}" in name(row) or (row in column and row.protocol)
+    }
+    said += [f"protocol {digits}: {overrides}" for digits, overrides in sorted(spelled)]
     lines = list(map(plain, said))
     columns = [column for column in COLUMNS if column.when(both)]
     if format == "markdown":
@@ -231,7 +251,28 @@ def _board(label: str, members: Sequence[Row], format: Format, view: View) -> st
     return "\n".join([*folded([heading], view), "", *table, *folded(lines, view)])
 
 
-def _summary(both: Sequence[Row]) -> Iterator[str]:
+def _names(members: Sequence[Row]) -> list[str]:
+    """Of each row, with its settings and its budget where others of the same method and cell have other ones. Of many settings the protocol
+    stands for them.
+    """
+    budgets: dict[str, set[int]] = defaultdict(set)
+    overrides: dict[str, set[str]] = defaultdict(set)
+    for row in members:
+        budgets[str(row)].add(row.tuning_trials)
+        overrides[str(row)].add(row.overrides)
+    names = []
+    for row in members:
+        parts = [_settings(row)] if row.overrides and len(overrides[str(row)]) > 1 else []
+        parts += [counted(row.tuning_trials, "trial")] if len(budgets[str(row)]) > 1 else []
+        names.append(f"{row} ({', '.join(parts)})" if parts else str(row))
+    return names
+
+
+def _settings(row: Row) -> str:
+    return row.overrides if len(row.overrides) <= SPELLED else f"protocol {row.protocol}"
+
+
+def _summary(both: Sequence[Row], name: Callable[[Row], str]) -> Iterator[str]:
     shared = [row for row in both if row.seeds_both]
     if not shared:
         return
@@ -247,20 +288,19 @@ def _summary(both: Sequence[Row]) -> Iterator[str]:
         many = counted(len(moved), "cell")
         yield f"the interval of the difference leaves 0 out in {told} of {many} whose AUC differs; 1 in 20 does so by chance"
         largest = max(moved, key=lambda row: abs(row.delta_auc or 0))
-        yield f"largest difference in AUC: {difference_text(largest.delta_auc, largest.delta_auc_high)} ({largest})"
+        yield f"largest difference in AUC: {difference_text(largest.delta_auc, largest.delta_auc_high)} ({name(largest)})"
 
 
-def _notes(both: Sequence[Row]) -> Iterator[str]:
+def _notes(both: Sequence[Row], name: Callable[[Row], str]) -> Iterator[str]:
     """What differs beside the numbers: how often, and from what to what where that is soon said."""
-    names = dict.fromkeys(name for row in both for name in row.differs)
-    for name in names:
-        rows = [row for row in both if name in row.differs]
-        pairs = Counter(row.differs[name] for row in rows)
+    for what in dict.fromkeys(what for row in both for what in row.differs):
+        rows = [row for row in both if what in row.differs]
+        pairs = Counter(row.differs[what] for row in rows)
         count = f"{len(rows)} of {counted(len(both), 'cell')}"
         if len(pairs) <= PAIRS:
-            yield from (f"{name}: {a or '-'} in A, {b or '-'} in B ({n} of {counted(len(both), 'cell')})" for (a, b), n in pairs.items())
+            yield from (f"{what}: {a or '-'} in A, {b or '-'} in B ({n} of {counted(len(both), 'cell')})" for (a, b), n in pairs.items())
         else:
-            yield f"{name} differs in {count}: {_named(list(dict.fromkeys(map(str, rows))))}"
+            yield f"{what} differs in {count}: {_named(list(dict.fromkeys(map(name, rows))))}"
 
 
 def _named(names: Sequence[str]) -> str:

@@ -29,8 +29,9 @@ def forest(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     found.sort(key=lambda line: (line.row.backbone, line.row.scale, line.row.depth, -(line.row.delta_auc or 0.0)))
     named = dict(zip(map(id, found), series(found), strict=True))
     pairs = {line.row.delta_seeds for line in found}
+    single = pairs == {1}  # of which there is no interval
     many = f", n = {counted(pairs.pop(), 'pair')} of seeds" if len(pairs) == 1 else "; (n): pairs of seeds"
-    bars = f"bars: 95 % interval, uncorrected{many}"
+    bars = "n = 1 pair of seeds: there is no interval" if single else f"bars: 95 % interval, uncorrected{many}"
     places = list(dict.fromkeys(line.place for line in found))
     figure, axis = look.tall(len(found) + 2 * len(places), f"{label}: test AUC less single_embedding's", bars, ("Δ test AUC", ""))
     names: list[tuple[float, str]] = []
@@ -79,7 +80,9 @@ def pareto(label: str, board: Sequence[Line], look: Look) -> Figure | None:
     names = "FLOPs of a forward pass, per sample", "test AUC"
     backbones = sorted({line.row.backbone for line in found})
     of_one = f" of {backbones[0]}" if len(backbones) == 1 else ""
-    figure, [axis] = look.panels(1, f"{label}: test AUC{of_one} against cost", "dashed: Pareto front", names)
+    front = front_of([(line.row.flops_per_sample or 0.0, line.row.test_auc_mean or 0.0) for line in found])
+    dashed = "dashed: Pareto front" if len(front) > 1 else "the cheapest is the best: the Pareto front is one point"
+    figure, [axis] = look.panels(1, f"{label}: test AUC{of_one} against cost", dashed, names)
     size = 3 if look.narrow else 5
     for line in sorted(found, key=lambda line: not look.is_grey(line.row.method)):
         marker = MARKERS[backbones.index(line.row.backbone) % len(MARKERS)]
@@ -87,7 +90,6 @@ def pareto(label: str, board: Sequence[Line], look: Look) -> Figure | None:
         colour = look.colour(line.row.method)
         x, y = line.row.flops_per_sample or 0.0, line.row.test_auc_mean or 0.0
         axis.plot([x], [y], marker, color=colour, markersize=size, alpha=0.6 if grey else 1)
-    front = front_of([(line.row.flops_per_sample or 0.0, line.row.test_auc_mean or 0.0) for line in found])
     axis.step([x for x, _ in front], [y for _, y in front], where="post", color="#555555", linestyle="--", linewidth=0.8, zorder=1)
     axis.set_xscale("log")
     if len({line.row.flops_per_sample for line in found}) == 1:  # else an axis of a whole decade

@@ -51,6 +51,14 @@ def _former(method: str) -> tuple[Mapping[str, Any], Mapping[str, Any], Collecti
     return (former, plugins.preset(method), search_space(owner)) if set(former) <= known else ({}, {}, ())
 
 
+def settings_now(method: str) -> set[str] | None:
+    """The names of all settings that a method has today; None where it is not here."""
+    try:
+        return {field.name for field in dataclasses.fields(plugins.plugin("methods", method))}
+    except UserError:
+        return None
+
+
 def _chosen(trial: Trial, searched: Collection[str]) -> set[str]:
     """The settings of its method that the trial's cell chose: of its grid, or those that the tuner searches."""
     cell = trial.cell

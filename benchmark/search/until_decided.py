@@ -82,12 +82,15 @@ class Looking:
         self._budgets = {state.budget for state in self._states}
         self._auc: dict[str, float | None] = {}  # trial id of a final -> None: tested, but not finished
         self._others: set[int] = set()  # up to how many seeds rows were looked at before, where that was another number
+        self._looked: set[str] = set()  # trial ids of finals whose records say that they were looked at up to so many seeds, or more
         self._given: set[str] = set()  # trial ids of finals that are trainings of another cell
         self._dose: dict[str, float] = {}  # trial id of a final -> what its mitigation did, where that is known
 
     def heard(self, record: Record) -> None:
         if record.trial.stage == "final" and record.trial.budget in self._budgets:
             self._auc[record.trial_id] = record.metrics.get("test/auc") if record.status == "finished" else None
+            if record.metrics.get(MAX_SEEDS, 0) >= self.until.max_seeds:
+                self._looked.add(record.trial_id)
             if record.metrics.get(MAX_SEEDS, self.until.max_seeds) != self.until.max_seeds:
                 self._others.add(round(record.metrics[MAX_SEEDS]))
             if record.is_shared:
@@ -115,10 +118,13 @@ class Looking:
 
         counts: dict[str, int] = defaultdict(int)
         spent = rows = given_up = 0
+        elsewhere: list[Cell] = []
         for board in {board_of(state.cell): None for state in self._states}:
             compared, of_row = self._compared([state for state in self._states if board_of(state.cell) == board])
-            for judgement in judge(compared, self.until.delta).values():
+            for key, judgement in judge(compared, self.until.delta).items():
                 counts[str(judgement.verdict)] += 1
+                if judgement.verdict != "undecided" and not self._is_looked_at(of_row[key]):
+                    elsewhere.append(of_row[key].cell)
             given_up += len(futile(compared, self.until.delta, self.until.futility))
             rows += len(of_row)
             spent += sum(len(cell.control) + sum(map(len, cell.rows.values())) for cell in compared.values())
@@ -135,7 +141,14 @@ class Looking:
         if self._others:
             before = " and ".join(map(str, sorted(self._others)))
             told += f"\nnote: rows were looked at up to {before} seeds before; a board's bounds are of the largest number that a row has"
+        if elsewhere:
+            count = f"{len(elsewhere)} of these verdicts {'is' if len(elsewhere) == 1 else 'are'} of seeds that were all there before"
+            told += f"\nnote: {count}: a board judges such rows by the rule that they were trained by (the first: {elsewhere[0]})"
         return told
+
+    def _is_looked_at(self, state: CellState) -> bool:
+        """Whether a record of it says so, by which a board knows."""
+        return any(trial.trial_id in self._looked for trial in state.finals(self.until.max_seeds))
 
     def _compared(self, states: Iterable[CellState]) -> tuple[dict[str, Compared], dict[tuple[str, str], CellState]]:
         """The rows of a board that have a control, both without a training that did not finish."""

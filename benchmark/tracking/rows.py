@@ -106,10 +106,10 @@ def view_of(entries: Sequence[Entry], folder: Path, beside: bool = False) -> Vie
     digests = {entry.record.trial_id: entry.digest for entry in entries}
     cells: dict[str, Row] = {}
     for members in order.values():
-        chosen: dict[str, Line] = {}  # a cell is one run: of the largest budget, with all settings that its method has
+        chosen: dict[str, Line] = {}  # a cell is one run: of the largest budget, with the settings that its method has
         for line in members:
             before = chosen.setdefault(line.group.cell.key, line)
-            if (line.group.budget, not line.group.lacks) > (before.group.budget, not before.group.lacks):
+            if (line.group.budget, not line.group.earlier) > (before.group.budget, not before.group.earlier):
                 chosen[line.group.cell.key] = line
         shown = [line for line in members if line is chosen[line.group.cell.key]]
         digits = len(str(len(shown)))

@@ -84,6 +84,14 @@ def test_equal_is_said_of_what_lies_within_delta_and_of_nothing_at_its_border() 
     assert told["within"] > 0.9 and told["border"] <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
 
 
+def test_seeds_beyond_the_last_look_are_in_no_growth() -> None:
+    rng = np.random.default_rng(5)
+    large, small = (side(rng, 8, gain, sd=3e-4)._replace(max_seeds=5) for gain in (1e-3, 0.0))
+    first = [one._replace(method={s: one.method[s] for s in range(5)}) for one in (large, small)]
+    found, of_five = contrasts({KEY: (large, small)}, DELTA)[KEY], contrasts({KEY: (first[0], first[1])}, DELTA)[KEY]
+    assert found == of_five and found.n == 5
+
+
 def test_growth_that_is_looked_at_after_every_seed_is_seldom_wrong() -> None:
     rng = np.random.default_rng(4)
     boards, most, wrong, naive = 300, 8, 0, 0

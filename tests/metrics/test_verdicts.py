@@ -273,6 +273,18 @@ def test_verdicts_do_not_depend_on_seeds_that_came_later() -> None:
     assert few.verdict == many.verdict == "above" and few.difference == many.difference
 
 
+def test_seeds_after_the_last_look_are_in_no_verdict_and_not_still_to_come() -> None:
+    draw = np.random.default_rng(3)
+    control, row = draw.normal(0, 1e-3, (2, 7))
+    few = judge({"c": Compared(seeded(control[:4]), {"r": seeded(row[:4])}, {"r": 4})}, 3e-4)["c", "r"]
+    many = judge({"c": Compared(seeded(control), {"r": seeded(row)}, {"r": 4})}, 3e-4)["c", "r"]
+    assert few.verdict == many.verdict == "undecided" and (few.difference, few.n) == (many.difference, many.n)
+    assert (few.p_difference, few.p_equal) == (many.p_difference, many.p_equal)
+    assert many.difference is not None and many.sd is not None
+    needed = min(seeds_to_tell(many.difference, many.sd), seeds_to_equate(many.difference, 3e-4, many.sd))
+    assert many.more_seeds == needed - 7
+
+
 def test_a_missing_seed_holds_the_look_up() -> None:
     control, row = np.random.default_rng(12).normal(size=(2, 5))
     values = seeded(row)

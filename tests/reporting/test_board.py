@@ -11,8 +11,9 @@ import pytest
 from standin_records import record
 
 from benchmark import commandline
-from benchmark.config import Training
+from benchmark.config import NO_BACKBONE, Training
 from benchmark.errors import UserError
+from benchmark.record import DOSES
 from benchmark.records import Record, Store
 from benchmark.reporting.board import View, folded_text
 from benchmark.reporting.columns import COLUMNS, KEYS
@@ -86,6 +87,18 @@ def test_sentences_are_folded_and_tables_are_not() -> None:
     assert " ".join(" ".join(found[:-3]).split()) == f"{'word ' * 20}end" and folded_text(text, View()) == text
 
 
+def test_what_columns_are_is_said_of_those_that_are_shown(records: list[Record]) -> None:
+    def told(found: list[Record], *columns: str) -> list[str]:
+        text = render(rows(found), "table", View(columns=columns)).split("Ranked by")[1]
+        return [line.partition(":")[0] for line in text.splitlines()[1:]]
+
+    plain = ["Δ to SE", "IA", "table", "last", "params", "samples/s"]
+    assert told([record()]) == plain, "no dose, and nothing that is compared"
+    assert told([record("m", s, 0.8 + s / 9, metrics={f"{DOSES}penalty": 0.5}) for s in range(2)]) == [plain[0], "acts", *plain[1:]]
+    assert told([r for r in records if r.trial.cell.backbone != NO_BACKBONE])[:2] == ["Δ to SE", "verdict"]
+    assert told([record()], "method", "auc") == [] and told([record()], "rank_last", "speed") == ["IA", "last", "samples/s"]
+
+
 def test_what_rounds_to_zero_has_no_minus() -> None:
     [_, row] = sorted(rows([record(), record("m", auc=0.8 - 1e-7)]), key=lambda row: -(row.test_auc_mean or 0))
     assert "+0.00000" in render([row], "table") and "-0.00000" not in render([row], "table")
@@ -153,6 +166,18 @@ def test_latex_compares_with_what_is_left_of_unfinished_seeds_nothing() -> None:
 def test_latex_says_of_how_many_seeds_its_means_are() -> None:
     without_auc = [record("a_b", seed, None) for seed in (3, 4)]  # on a board they do not count as seeds
     assert "deviation over 3 seeds" in export([*made(), *without_auc], "latex")
+
+
+def test_latex_of_one_seed_speaks_of_no_deviation_and_no_interval() -> None:
+    text = export([r for r in made() if r.trial.seed == 0], "latex")
+    assert "% of one seed\n% bold: the best; there is no interval" in text and not re.search("deviation|95", text)
+
+
+def test_latex_has_no_empty_table() -> None:
+    sanity = [record("constant", auc=0.5, cell={"backbone": "none", "depth": 0, "dataset": dataset}) for dataset in ("toy", "other")]
+    assert export([*made(), *sanity], "latex").count("tabular}{") == 1
+    with pytest.raises(UserError, match="export: no cell with a backbone has finished"):
+        export(sanity, "latex")
 
 
 def test_columns_of_latex_say_what_tells_them_apart() -> None:

@@ -87,6 +87,39 @@ def test_a_method_before_and_after_it_got_a_setting_has_a_verdict_of_each() -> N
     assert f"note: toy dcnv2 scale 1 depth 3 method: {which} is from before the method had rate" in said
 
 
+def test_a_method_that_has_lost_a_setting_is_not_said_to_be_of_before_it_had_it() -> None:
+    """The plug-in of today says which of two versions is its own; a setting with another name since is one lost and one got."""
+
+    def of(auc: float, *settings: str) -> list[Record]:
+        made = [record("multi_embedding", seed, auc + seed / 100) for seed in range(2)]
+        return [dataclasses.replace(r, trial=dataclasses.replace(r.trial, method=dict.fromkeys(settings, 1))) for r in made]
+
+    control = [record(seed=seed, auc=0.8 + seed / 100) for seed in range(2)]
+    today, lost = "sets", "from when the method had gone, as it has no more"
+    for old, name, said in (
+        (("gone", today), "when it had gone", lost),
+        (
+            ("gone",),
+            "before sets, when it had gone",
+            "from before the method had sets and from when the method had gone, as it has no more",
+        ),
+        ((), "before sets", "from before the method had sets"),
+    ):
+        records = [*control, *of(0.82, *old), *of(0.85, today)]
+        compared = compare(records, "single_embedding", None, "table")
+        assert re.search(r"^multi_embedding +\+0\.05", compared, re.MULTILINE)
+        assert re.search(rf"^multi_embedding \({name}\) +\+0\.02", compared, re.MULTILINE)
+        board = render(rows(records), "table")
+        assert f"note: toy dcnv2 scale 1 depth 3 multi_embedding: its row with test AUC 0.82500 is {said}\n" in board
+        assert board.count("its row with") == 1
+        lost_all = [dataclasses.replace(r, trial=dataclasses.replace(r.trial, method={"gone": 1})) for r in control]
+        assert "single_embedding (when it had gone)" in compare([*control, *lost_all], "single_embedding", None, "table"), (
+            "today it has none"
+        )
+        only = compare([*control, *of(0.82, *old)], "single_embedding", None, "table")
+        assert name not in only, "beside no other there is nothing to tell it from"
+
+
 def test_seeds_of_a_suite_that_pins_former_defaults_are_of_the_row_that_had_them() -> None:
     """And of no other: today's default is a row of its own, and so is another value of the setting that came later."""
 

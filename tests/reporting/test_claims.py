@@ -162,6 +162,25 @@ def test_trainings_that_stand_on_several_boards_count_once() -> None:
     assert not any(found.sharing for found in (alone, both, apart))
 
 
+def test_what_a_line_is_is_said_of_the_claims_that_stand_there(tmp_path: Path) -> None:
+    made = board({"m": lambda scale, depth: 0.0})
+
+    def title(*sizes: tuple[int, int]) -> str:
+        folder = tmp_path / "-".join(f"{scale}x{depth}" for scale, depth in sizes)
+        Store(folder).create()
+        for one in made:
+            if (one.trial.cell.scale, one.trial.cell.depth) in sizes:
+                Store(folder).write(one)
+        return claims(found_in([folder]))[1].split(". `leaderboard`")[0]
+
+    gain, growth = "the difference to single_embedding at the greatest width", "the larger model's difference less the smaller one's"
+    between = "; intervals with the noise of a cell's methods, uncorrected; verdicts with Holm's correction, over the board's rows"
+    assert title((4, 2)) == f"Each: {gain}{between}"
+    assert title((4, 2), (4, 8)) == f"Each: {gain}, or {growth}{between} or over its growths with depth"
+    assert title((1, 2), (4, 2)) == f"Each: {gain}, or {growth}{between} or over its growths with width"
+    assert title(*SIZES) == f"Each: {gain}, or {growth}{between} or over its growths with width, or with depth"
+
+
 def test_boards_that_have_some_trainings_in_common_are_named(tmp_path: Path) -> None:
     whole = board({"m": lambda scale, depth: 0.0})
     wide = [changed(r, trial=changed(r.trial, cell=changed(r.trial.cell, scale={1: 2, 4: 4}[r.trial.cell.scale]))) for r in whole]

@@ -75,9 +75,26 @@ def test_any_metric_can_be_compared() -> None:
     found = [measured("single_embedding", s, d, 5.0 + s) for s in (0, 1) for d in (2, 3)]
     found += [measured("m", s, d, 7.0 + s) for s in (0, 1) for d in (2, 3)]
     text = compare(found, "single_embedding", None, "table", "spectral/layerlast/batch/effective_rank")
-    assert "7.5 ± 0.70711" in text and "+2 ± 0.00000" in text and "Cost" not in text
+    assert "7.500 ± 0.707" in text and "+2.000 ± 0.000" in text and "Cost" not in text
     with pytest.raises(UserError, match="did you mean 'spectral/layer0/batch/effective_rank'"):
         compare(found, "single_embedding", None, "table", "spectral/layer0/batch/efective_rank")
+
+
+def test_a_mean_and_its_spread_have_the_same_decimals() -> None:
+    def pairs(*values: float) -> list[Record]:
+        found = [record(seed=seed, metrics={"size": 0.0}) for seed in range(len(values))]
+        return [*found, *(record("m", seed, metrics={"size": value}) for seed, value in enumerate(values))]
+
+    for values, mean, difference in (
+        ((33.4, 33.6), "33.50 ± 0.14", "+33.50 ± 1.27"),
+        ((0.2, 0.4), "0.30000 ± 0.14142", "+0.300 ± 1.271"),
+        ((-900.0, -1000.0), "-950.0 ± 70.7", "-950.0 ± 635.3"),
+        ((12.0,), "12", "+12"),
+        ((2e6, 4e6), "3e+06 ± 1.414e+06", "+3e+06 ± 1.271e+07"),
+    ):
+        text = compare(pairs(*values), "single_embedding", None, "table", "size")
+        told = [line.split("  ")[1:] for line in text.splitlines() if line.startswith("m ")]
+        assert [next(filter(None, cells)).strip() for cells in told] == [mean, difference]
 
 
 def test_where_there_are_more_cells_than_methods_cells_are_rows() -> None:
@@ -156,10 +173,34 @@ def test_ranks_are_over_the_seeds_that_all_have() -> None:
     places = [{"backbone": backbone} for backbone in ("dcnv2", "xdeepfm")]
     fewer = [record("worse", seed, 0.799 + 0.01 * seed, cell=place) for place in places for seed in (1, 2)]
     part = compare([*case(), *fewer], "single_embedding", None, "table").split("Average rank over 2 cells")[1]
-    assert "over the seeds that all have" in part.split("\n\n")[0]
+    said = "over the 2 seeds of a cell that all have: 6 of their 22 trainings left out (p: Wilcoxon"
+    assert said in part.split("\n\n")[0], "of each cell seed 0, which three of the methods have"
     assert re.findall(r"^  (\S+)  (\w+)", part, re.MULTILINE)[0] == ("1.00", "better")
     assert float(re.search(r"(\S+)  worse", part)[1]) > float(re.search(r"(\S+)  single_embedding", part)[1])  # type: ignore[index]
-    assert "over the seeds" not in compare(case(), "single_embedding", None, "table").split("Average rank")[1]
+    one_less = [r for r in case() if (r.trial.cell.backbone, r.trial.cell.method, r.trial.seed) != ("xdeepfm", "other", 0)]
+    said = "over the 2 to 3 seeds of a cell that all have: 2 of their 17 trainings left out"
+    assert said in compare(one_less, "single_embedding", None, "table")
+    assert "left out" not in compare(case(), "single_embedding", None, "table").split("Average rank")[1]
+
+
+def test_that_there_are_no_ranks_for_want_of_a_common_seed_is_said() -> None:
+    apart = [record("apart", seed, 0.79, cell={"backbone": b}) for b, seed in (("dcnv2", 1), ("xdeepfm", 7))]
+    text = compare([*case(), *apart], "single_embedding", None, "table")
+    assert "No ranks over cells: in 1 cell of 2 the 4 methods that finished in all of them have no seed in common" in text
+    assert "Average rank" not in text
+    two = [r for r in [*case(), *apart] if r.trial.cell.method in ("single_embedding", "apart")]
+    assert "ranks over cells" not in compare(two, "single_embedding", None, "table"), "of two methods there is no ranking anyway"
+
+
+def test_ranks_speak_of_p_only_where_there_are_some() -> None:
+    """A control of other settings in each cell is none."""
+
+    def of(backbone: str, seed: int, weight: int) -> Record:
+        return record("m", seed, 0.7, cell={"backbone": backbone, "method_options": {"weight": weight}})
+
+    several = [of(b, seed, weight) for b, weight in (("dcnv2", 1), ("xdeepfm", 2)) for seed in range(3)]
+    part = compare([*case(), *several], "m", None, "table").split("Average rank")[1]
+    assert "Wilcoxon" not in part and "(p = " not in part
 
 
 def test_variants_of_a_method_do_not_count_as_methods_and_a_control_may_be_one() -> None:
@@ -213,6 +254,11 @@ def test_batch_matrices_are_compared_in_one_ratio() -> None:
 def test_nothing_to_compare_with_is_said() -> None:
     with pytest.raises(UserError, match="no finished cell of single_embedding"):
         compare([record("better")], "single_embedding", None, "table")
+    with pytest.raises(UserError, match="compare: unknown method 'beter'; did you mean 'better'"):
+        compare(case(), "beter", None, "table")
+    sanity = [record("constant", s, 0.5, cell={"backbone": "none", "depth": 0}) for s in range(3)]
+    more = [record("logistic_regression", s, 0.6, cell={"backbone": "none", "depth": 0}) for s in range(3)]
+    assert "no backbone" in compare([*sanity, *more], "constant", None, "table"), "a heading, too"
     with pytest.raises(UserError, match="unknown data set 'tay'"):
         compare(case(), "single_embedding", "tay", "table")
     lost = [*case(), record(auc=None, status="failed", cell={"dataset": "lost"})]
@@ -231,11 +277,28 @@ def test_cells_that_are_compared_with_nothing_are_counted() -> None:
     more = [record("better", cell={"dataset": "another"}), record("better", cell={"scale": 4}), record("late", 7)]
     more += [record(cell={"scale": 4}, auc=None, status="diverged"), record("constant", cell={"backbone": "none", "depth": 0})]
     another, toy = compare([*case(), *more], "single_embedding", None, "table").split("toy: 9 finished cells")
-    alone = "since single_embedding has not finished under their conditions"
+    alone = "since single_embedding has not finished under the same conditions"
     assert f"not compared: 1 of 1 cell, {alone}" in another
     assert f"not compared: 1 of 8 cells, {alone}" in toy
-    assert "not compared: 1 of 8 cells, since they have no seed in common with single_embedding" in toy
+    assert "not compared: 1 of 8 cells, since there is no seed in common with single_embedding" in toy
     assert "not compared" not in compare(case(), "single_embedding", None, "table")
+
+
+def test_of_single_pairs_no_interval_is_promised() -> None:
+    one = [r for r in case() if r.trial.seed == 0]
+    text = compare(one, "single_embedding", None, "table")
+    assert "less single_embedding's under the same conditions, paired by seed, n = 1 pair of seeds: there is no interval\n" in text
+    assert "±" not in text
+    some = compare([*one, record("better", 1, 0.9), record(seed=1, auc=0.8)], "single_embedding", None, "table")
+    assert "paired by seed, ± half the 95 % interval, uncorrected (pairs of seeds)\n" in some
+
+
+def test_that_nothing_is_compared_is_said() -> None:
+    alone = [record(seed=seed, metrics={"of_one": 1.0}) for seed in range(2)]
+    said = "nothing to compare: no other method has {} beside single_embedding, of the same cell and seed"
+    assert said.format("test AUC") in compare([*alone, record("constant", cell={"backbone": "none"})], "single_embedding", None, "table")
+    assert said.format("of_one") in compare([*alone, record("m")], "single_embedding", None, "table", "of_one")
+    assert "nothing to compare" not in compare([*alone, record("m")], "single_embedding", None, "table")
 
 
 @pytest.mark.parametrize("format", ["table", "markdown"])

@@ -53,6 +53,13 @@ def test_one_seed_has_no_spread_and_a_whole_name_is_that_curve_alone() -> None:
     ]
 
 
+def test_a_sanity_row_stands_by_its_name() -> None:
+    curve = ({"epoch": 1.0, "valid/auc": 0.5},)
+    row = replace(record("constant", cell={"backbone": "none", "depth": 0}), curve=curve)
+    (text,) = curves([row], "valid/auc", None, "table")
+    assert text.splitlines()[-1].split() == ["constant", "1", "1", "0.50000", "-", "-"]
+
+
 def test_a_small_number_is_not_shown_as_0() -> None:
     rates = tuple({"epoch": float(n), "learning_rate": 10.0**-n} for n in (3, 5, 6, 7))
     (text,) = curves([replace(record("roblock", seed), curve=rates) for seed in (0, 1)], "learning_rate", None, "table")

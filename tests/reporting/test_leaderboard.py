@@ -292,7 +292,7 @@ def test_leaderboard_of_a_version(tmp_path: Path) -> None:
 
 def test_nothing_to_show_is_said_in_one_line(tmp_path: Path) -> None:
     for store in (Store(tmp_path / "nowhere"), stored(tmp_path, [record(stage="tune")])):
-        with pytest.raises(UserError, match=r"no finished records in .* run `python -m benchmark run quick` first") as caught:
+        with pytest.raises(UserError, match=r"no final training is recorded in .* run `python -m benchmark run quick` first") as caught:
             leaderboard(store, None, "table")
         assert "\n" not in str(caught.value)
 

@@ -66,3 +66,23 @@ def test_verdicts_by_several_rules_are_told_apart() -> None:
     for each in lines([*fixed, *more, *of("dddd", 8)]):
         told = dict(about(each)).get("verdict", "")
         assert ("by looks after each seed, up to 8" in told) is (each.row.method in ("a", "bb", "ccc"))
+
+
+def test_seeds_after_the_last_look_are_said_to_be_in_no_verdict() -> None:
+    """They came by a fixed number of seeds: AUC and Δ are of all, the verdict and what it is about of those that were looked at."""
+    looked, beginning = {"design/max_seeds": 4.0}, "seeds after the last look, at "
+    near, other, far = "level_embedding", "another_embedding", "far"
+    first = [*of("single_embedding", 4), *(r for method in (near, other, far) for r in of(method, 4, metrics=looked))]
+    assert lines_of(first, beginning) == []
+    more = [r for method in ("single_embedding", near, other) for r in of(method, 7)[4:]]
+    [line] = lines_of([*first, *more], beginning)
+    said = "4, are in AUC and Δ, not in the verdict, whose level is spent there: another_embedding, level_embedding (dcnv2 1× depth 3)"
+    assert line.startswith(f"{beginning}{said}; `run SUITE --until-decided --max-seeds N`, N above 7, looks by the bounds of N: another")
+    before, after = ({row.method: row for row in rows(records) if row.verdict} for records in (first, [*first, *more]))
+    for method in (near, other):
+        row = after[method]
+        assert (before[method].verdict, row.verdict, row.delta_seeds, row.delta_pooled_seeds) == ("undecided", "undecided", 7, 4)
+        assert row.delta_auc_pooled == pytest.approx(before[method].delta_auc) and row.p_difference == before[method].p_difference
+    decided = [*(r for r in first if r.trial.cell.method in ("single_embedding", far)), *more[:3], *of(far, 7)[4:]]
+    [line] = lines_of(decided, beginning)
+    assert line.endswith(": far dcnv2 1× depth 3"), "of a row that is decided nothing is to be done"

@@ -123,7 +123,8 @@ def test_what_a_file_named_is_text_wherever_it_stands() -> None:
 
 def test_what_stands_between_backticks_is_code_and_still_text() -> None:
     note = f"toy dcnv2 scale 1 depth 3 roblock: `run {EVIL} --renew` and ` alone"
-    text = report.page([record(), record("roblock", notes=(note,))], "", "")
+    judged = [record(method, seed, 0.8 + seed / len(method)) for method in ("single_embedding", "ensemble") for seed in range(2)]
+    text = report.page([*judged, record("roblock", notes=(note,))], "", "")
     before_script = text[: text.index('id="data"')]
     assert "the intervals of <code>claims</code>" in before_script and EVIL not in before_script
     assert "<code>run &lt;script&gt;alert(1)&lt;/script&gt; --renew</code> and ` alone" in before_script

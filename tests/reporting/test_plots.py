@@ -60,15 +60,15 @@ def drawn(figure: Figure | None) -> dict[str, dict[str, tuple[str, list[float]]]
 
 def test_a_method_before_and_after_it_got_a_setting_is_two_lines() -> None:
     records = case()
-    after = [replace(r, trial=replace(r.trial, method={"rate": 10.0})) for r in records if r.trial.cell.method == "roblock"]
+    after = [replace(r, trial=replace(r.trial, method={"gate_rate": 10.0})) for r in records if r.trial.cell.method == "roblock"]
     board = [group for group in groups([*records, *after]) if group.cell.backbone == "dcnv2" and group.cell.scale == 4]
     figure = plots.rank_against_layer("toy", board, look("single_embedding", "roblock"))
     assert figure is not None
     [axis] = figure.axes
-    assert sorted(str(bars.get_label()) for bars in _bars(axis)) == ["roblock", "roblock · before rate", "single_embedding"]
+    assert sorted(str(bars.get_label()) for bars in _bars(axis)) == ["roblock", "roblock · before gate_rate", "single_embedding"]
     found = drawn(plots.auc_against_scale("toy", groups([*records, *after]), look("single_embedding", "roblock")))["dcnv2 · depth 3"]
     assert {name: len(values) for name, (_, values) in found.items()} == dict.fromkeys(
-        ("roblock", "roblock · before rate", "single_embedding"), 2
+        ("roblock", "roblock · before gate_rate", "single_embedding"), 2
     )
 
 
@@ -272,6 +272,22 @@ def test_a_pdf_is_one(tmp_path: Path) -> None:
 def test_the_front_is_what_nothing_cheaper_reaches() -> None:
     points = [(3.0, 0.5), (1.0, 0.2), (1.0, 0.3), (2.0, 0.3), (4.0, 0.6), (5.0, 0.1)]
     assert views.front_of(points) == [(1.0, 0.3), (3.0, 0.5), (4.0, 0.6)]
+
+
+def test_a_title_speaks_of_no_bars_and_no_front_that_are_not_there() -> None:
+    """Of single pairs there is no interval, and where the cheapest cell is the best its front is a point."""
+
+    def titles(seeds: int, dear: float) -> list[str]:
+        auc = {"single_embedding": 0.8, "roblock": 0.8 + dear}
+        found = [record(m, s, auc[m] + s / 50, cost={"flops_per_sample": 1e6 + len(m)}) for m in auc for s in range(seeds)]
+        figures = [draw("toy", lines(found), look(*auc)) for draw in (views.forest, views.pareto)]
+        return [figure.get_suptitle() for figure in figures if figure is not None]
+
+    told = titles(2, -0.1)
+    assert "bars: 95 % interval, uncorrected, n = 2 pairs" in told[0] and "dashed: Pareto front" in told[1]
+    told = titles(1, 0.1)
+    assert "n = 1 pair of seeds: there is no interval" in told[0] and "bars" not in told[0]
+    assert "the cheapest is the best: the Pareto front is one point" in told[1] and "dashed" not in told[1]
 
 
 def test_the_forest_plots_bars_are_the_boards_intervals() -> None:

@@ -155,6 +155,24 @@ def test_cells_of_one_side_are_counted_and_named() -> None:
     assert "0 cells in both" in nothing and "only in B: b" in nothing
 
 
+def test_cells_of_one_side_say_what_tells_them_from_others_of_the_same_name() -> None:
+    def of(*settings: str, budget: int = 1, **cell: Any) -> list[Record]:
+        made = record("multi_embedding", 0, 0.8, cell=cell, budget=budget)
+        return [replace(made, trial=replace(made.trial, method=dict.fromkeys(settings, 2)))]
+
+    text, name = shown(of("sets", "gone"), of("sets")), "multi_embedding dcnv2 1× depth 3"
+    assert f"only in A: {name} (when it had gone)\n" in text and text.endswith(f"only in B: {name}")
+    assert f"only in A: {name} (before sets)\n" in shown(of(), of("sets"))
+    text = shown(of("sets", method_options={"sets": 2}), of("sets", budget=3))
+    assert f"only in A: {name} (method.sets=2, 1 trial)\n" in text and text.endswith(f"only in B: {name} (3 trials)")
+    assert shown(of("sets"), []).endswith(f"only in A: {name}"), "there is nothing to tell it from, and no table to explain"
+    cells: list[Any] = [{"training": {"epochs": n, "patience": 4, "learning_rate": 0.01}} for n in (5, 6)]
+    text, rows_of = shown(of("sets", **cells[0]), of("sets", **cells[1])), rows(of("sets", **cells[0]), of("sets", **cells[1]))
+    for row in rows_of:
+        assert f"only in {row.found_in}: {name} (protocol {row.protocol})\n" in text
+        assert f"protocol {row.protocol}: {row.overrides}" in text, "of many settings a line of their own"
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_it_fits_the_terminal(width: int) -> None:
     text = shown(side(), side(0.0001, range(1, 4)), width=width)

@@ -175,6 +175,19 @@ def test_another_number_of_looks_before_is_said() -> None:
     assert len(said) == 2 and said[1].startswith("note: rows were looked at up to 4 seeds before; a board's bounds are of the largest")
 
 
+def test_a_verdict_of_seeds_that_were_there_is_said_to_be_no_board_s() -> None:
+    """By looks that no record speaks of: a board goes on with one test of all seeds, or with those up to another number."""
+    fixed = [train(default_trial(cell, "final", seed, 1)) for cell in expand(SUITE) for seed in range(5)]
+    said = "note: 2 of these verdicts are of seeds that were all there before: a board judges such rows by the rule"
+    for known in (fixed, [dataclasses.replace(r, metrics={**r.metrics, MAX_SEEDS: 5.0}) for r in fixed]):
+        records = [*known, *play(known)]
+        account = Plan(SUITE, expand(SUITE), records, UntilDecided(MOST)).account()
+        assert account.startswith("verdicts: 2 above, 2 undecided; ") and said in account and "standin_plain)" in account
+        others = {(row.method, row.max_seeds) for row in rows(records) if row.verdict}
+        assert others == {("standin_plain", records[0].metrics.get(MAX_SEEDS)), ("standin_tuned", MOST)}
+    assert "note" not in Plan(SUITE, expand(SUITE), play(), UntilDecided(MOST)).account()
+
+
 @pytest.mark.parametrize("status", ["failed", "diverged", "incompatible"])
 def test_a_row_that_does_not_finish_is_not_waited_for(status: str) -> None:
     def breaks(trial: Trial) -> Record:

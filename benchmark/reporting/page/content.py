@@ -215,9 +215,9 @@ def series(board: Sequence[Line]) -> list[str]:
     budgets, protocols = len({line.row.tuning_trials for line in board}) > 1, len({line.row.protocol for line in board}) > 1
 
     def name(line: Line) -> str:
-        row, lacks = line.row, line.group.lacks
+        row = line.row
         parts = [row.method, counted(row.tuning_trials, "trial") if budgets else "", row.protocol if protocols else ""]
-        return " · ".join(filter(None, [*parts, f"before {', '.join(lacks)}" if lacks else ""]))
+        return " · ".join(filter(None, [*parts, line.group.earlier]))
 
     return list(map(name, board))
 
