@@ -282,7 +282,7 @@ def test_power_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch, 
     assert max(map(len, shown.splitlines())) <= columns
     designs = ("8 seeds ", "until decided ", "and futility 0.05 ")
     cells = [[line.split()[-5:] for line in text.splitlines() if any(name in line for name in designs)] for text in (whole, shown)]
-    assert cells[0] == cells[1] and len(cells[0]) == 12
+    assert cells[0] == cells[1] and len(cells[0]) == 18
     assert " ".join(whole.split())[-100:] == " ".join(shown.split())[-100:]
 
 
@@ -401,7 +401,7 @@ def test_a_suite_of_several_products_is_narrowed_to_those_that_have_what_is_name
         (["prepare", "--name", "mine", "no_such.csv", "--label", "y"], "arguments: --label y; DATASET comes first, as it says which flags"),
         (["prepare", "frappe_x1"], "HF_HUB_OFFLINE forbids downloading it; unset it, or name a folder"),
         (["prepare", "frappe_x1", "--from", "/no/such/folder"], "/no/such/folder: no such file or folder"),
-        (["leaderboard", "--results", "/no/such/folder"], "no finished records"),
+        (["leaderboard", "--results", "/no/such/folder"], "no final training is recorded"),
         (["compare", "/no/such/folder"], "compare: name two folders, not 1"),
         (["compare", "/no/such/folder", "."], "no records in /no/such/folder/records"),
         (["compare", "a", "b", "--to", "roblock"], "every cell is compared with itself, by test AUC and logloss; leave --to out"),
