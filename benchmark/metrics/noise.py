@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 Values = Mapping[int, float]  # seed -> value
+ROUNDING = 1e-12  # of a residual
 OUT_OF_LINE = 0.001  # level of the test that a method is, over all methods of a cell; larger ones make σ̂ of cells with one noise too small
 
 
@@ -46,13 +47,11 @@ def cell_noise(values: Mapping[str, Values]) -> Noise:
     out: set[str] = set()
     whole = _residual(kept)
     while len(kept) > 2:
-        rests = [_residual([*kept[:place], *kept[place + 1 :]]) for place in range(len(kept))]
-        p = [_of_more(whole, rest) for rest in rests]
-        noisiest = min(range(len(kept)), key=p.__getitem__)
-        if p[noisiest] * len(kept) > OUT_OF_LINE:
+        noisiest, p = _noisiest(kept, whole)
+        if p * len(kept) > OUT_OF_LINE:
             break
         out |= kept.pop(noisiest)[0]
-        whole = rests[noisiest]
+        whole = _residual(kept)
     return Noise(whole, frozenset(out))
 
 
@@ -68,6 +67,21 @@ def pooled_variance(values: Mapping[str, Values]) -> Pool:
 _Kept = list[tuple[set[str], dict[int, float]]]  # names of one method, and its values
 
 
+def _noisiest(kept: _Kept, whole: Pool) -> tuple[int, float]:
+    """The place of the method with the smallest p of ``_of_more``, and that p. ``whole``: the residual of all."""
+    table = _table(kept)
+    if table is None:
+        p = [_of_more(whole, _residual([*kept[:place], *kept[place + 1 :]])) for place in range(len(kept))]
+        noisiest = min(range(len(kept)), key=p.__getitem__)
+        return noisiest, p[noisiest]
+    # Without gaps all methods add as many degrees of freedom, and k / (k − 1) of their own residuals' sum of squares.
+    methods, seeds = table.shape
+    own = (_residuals(table) ** 2).sum(1)
+    noisiest, df = int(own.argmax()), (methods - 2) * (seeds - 1)
+    rest = whole.variance * whole.df - own[noisiest] * methods / (methods - 1) if df else 0.0
+    return noisiest, _of_more(whole, Pool(rest / df if rest > ROUNDING**2 else 0.0, df, methods - 1))
+
+
 def _of_more(whole: Pool, rest: Pool) -> float:
     """p of as large a variance of what the whole has more than the rest, if all have one; 1 where it cannot be asked."""
     more = whole.df - rest.df
@@ -78,20 +92,28 @@ def _of_more(whole: Pool, rest: Pool) -> float:
 
 
 def _residual(kept: _Kept) -> Pool:
-    seeds = tuple(tuple(known) for _, known in kept)
-    y = np.array([value for _, known in kept for value in known.values()])
-    if kept and len(set(seeds)) == 1:  # no gaps, mostly
-        table = y.reshape(len(kept), -1)
-        rest = table - table.mean(0)
-        rest -= rest.mean(1, keepdims=True)
-        df = (rest.shape[0] - 1) * (rest.shape[1] - 1)
+    table = _table(kept)
+    if table is not None:
+        rest, df = _residuals(table), (table.shape[0] - 1) * (table.shape[1] - 1)
     else:
+        y = np.array([value for _, known in kept for value in known.values()])
         y = y - y.mean() if len(y) else y
-        design = _design(seeds)
-        fitted, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
-        rest, df = y - design @ fitted, len(y) - int(rank)
-    rest[np.abs(rest) < 1e-12] = 0  # rounding
+        basis = _basis(tuple(tuple(known) for _, known in kept))
+        rest, df = y - basis @ (basis.T @ y), basis.shape[0] - basis.shape[1]
+    rest[np.abs(rest) < ROUNDING] = 0
     return Pool(float((rest**2).sum()) / df if df else float("nan"), df, len(kept))
+
+
+def _table(kept: _Kept) -> NDArray[np.float64] | None:
+    """(methods, seeds) where all have the same seeds, as mostly; None where there are gaps."""
+    seeds = [tuple(known) for _, known in kept]
+    return np.array([[*known.values()] for _, known in kept]) if kept and seeds.count(seeds[0]) == len(seeds) else None
+
+
+def _residuals(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    rest: NDArray[np.float64] = table - table.mean(0)
+    rest -= rest.mean(1, keepdims=True)
+    return rest
 
 
 def _distinct(values: Mapping[str, Values]) -> _Kept:
@@ -114,15 +136,16 @@ def _distinct(values: Mapping[str, Values]) -> _Kept:
     return [(names, dict(sorted(known.items()))) for names, known in found]
 
 
-@lru_cache(maxsize=64)  # mostly the same in thousands of cells
-def _design(seeds: tuple[tuple[int, ...], ...]) -> NDArray[np.float64]:
-    """A line a value, with 1 in the column of its method and in that of its seed. seeds: of each method."""
+@lru_cache(maxsize=1024)  # mostly the same in thousands of cells
+def _basis(seeds: tuple[tuple[int, ...], ...]) -> NDArray[np.float64]:
+    """(values, rank), orthonormal: what effects of methods and of seeds can make of the values. seeds: of each method."""
     columns = {seed: len(seeds) + place for place, seed in enumerate(sorted(set().union(*seeds)))}
     values = [(method, columns[seed]) for method, known in enumerate(seeds) for seed in known]
     design = np.zeros((len(values), len(seeds) + len(columns)))
     for line, places in enumerate(values):
         design[line, places] = 1
-    return design
+    left, singular, _ = np.linalg.svd(design, full_matrices=False)
+    return left[:, singular > 1e-9]
 
 
 def unequal_noise(values: Mapping[str, Values]) -> float:

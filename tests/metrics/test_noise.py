@@ -10,7 +10,7 @@ import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmark.metrics.noise import OUT_OF_LINE, Values, _of_more, cell_noise, pooled_variance
+from benchmark.metrics.noise import OUT_OF_LINE, Values, _distinct, _noisiest, _of_more, cell_noise, pooled_variance
 
 METHODS = "abcde"
 
@@ -43,6 +43,15 @@ def test_a_method_is_out_of_line_by_the_f_test_of_what_it_adds(gaps: bool) -> No
     expected = stats.f.sf((whole - rest) / (all_df - rest_df) / (rest / rest_df), all_df - rest_df, rest_df)
     found = _of_more(pooled_variance(values), pooled_variance({m: known for m, known in values.items() if m != "d"}))
     assert found == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_noisiest_has_the_smallest_p_of_all(seed: int) -> None:
+    values = table("c", times=3.0, seed=seed)
+    p = {m: _of_more(pooled_variance(values), pooled_variance({o: values[o] for o in values if o != m})) for m in METHODS}
+    kept = _distinct(values)
+    place, found = _noisiest(kept, pooled_variance(values))
+    assert kept[place][0] == {min(p, key=p.__getitem__)} and found == pytest.approx(min(p.values()), rel=1e-6)
 
 
 def test_under_one_noise_its_p_is_uniform() -> None:
