@@ -37,11 +37,15 @@ class Noise(NamedTuple):
 
 
 def cell_noise(values: Mapping[str, Values]) -> Noise:
-    """Which methods are noisier than the rest, and the residual variance of the rest; as ``pooled_variance``.
+    """Which methods are noisier than the rest, and the residual variance of the rest.
+
+    That of y = μ_method + β_seed + ε, by least squares; NaN with 0 degrees of freedom. values: method -> seed -> value; any seed may be
+    absent anywhere. Methods that give the same numbers count as one: multi-embedding with one set is single embedding, and its residuals
+    are no evidence of their own; also where one of them stopped after fewer seeds.
 
     Under one variance for all, what a method adds to the residual sum of squares of the others is independent of theirs, so that F tests
-    it; in a table without gaps this is Cochran's C (Ann. Eugen. 11, 1941). The level OUT_OF_LINE is Bonferroni's over the methods. The
-    noisiest is left out and the rest asked again, down to two.
+    it; in a table without gaps that is a test of the kind of Cochran's C (Ann. Eugen. 11, 1941). The level OUT_OF_LINE is Bonferroni's over
+    the methods. The noisiest is left out and the rest asked again, down to two.
     """
     kept = _distinct(values)
     out: set[str] = set()
@@ -53,15 +57,6 @@ def cell_noise(values: Mapping[str, Values]) -> Noise:
         out |= kept.pop(noisiest)[0]
         whole = _residual(kept)
     return Noise(whole, frozenset(out))
-
-
-def pooled_variance(values: Mapping[str, Values]) -> Pool:
-    """The residual variance of y = μ_method + β_seed + ε in one cell, by least squares; NaN with 0 degrees of freedom.
-
-    values: method -> seed -> value; any seed may be absent anywhere. Methods that give the same numbers count as one: multi-embedding with
-    one set is single embedding, and its residuals are no evidence of their own; also where one of them stopped after fewer seeds.
-    """
-    return _residual(_distinct(values))
 
 
 _Kept = list[tuple[set[str], dict[int, float]]]  # names of one method, and its values
@@ -159,7 +154,7 @@ def unequal_noise(values: Mapping[str, Values]) -> float:
         return 1.0
     table: NDArray[Any] = np.array(sorted(distinct))
     rest = table - table.mean(0)
-    if not (rest.std(1) > 1e-12).all():
+    if not (rest.std(1) > ROUNDING).all():
         return 1.0
     methods, n = rest.shape
     variances = rest.var(1, ddof=1)

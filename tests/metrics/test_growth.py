@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from benchmark.metrics.growth import Side, contrasts
-from benchmark.metrics.noise import pooled_variance
+from benchmark.metrics.noise import Pool, cell_noise
 
 KEY = ("place", "row")
 DELTA = 0.0003
+
+
+def shared_noise(values: Any) -> Pool:
+    return cell_noise(values).shared
 
 
 def side(rng: np.random.Generator, n: int, gain: float, sd: float = 0.001) -> Side:
     """A cell of two methods, whose seeds move both."""
     seeds = rng.normal(0.8, 0.01, n)
     method, control = (dict(enumerate(seeds + shift + rng.normal(0, sd, n))) for shift in (gain, 0.0))
-    return Side(method, control, pooled_variance({"a": method, "b": control}))
+    return Side(method, control, shared_noise({"a": method, "b": control}))
 
 
 def paired(one: Side) -> np.ndarray:
@@ -60,7 +66,7 @@ def test_only_seeds_that_all_four_have_count_and_one_is_not_enough() -> None:
     two = small._replace(control={seed: value for seed, value in small.control.items() if seed != 0})
     assert contrasts({KEY: (large, two)}, DELTA)[KEY].n == 2
     assert contrasts({KEY: (large, small._replace(control={7: 0.8}))}, DELTA) == {}
-    lone = Side({0: 0.9}, {0: 0.8}, pooled_variance({"a": {0: 0.9}, "b": {0: 0.8}}))
+    lone = Side({0: 0.9}, {0: 0.8}, shared_noise({"a": {0: 0.9}, "b": {0: 0.8}}))
     found = contrasts({KEY: (lone, lone._replace(method={0: 0.7}))}, DELTA)[KEY]
     assert (found.low, found.high, found.growth) == (None, None, "undecided") and found.mean == pytest.approx(0.2)
 
@@ -108,4 +114,4 @@ def test_growth_that_is_looked_at_after_every_seed_is_seldom_wrong() -> None:
 
 def _first(one: Side, n: int) -> Side:
     method, control = ({seed: values[seed] for seed in range(n)} for values in (one.method, one.control))
-    return Side(method, control, pooled_variance({"a": method, "b": control}))
+    return Side(method, control, shared_noise({"a": method, "b": control}))

@@ -10,7 +10,7 @@ import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmark.metrics.noise import OUT_OF_LINE, Values, _distinct, _noisiest, _of_more, cell_noise, pooled_variance
+from benchmark.metrics.noise import OUT_OF_LINE, Pool, Values, _distinct, _noisiest, _of_more, _residual, cell_noise
 
 METHODS = "abcde"
 
@@ -22,6 +22,10 @@ def table(*loud: str, times: float = 30.0, seeds: int = 6, seed: int = 0) -> dic
     return {m: dict(enumerate(shared + draw.normal(0, 0.01 * (times if m in loud else 1), seeds))) for m in METHODS}
 
 
+def of_all(values: Mapping[str, Values]) -> Pool:
+    return _residual(_distinct(values))
+
+
 def residual(values: Mapping[str, Values]) -> tuple[float, int]:
     cells = [(m, s) for m, known in values.items() for s in known]
     design = np.array([[*(m == other for other in values), *(s == other for other in range(1, 6))] for m, s in cells], float)
@@ -31,7 +35,7 @@ def residual(values: Mapping[str, Values]) -> tuple[float, int]:
 
 def test_of_methods_in_line_the_noise_is_the_pooled_one() -> None:
     values = table()
-    assert cell_noise(values) == (pooled_variance(values), frozenset())
+    assert cell_noise(values) == (of_all(values), frozenset())
 
 
 @pytest.mark.parametrize("gaps", [False, True])
@@ -41,23 +45,23 @@ def test_a_method_is_out_of_line_by_the_f_test_of_what_it_adds(gaps: bool) -> No
         del values["b"][5], values["c"][4], values["c"][5]
     (whole, all_df), (rest, rest_df) = residual(values), residual({m: known for m, known in values.items() if m != "d"})
     expected = stats.f.sf((whole - rest) / (all_df - rest_df) / (rest / rest_df), all_df - rest_df, rest_df)
-    found = _of_more(pooled_variance(values), pooled_variance({m: known for m, known in values.items() if m != "d"}))
+    found = _of_more(of_all(values), of_all({m: known for m, known in values.items() if m != "d"}))
     assert found == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_noisiest_has_the_smallest_p_of_all(seed: int) -> None:
     values = table("c", times=3.0, seed=seed)
-    p = {m: _of_more(pooled_variance(values), pooled_variance({o: values[o] for o in values if o != m})) for m in METHODS}
+    p = {m: _of_more(of_all(values), of_all({o: values[o] for o in values if o != m})) for m in METHODS}
     kept = _distinct(values)
-    place, found = _noisiest(kept, pooled_variance(values))
+    place, found = _noisiest(kept, of_all(values))
     assert kept[place][0] == {min(p, key=p.__getitem__)} and found == pytest.approx(min(p.values()), rel=1e-6)
 
 
 def test_under_one_noise_its_p_is_uniform() -> None:
     def p(seed: int) -> float:
         values = table(seed=seed)
-        return _of_more(pooled_variance(values), pooled_variance({m: known for m, known in values.items() if m != "d"}))
+        return _of_more(of_all(values), of_all({m: known for m, known in values.items() if m != "d"}))
 
     assert stats.kstest([p(seed) for seed in range(1000, 1500)], "uniform").pvalue > 0.01
 
@@ -67,7 +71,7 @@ def test_a_loud_method_is_left_out_and_has_the_noise_of_its_own_pairs(loud: str)
     values = table(*loud, times=1000.0) if len(loud) == 1 else table("b", times=1e6) | {"e": table("e", times=1e3)["e"]}
     found = cell_noise(values)
     assert found.out == set(loud)
-    assert found.shared == pooled_variance({m: known for m, known in values.items() if m not in loud})
+    assert found.shared == of_all({m: known for m, known in values.items() if m not in loud})
     pairs: NDArray[np.float64] = np.array(list(values[loud[0]].values())) - np.array(list(values["c"].values()))
     own = found.between(loud[0], "c", list(pairs))
     assert own == pytest.approx((np.var(pairs, ddof=1) / 2, 5, 2)) and own == found.between("c", loud[0], list(pairs))

@@ -12,7 +12,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 from benchmark.metrics.futility import chance_of_verdict
 from benchmark.metrics.looks import looks
-from benchmark.metrics.noise import pooled_variance, unequal_noise
+from benchmark.metrics.noise import Pool, cell_noise, unequal_noise
 from benchmark.metrics.power import MOST, power_to_equate, power_to_tell, seeds_to_equate, seeds_to_tell
 from benchmark.metrics.sequential import sequential_p
 from benchmark.metrics.simulation import ABOVE, BELOW, EQUAL, Design, _judged, _pooled, _values, simulate
@@ -25,6 +25,10 @@ def seeded(values: Any) -> dict[int, float]:
     return {seed: float(value) for seed, value in enumerate(values)}
 
 
+def shared_noise(values: Any) -> Pool:
+    return cell_noise(values).shared
+
+
 def one(control: Any, row: Any, delta: float = 0.0003, **others: Any) -> Judgement:
     rows = {"row": seeded(row), **{name: seeded(values) for name, values in others.items()}}
     return judge({"cell": Compared(seeded(control), rows)}, delta)["cell", "row"]
@@ -33,27 +37,27 @@ def one(control: Any, row: Any, delta: float = 0.0003, **others: Any) -> Judgeme
 def test_the_pooled_variance_of_a_whole_table_is_the_two_way_residual_mean_square() -> None:
     y = np.random.default_rng(0).normal(size=(4, 6))
     rest = y - y.mean(0) - y.mean(1, keepdims=True) + y.mean()
-    found = pooled_variance({str(m): seeded(row) for m, row in enumerate(y)})
+    found = shared_noise({str(m): seeded(row) for m, row in enumerate(y)})
     assert (found.variance, found.df, found.methods) == pytest.approx(((rest**2).sum() / 15, 15, 4))
 
 
 def test_two_methods_give_the_variance_of_their_paired_difference() -> None:
     a, b = np.random.default_rng(1).normal(size=(2, 7))
-    found = pooled_variance({"a": seeded(a), "b": seeded(b)})
+    found = shared_noise({"a": seeded(a), "b": seeded(b)})
     assert 2 * found.variance == pytest.approx(np.var(a - b, ddof=1)) and found.df == 6
 
 
 def test_effects_of_methods_and_seeds_are_no_noise() -> None:
     y = np.random.default_rng(2).normal(size=(3, 5))
     moved = y + np.array([[1.0], [5.0], [-3.0]]) + np.arange(5)
-    found, plain = (pooled_variance({str(m): seeded(row) for m, row in enumerate(table)}) for table in (moved, y))
+    found, plain = (shared_noise({str(m): seeded(row) for m, row in enumerate(table)}) for table in (moved, y))
     assert found.variance == pytest.approx(plain.variance)
 
 
 def test_a_copy_of_a_method_adds_nothing() -> None:
     y = np.random.default_rng(3).normal(size=(3, 5))
     table = {str(m): seeded(row) for m, row in enumerate(y)}
-    assert pooled_variance({**table, "copy of 0": table["0"]}) == pooled_variance(table)
+    assert shared_noise({**table, "copy of 0": table["0"]}) == shared_noise(table)
 
 
 @pytest.mark.parametrize(("of_copy", "of_other"), [((0, 1), range(5)), ((1, 2, 3, 4), range(5)), ((0, 1, 2), (1, 2, 3, 4))])
@@ -63,19 +67,19 @@ def test_a_copy_with_some_of_the_seeds_adds_no_more_than_its_seeds(of_copy: Any,
     table = {str(m): seeded(row) for m, row in enumerate(y)}
     whole = {**table, "0": {seed: table["0"][seed] for seed in {*of_copy, *of_other}}}
     parts = {name: {seed: table["0"][seed] for seed in seeds} for name, seeds in (("copy", of_copy), ("other", of_other))}
-    found, alone = pooled_variance({**table, "0": {}, **parts}), pooled_variance(whole)
+    found, alone = shared_noise({**table, "0": {}, **parts}), shared_noise(whole)
     assert (found.df, found.methods) == (alone.df, alone.methods)
     assert found.variance == pytest.approx(alone.variance)
 
 
 def test_one_equal_value_makes_no_copy() -> None:
-    assert pooled_variance({"a": {0: 1.0, 1: 2.0}, "b": {0: 1.0, 1: 2.5}}).methods == 2
-    assert pooled_variance({"a": {0: 1.0, 1: 2.0, 2: 3.0}, "b": {0: 1.0}}).methods == 2
+    assert shared_noise({"a": {0: 1.0, 1: 2.0}, "b": {0: 1.0, 1: 2.5}}).methods == 2
+    assert shared_noise({"a": {0: 1.0, 1: 2.0, 2: 3.0}, "b": {0: 1.0}}).methods == 2
 
 
 def test_a_single_seed_has_no_variance() -> None:
-    assert pooled_variance({"a": {0: 1.0}, "b": {0: 2.0}}).df == 0
-    assert pooled_variance({"a": {0: 1.0, 1: 2.0}, "b": {5: 2.0, 6: 1.0}}).df == 0  # not a seed in common
+    assert shared_noise({"a": {0: 1.0}, "b": {0: 2.0}}).df == 0
+    assert shared_noise({"a": {0: 1.0, 1: 2.0}, "b": {5: 2.0, 6: 1.0}}).df == 0  # not a seed in common
 
 
 def test_equivalence_and_difference_equal_statsmodels() -> None:
@@ -92,7 +96,7 @@ def test_equivalence_and_difference_equal_statsmodels() -> None:
 def test_holm_goes_over_differences_and_equalities_apart() -> None:
     y = np.random.default_rng(5).normal(0, 1e-4, (5, 6)) + np.array([[0.0], [3e-4], [1e-3], [0], [0]])
     found = judge({"cell": Compared(seeded(y[0]), {str(m): seeded(y[m]) for m in range(1, 5)})}, 0.0002)
-    pool = pooled_variance({str(m): seeded(row) for m, row in enumerate(y)})
+    pool = shared_noise({str(m): seeded(row) for m, row in enumerate(y)})
     for kind in ("p_difference", "p_equal"):
         raw = []
         for m in range(1, 5):
@@ -177,7 +181,7 @@ def test_the_variance_for_arrays_is_that_of_least_squares() -> None:
     squares, df = _pooled(y, length)
     for board in range(5):
         for cell in range(2):
-            found = pooled_variance({str(m): seeded(y[board, cell, m, : length[board, cell, m]]) for m in range(4)})
+            found = shared_noise({str(m): seeded(y[board, cell, m, : length[board, cell, m]]) for m in range(4)})
             assert (found.variance * found.df, found.df) == pytest.approx((squares[board, cell], df[board, cell]))
 
 
