@@ -21,7 +21,7 @@ from benchmark.reporting.columns import Column
 from benchmark.reporting.differing import differences, same_metrics
 from benchmark.reporting.group import Group, settings_of
 from benchmark.reporting.groups import groups, other_settings
-from benchmark.reporting.tables import fitted, tabulated
+from benchmark.reporting.tables import PLACE, chosen, laid_out, tabulated
 from benchmark.reporting.text import counted, difference_text, inert, shown, text
 from benchmark.reporting.verdicts import rule_of
 from benchmark.search.former import in_todays_words
@@ -247,7 +247,11 @@ def _board(label: str, members: Sequence[Row], format: Format, view: View) -> st
     if format == "markdown":
         table = [tabulated(both, columns, "markdown"), ""] if both else []
         return "\n".join([f"### {heading}", "", *table, *(f"- {line}" for line in lines)])
-    table = [fitted(both, columns, view.width), ""] if both else []
+    kept, grouped = chosen(both, columns, view.width, False, False)
+    left = [column.name for column in columns if column.key not in (*PLACE, *(one.key for one in kept))] if both else []
+    if left:
+        lines.append(f"left out at {view.width} columns: {', '.join(left)}; a wider terminal has room, and --format markdown, csv and json do")
+    table = [laid_out(both, kept, grouped), ""] if both else []
     return "\n".join([*folded([heading], view), "", *table, *folded(lines, view)])
 
 

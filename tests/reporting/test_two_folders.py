@@ -177,6 +177,10 @@ def test_cells_of_one_side_say_what_tells_them_from_others_of_the_same_name() ->
 def test_it_fits_the_terminal(width: int) -> None:
     text = shown(side(), side(0.0001, range(1, 4)), width=width)
     assert max(map(len, text.splitlines())) <= width
+    # What there is no room for is said, with where it stands.
+    said = " ".join(text.split()).partition(f"left out at {width} columns: ")[2].partition(";")[0]
+    assert said == ("AUC B, " if width == 80 else "") + "logloss A, logloss B, logloss, B − A ± 95 %"
+    assert "left out" not in shown(side(), side(0.0001, range(1, 4)), width=None)
     assert "rankelastor · scale 4 · depth 3" in text if width == 80 else "rankelastor" in text
     assert "2, +1 A, +1 B" in text and "+0.00025 ± 0.00064" in text
 
