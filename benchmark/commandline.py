@@ -261,8 +261,10 @@ def parser() -> Parser:
     power = command(
         "power",
         "simulate boards: how often verdicts are wrong, how often they come, and how many seeds they take",
-        "\nBoards are drawn at random with the noise given; the rules are those of `leaderboard` and `run --until-decided`.",
+        "\nBoards are drawn at random with the noise given; the rules are those of `leaderboard` and `run --until-decided`."
+        "\nWith results folders nothing is drawn: it says what the noise of their cells lets one see, and what --difference takes there.",
     )
+    power.add_argument("folders", nargs="*", type=_path, metavar="DIR", help="results, as in: power results/reference/*")
     power.add_argument("--cells", type=_between(int, 1, 1000), default=4, metavar="C", help="of a board (default 4)")
     power.add_argument("--methods", type=_between(int, 1, 1000), default=4, metavar="M", help="of a cell, beside the control (default 4)")
     power.add_argument("--max-seeds", type=_between(int, FIRST_LOOK, MOST_SEEDS), default=8, metavar="N", help="of a row (default 8)")

@@ -300,6 +300,14 @@ def power(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.reporting.board import View, folded_text
     from benchmark.reporting.power import power as simulated
 
+    if parsed.folders:
+        from benchmark.reporting.decidable import decidable_in
+
+        for store in map(Store, parsed.folders):
+            if not store.paths():
+                raise UserError(_nothing_in(store))
+        print(decidable_in(parsed.folders, parsed.difference, _width()))
+        return 0
     design = parsed.cells, parsed.methods, parsed.max_seeds, parsed.sd, parsed.difference, parsed.delta, parsed.futility
     for part in simulated(*design, parsed.boards, parsed.seed, _width()):
         print(folded_text(part, View(width=_width())), flush=True)

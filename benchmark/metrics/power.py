@@ -53,6 +53,19 @@ def seeds_to_tell(difference: float, sd: float, level: float = 0.05, degrees: in
     return _fewest(lambda n: power_to_tell(difference, sd, n, level, degrees), power, guess)
 
 
+def difference_to_tell(sd: float, n: int, level: float = 0.05, power: float = POWER) -> float:
+    """The smallest difference that ``n`` seeds tell from 0 with ``power``, alone (degrees 1); infinite where there is no variance yet."""
+    if n < 2:
+        return float("inf")
+    low, high = 0.0, 1.0
+    while power_to_tell(high, 1, n, level) < power:
+        low, high = high, 2 * high
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if power_to_tell(middle, 1, n, level) >= power else (middle, high)
+    return high * sd
+
+
 def seeds_to_equate(difference: float, delta: float, sd: float, level: float = 0.05, degrees: int = 1, power: float = POWER) -> int:
     """The fewest seeds with which a difference is shown to lie within ± ``delta``; ``MOST`` where no number up to ``LARGEST`` does."""
     if abs(difference) >= delta:

@@ -13,12 +13,12 @@ from benchmark.errors import UserError
 from benchmark.metrics.growth import Side, contrasts
 from benchmark.metrics.noise import cell_noise
 from benchmark.metrics.verdicts import Key
-from benchmark.records import Record, Store
+from benchmark.records import Record
 from benchmark.reporting import acting
 from benchmark.reporting.board import View, folded
 from benchmark.reporting.comparison import apart, heading_of, method_name
 from benchmark.reporting.group import Group
-from benchmark.reporting.groups import by_conditions, by_size
+from benchmark.reporting.groups import by_conditions, by_size, stores_named
 from benchmark.reporting.leaderboard import Row, rows_and_groups
 from benchmark.reporting.tables import between
 from benchmark.reporting.text import cell, difference_text, shown
@@ -223,9 +223,7 @@ def details(found: Sequence[Finding]) -> tuple[list[str], list[list[str]]]:
 
 def found_in(folders: Sequence[Path], methods: Sequence[str] = (), delta: float = DELTA) -> Found:
     """``findings`` of results folders, by their names, or paths where names are alike. Raises UserError: they say nothing of a claim."""
-    named = Counter(folder.name for folder in dict.fromkeys(folders))
-    names = {folder: folder.name if folder.name and named[folder.name] == 1 else str(folder) for folder in folders}
-    found = findings({name: Store(folder) for folder, name in names.items()}, methods, delta)
+    found = findings(stores_named(folders), methods, delta)
     if not found.findings:
         where = ", ".join(map(str, folders))
         raise UserError(f"claims: {where}: no finished cell beside one of {CONTROL} at a scale above 1, or at two scales or depths of both")

@@ -29,6 +29,7 @@ from benchmark.reporting.board import View, board, wanted
 from benchmark.reporting.claims import Found, claims, found_in
 from benchmark.reporting.comparison import AUC, sections
 from benchmark.reporting.curves import curves
+from benchmark.reporting.decidable import decidable_in
 from benchmark.reporting.groups import boards_named
 from benchmark.reporting.leaderboard import Row, Selection, rows
 from benchmark.reporting.tables import fitted
@@ -171,8 +172,10 @@ def _printed(
         texts = claims(_found(parsed, root), parsed.delta, "table", WIDTH)
     elif parsed.command == "curves":
         texts = curves(records(parsed.results), parsed.metric, parsed.dataset, "table", WIDTH)
+    elif parsed.command == "power" and parsed.folders:
+        return decidable_in([root / folder for folder in parsed.folders], parsed.difference, WIDTH)
     else:
-        raise UserError(f"{where}: {command}: only leaderboard, compare, claims and curves have tables for a document")
+        raise UserError(f"{where}: {command}: only leaderboard, compare, claims, curves and power DIR have tables for a document")
     kept = [text for text in texts if "\n" not in text or text.startswith(tuple(only or ("",)))]
     if not any("\n" in text for text in kept):
         raise UserError(f"{where}: {command}: no table has a title that begins with {' or '.join(only)}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import fsum
+from pathlib import Path
 
 from benchmark.blocks import Block, blocks_of_records
 from benchmark.config import NO_BACKBONE
@@ -19,6 +20,13 @@ from benchmark.values import canonical, one_of, to_dict
 Key = tuple[str, int, tuple[str, ...]]  # cell key, budget, names of the method's settings
 FEWEST = 5  # methods under one condition that a rank correlation is taken over; presets of one file are one method
 REPEATED, PLAIN = "_over_repeated_gaussian", "_over_gaussian"  # see batch_ratio
+
+
+def stores_named(folders: Iterable[Path]) -> dict[str, Store]:
+    """Results folders by their names, or by their paths where names are alike."""
+    each = list(dict.fromkeys(folders))
+    names = Counter(folder.name for folder in each)
+    return {folder.name if folder.name and names[folder.name] == 1 else str(folder): Store(folder) for folder in each}
 
 
 def blocks_of(records: Iterable[Record]) -> list[Block]:

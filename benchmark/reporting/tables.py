@@ -35,6 +35,7 @@ class Placed(Protocol):
 
 
 R = TypeVar("R", bound=Placed)
+T = TypeVar("T")
 
 
 def fitted(members: Sequence[R], columns: Sequence[Column[R]], width: int | None, grouped: bool = False, keep: bool = False) -> str:
@@ -59,10 +60,10 @@ def chosen(
         return _without_place(columns) if grouped else columns, grouped
     width = width or 10**6
     if not grouped:
-        kept = _narrowed(members, columns, width, least=2)
+        kept = narrowed(members, columns, width, least=2)
         if _width(members, kept) <= width:
             return kept, False
-    kept = _narrowed(members, _without_place(columns), width, least=0)
+    kept = narrowed(members, _without_place(columns), width, least=0)
     for column in columns:
         if column.short is not None and column not in kept:
             more = [column.short if other is column else other for other in columns if other is column or other in kept]
@@ -70,7 +71,7 @@ def chosen(
     return kept, True
 
 
-def tabulated(members: Sequence[R], columns: Sequence[Column[R]], format: Format) -> str:
+def tabulated(members: Sequence[T], columns: Sequence[Column[T]], format: Format) -> str:
     body = [[cell(column.text(row), format) for column in columns] for row in members]
     heads = [column.name if format == "markdown" else column.heading for column in columns]
     return _table(body, heads, format, ["right" if column.numeric and column.key != "protocol" else "left" for column in columns])
@@ -139,7 +140,7 @@ def _wide(text: str) -> int:
     return max(map(len, text.splitlines()), default=0)
 
 
-def _narrowed(members: Sequence[R], columns: Sequence[Column[R]], width: int, least: int) -> list[Column[R]]:
+def narrowed(members: Sequence[T], columns: Sequence[Column[T]], width: int, least: int) -> list[Column[T]]:
     """Without the least important columns, as many as the width asks for, down to those of rank ``least``."""
     kept = list(columns)
     while _width(members, kept) > width and any(column.rank > least for column in kept):
@@ -147,7 +148,7 @@ def _narrowed(members: Sequence[R], columns: Sequence[Column[R]], width: int, le
     return kept
 
 
-def _width(members: Sequence[R], columns: Sequence[Column[R]]) -> int:
+def _width(members: Sequence[T], columns: Sequence[Column[T]]) -> int:
     from tabulate import MIN_PADDING
 
     heads = (max(map(len, column.heading.split("\n"))) + MIN_PADDING for column in columns)  # tabulate makes them so wide

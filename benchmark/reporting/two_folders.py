@@ -250,7 +250,9 @@ def _board(label: str, members: Sequence[Row], format: Format, view: View) -> st
     kept, grouped = chosen(both, columns, view.width, False, False)
     left = [column.name for column in columns if column.key not in (*PLACE, *(one.key for one in kept))] if both else []
     if left:
-        lines.append(f"left out at {view.width} columns: {', '.join(left)}; a wider terminal has room, and --format markdown, csv and json do")
+        lines.append(
+            f"left out at {view.width} columns: {', '.join(left)}; a wider terminal has room, and --format markdown, csv and json do"
+        )
     table = [laid_out(both, kept, grouped), ""] if both else []
     return "\n".join([*folded([heading], view), "", *table, *folded(lines, view)])
 

@@ -76,7 +76,7 @@ def test_flags_that_choose_rows_choose_them_in_a_document_too(results: Path) -> 
     [
         ("<!-- benchmark: leaderboard --results results -->\n", "has no <!-- end -->"),
         ("<!-- benchmark: list -->\n" + BLOCK.format("leaderboard", ""), "has no <!-- end -->"),
-        (BLOCK.format("list", ""), "only leaderboard, compare, claims and curves have tables"),
+        (BLOCK.format("list", ""), "only leaderboard, compare, claims, curves and power DIR have tables"),
         (BLOCK.format("leaderboard --results none", ""), "no final training is recorded in none"),
         (BLOCK.format("claims results | Speed", ""), "no table has a title that begins with Speed"),
         (BLOCK.format("compare --results results | Speed", ""), "no table has a title that begins with Speed"),

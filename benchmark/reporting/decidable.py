@@ -1,0 +1,120 @@
+"""Recorded boards -> what each of their cells can decide: its noise, the seeds that a difference takes there, and the hours of those."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from benchmark.config import CONTROL, NO_BACKBONE
+from benchmark.errors import UserError
+from benchmark.metrics.noise import cell_noise
+from benchmark.metrics.power import MOST, difference_to_tell, seeds_to_tell
+from benchmark.metrics.verdicts import LEVEL
+from benchmark.records import Record
+from benchmark.reporting.board import View, folded
+from benchmark.reporting.columns import Column
+from benchmark.reporting.comparison import heading_of
+from benchmark.reporting.group import Group
+from benchmark.reporting.groups import by_conditions, groups, stores_named
+from benchmark.reporting.tables import narrowed, tabulated
+from benchmark.reporting.text import counted, shown, text
+from benchmark.reporting.verdicts import AUC, seeds_text
+
+SEEDS = (3, 5, 10)  # for which the table says what they show
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decidable:
+    """A cell of a board, its methods together."""
+
+    board: str  # of which results folder, with the data set where the folder has several
+    cell: str  # backbone and sizes, and what else tells it apart on its board
+    df: int  # of sd
+    sd: float  # of a paired difference in test AUC: √2 σ of the cell's two-way model
+    seeds: int  # that a difference takes alone, with power .8; power.MOST: more than are looked for
+    seconds: float | None  # a training, mean of all finished ones of the cell
+
+    @property
+    def hours(self) -> float | None:
+        """Of a core or GPU, as it was trained: the seeds of a method and of its control. None: not known, or the seeds are too many."""
+        return None if self.seconds is None or self.seeds >= MOST else 2 * self.seeds * self.seconds / 3600
+
+
+def decidable(boards: Mapping[str, Iterable[Record]], difference: float) -> list[Decidable]:
+    """Of every cell in which single embedding and another method have finished and left a noise; the cheapest first.
+
+    boards: name -> records. difference: in AUC.
+    """
+    found = [cell for name, records in boards.items() for cell in _of_board(name, groups(records), difference)]
+    return sorted(found, key=lambda cell: float("inf") if cell.hours is None else cell.hours)
+
+
+def _of_board(name: str, known: list[Group], difference: float) -> Iterable[Decidable]:
+    finished = [group for group in known if group.status == "finished" and group.cell.backbone != NO_BACKBONE and group.metric(AUC)]
+    controls = by_conditions(finished, CONTROL)
+    finished.sort(key=lambda group: (group.label, group.conditions))
+    several = len({group.label for group in finished}) > 1
+    for conditions, some in groupby(finished, key=lambda group: group.conditions):
+        members = list(some)
+        if conditions not in controls:
+            continue
+        shared = cell_noise({group.row: group.metric(AUC) for group in members}).shared
+        if not shared.df or not shared.variance:
+            continue
+        sd, control = (2 * shared.variance) ** 0.5, controls[conditions]
+        seconds = [value for group in members for value in group.cost("wall_seconds").values()]
+        yield Decidable(
+            board=f"{name} {control.label}" if several else name,
+            cell=heading_of(control, finished),
+            df=shared.df,
+            sd=sd,
+            seeds=seeds_to_tell(difference, sd),
+            seconds=sum(seconds) / len(seconds) if seconds else None,
+        )
+
+
+def decidable_in(folders: Iterable[Path], difference: float, width: int | None = None) -> str:
+    """The table, as text. Raises UserError: no cell has a noise."""
+    found = decidable(stores_named(folders), difference)
+    if not found:
+        where = ", ".join(map(str, folders))
+        raise UserError(f"power: {where}: no cell in which {CONTROL} and another method have finished with two seeds or more")
+    heading = f"What the noise of {counted(len(found), 'recorded cell')} lets one see, the cheapest first"
+    note = (
+        "sd: of a paired difference in test AUC, with its degrees of freedom; of few it is itself uncertain (of 2 the true one lies "
+        "between half and six times it, 95 %). Seen with n: the difference that n seeds show with power .8, alone, at level "
+        f"{LEVEL:g}; Holm's rule over several takes more. Hours: of those seeds of a method and of {CONTROL}, at the speed of the recorded "
+        "trainings, whatever else their machine did; tuning and grids come on top."
+    )
+    view = View(width=width)
+    columns = _columns(difference)
+    kept = columns if width is None else narrowed(found, columns, width, least=0)
+    left = [column.name for column in columns if column not in kept]
+    notes = [note, *([f"left out at {width} columns: {', '.join(left)}; a wider terminal has room"] if left else [])]
+    parts = ["\n".join(folded([heading], view)), tabulated(found, kept, "table"), "\n".join(folded(notes, view))]
+    return shown("\n\n".join(parts), "table")
+
+
+def _seen(n: int, cell: Decidable) -> str:
+    return f"{difference_to_tell(cell.sd, n):.4f}"
+
+
+def _column(key: str, heading: str, form: Callable[[Decidable], str], rank: int, **more: Any) -> Column[Decidable]:
+    return Column(key=key, heading=heading, text=form, value=form, rank=rank, **more)
+
+
+def _columns(difference: float) -> list[Column[Decidable]]:
+    return [
+        _column("board", "board", lambda c: c.board, 0, numeric=False),
+        _column("cell", "cell", lambda c: c.cell, 0, numeric=False),
+        _column("df", "df", lambda c: str(c.df), 2),
+        _column("sd", "sd", lambda c: f"{c.sd:.5f}", 1),
+        *(_column(f"seen_{n}", f"seen\nwith {n}", partial(_seen, n), 3) for n in SEEDS),
+        _column("seeds", f"seeds for\n{difference:g}", lambda c: seeds_text(c.seeds), 0),
+        _column("seconds", "seconds a\ntraining", lambda c: text(c.seconds, ".0f"), 3),
+        _column("hours", "hours", lambda c: text(c.hours, ".1f"), 0),
+    ]
