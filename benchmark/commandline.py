@@ -253,7 +253,7 @@ def parser() -> Parser:
         "\nA table stands between two markers, of which the first names the command that prints it; the text around is left alone:"
         "\n\n    <!-- benchmark: compare --results results/reference/collapse | Test AUC less -->\n    <!-- end -->"
         "\n\nWhat stands after a | is how the titles of the tables begin that are wanted; of leaderboard there is | table, of figures"
-        "\n| forest, | pareto and so on, and of claims | figure: an SVG file in images/ beside the document.",
+        "\n| forest, | pareto and so on, and of claims and power | figure: an SVG file in images/ beside the document.",
     )
     documents.add_argument("file", nargs="?", type=_path, default=Path("docs/boards.md"), metavar="FILE", help="default docs/boards.md")
     documents.add_argument("--check", action="store_true", help="write nothing; the exit status is 1 if it is not as it would be written")
@@ -279,6 +279,7 @@ def parser() -> Parser:
     )
     power.add_argument("--boards", type=_between(int, 1, 10**6), default=10_000, metavar="B", help="drawn at random (default 10000)")
     power.add_argument("--seed", type=_between(int, 0, 2**63 - 1), default=0, help="of the draw")
+    power.add_argument("--figure", type=_path, metavar="FILE", help="of results folders: draw it, too, as .svg, .png or .pdf")
     _delta(power)
 
     export = command(

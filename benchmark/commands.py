@@ -301,16 +301,29 @@ def power(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     from benchmark.reporting.power import power as simulated
 
     if parsed.folders:
-        from benchmark.reporting.decidable import decidable_in
-
-        for store in map(Store, parsed.folders):
-            if not store.paths():
-                raise UserError(_nothing_in(store))
-        print(decidable_in(parsed.folders, parsed.difference, _width()))
-        return 0
+        return _decidable(parsed)
+    if parsed.figure is not None:
+        raise UserError("power: --figure draws recorded boards; name results folders")
     design = parsed.cells, parsed.methods, parsed.max_seeds, parsed.sd, parsed.difference, parsed.delta, parsed.futility
     for part in simulated(*design, parsed.boards, parsed.seed, _width()):
         print(folded_text(part, View(width=_width())), flush=True)
+    return 0
+
+
+def _decidable(parsed: argparse.Namespace) -> int:
+    from benchmark.reporting.decidable import decidable_in, table
+
+    for store in map(Store, parsed.folders):
+        if not store.paths():
+            raise UserError(_nothing_in(store))
+    found = decidable_in(parsed.folders, parsed.difference)
+    texts = [table(found, parsed.difference, _width())]
+    if parsed.figure is not None:
+        from benchmark.reporting.decidable_plot import write  # matplotlib: a second
+
+        write(found, parsed.figure)
+        texts.append(f"figure: {parsed.figure}")
+    print("\n\n".join(texts))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -32,6 +32,8 @@ class Decidable:
     """A cell of a board, its methods together."""
 
     board: str  # of which results folder, with the data set where the folder has several
+    dataset: str
+    backbone: str
     cell: str  # backbone and sizes, and what else tells it apart on its board
     df: int  # of sd
     sd: float  # of a paired difference in test AUC: √2 σ of the cell's two-way model
@@ -69,6 +71,8 @@ def _of_board(name: str, known: list[Group], difference: float) -> Iterable[Deci
         seconds = [value for group in members for value in group.cost("wall_seconds").values()]
         yield Decidable(
             board=f"{name} {control.label}" if several else name,
+            dataset=control.cell.dataset,
+            backbone=control.cell.backbone,
             cell=heading_of(control, finished),
             df=shared.df,
             sd=sd,
@@ -77,12 +81,17 @@ def _of_board(name: str, known: list[Group], difference: float) -> Iterable[Deci
         )
 
 
-def decidable_in(folders: Iterable[Path], difference: float, width: int | None = None) -> str:
-    """The table, as text. Raises UserError: no cell has a noise."""
+def decidable_in(folders: Iterable[Path], difference: float) -> list[Decidable]:
+    """``decidable`` of results folders. Raises UserError: no cell has a noise."""
     found = decidable(stores_named(folders), difference)
     if not found:
         where = ", ".join(map(str, folders))
         raise UserError(f"power: {where}: no cell in which {CONTROL} and another method have finished with two seeds or more")
+    return found
+
+
+def table(found: Sequence[Decidable], difference: float, width: int | None = None) -> str:
+    """As text, with what its columns are. ``difference``: what ``found`` was made with."""
     heading = f"What the noise of {counted(len(found), 'recorded cell')} lets one see, the cheapest first"
     note = (
         "sd: of a paired difference in test AUC, with its degrees of freedom; of few it is itself uncertain (of 2 the true one lies "

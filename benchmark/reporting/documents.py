@@ -4,8 +4,8 @@
     <!-- end -->
 
 Between them stands the heading, and each table whose title begins with what stands after a |; all of them where nothing does.
-Of ``leaderboard`` there is "| table" for the bare table, of ``figures`` "| forest" and the other views, and of ``claims`` "| figure":
-an SVG file in the folder ``images`` beside the document, and where it stands. All else in the document is left alone.
+Of ``leaderboard`` there is "| table" for the bare table, of ``figures`` "| forest" and the other views, of ``claims`` and ``power``
+"| figure": an SVG file in the folder ``images`` beside the document, and where it stands. All else in the document is left alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmark.reporting.board import View, board, wanted
 from benchmark.reporting.claims import Found, claims, found_in
 from benchmark.reporting.comparison import AUC, sections
 from benchmark.reporting.curves import curves
-from benchmark.reporting.decidable import decidable_in
+from benchmark.reporting.decidable import Decidable, decidable_in, table
 from benchmark.reporting.groups import boards_named
 from benchmark.reporting.leaderboard import Row, Selection, rows
 from benchmark.reporting.tables import fitted
@@ -103,6 +103,9 @@ def _drawing(marker: str, where: str, root: Path) -> Drawing | None:
     if name == ["claims"] and only == ["figure"]:
         parsed = _parsed(command, where)
         return Drawing("images/claims.svg", "the claims, by boards and cells", lambda made: _of_claims(parsed, root, made))
+    if name == ["power"] and only == ["figure"]:
+        parsed = _parsed(command, where)
+        return Drawing("images/power.svg", "what seeds of each cell show and cost", lambda made: _of_power(parsed, root, made))
     return None
 
 
@@ -121,6 +124,17 @@ def _of_claims(parsed: argparse.Namespace, root: Path, made: Path) -> list[Path]
 
 def _found(parsed: argparse.Namespace, root: Path) -> Found:
     return found_in([root / folder for folder in parsed.folders], parsed.methods, parsed.delta)
+
+
+def _of_power(parsed: argparse.Namespace, root: Path, made: Path) -> list[Path]:
+    from benchmark.reporting.decidable_plot import write  # matplotlib, too
+
+    write(_decidable(parsed, root), made / "power.svg")
+    return [made / "power.svg"]
+
+
+def _decidable(parsed: argparse.Namespace, root: Path) -> list[Decidable]:
+    return decidable_in([root / folder for folder in parsed.folders], parsed.difference)
 
 
 def _figure(marker: str, where: str) -> tuple[Path, str]:
@@ -173,7 +187,7 @@ def _printed(
     elif parsed.command == "curves":
         texts = curves(records(parsed.results), parsed.metric, parsed.dataset, "table", WIDTH)
     elif parsed.command == "power" and parsed.folders:
-        return decidable_in([root / folder for folder in parsed.folders], parsed.difference, WIDTH)
+        return table(_decidable(parsed, root), parsed.difference, WIDTH)
     else:
         raise UserError(f"{where}: {command}: only leaderboard, compare, claims, curves and power DIR have tables for a document")
     kept = [text for text in texts if "\n" not in text or text.startswith(tuple(only or ("",)))]

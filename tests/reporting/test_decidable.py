@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from benchmark.__main__ import main
 from benchmark.errors import UserError
 from benchmark.metrics.power import MOST, difference_to_tell
 from benchmark.records import Record, Store
-from benchmark.reporting.decidable import decidable, decidable_in
-from benchmark.reporting.documents import written
+from benchmark.reporting.decidable import decidable, decidable_in, table
+from benchmark.reporting.decidable_plot import PUBLISHED, decidable_figure
+from benchmark.reporting.documents import drawn, written
 
 METHODS = ("single_embedding", "multi_embedding", "roblock")
 REFERENCE = Path(__file__).parents[2] / "results/reference"
@@ -37,7 +39,7 @@ def noisy(sd: float, seconds: float = 36.0, seeds: int = 4, **cell: Any) -> list
 
 def test_noise_is_that_of_the_two_way_model_and_seeds_are_those_of_a_t_test() -> None:
     board = noisy(0.001)
-    (found,) = decidable({"mine": board}, 0.001)
+    [found] = decidable({"mine": board}, 0.001)
     columns = {"y": [r.metrics["test/auc"] for r in board], "m": [r.trial.cell.method for r in board], "s": [r.trial.seed for r in board]}
     fitted = smf.ols("y ~ C(m) + C(s)", pd.DataFrame(columns)).fit()
     assert found.sd == pytest.approx((2 * fitted.scale) ** 0.5, rel=1e-9) and found.df == fitted.df_resid == 6
@@ -80,7 +82,7 @@ def test_cells_of_one_size_are_told_apart_by_their_settings() -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 100, 160])
 def test_it_fits_the_terminal_and_says_what_it_leaves_out(width: int) -> None:
-    text = decidable_in([REFERENCE / "frappe_x1r", REFERENCE / "teacher"], 0.0005, width)
+    text = table(decidable_in([REFERENCE / "frappe_x1r", REFERENCE / "teacher"], 0.0005), 0.0005, width)
     assert max(map(len, text.splitlines())) <= width
     assert ("left out at" in text) == (width < 160) and "dcnv2 4× depth 4" in text and "0.0005" in text
 
@@ -107,3 +109,36 @@ def test_folders_that_say_nothing_are_refused(tmp_path: Path, capsys: pytest.Cap
     said = capsys.readouterr().err
     assert "no cell in which single_embedding and another method have finished with two seeds or more" in said
     assert "Traceback" not in said
+
+
+def test_the_figure_has_a_mark_for_each_cell_whose_hours_are_known() -> None:
+    found = decidable({"mine": [*noisy(0.001, 72), *noisy(0.0001, 36, backbone="dnn", dataset="b")]}, 0.001)
+    figure = decidable_figure(found)
+    [axis] = figure.axes
+    marks = {line.get_marker(): np.asarray(line.get_xydata())[0].tolist() for line in axis.lines}
+    seen = {cell.backbone: difference_to_tell(cell.sd, 5) for cell in found}
+    assert marks == {"s": pytest.approx([0.1, seen["dnn"]]), "o": pytest.approx([0.2, seen["dcnv2"]])}
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["b", "toy", "dcnv2", "dnn"]
+    assert len({line.get_color() for line in axis.lines}) == 2 and PUBLISHED[0] < PUBLISHED[1]
+    with pytest.raises(UserError, match="no record says how long it took"):
+        decidable_figure([replace(cell, seconds=None) for cell in found])
+
+
+def test_the_figure_of_a_document_is_that_of_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "mine.svg"
+    assert main(["power", str(REFERENCE / "teacher"), "--figure", str(file)]) == 0
+    assert f"figure: {file}" in capsys.readouterr().out
+    marker = f"<!-- benchmark: power {REFERENCE / 'teacher'} | figure -->\n<!-- end -->\n"
+    assert drawn(marker, "mine.md", Path()) == {"images/power.svg": file.read_bytes()}
+    assert "images/power.svg" in written(marker, "mine.md", Path())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["power", "--figure", "a.svg"], "--figure draws recorded boards; name results folders"),
+        (["power", str(REFERENCE / "teacher"), "--figure", "a.gif"], "name a file that ends in .svg, .png, .pdf"),
+    ],
+)
+def test_figures_that_cannot_be_drawn(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2 and said in capsys.readouterr().err
