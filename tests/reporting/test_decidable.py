@@ -22,6 +22,7 @@ from benchmark.records import Record, Store
 from benchmark.reporting.decidable import decidable, decidable_in, table
 from benchmark.reporting.decidable_plot import PUBLISHED, decidable_figure
 from benchmark.reporting.documents import drawn, written
+from benchmark.reporting.leaderboard import rows
 
 METHODS = ("single_embedding", "multi_embedding", "roblock")
 REFERENCE = Path(__file__).parents[2] / "results/reference"
@@ -142,3 +143,11 @@ def test_the_figure_of_a_document_is_that_of_the_command(capsys: pytest.CaptureF
 )
 def test_figures_that_cannot_be_drawn(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2 and said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("board", ["flights_l2", "flights_methods", "teacher_growth"])
+def test_it_is_the_noise_that_the_board_s_verdicts_take(board: str) -> None:
+    """Of rows that are not judged by their own pairs, and whose seeds nobody looked at one by one: those with their cell's noise."""
+    found = {round(cell.sd, 12) for cell in decidable({board: Store(REFERENCE / board)}, 0.001)}
+    judged = {round(row.delta_sd, 12) for row in rows(Store(REFERENCE / board)) if row.delta_sd is not None and not row.own_noise}
+    assert found == judged
