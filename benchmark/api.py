@@ -229,6 +229,7 @@ def run(
     trial_minutes: float | None = None,
     memory_per_trial: float | None = None,
     renew: bool = False,
+    reuse: Sequence[str | Path] = (),
 ) -> Summary:
     """Train every cell of a suite that ``results`` has no record of: what ``python -m benchmark run`` does.
 
@@ -245,6 +246,7 @@ def run(
     memory_per_trial: GB (10⁹ bytes) of this machine's memory, not of a GPU's; a trial that needs more has failed. None: with Ray on this
               machine's CPUs its memory over the trials that have room at once, else no limit
     renew:    records of these cells that were made by other code than today's are moved to ``replaced`` and trained again
+    reuse:    other results folders: what they have of these cells' trainings is copied, and not trained again
 
     Raises UserError before anything is trained.
     """
@@ -277,6 +279,7 @@ def run(
         gigabytes=memory_per_trial,
         renew=renew,
         tracker=tracker,
+        reuse=[Path(one) for one in reuse],
     )
 
 
@@ -296,6 +299,7 @@ def plan(
     futility: float = 0.0,
     memory_per_trial: float | None = None,
     renew: bool = False,
+    reuse: Sequence[str | Path] = (),
 ) -> str:
     """What ``run`` with the same arguments would train on this machine, how long it would take and how that was estimated, as text.
 
@@ -313,7 +317,9 @@ def plan(
     chosen = suite if isinstance(suite, Suite) else _read(suite)
     device = limits(device, address, executor, cpus_per_trial, cpus, gpus, gpus_per_trial)
     slots = 1 if executor == "local" else places(device, cpus_per_trial, gpus_per_trial, cpus, gpus)
-    found = estimate(chosen, Store(Path(results)), device, max(1, int(cpus_per_trial)), until, renew=renew)
+    found = estimate(
+        chosen, Store(Path(results)), device, max(1, int(cpus_per_trial)), until, renew=renew, reuse=[Path(one) for one in reuse]
+    )
     if memory_per_trial is None and executor == "ray" and address is None:
         memory_per_trial = place_of_machine(slots)
     on_cpu = choose_device(device).type == "cpu"  # the limit is not of a GPU's memory

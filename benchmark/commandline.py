@@ -150,6 +150,14 @@ def parser() -> Parser:
         action="store_true",
         help="move this suite's records that other code has made into RESULTS/replaced, and train them again",
     )
+    run.add_argument(
+        "--reuse",
+        nargs="+",
+        type=_path,
+        default=[],
+        metavar="DIR",
+        help="other results folders: what they have recorded of these cells is copied, and not trained again",
+    )
     run.add_argument("--no-track", action="store_true", help="leave MLflow out; `track` can build it later")
     run.add_argument(
         "--until-decided",

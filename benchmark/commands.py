@@ -54,7 +54,7 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         raise UserError(f"run: --rungs stops tuning trials early, and {suite.name} has none; add --trials N, or leave --rungs out")
     _check_grid_methods(written, suite)
     room = ("executor", "address", "device", "cpus_per_trial", "gpus_per_trial", "cpus", "gpus", "memory_per_trial")
-    shared: dict[str, Any] = {name: getattr(parsed, name) for name in (*room, "max_seeds", "delta", "renew")}
+    shared: dict[str, Any] = {name: getattr(parsed, name) for name in (*room, "max_seeds", "delta", "renew", "reuse")}
     shared["futility"] = parsed.futility or 0.0
     if parsed.dry_run:
         with contextlib.redirect_stdout(sys.stderr):

@@ -127,15 +127,25 @@ class Store:
         os.rename(self.path(trial_id), kept)
         return kept
 
+    def copy(self, path: Path) -> None:
+        """A record's file of another folder, byte for byte, in the way of ``write``. Raises UserError."""
+        try:
+            self._put(path.read_bytes(), path.name)
+        except OSError as error:
+            raise UserError(f"{self.folder / path.name}: the record cannot be copied from {path} ({error.strerror or error})") from None
+
     def _write(self, record: Record) -> None:
+        self._put(record.packed().encode(), f"{record.trial_id}.json")
+
+    def _put(self, content: bytes, called: str) -> None:
         name = self.folder / f".{secrets.token_hex(8)}.tmp"
         handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)  # less the umask, as any file of the user's
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(record.packed())
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, self.path(record.trial_id))
+            os.replace(name, self.folder / called)
         except BaseException:
             with suppress(OSError):  # it may have its name by now: what came then (Ctrl-C) is to go on, not that
                 os.unlink(name)

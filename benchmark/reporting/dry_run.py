@@ -36,6 +36,7 @@ def dry_run(name: str, found: Estimate, slots: int, until: bool, gigabytes: floa
     lines = [
         to_come(name, cells, tune, final, recorded),
         *([f"{found.renewed:,} record(s) of other code would be moved into {REPLACED}; {RENEWED}"] if found.renewed else []),
+        *found.reused,
         *([found.kept] if found.kept else []),
         *([f"cells with the model of another, byte for byte, which have its trainings: {found.given:,}"] if found.given else []),
         "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean, median
 
 import torch
@@ -18,6 +19,7 @@ from benchmark.search.cells import default_trial, expand
 from benchmark.search.halving import share
 from benchmark.search.plan import Plan
 from benchmark.search.renewal import Kept, to_renew
+from benchmark.search.reuse import reusable
 from benchmark.search.step_times import StepTimes
 from benchmark.search.twins import twins
 from benchmark.search.until_decided import UntilDecided
@@ -73,6 +75,7 @@ class Estimate:
     renewed: int = 0  # records that would be set aside, and trained again
     kept: str = ""  # a line on records of other code, as a run tells it
     given: int = 0  # cells that have the trainings of another one
+    reused: tuple[str, ...] = ()  # lines on what would be copied from other results folders
 
     @property
     def seconds(self) -> float:
@@ -91,9 +94,11 @@ def estimate(
     until: UntilDecided | None = None,
     seconds: float = SECONDS,
     renew: bool = False,
+    reuse: Sequence[Path] = (),
 ) -> Estimate:
     """Timing takes up to ``seconds``. Writes nothing but embedded data sets into the cache, as the run would. ``renew``: records of other
-    code are trained again; of how long trainings take they tell all the same. Raises UserError.
+    code are trained again; of how long trainings take they tell all the same. ``reuse``: results folders whose trainings of these cells a
+    run would copy. Raises UserError.
     """
     on = choose_device(device)
     entries, faults = store.scan(save=False)
@@ -102,6 +107,11 @@ def estimate(
     if until is not None:
         until.check(cells)
     old = {record.trial_id for record in to_renew((entry.record for entry in entries), cells)} if renew else set()
+    own = {path.stem for path in store.paths()}
+    seeds = suite.seeds if until is None else until.max_seeds
+    found = reusable(reuse, store, cells, suite, seeds, own, renew)
+    sizes = _sizes(store, entries)
+    entries = [*entries, *found.entries]
     kept = Kept((entry.record for entry in entries if entry.record.trial_id not in old), cells)
     plan = Plan(suite, cells, kept, until, twins(cells, suite.budget))
     # The run tries every cell, which takes a minute for thousands of them; where a suite leaves all to the plug-ins their settings fit.
@@ -160,7 +170,6 @@ def estimate(
                 seconds=None if None in parts else sum(part for part in parts if part is not None),
             )
         )
-    sizes = _sizes(store, entries)
     return Estimate(
         lines=tuple(lines),
         rows={name: found.rows for name, found in data.items()},
@@ -173,6 +182,7 @@ def estimate(
         renewed=len(old),
         kept=kept.told(),
         given=plan.given,
+        reused=tuple(found.told(done=False)),
     )
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,7 @@ from benchmark.search.lock import LOCK, only_one
 from benchmark.search.plan import Plan
 from benchmark.search.progress import Progress
 from benchmark.search.renewal import RENEWED, Kept, set_aside, to_renew
+from benchmark.search.reuse import reusable
 from benchmark.search.time_limit import OutOfTime, time_limit
 from benchmark.search.twins import owed, take_in, twins
 from benchmark.search.until_decided import UntilDecided
@@ -77,11 +79,13 @@ def run_suite(
     gigabytes: float | None = None,
     renew: bool = False,
     tracker: Tracker | None = None,
+    reuse: Sequence[Path] = (),
 ) -> Summary:
     """Train everything of the suite that ``results`` has no record of. ``until`` takes the place of the suite's number of seeds.
     ``minutes``, ``gigabytes``: a trial that takes longer or needs more has failed; None: as long as it takes, and with Ray on this
     machine's CPUs a place's share of its memory. ``renew``: records of other code are set aside first. ``tracker``: a further listener,
     told of the end while the folder is still this run's: it would take the next one's trainings for those of a run that was killed.
+    ``reuse``: results folders whose trainings of these cells are copied (benchmark/search/reuse.py).
 
     Raises UserError before anything is trained: the folder cannot be written or another run has it, a cell is impossible, the
     device is not there. ``train`` names the function that trains ("module:function").
@@ -95,7 +99,11 @@ def run_suite(
         if until is not None:
             until.check(cells)
         old = {record.trial_id: record for record in to_renew(store, cells)} if renew else {}
-        kept = Kept((record for record in store if record.trial_id not in old), cells)
+        own = {path.stem for path in store.paths()}
+        seeds = suite.seeds if until is None else until.max_seeds
+        found = reusable(reuse, store, cells, suite, seeds, own, renew)
+        borrowed = (entry.record for entry in found.entries)
+        kept = Kept(chain((record for record in store if record.trial_id not in old), borrowed), cells)
         plan = Plan(suite, cells, kept, until, twins(cells, suite.budget))
         if line := kept.told():
             print(line, file=sys.stderr)
@@ -109,6 +117,9 @@ def run_suite(
             refused = _incompatible(suite, plan, minutes)
             if plan.open_cells() and address is None:  # a cluster's devices are others than this machine's
                 choose_device(device)
+            found.copy(store)
+            for line in found.told(done=True):
+                print(line, file=sys.stderr)
             until_the_end.enter_context(followed(tracker, lambda: counter.has_begun))  # now that it is known that the cells can be
             if old:
                 set_aside(store, old.values())
