@@ -313,6 +313,11 @@ def power(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
 def _decidable(parsed: argparse.Namespace) -> int:
     from benchmark.reporting.decidable import decidable_in, table
 
+    usual = commandline.parse(["power"])[0]
+    for name in ("cells", "methods", "max_seeds", "sd", "futility", "boards", "seed", "delta"):
+        if getattr(parsed, name) != getattr(usual, name):
+            flag = f"--{name.replace('_', '-')}"
+            raise UserError(f"power: {flag} is of boards that are drawn, and results folders are recorded; leave {flag} or the folders out")
     for store in map(Store, parsed.folders):
         if not store.paths():
             raise UserError(_nothing_in(store))

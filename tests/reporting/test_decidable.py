@@ -138,10 +138,11 @@ def test_the_figure_of_a_document_is_that_of_the_command(capsys: pytest.CaptureF
     ("arguments", "said"),
     [
         (["power", "--figure", "a.svg"], "--figure draws recorded boards; name results folders"),
+        (["power", str(REFERENCE / "teacher"), "--sd", "0.001"], "--sd is of boards that are drawn, and results folders are recorded"),
         (["power", str(REFERENCE / "teacher"), "--figure", "a.gif"], "name a file that ends in .svg, .png, .pdf"),
     ],
 )
-def test_figures_that_cannot_be_drawn(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_makes_no_sense_is_refused(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2 and said in capsys.readouterr().err
 
 
