@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,12 +71,13 @@ def _verify_draws(owner: type[DataSet]) -> None:
     stream = plugins.make("datasets", name_of(owner), {}).stream()
     if not isinstance(stream, Stream):
         return  # None, or what preparing refuses
-    for what, found, kinds in zip(("values", "labels"), stream.draw(SEED, 0), ("iu", "iub"), strict=True):
+    drawn: tuple[Any, Any] = stream.draw(SEED, 0)
+    for what, found, kinds in zip(("values", "labels"), drawn, ("iu", "iub"), strict=True):
         if not isinstance(found, np.ndarray) or found.dtype.kind not in kinds or not found.flags.c_contiguous:
             given = f"of {found.dtype}, shape {found.shape}" if isinstance(found, np.ndarray) else f"of the type {type(found).__name__}"
             wanted = "whole numbers, in one piece (np.ascontiguousarray)"
             raise ContractError(f"draw() gives {what} {given}; the contract wants an array of {wanted}", place_of(type(stream), "draw"))
-    if not np.isin(found, (0, 1)).all():
+    if not np.isin(drawn[1], (0, 1)).all():
         raise ContractError("draw() gives labels other than 0 and 1", place_of(type(stream), "draw"))
 
 

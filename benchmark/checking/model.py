@@ -99,9 +99,9 @@ def loss_falls(case: Case) -> Said:
 def _verify_optimizers(case: Case) -> None:
     """Who trains what: training passes over what is not named in these words."""
     model, table = case.fresh, case.fresh.table()
-    for parameter, rule in model.adam().items():
-        if not isinstance(rule, Adam):
-            raise wrong(case, f"adam() gives {named(rule)} for a parameter; the contract wants Adam(epsilon=…, rate=…)")
+    for parameter, how in model.adam().items():
+        if not isinstance(how, Adam):
+            raise wrong(case, f"adam() gives {named(how)} for a parameter; the contract wants Adam(epsilon=…, rate=…)")
         if parameter is table or not any(parameter is one for one in model.parameters()):
             found = "the table, whose rule is a TableRule" if parameter is table else "what is no parameter of the model"
             raise wrong(case, f"adam() names {found}: training passes it over")
