@@ -414,7 +414,7 @@ def list_plugins(parsed: argparse.Namespace, settings: dict[str, Settings]) -> i
 
 def _tell(name: str, *texts: str) -> None:
     """A name with what is said of it beside it, each text from a line of its own on."""
-    for line in (line for text in texts for line in _lines(text, 26)):
+    for line in (line for text in texts for line in _lines(plain(text), 26)):  # a plug-in's own words
         print(f"  {name:23} {line}")
         name = ""
 

@@ -12,6 +12,7 @@ from typing import Any
 from benchmark import plugins
 from benchmark.config import Training
 from benchmark.errors import UserError
+from benchmark.named import default_of
 from benchmark.settings import setting_of
 from benchmark.values import from_text, to_text
 
@@ -53,7 +54,7 @@ def add_settings(command: argparse.ArgumentParser, prefix: str, title: str, owne
     for field in dataclasses.fields(owner):
         if (prefix, field.name) == ("backbone.", "depth"):
             continue  # --depth
-        shown = to_text(instead.get(field.name, field.default))  # nothing: the field's own help says what that stands for
+        shown = to_text(instead.get(field.name, default_of(field)))  # nothing: the field's own help says what that stands for
         default = "required" if _required(field) else f"default {shown}" if shown else ""
         choices = typing.get_args(hints[field.name]) if typing.get_origin(hints[field.name]) is typing.Literal else ()
         said = setting_of(field)

@@ -53,8 +53,9 @@ def named(kind: Kind, chosen: str | Method | Backbone, options: Mapping[str, Any
     fields = [field for field in dataclasses.fields(chosen) if field.init]
     made = from_dict(owner, {field.name: getattr(chosen, field.name) for field in fields}, f"{what} {name}")
     texts = to_dict(made)
-    return Named(name, {field.name: texts[field.name] for field in fields if getattr(made, field.name) != _default(field)}, made)
+    return Named(name, {field.name: texts[field.name] for field in fields if getattr(made, field.name) != default_of(field)}, made)
 
 
-def _default(field: dataclasses.Field[Any]) -> Any:
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """The default of a setting; MISSING where the user has to give a value."""
     return field.default if field.default_factory is MISSING else field.default_factory()

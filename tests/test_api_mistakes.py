@@ -42,6 +42,12 @@ MISTAKES: list[tuple[Any, str]] = [
     (lambda: trained("single_embedding", seed=-1), "seed = -1; it must be at least 0"),
     (lambda: trained("multi_embedding", method_options={"sets": 3}), "width 10 (scale 1 x dimension 10) is not divisible by 3 sets"),
     (lambda: trained("constant", training={"epoch": 1}), "unknown key 'epoch'; did you mean 'epochs'?"),
+    (lambda: trained("constant", training=["epochs"]), "training = ['epochs']; it must be settings by their names"),
+    (lambda: trained("vicreg", method_options=("weight", 1.0)), "method_options = ('weight', 1.0); it must be"),
+    (
+        lambda: benchmark.run(benchmark.Suite(name="mine", datasets=("synthetic",), methods=("constant", Halved()))),  # type: ignore[arg-type]
+        "a suite has names of files; what stands in a notebook is trained by benchmark.train",
+    ),
     (lambda: trained("constant", results="/dev/null/results"), "the results folder cannot be written"),
     (lambda: benchmark.run("quik"), "unknown suite 'quik'; did you mean 'quick'?"),
     (lambda: benchmark.run("quick", "/dev/null/results", cpus_per_trial=0), "run: cpus_per_trial = 0; it must be a number greater than 0"),

@@ -140,6 +140,16 @@ def test_list_shows_every_plugin_with_summary_and_source(capsys: pytest.CaptureF
             assert name in shown and found.summary in shown and found.source in shown
 
 
+def test_the_list_has_no_lines_and_colours_of_a_plugins_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods" / "mine_coloured.py").write_text('class Mine:\n    summary = "in\\n\\x1b[31mred"\n    source = "me"\n')
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    assert main(["list"]) == 0
+    assert "in \ufffd[31mred\n" in capsys.readouterr().out
+
+
 def test_the_list_fits_the_terminal_and_says_no_less(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     whole = capsys.readouterr().out

@@ -13,7 +13,7 @@ from benchmark.checking.cell import BATCH, DIMENSION, SCALE, SCHEMA, SEED, Case
 from benchmark.checking.cost import check_cost
 from benchmark.checking.finding import Check, Finding, Note, Said, failure, findings
 from benchmark.checking.model import check_models
-from benchmark.checking.settings import check_acts, check_ranges
+from benchmark.checking.settings import check_acts, check_ranges, check_refused
 from benchmark.config import CONTROL
 from benchmark.contracts import Backbone, Layout
 from benchmark.errors import Incompatible, UserError
@@ -34,6 +34,7 @@ def check_backbone(name: str, methods: Sequence[str] | None, cost: bool) -> Iter
     except UserError as error:
         yield failure("settings", error, place)
         return
+    yield from check_refused(recipe)
     layouts = {
         f"{layout.sets} {'set' if layout.sets == 1 else 'sets'} of {layout.dimension}": (recipe, layout) for layout in (ONE, SEVERAL)
     }

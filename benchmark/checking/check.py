@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import torch
-
 from benchmark import plugins
 from benchmark.checking.backbones import check_backbone
 from benchmark.checking.datasets import check_dataset
@@ -15,6 +13,7 @@ from benchmark.checking.methods import check_method
 from benchmark.discovery import KINDS, SINGULAR, Kind, file_of
 from benchmark.errors import UserError
 from benchmark.faults import shown
+from benchmark.training.torch_state import standard_state
 from benchmark.values import one_of
 
 
@@ -41,31 +40,36 @@ def check(
     """All findings about a plug-in, as they come. ``beside``: the backbones that a method is checked with, or the
     methods that a backbone is; None: every backbone, and METHODS of benchmark/checking/backbones.py.
 
-    On one thread: a machine's other work, and its number of cores, change no number. Raises UserError: no such plug-in.
+    On one thread: a machine's other work, and its number of cores, change no number. Torch is as in a trial, and afterwards as it was: what
+    a plug-in sets for the whole process reaches neither what is found of it nor the next one. Raises UserError: no such plug-in.
     """
     kind = kind_of(name, kind)
     if origin is not None and kind != "datasets":
         raise UserError(f"check {name}: --from is for data sets only; leave it out")
-    path = file_of(kind, name)
-    try:
-        owner = plugins.plugin(kind, name)
-    except UserError as error:
-        if ":" in name and name.partition(":")[0] in plugins.names(kind):
-            plugins.plugin(kind, name.partition(":")[0])  # the file is sound: no such preset is the user's mistake
-            raise
-        yield Finding("FAILED", "file", str(error))
-        return
-    if origin is not None and owner.embedded:
-        raise UserError(f"check {name}: it is generated, and has no files; leave --from out")
-    yield Finding("ok", "file", f"{shown(str(path))}: one {SINGULAR[kind]}, {owner.__name__}: {owner.summary}")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        if kind == "methods":
-            yield from check_method(name, beside, presets, cost)
-        elif kind == "backbones":
-            yield from check_backbone(name, beside, cost)
-        else:
-            yield from check_dataset(name, origin)
-    finally:
-        torch.set_num_threads(threads)
+    with standard_state(1) as at_import:
+        try:
+            owner = plugins.plugin(kind, name)
+        except UserError as error:
+            if ":" in name and name.partition(":")[0] in plugins.names(kind):
+                plugins.plugin(kind, name.partition(":")[0])  # the file is sound: no such preset is the user's mistake
+                raise
+            yield Finding("FAILED", "file", str(error))
+            return
+        if origin is not None and owner.embedded:
+            raise UserError(f"check {name}: it is generated, and has no files; leave --from out")
+        summary = " ".join(owner.summary.split())  # one of several lines is a finding of its own
+        place = shown(str(file_of(kind, name)))
+        yield Finding("ok", "file", f"{place}: one {SINGULAR[kind]}, {owner.__name__}: {summary}")
+        set_by_import = at_import()
+        with standard_state(1) as meanwhile:
+            if kind == "methods":
+                yield from check_method(name, beside, presets, cost)
+            elif kind == "backbones":
+                yield from check_backbone(name, beside, cost)
+            else:
+                yield from check_dataset(name, origin)
+            set_meanwhile = meanwhile()
+        for when, changed in (("its import", set_by_import), ("what it does", set_meanwhile)):
+            if changed:
+                advice = "set it around the part that needs it; it is put back for every trial"
+                yield Finding("note", "torch", f"{place}: {when} changes torch for the whole process: {'; '.join(changed)}: {advice}")

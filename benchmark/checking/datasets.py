@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +21,12 @@ from benchmark.data.prepare import prepare
 from benchmark.data.store import PARTS, Prepared
 from benchmark.data.vocabulary import UNSEEN
 from benchmark.errors import UserError
-from benchmark.faults import place_of
+from benchmark.faults import ContractError, place_of
 from benchmark.metrics.ctr import auc
-from benchmark.sources import DataSet
+from benchmark.settings import name_of
+from benchmark.sources import DataSet, Stream
 
+SEED = 0
 LEAK = 0.99  # AUC of one field's values alone
 ROWS = 500_000  # of each part that are looked at, spread over it: it may be sorted, by label even
 
@@ -40,6 +43,7 @@ def check_dataset(name: str, origin: Path | None) -> Iterator[Finding]:
         files_of(origin)  # a path that is not there is no fault of the plug-in
     with _cache_aside():
         try:
+            _verify_draws(owner)
             prepared = prepare(name, {}, origin)
             said = _said(prepared)
         except (Exception, SystemExit) as error:  # a stream's draw() is foreign code, and is called here for the first time
@@ -60,6 +64,21 @@ def check_dataset(name: str, origin: Path | None) -> Iterator[Finding]:
         else:
             words = "load() gives other rows each time: draw from a generator with a seed, and sort what has no order"
             yield Finding("FAILED", "fingerprint", f"{place}: {fingerprint} and {again}: {words}")
+
+
+def _verify_draws(owner: type[DataSet]) -> None:
+    """What a stream draws is trained on as it is. Raises ContractError."""
+    stream = plugins.make("datasets", name_of(owner), {}).stream()
+    if not isinstance(stream, Stream):
+        return  # None, or what preparing refuses
+    drawn: tuple[Any, Any] = stream.draw(SEED, 0)
+    for what, found, kinds in zip(("values", "labels"), drawn, ("iu", "iub"), strict=True):
+        if not isinstance(found, np.ndarray) or found.dtype.kind not in kinds or not found.flags.c_contiguous:
+            given = f"of {found.dtype}, shape {found.shape}" if isinstance(found, np.ndarray) else f"of the type {type(found).__name__}"
+            wanted = "whole numbers, in one piece (np.ascontiguousarray)"
+            raise ContractError(f"draw() gives {what} {given}; the contract wants an array of {wanted}", place_of(type(stream), "draw"))
+    if not np.isin(drawn[1], (0, 1)).all():
+        raise ContractError("draw() gives labels other than 0 and 1", place_of(type(stream), "draw"))
 
 
 @contextmanager

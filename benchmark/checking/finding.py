@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from benchmark.errors import UserError
-from benchmark.faults import blamed, in_words
+from benchmark.faults import ContractError, blamed, in_words, shown
 
 Verdict = Literal["ok", "note", "FAILED"]
 Case = TypeVar("Case")
@@ -43,11 +44,23 @@ class Note(Exception):
 def failure(what: str, error: BaseException, place: str, with_: Sequence[str] = ()) -> Finding:
     """``place``: "file:line" for an error that passed through no plug-in and says none itself."""
     words = in_words(error, otherwise=place)
+    if (
+        not isinstance(error, ContractError)
+        and (own := _own(error, place.partition(":")[0]))
+        and not words.startswith(own.partition(":")[0])
+    ):
+        words = f"{own}: {words}"  # it went on into another's file
     if isinstance(error, UserError):  # it is written to be read as it stands
         words = " ".join(str(error).split())
         words = words if ".py:" in words else f"{blamed(error) or place}: {words}"
     named = f" (with {', '.join(with_)})" if with_ else ""
     return Finding("FAILED", what, f"{words}{named}")
+
+
+def _own(error: BaseException, file: str) -> str:
+    """ "file:line, in function" of the last frame in the file that is checked; empty where the error passed through none."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if shown(frame.filename) == file]
+    return f"{file}:{frames[-1].lineno}, in {frames[-1].name}" if frames else ""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 from benchmark import plugins
 from benchmark.checking.cell import Case
 from benchmark.checking.cost import check_cost
-from benchmark.checking.finding import Finding, failure
+from benchmark.checking.finding import Finding, Verdict, failure
 from benchmark.checking.model import check_models
-from benchmark.checking.settings import check_acts, check_ranges
+from benchmark.checking.settings import check_acts, check_ranges, check_refused
 from benchmark.config import CONTROL
 from benchmark.contracts import Backbone
 from benchmark.errors import Incompatible, UserError
@@ -29,6 +29,7 @@ def check_method(name: str, backbones: Sequence[str] | None, presets: bool, cost
     except UserError as error:
         yield failure("settings", error, place)
         return
+    yield from check_refused(method)
     refused: dict[str, list[str]] = {}
     cases: dict[str, Case] = {}
     broken: dict[str, tuple[BaseException, list[str]]] = {}
@@ -45,7 +46,11 @@ def check_method(name: str, backbones: Sequence[str] | None, presets: bool, cost
     if cases:
         yield Finding("ok", "builds", f"with {', '.join(cases)}")
     for words, names in refused.items():
-        yield Finding("ok" if cases or broken else "note", "builds", f"Incompatible with {', '.join(names)}: {words}")
+        nowhere = not (cases or broken) and (backbones is None or not owner.uses_backbone)  # each of them was tried
+        verdict: Verdict = "ok" if cases or broken else "FAILED" if nowhere else "note"
+        yield Finding(
+            verdict, "builds", f"{f'{place}: ' if nowhere else ''}Incompatible with {', '.join(names)}: {words or 'it does not say why'}"
+        )
     for raised, names in broken.values():
         yield failure("builds", raised, place, names if len(names) < len(recipes) else ())
     if presets and ":" not in name:
@@ -72,6 +77,9 @@ def _recipes(owner: type[Method], backbones: Sequence[str] | None) -> dict[str, 
 
 def _check_presets(name: str, owner: type[Method], recipes: Mapping[str, Backbone | None]) -> Iterator[Finding]:
     """Each can be made and built with some backbone, and differs from the defaults and from every other."""
+    if owner.former and owner.former not in owner.presets:
+        known = ", ".join(owner.presets) or "none"
+        yield Finding("FAILED", "presets", f"{place_of(owner, 'former')}: former is {owner.former!r}, which is no preset; known: {known}")
     made: dict[str, Any] = {"the defaults": plugins.make("methods", name, {})}
     for preset in owner.presets:
         where = place_of(owner, "presets")

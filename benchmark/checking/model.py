@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmark.checking.cell import BATCH, SCHEMA, SEED, Case, OneBatch, batch, rows, train
 from benchmark.checking.finding import Check, Finding, Note, Said, findings
-from benchmark.contracts import CTRModel, Output, TableRule
+from benchmark.contracts import Adam, CTRModel, Output, TableRule
 from benchmark.data.store import Fold
-from benchmark.faults import ContractError, place_of
+from benchmark.faults import ContractError, named, place_of
 from benchmark.metrics.layers import layer_metrics
 from benchmark.nn.linear import SetMLP
+from benchmark.nn.model import AssembledModel
 from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.doses import doses
 from benchmark.training.fit import Diverged, fit
@@ -46,6 +49,8 @@ def output(case: Case) -> Said:
         if table is None or tuple(table.shape) != wanted:
             found = "None" if table is None else f"of the shape {tuple(table.shape)}"
             raise wrong(case, f"table() is {found}; the contract wants (V, D) = {wanted}, D = scale · dimension")
+    if isinstance(model, AssembledModel) and model.penalty is not None and not isinstance(model.penalty.weight, (int, float, Tensor)):
+        raise wrong(case, f"the penalty's weight is {model.penalty.weight!r}; the contract wants a number", penalty=True)
     for training, given in ((True, ids), (False, ids), (False, ids[:1])):
         model.train(training)
         with torch.no_grad():
@@ -77,13 +82,39 @@ def _verify_states(case: Case, result: Output, mode: str) -> None:
 
 def loss_falls(case: Case) -> Said:
     """In one epoch: what a method does to the table before each has its effect once."""
+    _verify_optimizers(case)
     before = _logloss(case)
     if not train(case.fresh, OneBatch(STEPS), case.training(epochs=1)):
         return Said("no parameters, nothing to train")
     after = _logloss(case)
     if not after < before:
         raise wrong(case, f"the logloss of one batch is {before:.4f} at first and {after:.4f} after {STEPS} steps of Adam: it must fall")
+    with torch.no_grad():
+        logits = case.fresh.eval()(batch()[0]).logits
+    if bool(((logits >= 0) & (logits <= 1)).all()):  # of rows that are positive in three of ten
+        raise Note("all logits lie in 0 … 1 afterwards: are they probabilities? training takes log-odds")
     return Said("", f"{before:.2f} to {after:.2f}")
+
+
+def _verify_optimizers(case: Case) -> None:
+    """Who trains what: training passes over what is not named in these words."""
+    model, table = case.fresh, case.fresh.table()
+    for parameter, how in model.adam().items():
+        if not isinstance(how, Adam):
+            raise wrong(case, f"adam() gives {named(how)} for a parameter; the contract wants Adam(epsilon=…, rate=…)")
+        if parameter is table or not any(parameter is one for one in model.parameters()):
+            found = "the table, whose rule is a TableRule" if parameter is table else "what is no parameter of the model"
+            raise wrong(case, f"adam() names {found}: training passes it over")
+    if table is None or not table.requires_grad:
+        return
+    rule = model.table_rule()
+    own = rule.optimizer(table, case.training().learning_rate, 0.0)
+    if own is not None and not isinstance(own, torch.optim.Optimizer):
+        raise ContractError(
+            f"optimizer() returns {named(own)}; the contract wants one of torch's, or None", place_of(type(rule), "optimizer")
+        )
+    if own is not None and [p for group in own.param_groups for p in group["params"] if p is not table]:
+        raise ContractError("optimizer() returns one that has other parameters than the table", place_of(type(rule), "optimizer"))
 
 
 @torch.no_grad()
@@ -99,6 +130,8 @@ def gradients(case: Case) -> Said:
     by_loss, by_penalty, _ = case.gradients
     model, table = case.fresh, case.fresh.table()
     without = {name for name in by_loss if not any(_norm([g]) > 0 for g in (by_loss[name], by_penalty[name]))}
+    if table is not None and not table.requires_grad:
+        raise Note("the table is not trained: its requires_grad is False")
     if by_loss and without == set(by_loss):
         raise wrong(case, "no parameter gets a gradient: the logits do not depend on them")
     for name, parameter in model.named_parameters():
@@ -144,7 +177,13 @@ def diagnostics(case: Case) -> Said:
     model = case.fresh.eval()
     with torch.no_grad():
         model(batch()[0])
-        found = model.diagnostics()
+        found, curve = model.diagnostics(), model.curve()
+    for what, said in (("diagnostics", found), ("curve", curve)):
+        if not isinstance(said, Mapping):
+            raise wrong(case, f"{what}() returns {named(said)}; the contract wants names and their numbers")
+    for name, value in curve.items():
+        if not isinstance(value, (int, float, np.number)) and not (isinstance(value, Tensor) and value.numel() == 1):
+            raise wrong(case, f"curve()[{name!r}] is {value!r}; the contract wants a number")
     for name, value in found.items():
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             raise wrong(case, f"diagnostics()[{name!r}] is {value!r} after an evaluation pass; the contract wants finite numbers")
@@ -174,6 +213,20 @@ def dose(case: Case) -> Said:
             if not torch.equal(model(ids).logits, whole):
                 raise wrong(case, f"knock_outs()[{part!r}] does not put the part back")
     return Said("the largest", f"{max(found.values()):.2g}") if found else Said("nothing can act")
+
+
+def memory(case: Case) -> Said:
+    """As many steps again must not leave as many tensors more."""
+    model, alive = case.build(), []
+    for _ in range(3):
+        train(model, OneBatch(STEPS), case.training(epochs=1))
+        gc.collect()
+        alive.append(sum(issubclass(type(one), Tensor) for one in gc.get_objects()))
+    first, second = alive[1] - alive[0], alive[2] - alive[1]
+    if min(first, second) >= STEPS:
+        kept = f"{STEPS} steps leave {first} tensors more, the next {second}"
+        raise wrong(case, f"{kept}: what a model keeps of every batch fills the memory; keep numbers, or the last one detached")
+    return Said()
 
 
 def copy(case: Case) -> Said:
@@ -264,10 +317,13 @@ CHECKS = (
 )
 EPOCHS = Check("epochs", "two give finite numbers, and a training that is killed after the first goes on to the same ones", epochs)
 
+MEMORY = Check("memory", "steps leave no tensors behind", memory)
+
 
 def check_models(cases: dict[str, Case], place: str) -> Iterator[Finding]:
     """All checks of every case; a case that fails one is left out of the next, and of ``cases``."""
     for check in CHECKS:
         if cases:
             yield from findings(check, cases, place)
-    yield from findings(EPOCHS, dict(list(cases.items())[:1]), place)  # what is kept hangs on the method, hardly on what it is built with
+    for check in (EPOCHS, MEMORY):  # what is kept hangs on the method, hardly on what it is built with
+        yield from findings(check, dict(list(cases.items())[:1]), place)

@@ -17,6 +17,7 @@ from benchmark.checking.finding import Finding, failure
 from benchmark.config import Training
 from benchmark.errors import Incompatible, UserError
 from benchmark.faults import place_of
+from benchmark.named import default_of
 from benchmark.settings import Choices, Range, Setting, setting_of
 from benchmark.values import from_dict, to_text, typed
 
@@ -57,8 +58,8 @@ def _range(search: Range | Choices) -> str:
 
 def _wrong(field: dataclasses.Field[Any], said: Setting, hint: Any) -> Iterator[str]:
     """What does not agree, in words."""
-    default, search = field.default, said.search
-    if default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+    default, search = default_of(field), said.search
+    if default is dataclasses.MISSING:
         if search is not None:
             yield "it is tuned, but has no default; the first trial is the defaults"
         return
@@ -86,6 +87,23 @@ def _wrong(field: dataclasses.Field[Any], said: Setting, hint: Any) -> Iterator[
             yield f"its range has {end!r}, but it must {said.rule()}"
 
 
+def check_refused(made: Any) -> Iterator[Finding]:
+    """``made``: a plug-in at its defaults. What a tuner draws must be possible beside them: a trial that is refused is a draw lost."""
+    refused: dict[str, str] = {}
+    for move in moves(type(made)):
+        said = setting_of(type(made).__dataclass_fields__[move.name])
+        for value in move.values if move.tuned else ():
+            try:
+                if said.holds(value):  # or its range is a finding of its own
+                    dataclasses.replace(made, **{move.name: value})
+            except UserError as error:
+                refused.setdefault(move.name, f"{move.name} = {value} is refused beside the defaults, and a tuner draws it: {error}")
+            except (Exception, SystemExit):
+                continue  # said where models are trained with it
+    for name, words in refused.items():
+        yield Finding("FAILED", "settings", f"{place_of(type(made), name)}: {words}; take defaults that go with its whole range")
+
+
 @dataclass(frozen=True)
 class Move:
     """A setting at two or more values that are clearly different: whatever it does, two of them should train differently."""
@@ -100,7 +118,7 @@ def moves(owner: type) -> Iterator[Move]:
     """The ends of a range; each other choice beside the default; of what is not tuned the default and other values within the bounds."""
     hints = typing.get_type_hints(owner)
     for field in dataclasses.fields(owner):
-        said, default = setting_of(field), field.default
+        said, default = setting_of(field), default_of(field)
         if isinstance(said.search, Range):
             low, high = said.search.low, said.search.high
             yield Move(field.name, (low, high), True, f"{field.name} = {low:g} and {high:g}")
@@ -150,12 +168,15 @@ def _others(default: Any, hint: Any, said: Setting) -> list[Any]:
 
 
 def check_acts(owner: type, side: str, cases: Mapping[str, Case], place: str) -> Iterator[Finding]:
-    """Whether each setting of ``side`` ("method" or "recipe") moves the training in one of the cases. The last resort is a large batch."""
+    """Whether each setting of ``side`` ("method" or "recipe") moves the training in one of the cases. The last resorts are a second epoch,
+    for what is done between two, and a large batch.
+    """
     if not cases:
         return
     open_, built, failed, untried = list(moves(owner)), set(), False, []
-    large = [dataclasses.replace(case, scale=LARGE_SCALE) for case in list(cases.values())[:1]]
-    for case, size in [*((case, BATCH) for case in cases.values()), *((case, LARGE) for case in large)]:
+    first = next(iter(cases.values()))
+    last = (first, BATCH, 2), (dataclasses.replace(first, scale=LARGE_SCALE), LARGE, 1)
+    for case, size, epochs in [*((case, BATCH, 1) for case in cases.values()), *last]:
         traces: dict[Any, tuple[str, ...] | None] = {}
         for move in list(open_):
             found = set()
@@ -163,7 +184,7 @@ def check_acts(owner: type, side: str, cases: Mapping[str, Case], place: str) ->
                 try:
                     key = (None,) if value == getattr(getattr(case, side), move.name) else (move.name, value)
                     if key not in traces:
-                        traces[key] = _trace(case if key == (None,) else case.changed(side, {move.name: value}), size)
+                        traces[key] = _trace(case if key == (None,) else case.changed(side, {move.name: value}), size, epochs)
                 except (UserError, Incompatible):
                     traces[key] = None
                 except (Exception, SystemExit) as error:
@@ -182,7 +203,8 @@ def check_acts(owner: type, side: str, cases: Mapping[str, Case], place: str) ->
             untried.append(move.name)
         else:
             failed = failed or move.tuned
-            words = f"{place_of(owner, move.name)}: {move.words} give the same loss after {STEPS} steps, with {', '.join(cases)}"
+            same = f"give the same loss after {STEPS} steps, with {', '.join(cases)}, and in a second epoch"
+            words = f"{place_of(owner, move.name)}: {move.words} {same}"
             advice = "a tuned setting must act" if move.tuned else "does it need another setting?"
             yield Finding("FAILED" if move.tuned else "note", "settings act", f"{words}: {advice}")
     if untried:
@@ -196,10 +218,10 @@ def check_acts(owner: type, side: str, cases: Mapping[str, Case], place: str) ->
             yield Finding("ok", "settings act", f"each moves the training: {', '.join(acting)}" if acting else "there are none")
 
 
-def _trace(case: Case, size: int) -> tuple[str, ...]:
+def _trace(case: Case, size: int, epochs: int) -> tuple[str, ...]:
     """The logloss of a few steps, and the scores after them: as texts, in which a number that is none equals itself."""
     model = case.build()
-    losses = train(model, rows(STEPS * size), case.training(epochs=1, batch_size=size))
+    losses = train(model, rows(STEPS * size), case.training(epochs=epochs, batch_size=size))
     with torch.no_grad():
         scores = model.eval()(batch()[0][:8]).logits.tolist()
     return tuple(map(repr, (*losses, *scores)))

@@ -169,6 +169,8 @@ def _loaded(name: str, dataset: DataSet, source_path: Path | None, allow_checksu
     if len(set(named)) < len(named):
         raise UserError(f"data set {name}: label, columns and probability of its Source name a column twice: {', '.join(map(str, named))}")
     _check_pair(name, pair, source.columns)
+    if isinstance(source.notes, str):  # or each of its letters would be one
+        raise UserError(f'data set {name}: notes of its Source = {source.notes!r}; it must be texts, ("…",)')
     typed(tuple[str, ...], source.notes, f"data set {name}: notes of its Source")
     typed(Mapping[str, float], source.known, f"data set {name}: known of its Source")
     return source

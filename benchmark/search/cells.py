@@ -14,10 +14,11 @@ from benchmark.data.ensure import ensure_prepared, ensure_recorded, known_datase
 from benchmark.data.store import Prepared, prepared_names
 from benchmark.discovery import Kind
 from benchmark.errors import UserError
+from benchmark.faults import place_of
 from benchmark.method import Method
 from benchmark.named import Named, named
 from benchmark.search.grid import check_grid, grid_of
-from benchmark.values import canonical, from_dict, one_of, to_dict
+from benchmark.values import canonical, from_dict, one_of, shown, to_dict
 
 
 def expand(suite: Suite) -> list[Cell]:
@@ -139,13 +140,22 @@ def trial_of(
     return Trial(
         cell=cell,
         stage=stage,
-        training=from_dict(Training, {**published, **method.training, **cell.training}, f"[training] of {cell.dataset}"),
+        training=_training(published, method, cell),
         backbone={} if backbone is None else to_dict(backbone),
         method=to_dict(method),
         seed=seed,
         draw=draw,
         budget=budget,
     )
+
+
+def _training(published: Mapping[str, Any], method: Method, cell: Cell) -> Training:
+    try:
+        return from_dict(Training, {**published, **method.training, **cell.training}, f"[training] of {cell.dataset}")
+    except UserError:
+        if method.training:  # the mistake may be the plug-in's
+            from_dict(Training, method.training, f"{place_of(type(method), 'training')}: training")
+        raise
 
 
 def _names(suite: Suite, kind: Kind) -> list[str]:
@@ -155,6 +165,10 @@ def _names(suite: Suite, kind: Kind) -> list[str]:
     "<method>:all" stands for the presets of a method, which "all" methods leaves out.
     """
     wanted: Iterable[str] = getattr(suite, kind)
+    for name in wanted:
+        if not isinstance(name, str):  # a suite that was written in Python
+            words = "a suite has names of files; what stands in a notebook is trained by benchmark.train"
+            raise UserError(f"suite {suite.name}: {kind} has {shown(name)}; {words}")
     found = sorted({*plugins.names(kind), *prepared_names()}) if kind == "datasets" else plugins.names(kind)
     chosen = [one for name in wanted for one in (every(kind) if name == "all" else [name])]
     where = f"suite {suite.name}"

@@ -16,6 +16,7 @@ from benchmark.method import Method
 from benchmark.named import Named, named
 from benchmark.search.cells import cell_of, trial_of
 from benchmark.training.resolved import Resolved
+from benchmark.values import shown
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ def pair(
     backbone_options: Mapping[str, Any],
 ) -> Pair:
     """By names or as objects; ``depth`` None is the backbone's own. Raises UserError."""
+    _require_tables(method_options=method_options, backbone_options=backbone_options)
     if depth is not None and "depth" in backbone_options:
         raise UserError("depth is given twice, by itself and in backbone_options; keep one of them")
     chosen: Named[Method] = named("methods", method, method_options)
@@ -53,11 +55,18 @@ def data_of(data: str | Prepared) -> Prepared:
 
 def single(chosen: Pair, data: Prepared, scale: int, dimension: int, seed: int, training: Mapping[str, Any]) -> tuple[Trial, Resolved]:
     """The final trial of the pair on ``data``, nothing tuned, and what its names stand for. Raises UserError."""
+    _require_tables(training=training)
     method, backbone = chosen.method, chosen.backbone
     scale = counted("scale", scale, 1) if backbone is not None else 1
     cell = cell_of(method, backbone, data, scale, counted("dimension", dimension, 1), dict(training))
     found = Resolved(method.made, None if backbone is None else backbone.made, data)
     return trial_of(cell, found.method, found.backbone, data.training, "final", counted("seed", seed, 0), 1), found
+
+
+def _require_tables(**given: object) -> None:
+    for name, value in given.items():
+        if not isinstance(value, Mapping):
+            raise UserError(f'{name} = {shown(value)}; it must be settings by their names, as in {{"epochs": 3}}')
 
 
 def counted(name: str, value: Any, smallest: int) -> int:

@@ -10,10 +10,10 @@ from benchmark.checking.check import check
 from benchmark.checking.cost import check_cost
 
 METHOD = """import torch, random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 from torch import nn
-from benchmark.contracts import CTRModel, Incompatible, Output, TableRule, no_penalty, setting, tuned
+from benchmark.contracts import Adam, CTRModel, Incompatible, Output, TableRule, UserError, no_penalty, setting, tuned
 from benchmark.method import Method, Parts
 
 def size(ids, output):
@@ -259,6 +259,106 @@ def around(change: str) -> str:
             "diagnostics",
             "diagnostics()['share'] is nan after an evaluation pass",
         ),
+        (
+            "between_epochs",
+            "    pull: float = tuned(0.5, low=0.1, high=0.9)\n",
+            "rule = TableRule(); rule.epoch_starts = lambda epoch, table, _: table.data.mul_(self.pull if epoch > 1 else 1); "
+            "return parts.model(table_rule=rule)",
+            "ok",
+            "settings act",
+            "each moves the training: pull",
+        ),
+        (
+            "beside_another",
+            WEIGHT + "    def validate(self):\n        if self.weight < 1e3: raise UserError('weight is too small for kind')\n",
+            PLAIN,
+            "FAILED",
+            "settings",
+            "beside_another.py:22: weight = 10.0 is refused beside the defaults, and a tuner draws it: weight is too small for kind; take",
+        ),
+        (
+            "factory",
+            "    sizes: tuple[int, ...] = field(default_factory=lambda: (4, 2))\n",
+            "return parts.model()",
+            "note",
+            "settings act",
+            "sizes = 4,2, 2,1, 4, nothing give the same loss",
+        ),
+        (
+            "former",
+            "    former = 'old'\n    presets: ClassVar = {'new': {'weight': 2e3}}\n" + WEIGHT,
+            PLAIN,
+            "FAILED",
+            "presets",
+            "former.py:22: former is 'old', which is no preset; known: new",
+        ),
+        (
+            "text",
+            "",
+            "return parts.model(penalty=('0.1', size))",
+            "FAILED",
+            "output",
+            "text.py:8: the penalty's weight is '0.1'; the contract",
+        ),
+        (
+            "rates",
+            "",
+            "model = parts.model(); model.adam = lambda: {model.table(): 2.0}; return model",
+            "FAILED",
+            "loss",
+            "rates.py:23: adam() gives an object of the class float for a parameter; the contract wants Adam(",
+        ),
+        (
+            "rate_of_nothing",
+            "",
+            "model = parts.model(); model.adam = lambda: {'weight': Adam(rate=2.0)}; return model",
+            "FAILED",
+            "loss",
+            "adam() names what is no parameter of the model: training passes it over",
+        ),
+        (
+            "other_table",
+            "",
+            "rule = TableRule(); rule.optimizer = lambda *_: torch.optim.SGD([nn.Parameter(torch.ones(2))], 0.1); "
+            "return parts.model(table_rule=rule)",
+            "FAILED",
+            "loss",
+            "optimizer() returns one that has other parameters than the table",
+        ),
+        (
+            "no_optimiser",
+            "",
+            "rule = TableRule(); rule.optimizer = lambda *_: 0.1; return parts.model(table_rule=rule)",
+            "FAILED",
+            "loss",
+            "optimizer() returns an object of the class float; the contract wants one of torch's, or None",
+        ),
+        ("odds", "", around("output._replace(logits=output.logits.sigmoid())"), "note", "loss", "all logits lie in 0 … 1 afterwards"),
+        ("frozen", "", "m = parts.model(); m.table().requires_grad_(False); return m", "note", "gradient", "the table is not trained"),
+        (
+            "curve",
+            "",
+            "model = parts.model(); model.curve = lambda: {'size': 'large'}; return model",
+            "FAILED",
+            "diagnostics",
+            "curve()['size'] is 'large'; the contract wants a number",
+        ),
+        (
+            "hoards",
+            "",
+            around("(vars(self).setdefault('past', []).append(output.logits), output)[1]"),
+            "FAILED",
+            "memory",
+            "6 steps leave 12 tensors more, the next 12",
+        ),
+        (
+            "in_anothers_file",
+            "",
+            "return parts.model(sets=1.0)",
+            "FAILED",
+            "builds",
+            "methods/in_anothers_file.py:24, in build: benchmark/backbones/dcnv2.py",
+        ),
         ("double", "", "model = parts.model(); model.interaction.double(); return model", "FAILED", "output", "RuntimeError"),
     ],
 )
@@ -270,6 +370,24 @@ def test_what_is_wrong_with_a_method_is_found(
     assert any(one.verdict == verdict and one.what == what and words in one.words for one in found), "\n".join(map(str, found))
     if verdict != "FAILED":
         assert not [str(one) for one in found if one.verdict == "FAILED"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "build", "words"),
+    [
+        ("nowhere", "", "raise Incompatible('needs a GPU')", "nowhere.py:23: Incompatible with dcnv2, dhen"),
+        (
+            "sanity",
+            "    uses_backbone = False\n",
+            "return parts.model()",
+            "sanity.py:24: Incompatible with no backbone: sanity",
+        ),
+    ],
+)
+def test_a_method_that_can_be_built_with_nothing_has_failed(folder: Path, name: str, fields: str, build: str, words: str) -> None:
+    (folder / "methods" / f"{name}.py").write_text(METHOD.format(fields=fields, build=build))
+    [failed] = [one for one in check(name, cost=False) if one.verdict == "FAILED"]
+    assert failed.what == "builds" and failed.words.startswith(f"methods/{words}")
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,13 @@ END = 'return Source({"train": frame[:200], "valid": frame[200:250], "test": fra
             "rows",
             "datasets/one_label.py:10: test: every label is 1",
         ),
+        (
+            "letters",
+            {"end": END[:-1] + ', notes="one")'},
+            "FAILED",
+            "rows",
+            "notes of its Source = 'one'; it must be",
+        ),
         ("raising", {"end": "1 / 0"}, "FAILED", "rows", "datasets/raising.py:14, in load: ZeroDivisionError"),
         ("unknown_values", {"column": "np.arange(300)"}, "ok", "unseen", "valid 50.0%, test 50.0%"),
     ],
@@ -225,6 +232,32 @@ def test_a_stream_that_draws_values_of_the_next_field_is_found(folder: Path) -> 
     (folder / "datasets" / "over.py").write_text(DATASET.format(seed="3", label="label", column="label", end=end) + STREAM)
     failed = [str(one) for one in check("over") if one.verdict == "FAILED"]
     assert len(failed) == 1 and "draw() gives values 0 to 8 in column 1, which has counts of 0 to 4" in failed[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "words"),
+    [
+        ("chances", "random.integers(0, 2, 100, dtype=np.uint8)", "random.random(100)", "labels of float64, shape (100,); the contract"),
+        (
+            "classes",
+            "random.integers(0, 2, 100, dtype=np.uint8)",
+            "random.integers(0, 3, 100, dtype=np.uint8)",
+            "labels other than 0 and 1",
+        ),
+        (
+            "turned",
+            "(0, 9, (100, 2), dtype=np.int32)",
+            "(0, 5, (2, 100), dtype=np.int32).T",
+            "values of int32, shape (100, 2); the contract",
+        ),
+    ],
+)
+def test_what_a_stream_draws_is_looked_at(folder: Path, name: str, old: str, new: str, words: str) -> None:
+    end = END.replace('"train": frame[:200], ', "") + "\n    def stream(self):\n        return Drawn()"
+    text = DATASET.format(seed="3", label="label", column="label", end=end) + STREAM.replace(old, new)
+    (folder / "datasets" / f"{name}.py").write_text(text)
+    [failed] = [one for one in check(name) if one.verdict == "FAILED"]
+    assert failed.what == "rows" and f"datasets/{name}.py:" in failed.words and f"draw() gives {words}" in failed.words
 
 
 def test_a_finding_is_one_line() -> None:

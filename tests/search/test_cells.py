@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,15 @@ def test_an_entry_of_also_replaces_single_settings_of_training() -> None:
         (8, {"epochs": 2, "batch_size": 64}),
     ]
     assert len({c.key for c in found}) == 3
+
+
+def test_what_a_method_says_of_training_is_the_methods_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    [cell] = expand(standin.suite(methods=("standin_plain",), backbones=("standin_flat",), training={"epochs": 1}))
+    monkeypatch.setattr(plugins.plugin("methods", "standin_plain"), "training", {"lr": 0.1})
+    with pytest.raises(UserError, match=r"methods/standin_plain\.py:\d+: training: unknown key 'lr'"):
+        default_trial(cell, "final", 0, 1)
+    with pytest.raises(UserError, match="unknown key 'lr'"):
+        default_trial(replace(cell, training={"epochs": 0}), "final", 0, 1)
 
 
 @pytest.mark.parametrize("path", sorted(SUITES.glob("*.toml")), ids=lambda p: p.stem)

@@ -1,0 +1,45 @@
+"""What a plug-in sets for the whole process: ``check`` says it, judges the plug-in as a trial would, and puts it back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark.checking.check import check
+
+METHOD = """import torch
+{at_import}
+from dataclasses import dataclass
+from benchmark.method import CTRModel, Method, Parts
+
+@dataclass(frozen=True, kw_only=True)
+class Mine(Method):
+    summary = "for a test"
+    source = "a test"
+    def build(self, parts: Parts) -> CTRModel:
+        {in_build}
+        return parts.model()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "at_import", "in_build", "words"),
+    [
+        ("doubles", "torch.set_default_dtype(torch.float64)", "", "its import changes torch for the whole process: default dtype"),
+        (
+            "determined",
+            "",
+            "torch.use_deterministic_algorithms(True)",
+            "what it does changes torch for the whole process: deterministic algorithms from 0",
+        ),
+    ],
+)
+def test_what_is_set_for_the_whole_process_is_said_and_put_back(folder: Path, name: str, at_import: str, in_build: str, words: str) -> None:
+    (folder / "methods" / f"{name}.py").write_text(METHOD.format(at_import=at_import, in_build=in_build))
+    before = torch.get_default_dtype(), torch.get_deterministic_debug_mode()
+    found = list(check(name, beside=("dnn",), cost=False))
+    assert (torch.get_default_dtype(), torch.get_deterministic_debug_mode()) == before
+    assert not [str(one) for one in found if one.verdict == "FAILED"]
+    assert [one.what for one in found if words in one.words and one.verdict == "note"] == ["torch"]
