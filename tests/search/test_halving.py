@@ -194,6 +194,8 @@ def test_on_recorded_curves_a_winner_within_the_seeds_noise(folder: Path) -> Non
                 best, every = picked((), curves)
                 near.append(one == best or mean[draws[best]] - mean[draws[one]] < sd)
                 spent, whole = spent + epochs, whole + every
+    if max(map(len, cells.values())) < 3:
+        pytest.skip("of its suite two methods are trained, and of two there is little to choose")
     print(f"{folder.name}: {sum(near)} of {len(near)} winners the same or within noise, {spent / whole:.2f} of the epochs")
     assert fmean(near) >= 0.95 and spent < whole
 
