@@ -15,6 +15,7 @@ from benchmark.metrics.noise import cell_noise
 from benchmark.metrics.power import MOST, difference_to_tell, seeds_to_tell
 from benchmark.metrics.verdicts import LEVEL
 from benchmark.records import Record
+from benchmark.reporting import acting
 from benchmark.reporting.board import View, folded
 from benchmark.reporting.columns import Column
 from benchmark.reporting.comparison import heading_of
@@ -56,7 +57,8 @@ def decidable(boards: Mapping[str, Iterable[Record]], difference: float) -> list
 
 
 def _of_board(name: str, known: list[Group], difference: float) -> Iterable[Decidable]:
-    finished = [group for group in known if group.status == "finished" and group.cell.backbone != NO_BACKBONE and group.metric(AUC)]
+    noisy = [group for group in known if group.cell.backbone != NO_BACKBONE and not acting.inert(group)]  # those that verdicts count
+    finished = [group for group in noisy if group.status == "finished" and group.metric(AUC)]
     controls = by_conditions(finished, CONTROL)
     finished.sort(key=lambda group: (group.label, group.conditions))
     several = len({group.label for group in finished}) > 1
