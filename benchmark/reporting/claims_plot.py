@@ -13,7 +13,7 @@ from benchmark.config import CONTROL
 from benchmark.errors import UserError
 from benchmark.reporting.claims import Finding
 from benchmark.reporting.colours import colours
-from benchmark.reporting.drawing import MARKERS, Look, Width, order, save
+from benchmark.reporting.drawing import MARKERS, Look, Width, order, save_asked
 
 TITLES = {
     "gain": f"gain: test AUC less {CONTROL}'s, at the greatest width of a board",
@@ -21,7 +21,6 @@ TITLES = {
     "depth": "growth with depth: the deepest cell's gain less the shallowest's",
 }
 STEP = 0.75  # lines of text that a mark takes, where a cell has several
-ENDINGS = (".svg", ".png", ".pdf")
 MANY = 6  # methods that can be told apart in one cell
 
 
@@ -76,10 +75,4 @@ def claims_figure(found: Sequence[Finding], width: Width = "page") -> Figure:
 
 def write(found: Sequence[Finding], path: Path) -> None:
     """``claims_figure`` as a file, whose ending says its format: .svg, .png or .pdf. Raises UserError also where it cannot be written."""
-    if path.suffix not in ENDINGS:
-        raise UserError(f"claims: --figure {path}: name a file that ends in {', '.join(ENDINGS)}")
-    figure = claims_figure(found)
-    try:
-        save(figure, path)
-    except OSError as error:
-        raise UserError(f"claims: --figure {path}: cannot be written ({error.strerror})") from None
+    save_asked(lambda: claims_figure(found), path, "claims")

@@ -12,10 +12,9 @@ from matplotlib.lines import Line2D
 from benchmark.config import CONTROL
 from benchmark.errors import UserError
 from benchmark.metrics.power import difference_to_tell
-from benchmark.reporting.claims_plot import ENDINGS
 from benchmark.reporting.colours import COLOURS, GREY, OWN
 from benchmark.reporting.decidable import Decidable
-from benchmark.reporting.drawing import MARKERS, Look, save, shapes
+from benchmark.reporting.drawing import MARKERS, Look, save_asked, shapes
 
 SEEDS = 5
 # Multi-embedding less single embedding, six backbones at 10 times the width, Criteo and Avazu: the least and the most (Guo et al., 2024).
@@ -59,10 +58,4 @@ def decidable_figure(found: Sequence[Decidable]) -> Figure:
 
 def write(found: Sequence[Decidable], path: Path) -> None:
     """``decidable_figure`` as a file, whose ending is .svg, .png or .pdf. Raises UserError also where it cannot be written."""
-    if path.suffix not in ENDINGS:
-        raise UserError(f"power: --figure {path}: name a file that ends in {', '.join(ENDINGS)}")
-    figure = decidable_figure(found)
-    try:
-        save(figure, path)
-    except OSError as error:
-        raise UserError(f"power: --figure {path}: cannot be written ({error.strerror})") from None
+    save_asked(lambda: decidable_figure(found), path, "power")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -17,12 +17,14 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from benchmark.config import CONTROL
+from benchmark.errors import UserError
 from benchmark.reporting.colours import GREY
 
 Width = Literal["page", "column"]
 # Text stays text: a reader can search a PDF, and an editor can change an SVG.
 FONTS: dict[Any, Any] = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "benchmark"}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+ENDINGS = (".svg", ".png", ".pdf")
 DPI = 150  # of a page; twice that of a column
 
 
@@ -155,6 +157,17 @@ def save(figure: Figure, path: Path) -> None:
     metadata = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}[path.suffix]
     with matplotlib.rc_context(FONTS):  # a Figure of its own draws without a display
         figure.savefig(path, metadata=metadata)
+
+
+def save_asked(make: Callable[[], Figure], path: Path, command: str) -> None:
+    """The figure that a command's --figure asks for, in the format that the path ends with. Raises UserError."""
+    if path.suffix not in ENDINGS:
+        raise UserError(f"{command}: --figure {path}: name a file that ends in {', '.join(ENDINGS)}")
+    figure = make()
+    try:
+        save(figure, path)
+    except OSError as error:
+        raise UserError(f"{command}: --figure {path}: cannot be written ({error.strerror})") from None
 
 
 def series(axes: Iterable[Axes], methods: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
