@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import inspect
 import random
+import re
 import sys
 import types
 import typing
@@ -24,6 +25,7 @@ from benchmark.settings import Configured, name_of, unannotated
 from benchmark.sources import DataSet
 from benchmark.values import from_dict, one_of, supported, typed
 
+EVERY = "all"  # in the place of a name: each of them
 KEPT: set[type] = set()  # classes that were found to keep the contract
 
 
@@ -50,7 +52,7 @@ def preset(name: str) -> Mapping[str, Any]:
 def spelled_out(name: str) -> list[str]:
     """The names of all presets of a method for "<method>:all", any other name as it is. Raises UserError where there are none."""
     file, _, variant = name.partition(":")
-    if variant != "all":
+    if variant != EVERY:
         return [name]
     presets = plugin("methods", file).presets
     if not presets:
@@ -67,6 +69,8 @@ def plugin(kind: Kind, name: str) -> type[Any]:
         return owner
     one_of(SINGULAR[kind], name, names(kind), "plug-ins")
     path = file_of(kind, name)
+    if name == EVERY:
+        raise UserError(f"{path}: the word {EVERY} stands for every plug-in in suites; rename the file")
     try:
         package = importlib.import_module(f"benchmark.{kind}")
         package.__path__ = folders(kind)
@@ -131,12 +135,21 @@ def keeps_the_contract(owner: type[Any], contract: type) -> None:
     def refuse(name: str, words: str) -> NoReturn:
         raise UserError(f"{place_of(owner, name)}: {owner.__name__}{name and '.'}{name} {words}")
 
-    if not ("__dataclass_params__" in vars(owner) and vars(owner)["__dataclass_params__"].frozen):
+    kept = vars(owner).get("__dataclass_params__")
+    if kept is None or not kept.frozen:
         refuse("", "must be a frozen dataclass: @dataclass(frozen=True, kw_only=True)")
+    if not kept.eq:
+        refuse("", "has eq=False, so that any two of its settings count as the same: @dataclass(frozen=True, kw_only=True)")
     if "space" in vars(owner):
         refuse("space", "is the old form; a setting says its range itself: weight: float = tuned(1e-3, low=1e-5, high=1e-1, log=True)")
     if owner.__post_init__ is not Configured.__post_init__:
         refuse("__post_init__", "would take the place of the check of the settings' bounds; name it validate")
+    for name in _taken(owner):
+        refuse(
+            name, "is a setting of a name that the contract has a meaning for; call it otherwise, or leave its type out if you mean that"
+        )
+    if contract.__name__ == "Method" and not callable(owner.build):
+        refuse("build", "is no function; write def build(self, parts: Parts) -> CTRModel")
     if contract.__name__ == "Method" and list(inspect.signature(owner.build).parameters) != ["self", "parts"]:
         refuse("build", f"{inspect.signature(owner.build)} is the old form; write build(self, parts: Parts) -> CTRModel")
     for name in unannotated(owner):
@@ -159,8 +172,18 @@ def keeps_the_contract(owner: type[Any], contract: type) -> None:
     if not isinstance(presets, Mapping) or not all(isinstance(chosen, Mapping) for chosen in presets.values()):
         refuse("presets", f'is {presets!r}; it names settings for each variant: presets: ClassVar = {{"strong": {{"weight": 1.0}}}}')
     for variant, chosen in presets.items():
-        if unknown := sorted(set(chosen) - set(settings)):
+        if not isinstance(variant, str) or not re.fullmatch(r"[\w.-]+", variant) or variant == EVERY:
+            words = f'names one {variant!r}; a name is letters, digits, "_", "-" and ".", and not "{EVERY}", which stands for all of them'
+            refuse("presets", words)
+        if unknown := sorted(set(chosen) - set(settings), key=str):
             one_of("setting", unknown[0], settings, f"{place_of(owner, 'presets')}: preset {variant}")
+
+
+def _taken(owner: type[Any]) -> Iterator[str]:
+    """Names of settings of the class's own that would take the place of what its bases are asked for, such as ``build`` or ``summary``."""
+    inherited = {name for base in owner.__mro__[1:] for name in [*vars(base), *inspect.get_annotations(base)]}
+    settings = {field.name for base in owner.__mro__[1:] if dataclasses.is_dataclass(base) for field in dataclasses.fields(base)}
+    yield from (field.name for field in dataclasses.fields(owner) if field.name in inherited - settings)
 
 
 def make(kind: Kind, name: str, options: Mapping[str, Any]) -> Any:

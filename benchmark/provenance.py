@@ -96,27 +96,42 @@ def _reached(module: str, path: Path) -> dict[str, Path]:
         if name in found:
             continue
         found[name] = file
-        waiting += [(imported, place) for imported in _imports(file) if (place := _file(imported)) is not None]
+        waiting += [(imported, place) for imported in _imports(name, file) if (place := _file(imported)) is not None]
     return found
 
 
 @cache
-def _imports(path: Path) -> tuple[str, ...]:
+def _imports(module: str, path: Path) -> tuple[str, ...]:
     """What the file imports of ``benchmark``: modules, and names that may be modules. Imports for type checking alone run no code."""
-    return tuple(_names(ast.parse(path.read_text(encoding="utf-8"))))
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    return tuple(_names(_of_file(path), package))
 
 
-def _names(tree: ast.AST) -> Iterator[str]:
+def _of_file(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes())  # as Python reads it: with a mark at its beginning, or in the encoding that it names
+
+
+def _names(tree: ast.AST, package: str) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.startswith("benchmark."))
-        elif isinstance(node, ast.ImportFrom) and node.module and (node.module + ".").startswith("benchmark."):
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and ((module := _from(node, package)) + ".").startswith("benchmark."):
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
         else:
-            yield from _names(node)
+            yield from _names(node, package)
+
+
+def _from(node: ast.ImportFrom, package: str) -> str:
+    """The module that the names come from: of ``from ._shared import …`` in a plug-in's file the one beside it."""
+    if not node.level:
+        return node.module or ""
+    try:
+        return importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+    except ImportError:  # above the uppermost package: Python cannot import it either
+        return ""
 
 
 @cache
@@ -131,7 +146,7 @@ def _file(module: str) -> Path | None:
 
 @cache
 def _tree(path: Path) -> str:
-    return _text(ast.parse(path.read_text(encoding="utf-8")))
+    return _text(_of_file(path))
 
 
 def _text(node: object) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark import plugins
+from benchmark import plugins, provenance
 from benchmark.discovery import HOME, KINDS, Kind, folders
 from benchmark.errors import UserError
 from benchmark.faults import in_words
@@ -142,6 +142,20 @@ def with_setting(line: str) -> str:
             with_setting("w: float = tuned(0.5, low=0.0)"),
             "bad_range.py:9: the plug-in does not import: TypeError: tuned() needs",
         ),
+        (
+            "bad_taken",
+            with_setting("training: int = 3"),
+            "bad_taken.py:9: Mine.training is a setting of a name that the contract has a meaning",
+        ),
+        (
+            "bad_no_function",
+            with_setting("build = 3").partition("    def")[0],
+            "bad_no_function.py:9: Mine.build is no function; write def build",
+        ),
+        ("bad_same", PRIVATE.replace("kw_only=True", "kw_only=True, eq=False"), "bad_same.py:6: Mine has eq=False, so that any two"),
+        ("bad_variant", with_setting("presets = {'all': {}}"), "bad_variant.py:9: Mine.presets names one 'all'; a name is letters"),
+        ("bad_number", with_setting("presets = {7: {}}"), "bad_number.py:9: Mine.presets names one 7; a name is letters"),
+        ("all", PRIVATE, "methods/all.py: the word all stands for every plug-in in suites; rename the file"),
         ("bad_bound", with_setting("w: float = setting(2.0, at_most=1)"), "method bad_bound: w = 2.0; it must be at most 1"),
     ],
 )
@@ -201,3 +215,21 @@ def test_no_file_is_parsed_for_a_plugin_that_is_sound(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(plugins, "place_of", parsed)
     plugins.make("methods", "roblock", {"strength": 0.25})
+
+
+def test_a_helper_beside_a_plugin_is_part_of_its_code(private: Path) -> None:
+    (private / "mine_helped.py").write_text(PRIVATE.replace("\nfrom data", "\nfrom ._shared_number import NUMBER\nfrom data", 1))
+    (private / "_shared_number.py").write_text("NUMBER = 1\n")
+    before = plugins.code_of("methods", "mine_helped")
+    (private / "_shared_number.py").write_text("NUMBER = 2\n")
+    provenance._tree.cache_clear()  # as another process begins
+    assert plugins.code_of("methods", "mine_helped") != before
+
+
+def test_a_file_is_read_as_python_reads_it(private: Path) -> None:
+    """Editors write a mark at the beginning of UTF-8; a file may name another encoding."""
+    (private / "mine_marked.py").write_text(PRIVATE, encoding="utf-8-sig")
+    (private / "mine_latin.py").write_text("# -*- coding: latin-1 -*-\n" + PRIVATE.replace("my own", "ä"), encoding="latin-1")
+    assert plugins.plugin("methods", "mine_latin").summary == "ä"
+    for name in ("mine_marked", "mine_latin"):
+        assert len(plugins.code_of("methods", name)) == 12
