@@ -198,13 +198,13 @@ def _given_up(judged: Sequence[Row]) -> Iterable[str]:
 
 
 def _at_end(whole: Sequence[Row]) -> Iterable[str]:
-    """Where a grid's last value won, another one beyond it might do better."""
+    """Where the first or the last value of a grid won, another one beyond it might do better."""
     found: dict[tuple[str, str], list[Row]] = {}
     for row in whole:
         for name in row.won_at_end:
             found.setdefault((name.partition(".")[2], canonical(row.won[name])), []).append(row)
     for (name, value), rows in found.items():
-        yield f"the grid's last {name}, {value}, won, and none beyond it was tried: {_named(rows)}"
+        yield f"an end of the grid's {name}, {value}, won, and none beyond it was tried: {_named(rows)}"
 
 
 def _named(rows: Sequence[Row]) -> str:

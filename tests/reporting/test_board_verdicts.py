@@ -352,8 +352,8 @@ def test_a_board_names_what_won_at_the_end_of_a_grid() -> None:
     }
     shown = render(list(found.values()), "table")
     cell = "dcnv2 1× depth 3"
-    assert f"the grid's last embedding_l2, 0.2, won, and none beyond it was tried: both, single_embedding ({cell})" in shown
-    assert f"the grid's last learning_rate, 0.0005, won, and none beyond it was tried: low {cell}" in shown
+    assert f"an end of the grid's embedding_l2, 0.2, won, and none beyond it was tried: both, single_embedding ({cell})" in shown
+    assert f"an end of the grid's learning_rate, 0.0005, won, and none beyond it was tried: low {cell}" in shown
     assert "by grid: verdicts are on the values that won" in shown and "what the luck of the draws" not in shown
     assert json.loads(render([found["low"]], "json"))[0]["won_at_end"] == ["training.learning_rate"]
     assert next(csv.DictReader(io.StringIO(render([found["both"]], "csv"))))["won_at_end"] == " ".join(found["both"].won_at_end)
