@@ -83,7 +83,10 @@ def test_the_dense_part_keeps_its_adam(method: str) -> None:
 
 @pytest.mark.parametrize("alpha", [0.0, 0.1, 0.4])
 def test_adaptive_decay_row_by_row(alpha: float) -> None:
-    """Row 0 in every batch, 1 twice in one, 2 with gaps, 3 once and never again, 4 late, the rest never; α = .4 reaches λ = 1."""
+    """Row 0 in every batch, 1 twice in one, 2 with gaps, 3 once and never again, 4 late, the rest never; α = .4 reaches λ = 1.
+
+    The dose is of the rows as they were before the step: of λ = 1 they are gone after it.
+    """
     table, rule, optimizer = trained("adaptive_decay", alpha=alpha)
     batches = [[0, 1, 1, 3], [0], [0, 2], [0], [0, 4], [0, 1, 1], [0, 2, 4], [0]]
     plain, adam = array(table).copy(), Adam(array(table))
@@ -94,14 +97,17 @@ def test_adaptive_decay_row_by_row(alpha: float) -> None:
         held = torch.zeros(len(table), 1, dtype=torch.float64).index_fill_(0, torch.tensor(rows), 1)
         table.grad = gradient * held
         optimizer.step()
-        off = adam(array(table.grad))
+        off, decay = adam(array(table.grad)), np.zeros_like(plain)
         for row in range(len(plain)):
             if row in rows:
                 rates.append(min(1.0, alpha * (step - last.get(row, step - 1) - 1)))
-                plain[row] = plain[row] - rates[-1] * plain[row]
+                decay[row] = rates[-1] * plain[row]
                 last[row] = step
-            plain[row] = plain[row] - off[row]
+            plain[row] = plain[row] - decay[row] - off[row]
         np.testing.assert_allclose(array(table), plain, rtol=1e-9, atol=1e-12)
+        with torch.no_grad():
+            dose = rule.dose(table, optimizer)
+        assert dose == pytest.approx(np.linalg.norm(decay[rows]) / np.linalg.norm(off[rows]), rel=1e-9)
     assert max(rates) == (1.0 if alpha == 0.4 else 4 * alpha) and sorted(set(rates))[0] == 0
 
 
