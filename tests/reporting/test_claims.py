@@ -105,6 +105,25 @@ def test_nothing_grows_between_sizes_that_have_no_seed_in_common() -> None:
     assert {finding.claim for finding in found} == {"gain", "depth"} and len(found) == 3 * (3 + 1)
 
 
+def test_rows_that_the_board_compares_with_nothing_change_no_growth() -> None:
+    """They share no seed with single embedding: no part of the noise, nor of a size that a growth is taken to."""
+    records, chance = board(GROWS, noise=1e-3), random.Random(1)
+    alone = [finding for finding in findings({"a": records}).findings if finding.claim != "gain"]
+    others = [
+        record(name, seed, 0.7 + chance.gauss(0, 0.1), cell={"scale": scale, "depth": depth})
+        for name in ("x", "y", "z")
+        for scale, depth in SIZES
+        for seed in range(10, 14)
+    ]
+    wider = [
+        record(name, seed, 0.8, cell={"scale": 10, "depth": 2})
+        for name, first in ((CONTROL, 0), ("wider", 4))
+        for seed in (first, first + 1)
+    ]
+    found = [finding for finding in findings({"a": [*records, *others, *wider]}).findings if finding.claim != "gain"]
+    assert found == alone
+
+
 def test_the_summary_counts_the_findings_of_all_boards() -> None:
     found = findings({"a": board(GROWS), "b": board(GROWS, backbone="dnn")}).findings
     heads, rows = summary(found)
