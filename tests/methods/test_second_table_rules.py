@@ -56,7 +56,7 @@ def gradients(shape: tuple[int, ...]) -> Iterator[Tensor]:
 
 
 def test_adamw_is_torchs_and_knows_no_coupled_l2() -> None:
-    table, _, optimizer = trained("embedding_adamw", weight_decay=2.0)
+    table, rule, optimizer = trained("embedding_adamw", weight_decay=2.0)
     other = nn.Parameter(table.detach().clone())
     reference, adam, plain = torch.optim.AdamW([other], lr=RATE, weight_decay=2.0), Adam(array(table)), array(table).copy()
     for step, gradient in zip(range(STEPS), gradients(tuple(table.shape)), strict=False):
@@ -66,9 +66,13 @@ def test_adamw_is_torchs_and_knows_no_coupled_l2() -> None:
         table.grad, other.grad = gradient, gradient
         optimizer.step()
         reference.step()
-        plain = plain - rate * 2.0 * plain - adam(array(gradient), rate)
+        off = adam(array(gradient), rate)
+        plain = plain - rate * 2.0 * plain - off
         torch.testing.assert_close(table, other)
         np.testing.assert_allclose(array(table), plain, rtol=1e-9, atol=1e-12)
+        with torch.no_grad():
+            dose = rule.dose(table, optimizer)
+        assert dose == pytest.approx(rate * 2.0 * np.linalg.norm(plain) / np.linalg.norm(off), rel=1e-9)
 
 
 @pytest.mark.parametrize("method", ["embedding_adamw", "adaptive_decay", "factorised_table"])
@@ -186,6 +190,7 @@ def test_a_reset_draws_the_table_anew_and_leaves_the_rest() -> None:
         parameter.grad = torch.ones_like(parameter)
     rule.epoch_starts(1, table, optimizer)
     assert not bool(table.any()), "the first epoch has the table that training drew"
+    assert rule.dose(table, optimizer) == 0, "nothing was done to it yet"
     optimizer.step()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     moments = {p: {k: v.clone() for k, v in optimizer.state[p].items()} for p in model.parameters() if p is not table}
@@ -198,6 +203,9 @@ def test_a_reset_draws_the_table_anew_and_leaves_the_rest() -> None:
     torch.testing.assert_close(table.detach(), drawn - 1e-3)  # a first step of Adam, of gradients of 1 (and almost no L2), is the rate
     rule.epoch_starts(3, table, optimizer)
     assert abs(float((table.detach() * drawn).mean())) < 0.01
+    one, other = array(table).ravel(), array(drawn - 1e-3).ravel()
+    turned = np.sqrt(1 - (one @ other / np.linalg.norm(one) / np.linalg.norm(other)) ** 2)  # the sine of the angle between the tables
+    assert rule.dose(table, optimizer) == pytest.approx(turned, rel=1e-6) and turned > 0.9
 
 
 def test_the_model_of_an_epochs_end_was_trained_on_that_epochs_table() -> None:

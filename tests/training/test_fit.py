@@ -234,6 +234,24 @@ def test_a_method_may_say_how_its_table_is_trained(fold: Fold) -> None:
     assert not torch.equal(built.other, dense)
 
 
+def test_the_dose_of_a_rule_is_of_the_first_and_of_the_best_epoch(fold: Fold) -> None:
+    class Rule(TableRule):
+        epoch = 0
+
+        def epoch_starts(self, epoch: int, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
+            self.epoch = epoch
+
+        def dose(self, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> float:
+            assert not torch.is_grad_enabled()
+            return self.epoch / 100
+
+    built: Any = model()
+    built._rule = Rule()
+    result, _ = fitted(built, fold, replace(SMALL, epochs=12, learning_rate=5e-2, patience=12, plateau_factor=1.0))
+    assert 1 < result.best_epoch < 12, "the best epoch is the first or the last: the test shows nothing"
+    assert result.doses == {"first/table_rule": 0.01, "best/table_rule": result.best_epoch / 100}
+
+
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
