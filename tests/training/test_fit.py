@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from benchmark.data.store import Fold
 from benchmark.faults import ContractError
 from benchmark.method import assemble
 from benchmark.schema import Field, Schema
+from benchmark.training.doses import doses
 from benchmark.training.evaluate import NotFinite, score
 from benchmark.training.fit import Diverged, Fitted, fit, make_optimizers
 
@@ -250,6 +252,15 @@ def test_the_dose_of_a_rule_is_of_the_first_and_of_the_best_epoch(fold: Fold) ->
     result, _ = fitted(built, fold, replace(SMALL, epochs=12, learning_rate=5e-2, patience=12, plateau_factor=1.0))
     assert 1 < result.best_epoch < 12, "the best epoch is the first or the last: the test shows nothing"
     assert result.doses == {"first/table_rule": 0.01, "best/table_rule": result.best_epoch / 100}
+
+
+def test_the_dose_of_a_penalty_is_of_the_best_epochs_model(fold: Fold) -> None:
+    training = replace(SMALL, epochs=12, learning_rate=5e-2, patience=12, plateau_factor=1.0)
+    built = model(method="vicreg")
+    result, _ = fitted(built, fold, training)
+    assert 1 < result.best_epoch < 12, "the best epoch is the first or the last: the test shows nothing"
+    assert doses(built, fold.train, training.batch_size, nullcontext()) == {"penalty": result.doses["best/penalty"]}
+    assert result.doses["best/penalty"] != result.doses["first/penalty"]
 
 
 @pytest.mark.parametrize(
