@@ -266,6 +266,11 @@ def test_a_row_that_hopes_for_nothing_gets_no_more_seeds_and_its_verdict_is_what
     assert due(whole, 3e-5, 0.1) == {} and judge(whole, 3e-5)["c", "none"].n == 8
 
 
+def test_each_row_is_looked_at_up_to_its_own_number_of_seeds() -> None:
+    control, rows = seeded([0.8, 0.801]), {"a": seeded([0.8001, 0.8008]), "b": seeded([0.7999, 0.8012])}
+    assert due({"c": Compared(control, rows, {"a": 2, "b": 8})}, 1e-5) == {("c", "b"): 3}
+
+
 def test_whether_a_row_is_given_up_is_asked_of_all_the_seeds_that_it_has() -> None:
     """They may have been given by another rule, or beside other rows. With all its seeds it is undecided, and not given up."""
     rest = [0.3e-3, -0.3e-3, -0.2e-3, 0.2e-3, 0.0, 0.0, 0.0, 0.0]
