@@ -298,18 +298,29 @@ def read_suite(reference: str) -> Suite:
             raise UserError(f"{reference}: the name of a suite file must end in .toml; the suites that come along are {', '.join(names)}")
         one_of("suite", reference, names, "run")
     try:
-        content = tomllib.loads(path.read_bytes().decode())
+        content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))  # editors of Windows write the mark that it takes away
         return from_dict(Suite, {"name": path.stem, **content}, str(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such suite file; the suites that come along are {', '.join(names)}") from None
     except UserError as error:  # what a suite or a setting says of itself does not know which file it is in
-        raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+        text = in_its_place(content.get("training"), error)
+        raise UserError(text if str(path) in text else f"{path}: {text}") from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: not valid TOML: {error}") from None
     except (OSError, ValueError) as error:  # ValueError: not UTF-8; a number of thousands of digits
         raise UserError(f"{path}: cannot be read as a suite file: {error}") from None
     except RecursionError:
         raise UserError(f"{path}: nested too deeply for a suite file") from None
+
+
+def in_its_place(section: object, error: UserError) -> str:
+    """The error's text; where its trouble is a key of the suite that stands in a section, as all do at a file's end, with its place."""
+    text = str(error)
+    names = {f.name for f in dataclasses.fields(Suite)}
+    for name in names.intersection(section) if isinstance(section, Mapping) else ():
+        if f"unknown key {name!r}" in text or text.endswith(f"{name} missing"):
+            return f"{text.partition('; ')[0]}; {name} belongs above the first [section]"
+    return text
 
 
 def cache_folder() -> Path:

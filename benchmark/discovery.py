@@ -10,13 +10,14 @@ import ast
 import importlib.util
 import os
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from benchmark.errors import UserError
+from benchmark.values import one_of
 
 Kind = Literal["methods", "datasets", "backbones"]
 KINDS: tuple[Kind, ...] = ("methods", "backbones", "datasets")
@@ -64,6 +65,18 @@ def _modules(folder: str) -> frozenset[str]:
 def _modules_then(folder: str, changed: int) -> frozenset[str]:
     """``changed``: when a file was last added to the folder or taken away."""
     return frozenset(module.name for module in pkgutil.iter_modules([folder]))
+
+
+def one_of_plugins(what: str, name: str, choices: Iterable[str], where: str, *kinds: Kind) -> str:
+    """``name`` if it is one of ``choices``. Raises UserError with the nearest one, or, where a folder right here has a plug-in of that
+    name, with how that is found: ``BENCHMARK_PLUGINS`` holds in one shell alone.
+    """
+    found, file_name = set(choices), f"{name.partition(':')[0]}.py"
+    beside = [] if name in found else [path for kind in kinds for path in sorted(Path().glob(f"*/{kind}/*.py")) if path.name == file_name]
+    if beside:
+        setting = os.pathsep.join([*map(str, private_folders()), str(beside[0].parents[1])])
+        raise UserError(f"{where}: unknown {what} {name!r}; {beside[0]} is found with BENCHMARK_PLUGINS={setting}")
+    return one_of(what, name, found, where)
 
 
 def file_of(kind: Kind, name: str) -> Path:

@@ -41,6 +41,10 @@ MEANINGS = (
         "ids are global, and those of scaled and multi-valued fields are no rows; a table of your own is parts.table(width)",
     ),
     ("cannot inherit non-frozen dataclass from a frozen one", "write @dataclass(frozen=True, kw_only=True)"),
+    (
+        "cannot assign to field",
+        "a method or a recipe is frozen, its settings do not change; keep what is computed in the model that build returns",
+    ),
     ("use default_factory", "not here: a setting is no list or dict, and one of several values is a tuple, tuple[int, ...] = (1, 2)"),
     ("is a field but has no type annotation", "write its type between name and =, as in weight: float = tuned(…)"),
     ("codec can't decode", "save the file as UTF-8"),
@@ -113,8 +117,10 @@ def blamed(error: BaseException, own: Collection[str] = ()) -> str:
 
 
 def _own(frame: FrameType, own: Collection[str]) -> str | None:
-    """What messages call the file of a frame in one of the modules ``own``: a cell of a notebook is no file. None elsewhere."""
-    if frame.f_globals.get("__name__") not in own:
+    """What messages call the file of a frame in one of the modules ``own``: a cell of a notebook is no file. None elsewhere, and for
+    functions that a dataclass writes: nobody can open them.
+    """
+    if frame.f_globals.get("__name__") not in own or frame.f_code.co_filename == "<string>":
         return None
     path = Path(frame.f_code.co_filename)
     return path.name if path.is_file() else CELL

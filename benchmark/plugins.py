@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from benchmark.discovery import SINGULAR, Kind, file_of, folders
+from benchmark.discovery import SINGULAR, Kind, file_of, folders, one_of_plugins
 from benchmark.discovery import names as names
 from benchmark.errors import UserError
 from benchmark.faults import line_in, place_of, raised, shown
@@ -67,7 +67,7 @@ def plugin(kind: Kind, name: str) -> type[Any]:
         owner = plugin(kind, file)
         one_of("preset", variant, owner.presets, f"method {file}")
         return owner
-    one_of(SINGULAR[kind], name, names(kind), "plug-ins")
+    one_of_plugins(SINGULAR[kind], name, names(kind), "plug-ins", kind)
     path = file_of(kind, name)
     if name == EVERY:
         raise UserError(f"{path}: the word {EVERY} stands for every plug-in in suites; rename the file")

@@ -13,6 +13,7 @@ from dataclasses import MISSING, dataclass
 from typing import Any, ClassVar, final
 
 from benchmark.errors import UserError
+from benchmark.values import of_numpy
 
 MOST_DEPTH = 1000  # interaction layers: of a model of millions the objects alone take all memory of the machine, also of other programs
 
@@ -182,7 +183,10 @@ class Configured:
     @final
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            said, value = setting_of(field), getattr(self, field.name)
+            said, given = setting_of(field), getattr(self, field.name)
+            value = of_numpy(given)
+            if value is not given:  # in a notebook, from np.logspace: records and digests are of Python's numbers
+                object.__setattr__(self, field.name, tuple(value) if isinstance(value, list) else value)
             if not said.holds(value):
                 raise UserError(f"{title(type(self))}: {field.name} = {value}; it must {said.rule()}")
         self.validate()

@@ -7,6 +7,7 @@ import difflib
 import hashlib
 import json
 import math
+import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -58,7 +59,9 @@ def to_dict(value: Any) -> dict[str, Any]:
     return typing.cast(dict[str, Any], json.loads(json.dumps(value, default=_content)))  # dataclasses.asdict copies all that is in it
 
 
-def _content(value: Any) -> dict[str, Any]:
+def _content(value: Any) -> Any:
+    if (changed := of_numpy(value)) is not value:
+        return changed
     return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
 
 
@@ -85,7 +88,11 @@ def _hints(cls: Any) -> Mapping[str, Any]:
 
 
 def typed(hint: Any, value: Any, where: str) -> Any:
-    """``value`` as a setting of type ``hint``: lists become tuples, whole numbers floats where floats are wanted. Raises UserError."""
+    """``value`` as a setting of type ``hint``: lists become tuples, whole numbers floats where floats are wanted, NumPy's numbers Python's.
+
+    Raises UserError.
+    """
+    value = of_numpy(value)
     generic, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return _plain(value, where)
@@ -133,17 +140,22 @@ def supported(hint: Any) -> bool:
     return hint in (bool, int, float, str)
 
 
+def of_numpy(value: Any) -> Any:
+    """A scalar or an array of NumPy, as np.logspace gives them, as Python's; anything else as it is."""
+    numpy = sys.modules.get("numpy")  # most commands run without it, and then nothing can be NumPy's
+    return value.tolist() if numpy is not None and isinstance(value, (numpy.generic, numpy.ndarray)) else value
+
+
 def _plain(value: Any, where: str, levels: int = LEVELS) -> Any:
     """A value that JSON can hold, as the settings of a plug-in must be before it is known of which type."""
+    value = of_numpy(value)
     if isinstance(value, (Mapping, list, tuple)) and not levels:
         raise UserError(f"{where}: nested too deeply; no setting needs tables or lists in each other {LEVELS} times")
     if isinstance(value, Mapping):
-        for key, entry in value.items():
-            _plain(entry, f"{where}.{key}", levels - 1)
-    elif isinstance(value, (list, tuple)):
-        for entry in value:
-            _plain(entry, where, levels - 1)
-    elif isinstance(value, (float, int)):
+        return {key: _plain(entry, f"{where}.{key}", levels - 1) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry, where, levels - 1) for entry in value]
+    if isinstance(value, (float, int)):
         _finite(value, where)
     elif value is not None and not isinstance(value, str):
         raise UserError(f"{where} = {shown(value)}; it must be a number, a text, true, false, or a list of these")

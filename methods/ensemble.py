@@ -32,6 +32,8 @@ class Ensemble(Method):
 
     def build(self, parts: Parts) -> CTRModel:
         layout, first = parts.layout(self.sets), parts.interaction(self.sets)
+        if layout.sets == 1:
+            return parts.model(sets=self.sets, interaction=first)  # the same model to the last module, so that one training serves both
         return parts.model(sets=self.sets, interaction=Members(first, [parts.backbone.head(layout) for _ in range(1, layout.sets)]))
 
 

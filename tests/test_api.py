@@ -38,6 +38,20 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 # --- names and objects
 
 
+def test_numbers_of_numpy_are_pythons() -> None:
+    """As a loop over np.logspace gives them: the same trial, and a record that JSON holds."""
+    weights = (Halved(weight=np.float32(0.5)), Halved(weight=np.float64(0.5)), Halved(weight=0.5))  # type: ignore[arg-type]
+    assert {type(method.weight) for method in weights} == {float}
+    plain, arrays = ({"hidden": [16, 8], "depth": 1}, {"hidden": np.array([16, 8]), "depth": np.int64(1)})
+    rates = ({"learning_rate": 0.25, "epochs": 1}, {"learning_rate": np.float32(0.25), "epochs": np.int64(1)})
+    scales, of_method = (2, np.int64(2)), ({"weight": 0.5}, {"weight": np.float64(0.5)})
+    records = [
+        trained("vicreg", scale=scales[n], training=rates[n], method_options=of_method[n], backbone_options=given)
+        for n, given in enumerate((plain, arrays))
+    ]
+    assert records[0].trial_id == records[1].trial_id
+
+
 def test_training_by_name_is_what_the_command_trains(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     lines = [f"{(n * 7 % 11 + n % 3) % 2},{n % 11},{'ab'[n % 2]}{n % 3},{n % 17 / 2}" for n in range(600)]
     (tmp_path / "clicks.csv").write_text("\n".join(["click,ad,place,price", *lines]) + "\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +14,9 @@ from standin_method import DATA, Halved, Thawed, table, trained, vicreg
 
 import benchmark
 from benchmark.api import plan
+from benchmark.contracts import CTRModel
+from benchmark.faults import in_words
+from benchmark.method import Parts
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -102,3 +107,20 @@ def test_a_mistake_is_one_line(mistake: Any, words: str) -> None:
 def test_what_cannot_be_built_says_why() -> None:
     with pytest.raises(benchmark.Incompatible, match="it was told to"):
         benchmark.build(Halved(fails="incompatible"), data=benchmark.prepared("synthetic", DATA))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counted(Halved):
+    def build(self, parts: Parts) -> CTRModel:
+        self.weight = parts.width  # type: ignore[misc]
+        return parts.model()
+
+
+def test_a_setting_that_is_given_a_value_is_placed_where_that_is_written() -> None:
+    """Not in the function that dataclass wrote to refuse it."""
+    with pytest.raises(dataclasses.FrozenInstanceError) as caught:
+        benchmark.build(Counted(), data=benchmark.prepared("synthetic", DATA))
+    words = in_words(caught.value, (__name__,))
+    assert re.match(
+        r"test_api_mistakes\.py:\d+, in build: FrozenInstanceError: cannot assign to field 'weight': a method .* is frozen", words
+    ), words

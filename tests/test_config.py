@@ -35,6 +35,8 @@ def test_the_suites_that_come_along_are_valid(path: Path) -> None:
         ('datasets = ["synthetic"]\nseeds = 1000000', "seeds = 1000000; it must be at most 10000"),
         ('datasets = ["synthetic"]\nscales = [0]', "scales has 0"),
         ("scales = [1]", "datasets missing"),
+        ('[training]\nepochs = 3\ndatasets = ["synthetic"]', "datasets missing; datasets belongs above the first [section]"),
+        ('datasets = ["synthetic"]\n[training]\nseeds = 2', "[training]: unknown key 'seeds'; seeds belongs above the first [section]"),
         ("datasets = []", "datasets is empty"),
         ('datasets = ["synthetic"]\n[training]\nepoch = 3', "unknown key 'epoch'; did you mean 'epochs'"),
         ('datasets = ["synthetic"]\n[options.method.roblock]\nstrength = 1.0', "unknown kind of plug-in 'method'; did you mean 'methods'"),
@@ -66,6 +68,12 @@ def test_a_wrong_suite_file_is_named(tmp_path: Path, text: str, words: str) -> N
         read_suite(str(path))
     assert words in str(caught.value) and "mine" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_suite_file_may_begin_with_the_mark_that_editors_of_windows_write(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('datasets = ["synthetic"]\n\tscales = [1]\r\n', encoding="utf-8-sig", newline="")
+    assert read_suite(str(path)) == Suite(name="mine", datasets=("synthetic",), scales=(1,))
 
 
 def test_a_missing_suite_is_named() -> None:

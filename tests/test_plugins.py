@@ -10,9 +10,12 @@ import pytest
 import torch
 
 from benchmark import plugins, provenance
+from benchmark.checking.check import kind_of
+from benchmark.config import Suite
 from benchmark.discovery import HOME, KINDS, Kind, folders
 from benchmark.errors import UserError
 from benchmark.faults import in_words
+from benchmark.search.cells import expand
 from benchmark.search.tuner import distribution
 from benchmark.settings import search_space
 
@@ -197,6 +200,21 @@ def test_sizes_that_no_layer_can_have_are_refused(name: str, setting: str, value
 def test_an_unknown_name_gives_the_nearest() -> None:
     with pytest.raises(UserError, match="unknown method 'robloc'; did you mean 'roblock'"):
         plugins.plugin("methods", "robloc")
+
+
+def test_an_unknown_name_that_a_folder_here_has_gives_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine" / "methods").mkdir(parents=True)
+    (tmp_path / "mine" / "methods" / "robloc.py").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BENCHMARK_PLUGINS", raising=False)
+    there = Path("mine", "methods", "robloc.py")
+    for name in ("robloc", "robloc:all"):
+        with pytest.raises(UserError, match=f"suite mine: unknown method 'robloc'; {there} is found with BENCHMARK_PLUGINS=mine$"):
+            expand(Suite(name="mine", datasets=("synthetic",), methods=(name,)))
+    with pytest.raises(UserError, match=f"check: unknown plug-in 'robloc'; {there} is found with BENCHMARK_PLUGINS=mine$"):
+        kind_of("robloc", None)
+    with pytest.raises(UserError, match="unknown method 'roblo'; did you mean 'roblock'"):
+        plugins.plugin("methods", "roblo")
 
 
 def test_an_unknown_hyper_parameter_gives_the_nearest() -> None:

@@ -10,11 +10,10 @@ from benchmark.checking.backbones import check_backbone
 from benchmark.checking.datasets import check_dataset
 from benchmark.checking.finding import Finding
 from benchmark.checking.methods import check_method
-from benchmark.discovery import KINDS, SINGULAR, Kind, file_of
+from benchmark.discovery import KINDS, SINGULAR, Kind, file_of, one_of_plugins
 from benchmark.errors import UserError
 from benchmark.faults import shown
 from benchmark.training.torch_state import standard_state
-from benchmark.values import one_of
 
 
 def kind_of(name: str, kind: Kind | None) -> Kind:
@@ -25,7 +24,8 @@ def kind_of(name: str, kind: Kind | None) -> Kind:
     if found:
         kinds = " or ".join(f"--kind {SINGULAR[one].replace(' ', '')}" for one in found)
         raise UserError(f"check {name}: several plug-ins have this name; add {kinds}")
-    one_of("plug-in", name, {one for k in KINDS if kind in (None, k) for one in plugins.names(k)}, "check")
+    wanted = [one for one in KINDS if kind in (None, one)]
+    one_of_plugins("plug-in", name, {one for k in wanted for one in plugins.names(k)}, "check", *wanted)
     raise UserError(f"check {name}: no plug-in has this name")
 
 

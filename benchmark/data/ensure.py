@@ -8,9 +8,10 @@ from typing import Any
 
 from benchmark import plugins
 from benchmark.data.store import Prepared, folder_of, open_prepared, prepared_names
+from benchmark.discovery import one_of_plugins
 from benchmark.errors import UserError
 from benchmark.settings import from_record
-from benchmark.values import one_of, to_text
+from benchmark.values import to_text
 
 
 def ensure_recorded(name: str, recorded: Mapping[str, Any]) -> Prepared:
@@ -24,7 +25,7 @@ def known_dataset(name: str, known: Collection[str], where: str) -> str:
     if name not in known and os.path.exists(name):  # of any text, which Path.exists is not
         what = f"{name} is a file or folder, and no data set yet; `python -m benchmark prepare {name}` makes one of it"
         raise UserError(f"{where}: {what}, and says its name")
-    return one_of("data set", name, known, where)
+    return one_of_plugins("data set", name, known, where, "datasets")
 
 
 def ensure_prepared(name: str, options: Mapping[str, Any]) -> Prepared:

@@ -86,6 +86,17 @@ def _of_more(whole: Pool, rest: Pool) -> float:
     return float(special.fdtrc(more, rest.df, max(added, 0.0) / rest.variance))
 
 
+def less_noise(differences: Sequence[float], pool: Pool) -> float:
+    """p of as small a variance of a row's paired differences, if they have the noise of its cell, ``pool``; 1 where it cannot be asked.
+
+    F of the two variances, lower tail. The row's own values are in the pool, too, which makes p a little too large.
+    """
+    variance = float(np.var(differences, ddof=1)) if len(differences) > 1 else 0.0
+    if variance <= ROUNDING**2 or not pool.df or not pool.variance:
+        return 1.0
+    return float(special.fdtr(len(differences) - 1, pool.df, variance / (2 * pool.variance)))
+
+
 def _residual(kept: _Kept) -> Pool:
     table = _table(kept)
     if table is not None:

@@ -36,6 +36,7 @@ class Design:
     level: float = LEVEL
     futility: float = 0.0  # no more seeds for a row that its last look decides with a smaller chance
     sd_ratio: float = 1.0  # of the last method's residuals over the others': the model says 1
+    alike: float = 0.0  # correlation of the first half of the methods with the control, beyond what a seed does to all: the model says 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,10 @@ def _values(design: Design, boards: int, draw: np.random.Generator) -> Array:
     methods = len(design.differences)
     scale = np.full(methods + 1, design.sd / 2**0.5)
     scale[-1] *= design.sd_ratio
-    residuals = draw.normal(size=(boards, design.cells, methods + 1, design.seeds)) * scale[:, None]
+    residuals = draw.normal(size=(boards, design.cells, methods + 1, design.seeds))
+    light = slice(1, 1 + methods // 2)
+    residuals[:, :, light] = design.alike * residuals[:, :, :1] + (1 - design.alike**2) ** 0.5 * residuals[:, :, light]
+    residuals *= scale[:, None]
     return np.asarray(residuals + np.array([0.0, *design.differences])[:, None])
 
 

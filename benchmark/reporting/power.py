@@ -15,6 +15,8 @@ from benchmark.reporting.tables import between
 from benchmark.reporting.text import counted
 from benchmark.reporting.verdicts import seeds_text
 
+ALIKE = 0.97  # of a method that hardly changes training: the sd of its paired differences is then a quarter of the model's
+
 
 def power(
     cells: int,
@@ -38,26 +40,33 @@ def power(
         f"sd of a paired difference {sd:g}, δ = {delta:g}, level {LEVEL:g} for a board"
     )
     one = (difference, *[0.0] * (methods - 1))
-    truths = [
-        ("no method differs", (0.0,) * methods, 1.0),
-        (f"one method of each cell is {difference:g} above", one, 1.0),
-        ("every method is δ above", (delta,) * methods, 1.0),
-        ("no method differs, one has twice the noise", (0.0,) * methods, 2.0),
-        ("no method differs, one has ten times the noise", (0.0,) * methods, 10.0),
-        *([(f"the first is {difference:g} above, the last has ten times the noise", one, 10.0)] if methods > 1 else []),
+    none = (0.0,) * methods
+    truths: list[tuple[str, tuple[float, ...], dict[str, float]]] = [
+        ("no method differs", none, {}),
+        (f"one method of each cell is {difference:g} above", one, {}),
+        ("every method is δ above", (delta,) * methods, {}),
+        ("no method differs, one has twice the noise", none, {"sd_ratio": 2.0}),
+        ("no method differs, one has ten times the noise", none, {"sd_ratio": 10.0}),
     ]
+    if methods > 1:
+        shares = {"alike": ALIKE}
+        truths += [
+            (f"the first is {difference:g} above, the last has ten times the noise", one, {"sd_ratio": 10.0}),
+            ("no method differs, half share the control's noise", none, shares),
+            (f"the first is {difference:g} above, half share the control's noise", one, shares),
+        ]
     designs: dict[str, dict[str, Any]] = {
         counted(max_seeds, "seed"): {},
         "until decided": {"sequential": True},
         f"and futility {futility:g}": {"sequential": True, "futility": futility},
     }
     table = []
-    for truth, differences, ratio in truths:
-        board = Design(cells=cells, differences=differences, seeds=max_seeds, sd=sd, sequential=False, delta=delta, sd_ratio=ratio)
+    for truth, differences, broken in truths:
+        board = Design(cells=cells, differences=differences, seeds=max_seeds, sd=sd, sequential=False, delta=delta, **broken)
         for name, looked in designs.items():
             found = simulate(dataclasses.replace(board, **looked), boards, seed)
-            shares = (found.false_differences(), found.false_equalities(), found.told(), found.equated())
-            shown = ["-" if share != share else f"{100 * share:.2f}" for share in shares]  # NaN: no such row
+            chances = (found.false_differences(), found.false_equalities(), found.told(), found.equated())
+            shown = ["-" if share != share else f"{100 * share:.2f}" for share in chances]  # NaN: no such row
             table.append([truth, name, *shown, f"{found.trainings():.1f}"])
     headers = [
         "truth",
@@ -78,7 +87,8 @@ def power(
         "\nwrong difference: at least one row of a board is said to be above or below that is not."
         "\nwrong equality: at least one is said to be within ±δ that is not."
         "\nseen: rows with a difference that are said to have it; equal: rows without one that are said to be within ±δ."
-        "\nThe truths with more noise break the model: one noise for all methods of a cell, but for those that are far out of line."
+        "\nThe truths with more or with shared noise break the model: one noise for all methods of a cell, but for those far out of line,"
+        f"\nand independent of the control's. Shared is a correlation of {ALIKE:g} with it, as of a light penalty."
     )
     degrees = methods
     lines = []

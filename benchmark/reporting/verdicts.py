@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.config import CONTROL
-from benchmark.metrics.noise import unequal_noise
+from benchmark.metrics.noise import Pool, less_noise, unequal_noise
 from benchmark.metrics.power import LARGEST, MOST, seeds_to_tell
 from benchmark.metrics.verdicts import LEVEL, Compared, Judgement, Key, futile, judge
 from benchmark.reporting.group import Group
 
 AUC = "test/auc"
+LIGHT = 0.05  # level, Bonferroni's over the rows of a cell, of the test that one varies less than the cell's noise says
 UNEVEN = 0.01  # p below which a board speaks of it
 SHOWN = (0.001, 0.0005, 0.0003)  # differences in AUC of which a board says how many seeds they take
 
@@ -36,9 +37,9 @@ def verdicts(board: Iterable[Group], controls: Mapping[str, Group], delta: float
 
 
 def uneven(board: Iterable[Group], controls: Mapping[str, Group], judged: Mapping[Key, Judgement]) -> dict[str, str]:
-    """Conditions -> a note, where the methods of a cell are unequally noisy: which rows are judged by their own pairs, and whether the
-    others, whose verdicts take one noise for all, still differ in it. ``board``, ``judged``: as in, and of, ``verdicts``: a row that does
-    next to nothing has nearly its control's numbers, which is no noise of its own.
+    """Conditions -> a note, where the methods of a cell are unequally noisy: which rows are judged by their own pairs, whether the others,
+    whose verdicts take one noise for all, still differ in it, and whose own pairs vary less. ``board``, ``judged``: as in, and of,
+    ``verdicts``: a row that does next to nothing has nearly its control's numbers, which is no noise of its own.
     """
     found = {}
     for conditions, members in compared_rows(board, controls).items():
@@ -56,10 +57,25 @@ def uneven(board: Iterable[Group], controls: Mapping[str, Group], judged: Mappin
             if p < UNEVEN:
                 who = "others" if alone else "methods"
                 said.append(f"the {who} differ in noise (Bartlett, p = {p:.1g}), and verdicts take one noise for all of them")
+        if light := [
+            group.cell.method for group in members if group not in alone and _light(group, controls[conditions], judged, len(members))
+        ]:
+            names, their = ", ".join(dict.fromkeys(light)), "its interval" if len(light) == 1 else "their intervals"
+            said.append(
+                f"the own pairs of {names} vary less than the noise that verdicts take; read {their}, too (docs/mathematics.md, 5.1)"
+            )
         if said:
             cell = members[0].cell
             found[conditions] = f"{cell.backbone}, scale {cell.scale}, depth {cell.depth}: {'; '.join(said)}"
     return found
+
+
+def _light(group: Group, control: Group, judged: Mapping[Key, Judgement], rows: int) -> bool:
+    """Whether a row shares its control's noise, as one does whose mitigation hardly changes what is trained."""
+    judgement, mine, others = judged[group.conditions, group.row], group.metric(AUC), control.metric(AUC)
+    differences = [mine[seed] - others[seed] for seed in mine.keys() & others.keys()]
+    pool = Pool((judgement.sd or 0.0) ** 2 / 2, judgement.df or 0, 0)
+    return less_noise(differences, pool) * rows <= LIGHT
 
 
 def compared_rows(board: Iterable[Group], controls: Mapping[str, Group]) -> dict[str, list[Group]]:

@@ -8,11 +8,11 @@ from functools import lru_cache
 from typing import Any, cast, get_args
 
 from benchmark import plugins
-from benchmark.config import NO_BACKBONE, Cell, Stage, Suite, Training, Trial
+from benchmark.config import NO_BACKBONE, Cell, Stage, Suite, Training, Trial, in_its_place
 from benchmark.contracts import Backbone
 from benchmark.data.ensure import ensure_prepared, ensure_recorded, known_dataset
 from benchmark.data.store import Prepared, prepared_names
-from benchmark.discovery import Kind
+from benchmark.discovery import Kind, one_of_plugins
 from benchmark.errors import UserError
 from benchmark.faults import place_of
 from benchmark.method import Method
@@ -45,7 +45,7 @@ def _check_settings(kind: Kind, name: str, settings: Mapping[str, Any], where: s
     try:
         plugins.make(kind, name, settings)
     except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+        raise UserError(f"{where}: {in_its_place(settings, error)}") from None
 
 
 def _check_rungs(suite: Suite, cells: Iterable[Cell]) -> None:
@@ -175,9 +175,9 @@ def _names(suite: Suite, kind: Kind) -> list[str]:
     if kind == "datasets":
         return [known_dataset(name, found, where) for name in dict.fromkeys(chosen)]
     if kind == "backbones":
-        return [one_of("backbone", name, found, where) for name in dict.fromkeys(chosen)]
+        return [one_of_plugins("backbone", name, found, where, kind) for name in dict.fromkeys(chosen)]
     for name in chosen:
-        one_of("method", name.partition(":")[0], found, where)
+        one_of_plugins("method", name.partition(":")[0], found, where, kind)
     return list(dict.fromkeys(one for name in chosen for one in plugins.spelled_out(name)))
 
 

@@ -82,8 +82,9 @@ class Progress:
             self._stream = io.StringIO()
 
     def _best(self, record: Record) -> str:
-        """Of a tuning draw: how good its cell's best is by now."""
-        best = self._plan.best(record.trial.cell) if record.trial.stage == "tune" and record.status == "finished" else None
+        """Of a tuning draw: how good its cell's best is by now. Not of one that is trained again: that best is of the first seed."""
+        is_draw = record.trial.stage == "tune" and record.trial.seed == TUNING_SEEDS[0] and record.status == "finished"
+        best = self._plan.best(record.trial.cell) if is_draw else None
         if best is None:
             return ""
         return "; the cell's best so far" if record.metrics.get("valid/auc") == best else f"; its cell's best so far: {best:.5f}"

@@ -29,20 +29,32 @@ def set_aside(store: Store, old: Iterable[Record]) -> None:
 def to_renew(records: Iterable[Record], cells: Collection[Cell]) -> list[Record]:
     """Those of ``cells`` whose method, backbone or training loop has other code today, of whatever seed, draw and budget: a board would
     have them beside those that are trained now. With them those that have the training of one of them (benchmark/search/twins.py), and
-    tell the code of their own method: they would keep the numbers of a training that is set aside.
+    tell the code of their own method: they would keep the numbers of a training that is set aside. And the finals of a cell whose draws
+    are among them: their settings were chosen by these, and would be its winner for good (benchmark/search/cell_state.py).
 
     Code is compared by its digest (benchmark/provenance.py), so a changed comment changes nothing. Records that do not tell theirs, of
     version 0.1 and before, are among them, too.
     """
     keys = {cell.key for cell in cells}
     words = TodaysWords()
-    known = list(records)
-    asked = [record for record in known if words.of(record.trial).cell.key in keys]
-    old = {record.trial_id: record for record in of_other_code(asked)}
-    given = {r.trial_id: r.environment.get(TRAINED_AS) for r in asked if r.is_shared and r.trial_id not in old}
-    sources = set(given.values())
-    other = {record.trial_id for record in of_other_code(record for record in known if record.trial_id in sources)}
-    return [*old.values(), *(record for record in asked if given.get(record.trial_id) in other)]
+    known = {record.trial_id: record for record in records}
+    key_of = {trial_id: words.of(record.trial).cell.key for trial_id, record in known.items()}
+    asked = [trial_id for trial_id, key in key_of.items() if key in keys]
+    given = {i: known[i].environment.get(TRAINED_AS) for i in asked if known[i].is_shared}
+    looked_at = {*asked, *(source for source in given.values() if source in known)}
+
+    def with_twins(ids: set[str]) -> set[str]:
+        return ids | {trial_id for trial_id, source in given.items() if source in ids}
+
+    old = with_twins({record.trial_id for record in of_other_code(known[i] for i in looked_at)})
+    redrawn = {key_of[i] for i in old if known[i].trial.stage == "tune"}
+    old = with_twins(old | {i for i in looked_at if _was_chosen(known[i]) and key_of[i] in redrawn})
+    return sorted((known[i] for i in asked if i in old), key=lambda record: record.is_shared)
+
+
+def _was_chosen(record: Record) -> bool:
+    """Whether draws chose the settings of a final."""
+    return record.trial.stage == "final" and (record.trial.budget > 1 or bool(record.trial.cell.grid))
 
 
 class Kept:

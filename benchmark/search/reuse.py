@@ -11,7 +11,7 @@ from benchmark.config import Cell, Suite
 from benchmark.errors import UserError
 from benchmark.records import Entry, Store
 from benchmark.search.former import TodaysWords
-from benchmark.search.renewal import of_other_code
+from benchmark.search.renewal import to_renew
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def reusable(
     """Trainings of ``cells`` that are recorded in ``folders`` (results folders) and not in ``own``, whose trial ids are ``known``.
 
     Finals with seeds below ``seeds`` and tuning draws of the suite's budget; none that failed, which a run would repeat. Of one that
-    several folders have the first one's. ``renew``: none that other code than today's has made.
+    several folders have the first one's. ``renew``: none that a run there would train again (benchmark/search/renewal.py).
 
     Raises UserError for a folder without records, or ``own``.
     """
@@ -55,7 +55,7 @@ def reusable(
             raise UserError(f"run: --reuse {folder}: there are no records in {other.folder}")
         found, faults = other.scan(save=False)
         other.leave_out(faults)
-        outdated = {record.trial_id for record in of_other_code(entry.record for entry in found)} if renew else set()
+        outdated = {record.trial_id for record in to_renew((entry.record for entry in found), cells)} if renew else set()
         for entry in found:
             record, trial = entry.record, words.of(entry.record.trial)
             within = trial.seed < seeds and trial.budget == suite.budget if trial.stage == "final" else trial.draw < suite.budget

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
@@ -15,6 +15,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from benchmark import plugins
 from benchmark.config import NO_BACKBONE, Cell, Training, Trial
+from benchmark.errors import UserError
+from benchmark.faults import place_of
 from benchmark.records import Record, Status
 from benchmark.search.grid import points
 from benchmark.settings import Choices, Range, search_space
@@ -56,19 +58,28 @@ def outcome(record: Record) -> Outcome:
 def space(cell: Cell) -> dict[str, BaseDistribution]:
     """What is searched in a cell: the common training space, the backbone's and the method's, less what the cell fixes.
 
-    Nothing with a grid.
+    Nothing with a grid. Raises UserError for a plug-in's range that is none.
     """
     if cell.grid:
         return {}
-    found = {f"training.{k}": s for k, s in search_space(Training).items() if k not in cell.training}
+    found = _drawn("training", Training, cell.training)
     if cell.backbone != NO_BACKBONE:
         fixed = {*cell.backbone_options, "depth"}
-        recipe = plugins.plugin("backbones", cell.backbone)
-        found |= {f"backbone.{k}": s for k, s in search_space(recipe).items() if k not in fixed}
-    method = plugins.plugin("methods", cell.method)
+        found |= _drawn("backbone", plugins.plugin("backbones", cell.backbone), fixed)
     given = {*cell.method_options, *plugins.preset(cell.method)}
-    found |= {f"method.{k}": s for k, s in search_space(method).items() if k not in given}
-    return {name: distribution(search) for name, search in found.items()}
+    return found | _drawn("method", plugins.plugin("methods", cell.method), given)
+
+
+def _drawn(part: str, owner: type, fixed: Container[str]) -> dict[str, BaseDistribution]:
+    """ "<part>.<setting>" -> what it is drawn from, of all that ``owner`` has tuned but those that are ``fixed``."""
+    found = {}
+    for name, search in search_space(owner).items():
+        if name not in fixed:
+            try:
+                found[f"{part}.{name}"] = distribution(search)
+            except ValueError as error:  # low above high, a logarithm of 0, no choices
+                raise UserError(f"{place_of(owner, name)}: a tuner cannot draw {name}: {error}") from None
+    return found
 
 
 def distribution(search: Range | Choices) -> BaseDistribution:

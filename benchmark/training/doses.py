@@ -73,6 +73,8 @@ def doses(model: CTRModel, rows: TrainingRows, size: int, forward_pass: Abstract
             loss = functional.binary_cross_entropy_with_logits(output.logits.to(labels.dtype), labels)
             norms = gradient_norms(model, loss, output.penalty)
             of_batch = {} if norms is None else {"penalty": float(norms[1] / norms[0].clamp_min(torch.finfo(norms.dtype).tiny))}
+            if norms is None and bool(output.penalty != 0):
+                of_batch = {"penalty": 0.0}  # of tensors that were detached: it adds to the loss and changes no parameter
             with torch.no_grad(), forward_pass:
                 of_batch |= model.doses(ids)
             for name, value in of_batch.items():

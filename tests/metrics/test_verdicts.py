@@ -12,7 +12,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 from benchmark.metrics.futility import chance_of_verdict
 from benchmark.metrics.looks import looks
-from benchmark.metrics.noise import Pool, cell_noise, unequal_noise
+from benchmark.metrics.noise import Pool, cell_noise, less_noise, unequal_noise
 from benchmark.metrics.power import MOST, power_to_equate, power_to_tell, seeds_to_equate, seeds_to_tell
 from benchmark.metrics.sequential import sequential_p
 from benchmark.metrics.simulation import ABOVE, BELOW, EQUAL, Design, _judged, _pooled, _values, simulate
@@ -200,6 +200,25 @@ def test_the_variance_for_arrays_is_that_of_least_squares() -> None:
         for cell in range(2):
             found = shared_noise({str(m): seeded(y[board, cell, m, : length[board, cell, m]]) for m in range(4)})
             assert (found.variance * found.df, found.df) == pytest.approx((squares[board, cell], df[board, cell]))
+
+
+def test_less_noise_is_the_lower_tail_of_f() -> None:
+    """And of rows that have the cell's noise p is uniform."""
+    draw = np.random.default_rng(3)
+    differences, others = draw.normal(size=(4000, 5)), draw.normal(size=(4000, 13))
+    p = [less_noise(list(d), Pool(o.var(ddof=1) / 2, 12, 3)) for d, o in zip(differences, others, strict=True)]
+    assert stats.kstest(p, "uniform").pvalue > 0.01
+    first = less_noise([1.0, 2.0, 4.0], Pool(2.5, 8, 3))
+    assert first == pytest.approx(stats.f.cdf(np.var([1, 2, 4], ddof=1) / 5, 2, 8))
+    assert less_noise([0.5, 0.5], Pool(1.0, 8, 3)) == less_noise([0.5], Pool(1.0, 8, 3)) == less_noise([0.0, 1.0], Pool(1.0, 0, 3)) == 1
+
+
+def test_methods_that_share_their_control_s_noise_have_the_sd_that_is_stated() -> None:
+    """√2 √(1 − ρ) σ of a paired difference, and the others what the model says."""
+    design = Design(cells=2, differences=(0.0,) * 5, seeds=4, sd=0.003, sequential=False, delta=0.0003, alike=0.97)
+    y = _values(design, 4000, np.random.default_rng(4))
+    sds = (y[:, :, 1:] - y[:, :, :1]).std((0, 1, 3))
+    assert sds == pytest.approx([0.003 * 0.03**0.5] * 2 + [0.003] * 3, rel=0.03)
 
 
 @pytest.mark.parametrize("loud", [(), (3,), (0,)])

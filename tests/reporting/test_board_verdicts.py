@@ -230,6 +230,17 @@ def test_unequal_noise_is_said() -> None:
     assert not {note for row in rows(cell_of_five({"m": 0.0, "n": 0.0})) for note in row.notes}
 
 
+def test_a_row_that_shares_its_control_s_noise_is_said() -> None:
+    """Its verdict takes the cell's noise all the same: one that changes little of a training is nearly its control at every seed."""
+    plain = cell_of_five(dict.fromkeys("mnop", 0.0))
+    control = {r.trial.seed: r.metrics["test/auc"] for r in plain if r.trial.cell.method == "single_embedding"}
+    light = [record("light", seed, auc + 1e-6 * (seed % 3)) for seed, auc in control.items()]
+    found = {row.method: row for row in rows(plain + light)}
+    [note] = found["light"].notes
+    assert "the own pairs of light vary less than the noise that verdicts take; read its interval, too" in note
+    assert found["light"].delta_sd == found["m"].delta_sd and not found["light"].own_noise
+
+
 def test_a_control_far_noisier_than_the_rest_leaves_every_row_its_own_pairs() -> None:
     records = [r for r in cell_of_five(dict.fromkeys("mnop", 0.0)) if r.trial.cell.method != "single_embedding"]
     control = [record("single_embedding", seed, 0.9 + 0.05 * one) for seed, one in enumerate([1, -1, 1, 0, -2, 1])]

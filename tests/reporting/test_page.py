@@ -254,6 +254,17 @@ def test_verdicts_come_before_uncorrected_intervals_and_rows_of_one_model_are_no
     )
 
 
+def test_a_condition_is_said_once_for_all_rows_that_have_it() -> None:
+    aucs = {"single_embedding": (0.8, 0.801, 0.802), "near": (0.85, 0.851, 0.852), "far": (0.86, 0.861, 0.862)}
+    cells: list[dict[str, Any]] = [{"depth": 1}, {"depth": 2}]
+    told = answer(
+        content.lines(
+            record(method, seed, auc, cell=cell) for cell in cells for method, values in aucs.items() for seed, auc in enumerate(values)
+        )
+    )
+    assert told[1].endswith("Above: far, near with dcnv2 · 1× · depth 1; far, near with dcnv2 · 1× · depth 2."), told[1]
+
+
 def test_the_best_is_the_control_where_a_method_is_the_same_model() -> None:
     level = [record(method, seed, 0.9 + seed / 100, cell={"scale": 1}) for method in ("a", "single_embedding", "b") for seed in (0, 1)]
     worse = [record("c", seed, 0.8 + seed / 100, cell={"scale": 1}) for seed in (0, 1)]

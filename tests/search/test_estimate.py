@@ -329,6 +329,21 @@ def test_each_cell_counts_the_epochs_that_its_own_settings_allow(tmp_path: Path,
     assert after.seconds == pytest.approx(2.5 + 2 * 1 + 2), "of the others no training is longer than it may be"
 
 
+@pytest.mark.parametrize(("patience", "epochs"), [(1, 2.0), (5, 2.5)])
+def test_without_records_epochs_are_those_of_reference_records_of_the_nearest_patience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: int, epochs: float
+) -> None:
+    """On a sixteenth of flights trainings take 3 epochs with patience 1, and with patience 3 and an L2 by grid 14."""
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("benchmark.search.estimate.USUAL_EPOCHS", {"synthetic": {1: 2.0, 3: 2.5}})
+    monkeypatch.setattr(StepTimes, "measure", lambda *_: None)
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY.replace("epochs = 3", f"epochs = 3\npatience = {patience}"))
+    found = estimate(read_suite(str(path)), Store(tmp_path / "results"), "cpu", 1)
+    nearest = 1 if patience == 1 else 3
+    assert found.epochs["synthetic"] == (epochs, f"the mean of the project's reference records with patience {nearest}")
+
+
 def test_epochs_to_choose_from_count_as_the_most_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "tiny.toml"

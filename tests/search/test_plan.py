@@ -7,12 +7,14 @@ import random
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import standin_search as standin
 
 from benchmark import config, values
-from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Suite, Trial
+from benchmark.config import NO_BACKBONE, TUNING_SEEDS, Cell, Suite, Trial
+from benchmark.errors import UserError
 from benchmark.records import LOST, Record, Status
 from benchmark.reporting.groups import groups
 from benchmark.search import tuner
@@ -108,6 +110,16 @@ def test_what_the_suite_fixes_is_not_searched() -> None:
     assert {r.trial.method["strength"] for r in records if r.trial.cell.method == "standin_tuned"} == {0.75}
     assert len({r.trial.training.embedding_l2 for r in records}) > 1
     assert {r.trial.backbone["depth"] for r in records if r.trial.cell.backbone == "standin_steep"} == {3}
+
+
+def test_a_range_that_is_none_is_named_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = Path(standin.__file__).with_name("standins").joinpath("methods", "standin_tuned.py").read_text(encoding="utf-8")
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods" / "reversed_range.py").write_text(text.replace("low=0.0, high=1.0", "low=1.0, high=0.0"), encoding="utf-8")
+    line = next(n for n, line in enumerate(text.splitlines(), 1) if "high=1.0" in line)
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    with pytest.raises(UserError, match=rf"reversed_range\.py:{line}: a tuner cannot draw strength: .low <= high. must hold"):
+        tuner.space(Cell(dataset="synthetic", data="", backbone="dnn", method="reversed_range", scale=1, depth=1))
 
 
 def test_where_the_suite_fixes_all_that_is_searched_nothing_is_drawn() -> None:

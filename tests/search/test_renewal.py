@@ -61,6 +61,31 @@ def test_a_training_that_is_two_cells_goes_for_both() -> None:
     assert to_renew([source, twin], [twin_cell]) == [twin] and to_renew([source, twin], [cell]) == [source]
 
 
+def test_finals_go_with_the_draws_that_chose_their_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A seed was added after the code had changed: of today's code itself, it would keep the old draws' winner for good."""
+    standin.install(monkeypatch)
+    monkeypatch.setenv("STANDIN_LOG", str(tmp_path / "log"))
+    here, there, empty = tmp_path / "here", tmp_path / "there", tmp_path / "empty"
+    suite = standin.suite(methods=("standin_tuned",), backbones=("standin_flat",), trials=3, seeds=2)
+    for folder in (here, there):
+        count = run_suite(suite, folder, "local", train=standin.TRAIN).statuses["finished"]
+        store = Store(folder)
+        for record in store:
+            if record.trial.stage == "final":
+                store.write(replace(record, fingerprints=fingerprints_of(record.trial.cell)))
+    finals = [record for record in Store(here) if record.trial.stage == "final"]
+    draw = next(record for record in Store(here) if record.trial.stage == "tune")
+    cell = draw.trial.cell
+    assert of_other_code(finals) == to_renew(finals, [cell]) == [] and to_renew([*finals, draw], [cell]) == [*finals, draw]
+    untuned = [replace(record, trial=replace(record.trial, budget=1)) for record in finals]
+    assert to_renew([*untuned, draw], [cell]) == [draw]
+    assert run_suite(suite, empty, "local", train=standin.TRAIN, renew=True, reuse=[there]).statuses == {"finished": count}
+    assert run_suite(suite, here, "local", train=standin.TRAIN, renew=True).statuses == {"finished": count}
+    assert f"{count} record(s) of other code are in" in capsys.readouterr().err
+
+
 def test_what_is_of_this_code_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A cell that cannot be built, too; and a draw that failed without a word of its code, which a cell with a winner does not repeat."""
     monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))

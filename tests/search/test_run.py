@@ -159,6 +159,11 @@ def test_a_tuning_draw_says_how_good_its_cell_s_best_is() -> None:
         wanted = "; the cell's best so far" if best == record.metrics["valid/auc"] else f"; its cell's best so far: {best:.5f}"
         assert said.endswith(wanted)
     assert stream.getvalue().count("its cell's best so far: ") > 0 < stream.getvalue().count("; the cell's best so far")
+    assert isinstance(trial, Trial) and trial.stage == "tune", "a finalist with another seed: its value is not one of those"
+    progress.started(trial)
+    plan.tell(record := standin.record_of(trial))
+    progress.finished(record)
+    assert "best so far" not in stream.getvalue().splitlines()[-1]
 
 
 def drive(results: Path, executor: str, trials: int, seeds: int, strength: float) -> subprocess.Popen[str]:

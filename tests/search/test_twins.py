@@ -48,7 +48,8 @@ def test_twins_are_trained_to_the_same_numbers(cells: list[Cell]) -> None:
     found = twins(cells, 1)
     by_key = {cell.key: cell for cell in cells}
     pairs = [(by_key[key], source) for key, source in found.items()]
-    assert {(cell.method, cell.backbone) for cell, _ in pairs} >= {("multi_embedding", backbone) for backbone in BACKBONES}
+    one_set = {(method, backbone) for method in ("multi_embedding", "ensemble") for backbone in BACKBONES}
+    assert {(cell.method, cell.backbone) for cell, _ in pairs} >= one_set
     assert {(cell.scale, source.scale) for cell, source in pairs if source.method == CONTROL} == {(1, 1)}
     presets = {(cell.method, cell.backbone, cell.scale) for cell, source in pairs if source.method == "roblock"}
     assert presets == {

@@ -151,6 +151,8 @@ def test_a_penalty_that_is_off_for_lack_of_a_gradient_is_a_dose_of_nothing() -> 
     assert doses(model, rows(), COUNT, AS_IT_IS) == {"transform": 0}
     model = summed(penalty=(0.5, lambda ids, output: 0 * output.states[0].mean()))
     assert doses(model, rows(), COUNT, AS_IT_IS) == {"penalty": 0}
+    model = summed(penalty=(0.5, lambda ids, output: output.states[0].detach().square().mean()))
+    assert doses(model, rows(), COUNT, AS_IT_IS) == {"penalty": 0}
 
 
 @pytest.mark.parametrize("name", ["single_embedding", "multi_embedding", "wide_head", "ensemble"])

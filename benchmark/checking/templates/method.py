@@ -29,7 +29,8 @@ class Template(Method):
     def build(self, parts: Parts) -> CTRModel:
         # parts: fields F, width D = scale · dimension, scale, dimension, backbone, schema; layout(sets), table(), interaction(sets).
         # parts.model() is single embedding, parts.model(sets=parts.scale) is multi-embedding; what a method changes is an argument:
-        #   penalty=(weight, criterion)   criterion(ids (B, F), output) -> scalar; training adds weight times it to the logloss
+        #   penalty=(weight, criterion)   criterion(ids (B, F), output) -> scalar; training adds weight times it to the logloss. Three
+        #                                 entries, (weight, criterion, "share"): the share of the logloss's gradient that its own shall have
         #   transform=nn.Module           (B, F, D) -> (B, F, D), between table and interaction
         #   interaction=nn.Module         (B, S, F, d) -> Output, in place of parts.interaction(sets), or around it
         #   table_rule=TableRule          another optimiser for the table, or something done before an epoch or a batch

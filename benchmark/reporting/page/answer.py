@@ -15,7 +15,7 @@ from benchmark.reporting.leaderboard import Row
 from benchmark.reporting.page.content import Line
 from benchmark.reporting.text import counted, mean_text
 
-NAMED = 4  # names that a line holds
+NAMED = 6  # names that a line holds
 
 
 def answer(board: Sequence[Line]) -> list[str]:
@@ -98,6 +98,9 @@ def _where(group: Group) -> str:
 
 
 def _names(lines: Sequence[Line], apart: bool) -> str:
-    """``apart``: whether they are of several backbones, scales and depths."""
-    names = [f"{line.row.method} with {line.place}" if apart else line.row.method for line in lines[:NAMED]]
-    return ("; " if apart else ", ").join(names) + (f" and {len(lines) - NAMED} more" if len(lines) > NAMED else "")
+    """``apart``: whether they are of several backbones, scales and depths; each of these is then said once."""
+    by_place: dict[str, list[str]] = {}
+    for line in lines[:NAMED]:
+        by_place.setdefault(line.place if apart else "", []).append(line.row.method)
+    names = [", ".join(methods) + (f" with {place}" if place else "") for place, methods in by_place.items()]
+    return "; ".join(names) + (f" and {len(lines) - NAMED} more" if len(lines) > NAMED else "")
