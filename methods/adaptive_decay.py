@@ -5,7 +5,8 @@
 
 Source: Li and Lyu, ICLR 2026 (arXiv 2511.06374), formula second-hand, α from 10^−6.5 to 10^−1: rare values overfit, as they are updated
 seldom and by a full step each time; a row that is in every batch (I = 0) does not decay, and its time between updates sets a row's norm.
-Decoupled: λ is not times η, and the gradient does not see it.
+Decoupled: λ is not times η, and the gradient does not see it. Another reading of its algorithm 2, that of FBGEMM (pull request 5949), has
+λ = min(1, η·α·I) with I = steps since the last update, without − 1. The authors' code (alibaba-aidc/adaptive-regularization) was not read.
 
 Ours: a row is updated when it is in the batch; its first update has no interval, so I = 0; Adam is that of every method here, over the
 whole table, where the authors' may leave rows outside the batch where they are. ``training.embedding_l2`` has no effect: it would be a
@@ -55,11 +56,8 @@ class DecayByInterval(TableRule):
     def dose(self, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> float | None:
         """Of the last step, over the entries of its batch: the norm of the decay over that of Adam's own part."""
         assert isinstance(optimizer, AdamAR)
-        step, rows = adam_step(table, optimizer), optimizer.rows
-        if step is None:
-            return None
-        decay = (1 - optimizer.kept).unsqueeze(1) * table[rows]
-        return float(decay.norm() / step[rows].norm())
+        step = adam_step(table, optimizer)
+        return None if step is None else float(optimizer.decayed / step[optimizer.rows].norm())
 
 
 class AdamAR(torch.optim.Adam):
@@ -69,7 +67,7 @@ class AdamAR(torch.optim.Adam):
         super().__init__([table], lr=learning_rate, fused=True)
         self.table, self.alpha = table, alpha
         self.rows = torch.empty(0, dtype=torch.long, device=table.device)
-        self.kept = torch.ones(0, device=table.device)  # (n,), what the last step left of each of them
+        self.decayed = torch.zeros((), device=table.device)  # norm of what the last step's decay took off them
         self.count = 0  # of steps
         self.updated = torch.zeros(len(table), dtype=torch.int32, device=table.device)  # step of a row's last update; 0: none yet
 
@@ -78,8 +76,10 @@ class AdamAR(torch.optim.Adam):
         self.count += 1
         before = self.updated[self.rows]
         idle = torch.where(before > 0, self.count - before - 1, 0)
-        self.kept = 1 - (self.alpha * idle.to(self.table.dtype)).clamp_max(1)
+        share = (self.alpha * idle.to(self.table.dtype)).clamp_max(1)  # λ
+        old = self.table[self.rows]
         # A row that stands there several times is written as often, each time with the same numbers.
-        self.table.index_copy_(0, self.rows, self.table[self.rows] * self.kept.unsqueeze(1))
+        self.table.index_copy_(0, self.rows, old * (1 - share).unsqueeze(1))
+        self.decayed = torch.linalg.vector_norm(torch.linalg.vector_norm(old, dim=1) * share)  # of λ = 1 nothing is left to tell it by
         self.updated.index_fill_(0, self.rows, self.count)
         return super().step(closure)

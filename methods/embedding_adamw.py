@@ -42,6 +42,6 @@ class Decoupled(TableRule):
         return torch.optim.AdamW([table], lr=learning_rate, weight_decay=self.weight_decay, fused=True)
 
     def dose(self, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> float | None:
-        """‖η·w·E‖ over the norm of Adam's own part of the last step."""
+        """‖η·w·E‖ over the norm of Adam's own part of the last step. E is what the step left, by about 1 − η·w shorter than before it."""
         step, rate = adam_step(table, optimizer), optimizer.param_groups[0]["lr"]
         return None if step is None else float(rate * self.weight_decay * table.norm() / step.norm())

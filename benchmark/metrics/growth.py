@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -53,8 +53,8 @@ def contrasts(pairs: Mapping[Key, tuple[Side, Side]], delta: float, level: float
     and equalities apart. Where seeds were added as long as verdicts were open, p are those of the look that the n seeds are (sequential_p),
     and seeds beyond the last look are left out, as of a board's verdicts.
     """
-    found = {key: one for key, (large, small) in pairs.items() if (one := _one(large, small)) is not None}
-    tests = {key: _test(found[key], delta, *pairs[key]) for key in found if found[key][2]}
+    found = {key: estimate for key, sides in pairs.items() if (estimate := _estimate(*sides)) is not None}
+    tests = {key: _test(estimate, delta, _last_look(*pairs[key])) for key, estimate in found.items() if estimate.df}
     differ = holm({key: min(1.0, 2 * min(above, below)) for key, (above, below, _) in tests.items()})
     alike = holm({key: equal for key, (_, _, equal) in tests.items()})
     told: dict[Key, Contrast] = {}
@@ -70,37 +70,57 @@ def contrasts(pairs: Mapping[Key, tuple[Side, Side]], delta: float, level: float
     return told
 
 
-def _test(found: tuple[float, float, int, int], delta: float, large: Side, small: Side) -> tuple[float, float, float]:
-    mean, se, df, n = found
-    p = t_tests(mean, se, df, delta)
-    most = _most(large, small)
-    if n not in looks(most) or not se:
-        return p
-    above, below, equal = (float(one) for one in sequential_p(np.array(p), n, looks(most)))
-    return above, below, equal
+class _Estimate(NamedTuple):
+    """Of a difference of differences."""
+
+    mean: float
+    se: float  # standard error of the mean
+    df: int  # its degrees of freedom; 0: no variance is known
+    n: int  # seeds
 
 
-def _most(*sides: Side) -> int:
-    """Seeds at the last look; 0: nobody looked."""
+def _estimate(large: Side, small: Side) -> _Estimate | None:
+    """None: no seed has all that it takes."""
+    if not (_seeds(large) and _seeds(small)):
+        return None
+    # Where a method is its control, their difference is 0 with any seed, and without noise.
+    noisy = [side for side in (large, small) if not side.same]
+    seeds = set.intersection(*map(_seeds, noisy or (large, small)))
+    if most := _last_look(large, small):
+        seeds = {seed for seed in seeds if seed < most}
+    if not seeds:
+        return None
+    n = len(seeds)
+    mean = sum((1 if side is large else -1) * (side.method[seed] - side.control[seed]) for side in noisy for seed in sorted(seeds)) / n
+    pools = [side.pool for side in noisy]
+    if not pools:
+        return _Estimate(mean, 0.0, 1, n)  # nothing is left to chance
+    if not all(pool.df for pool in pools):
+        return _Estimate(mean, 0.0, 0, n)
+    return _Estimate(mean, (2 * sum(pool.variance for pool in pools) / n) ** 0.5, _satterthwaite(pools), n)
+
+
+def _seeds(side: Side) -> set[int]:
+    return {*side.method} & {*side.control}
+
+
+def _satterthwaite(pools: Sequence[Pool]) -> int:
+    """Degrees of freedom of the sum of the pools' variances, rounded down: (Σ v)² / Σ v²/df."""
+    squares = sum(pool.variance**2 / pool.df for pool in pools)
+    if not squares:
+        return min(pool.df for pool in pools)
+    return max(1, int(sum(pool.variance for pool in pools) ** 2 / squares))
+
+
+def _last_look(*sides: Side) -> int:
+    """Its seeds; 0: nobody looked."""
     return max(side.max_seeds or 0 for side in sides)
 
 
-def _one(large: Side, small: Side) -> tuple[float, float, int, int] | None:
-    """Mean, standard error, its degrees of freedom (0: not known) and seeds."""
-    # Where it is its control, the difference is 0 with any seed.
-    sides = [side for side in (large, small) if not side.same] or [large, small]
-    seeds = set.intersection(*({*side.method} & {*side.control} for side in sides))
-    if most := _most(large, small):
-        seeds = {seed for seed in seeds if seed < most}
-    if not seeds or not (large.method.keys() & large.control.keys() and small.method.keys() & small.control.keys()):
-        return None
-    n = len(seeds)
-    mean = sum((1 if side is large else -1) * (side.method[s] - side.control[s]) for side in sides for s in sorted(seeds)) / n
-    pools = [side.pool for side in (large, small) if not side.same]
-    if not pools:
-        return mean, 0.0, 1, n  # nothing is left to chance
-    if not all(pool.df for pool in pools):
-        return mean, 0.0, 0, n
-    total = sum(pool.variance for pool in pools)
-    squares = sum(pool.variance**2 / pool.df for pool in pools)
-    return mean, (2 * total / n) ** 0.5, max(1, int(total**2 / squares)) if squares else min(pool.df for pool in pools), n
+def _test(found: _Estimate, delta: float, most: int) -> tuple[float, float, float]:
+    """One-sided p for above and below 0, and that of equality; ``most``: seeds at the last look."""
+    p = t_tests(found.mean, found.se, found.df, delta)
+    if found.n not in looks(most) or not found.se:
+        return p
+    above, below, equal = (float(one) for one in sequential_p(np.array(p), found.n, looks(most)))
+    return above, below, equal

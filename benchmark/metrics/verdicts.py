@@ -159,6 +159,9 @@ class Looks:
         return self._noise(key[0], n).between(_named(key[1]), CONTROLS, self._differences(key, n))
 
     def _noise(self, cell: str, n: int | None) -> Noise:
+        """The noise of a cell as the look with seeds below ``n`` has it: of a row that is decided its seeds are those that decided it, of
+        one that is tested once they are all that it has. None: now, with all seeds of open rows and of the control.
+        """
         rows = self._cells[cell].rows
         seeds = tuple(self._used.get((cell, row), n if (cell, row) in self._most else None) for row in rows)
         if (cell, n, seeds) not in self._noises:

@@ -22,6 +22,7 @@ from benchmark.reporting.groups import by_conditions, by_size, stores_named
 from benchmark.reporting.leaderboard import Row, rows_and_groups
 from benchmark.reporting.tables import between
 from benchmark.reporting.text import cell, difference_text, shown
+from benchmark.reporting.verdicts import AUC, compared_rows
 from benchmark.values import canonical, one_of
 
 Format = Literal["table", "markdown"]
@@ -142,19 +143,20 @@ def growths(board: str, members: Iterable[Group], delta: float) -> list[Finding]
 
 
 def _growths(board: str, members: Sequence[Group], size: Size, delta: float) -> Iterable[Finding]:
-    cells: dict[str, dict[str, Mapping[int, float]]] = defaultdict(dict)
-    for group in members:
-        cells[group.conditions][group.row] = group.metric("test/auc")
     controls = by_conditions(members, CONTROL)
-    noises = {conditions: cell_noise(values) for conditions, values in cells.items()}
+    rows = compared_rows(members, controls)
+    noises = {
+        conditions: cell_noise({group.row: group.metric(AUC) for group in (controls[conditions], *groups)})
+        for conditions, groups in rows.items()
+    }
 
     def side(group: Group) -> Side:
         control = controls[group.conditions]
-        method, other = group.metric("test/auc"), control.metric("test/auc")
+        method, other = group.metric(AUC), control.metric(AUC)
         differences = [method[seed] - other[seed] for seed in sorted(method.keys() & other.keys())]
         return Side(method, other, noises[group.conditions].between(group.row, control.row, differences), group.max_seeds)
 
-    compared = [group for group in members if group.conditions in controls and group.cell.method != CONTROL]
+    compared = [group for groups in rows.values() for group in groups]
     pairs: dict[Key, tuple[Group, Group]] = {}
     for (place, row), sizes in _by_size(compared, size).items():
         if len(sizes) > 1:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from benchmark.config import CONTROL, NO_BACKBONE
 from benchmark.errors import UserError
-from benchmark.metrics.noise import cell_noise
+from benchmark.metrics.noise import Pool, cell_noise
 from benchmark.metrics.power import MOST, difference_to_tell, seeds_to_tell
 from benchmark.metrics.verdicts import LEVEL
 from benchmark.records import Record
@@ -23,7 +23,7 @@ from benchmark.reporting.group import Group
 from benchmark.reporting.groups import by_conditions, groups, stores_named
 from benchmark.reporting.tables import narrowed, tabulated
 from benchmark.reporting.text import counted, shown, text
-from benchmark.reporting.verdicts import AUC, seeds_text
+from benchmark.reporting.verdicts import AUC, compared_rows, seeds_text
 
 SEEDS = (3, 5, 10)  # for which the table says what they show
 
@@ -37,7 +37,7 @@ class Decidable:
     backbone: str
     cell: str  # backbone and sizes, and what else tells it apart on its board
     df: int  # of sd
-    sd: float  # of a paired difference in test AUC: √2 σ of the cell's two-way model
+    sd: float  # of a paired difference in test AUC: √2 σ of the cell's two-way model, or, where the control is out of line, of own pairs
     seeds: int  # that a difference takes alone, with power .8; power.MOST: more than are looked for
     seconds: float | None  # a training, mean of all finished ones of the cell
 
@@ -57,30 +57,41 @@ def decidable(boards: Mapping[str, Iterable[Record]], difference: float) -> list
 
 
 def _of_board(name: str, known: list[Group], difference: float) -> Iterable[Decidable]:
-    noisy = [group for group in known if group.cell.backbone != NO_BACKBONE and not acting.inert(group)]  # those that verdicts count
+    noisy = [group for group in known if group.cell.backbone != NO_BACKBONE and not acting.inert(group)]
     finished = [group for group in noisy if group.status == "finished" and group.metric(AUC)]
-    controls = by_conditions(finished, CONTROL)
     finished.sort(key=lambda group: (group.label, group.conditions))
+    controls = by_conditions(finished, CONTROL)
     several = len({group.label for group in finished}) > 1
-    for conditions, some in groupby(finished, key=lambda group: group.conditions):
-        members = list(some)
-        if conditions not in controls:
+    for conditions, rows in compared_rows(finished, controls).items():
+        control = controls[conditions]
+        pool = _noise(control, rows)
+        if not pool.df or not pool.variance:
             continue
-        shared = cell_noise({group.row: group.metric(AUC) for group in members}).shared
-        if not shared.df or not shared.variance:
-            continue
-        sd, control = (2 * shared.variance) ** 0.5, controls[conditions]
-        seconds = [value for group in members for value in group.cost("wall_seconds").values()]
+        sd = (2 * pool.variance) ** 0.5
+        seconds = [value for group in (control, *rows) for value in group.cost("wall_seconds").values()]
         yield Decidable(
             board=f"{name} {control.label}" if several else name,
             dataset=control.cell.dataset,
             backbone=control.cell.backbone,
             cell=heading_of(control, finished),
-            df=shared.df,
+            df=pool.df,
             sd=sd,
             seeds=seeds_to_tell(difference, sd),
             seconds=sum(seconds) / len(seconds) if seconds else None,
         )
+
+
+def _noise(control: Group, rows: Sequence[Group]) -> Pool:
+    """What verdicts of the cell have: the noise of its methods together. Where the control is out of line with the others every row is
+    judged by its own pairs, and it is the mean of theirs, with the degrees of freedom of the fewest pairs, which all have the control.
+    """
+    noise = cell_noise({group.row: group.metric(AUC) for group in (control, *rows)})
+    if control.row not in noise.out:
+        return noise.shared
+    base = control.metric(AUC)
+    pairs = ([value - base[seed] for seed, value in row.metric(AUC).items() if seed in base] for row in rows)
+    own = [noise.between(row.row, control.row, differences) for row, differences in zip(rows, pairs, strict=True) if len(differences) > 1]
+    return Pool(fmean(pool.variance for pool in own), min(pool.df for pool in own), 2) if own else Pool(float("nan"), 0, 0)
 
 
 def decidable_in(folders: Iterable[Path], difference: float) -> list[Decidable]:

@@ -22,7 +22,7 @@ def verdicts(board: Iterable[Group], controls: Mapping[str, Group], delta: float
 
     And those of them that were given up: undecided rows that `run --futility P` gives no more seeds, with the P that they were trained by.
     """
-    rows = _compared(board, controls)
+    rows = compared_rows(board, controls)
     compared = {
         conditions: Compared(
             controls[conditions].metric(AUC),
@@ -42,7 +42,7 @@ def uneven(board: Iterable[Group], controls: Mapping[str, Group], judged: Mappin
     ``verdicts``: a row that does next to nothing has nearly its control's numbers, which is no noise of its own.
     """
     found = {}
-    for conditions, members in _compared(board, controls).items():
+    for conditions, members in compared_rows(board, controls).items():
         alone = [group for group in members if judged[conditions, group.row].own_noise]
         said = []
         if len(alone) == len(members):
@@ -78,7 +78,7 @@ def _light(group: Group, control: Group, judged: Mapping[Key, Judgement], rows: 
     return less_noise(differences, pool) * rows <= LIGHT
 
 
-def _compared(board: Iterable[Group], controls: Mapping[str, Group]) -> dict[str, list[Group]]:
+def compared_rows(board: Iterable[Group], controls: Mapping[str, Group]) -> dict[str, list[Group]]:
     """Conditions -> the finished rows that have a seed in common with a finished control. Others cannot be compared, and count nowhere."""
     rows: dict[str, list[Group]] = defaultdict(list)
     for group in board:

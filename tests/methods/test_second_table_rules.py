@@ -56,7 +56,7 @@ def gradients(shape: tuple[int, ...]) -> Iterator[Tensor]:
 
 
 def test_adamw_is_torchs_and_knows_no_coupled_l2() -> None:
-    table, _, optimizer = trained("embedding_adamw", weight_decay=2.0)
+    table, rule, optimizer = trained("embedding_adamw", weight_decay=2.0)
     other = nn.Parameter(table.detach().clone())
     reference, adam, plain = torch.optim.AdamW([other], lr=RATE, weight_decay=2.0), Adam(array(table)), array(table).copy()
     for step, gradient in zip(range(STEPS), gradients(tuple(table.shape)), strict=False):
@@ -66,9 +66,13 @@ def test_adamw_is_torchs_and_knows_no_coupled_l2() -> None:
         table.grad, other.grad = gradient, gradient
         optimizer.step()
         reference.step()
-        plain = plain - rate * 2.0 * plain - adam(array(gradient), rate)
+        off = adam(array(gradient), rate)
+        plain = plain - rate * 2.0 * plain - off
         torch.testing.assert_close(table, other)
         np.testing.assert_allclose(array(table), plain, rtol=1e-9, atol=1e-12)
+        with torch.no_grad():
+            dose = rule.dose(table, optimizer)
+        assert dose == pytest.approx(rate * 2.0 * np.linalg.norm(plain) / np.linalg.norm(off), rel=1e-9)
 
 
 @pytest.mark.parametrize("method", ["embedding_adamw", "adaptive_decay", "factorised_table"])
@@ -83,7 +87,10 @@ def test_the_dense_part_keeps_its_adam(method: str) -> None:
 
 @pytest.mark.parametrize("alpha", [0.0, 0.1, 0.4])
 def test_adaptive_decay_row_by_row(alpha: float) -> None:
-    """Row 0 in every batch, 1 twice in one, 2 with gaps, 3 once and never again, 4 late, the rest never; α = .4 reaches λ = 1."""
+    """Row 0 in every batch, 1 twice in one, 2 with gaps, 3 once and never again, 4 late, the rest never; α = .4 reaches λ = 1.
+
+    The dose is of the rows as they were before the step: of λ = 1 they are gone after it.
+    """
     table, rule, optimizer = trained("adaptive_decay", alpha=alpha)
     batches = [[0, 1, 1, 3], [0], [0, 2], [0], [0, 4], [0, 1, 1], [0, 2, 4], [0]]
     plain, adam = array(table).copy(), Adam(array(table))
@@ -94,14 +101,17 @@ def test_adaptive_decay_row_by_row(alpha: float) -> None:
         held = torch.zeros(len(table), 1, dtype=torch.float64).index_fill_(0, torch.tensor(rows), 1)
         table.grad = gradient * held
         optimizer.step()
-        off = adam(array(table.grad))
+        off, decay = adam(array(table.grad)), np.zeros_like(plain)
         for row in range(len(plain)):
             if row in rows:
                 rates.append(min(1.0, alpha * (step - last.get(row, step - 1) - 1)))
-                plain[row] = plain[row] - rates[-1] * plain[row]
+                decay[row] = rates[-1] * plain[row]
                 last[row] = step
-            plain[row] = plain[row] - off[row]
+            plain[row] = plain[row] - decay[row] - off[row]
         np.testing.assert_allclose(array(table), plain, rtol=1e-9, atol=1e-12)
+        with torch.no_grad():
+            dose = rule.dose(table, optimizer)
+        assert dose == pytest.approx(np.linalg.norm(decay[rows]) / np.linalg.norm(off[rows]), rel=1e-9)
     assert max(rates) == (1.0 if alpha == 0.4 else 4 * alpha) and sorted(set(rates))[0] == 0
 
 
@@ -180,6 +190,7 @@ def test_a_reset_draws_the_table_anew_and_leaves_the_rest() -> None:
         parameter.grad = torch.ones_like(parameter)
     rule.epoch_starts(1, table, optimizer)
     assert not bool(table.any()), "the first epoch has the table that training drew"
+    assert rule.dose(table, optimizer) == 0, "nothing was done to it yet"
     optimizer.step()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     moments = {p: {k: v.clone() for k, v in optimizer.state[p].items()} for p in model.parameters() if p is not table}
@@ -192,6 +203,9 @@ def test_a_reset_draws_the_table_anew_and_leaves_the_rest() -> None:
     torch.testing.assert_close(table.detach(), drawn - 1e-3)  # a first step of Adam, of gradients of 1 (and almost no L2), is the rate
     rule.epoch_starts(3, table, optimizer)
     assert abs(float((table.detach() * drawn).mean())) < 0.01
+    one, other = array(table).ravel(), array(drawn - 1e-3).ravel()
+    turned = np.sqrt(1 - (one @ other / np.linalg.norm(one) / np.linalg.norm(other)) ** 2)  # the sine of the angle between the tables
+    assert rule.dose(table, optimizer) == pytest.approx(turned, rel=1e-6) and turned > 0.9
 
 
 def test_the_model_of_an_epochs_end_was_trained_on_that_epochs_table() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from benchmark.metrics.layers import layer_metrics, repeated_reference
+from benchmark.metrics.layers import layer_metrics, measured_layer, repeated_reference
 from benchmark.metrics.spectral import METRICS, centred, gaussian_reference, metrics, spectrum
 
 RATIO = "_over_repeated_gaussian"
@@ -92,3 +92,13 @@ def test_edges() -> None:
         layer_metrics(torch.randn(9, 1, 3, 4), repeats=[np.array([9])] * 2)
     with pytest.raises(ValueError, match="do not fit"):
         layer_metrics(torch.randn(9, 1, 3, 4), repeats=np.array([8]))
+
+
+def test_singular_values_are_of_the_rows_that_can_fill_the_width_of_all_sets() -> None:
+    """Two sets of three numbers: four values fill one of them, and not both; σ_i/σ_1 by NumPy, mean over the two rows left."""
+    states = torch.from_numpy(np.random.default_rng(0).standard_normal((50, 2, 4, 3)))
+    found = measured_layer(states, [2, 4, 6, 9])
+    curves = [np.linalg.svd(states[:, :, row].flatten(1).numpy(), compute_uv=False) for row in (2, 3)]
+    np.testing.assert_allclose(found.values["batch"].numpy(), np.mean([values / values[0] for values in curves], 0), rtol=1e-9)
+    assert found.metrics["rows_averaged"] == 2
+    assert not measured_layer(states, [2, 4, 5, 5]).values, "no row can fill it"

@@ -144,6 +144,23 @@ def test_seeds_for_a_difference_equal_statsmodels(difference: float, seeds: int)
         assert (reference >= 0.8) == (n == seeds)
 
 
+def test_the_seeds_that_an_open_row_needs_are_those_of_the_pooled_test_at_holms_next_step() -> None:
+    """Two of four methods are decided for good; each further seed adds four degrees of freedom to the noise of five."""
+    draw, n, sd = np.random.default_rng(12), 6, 5e-4
+    shared, gains = draw.normal(0.8, 0.01, n), {"a": 0.1, "b": -0.1, "c": 3e-4, "d": -2e-4}
+    rows = {name: seeded(shared + gain + draw.normal(0, sd, n)) for name, gain in gains.items()}
+    found = judge({"cell": Compared(seeded(shared + draw.normal(0, sd, n)), rows)}, 1e-6)
+    assert {row: one.verdict for (_, row), one in found.items()} == {"a": "above", "b": "below", "c": "undecided", "d": "undecided"}
+    for name in "cd":
+        judged = found["cell", name]
+        assert judged.difference is not None and judged.sd is not None
+
+        def power(seeds: int, shift: float = abs(judged.difference) / judged.sd) -> float:
+            return float(stats.nct.sf(stats.t.isf(0.05 / 2 / 2, 4 * (seeds - 1)), 4 * (seeds - 1), shift * seeds**0.5))
+
+        assert judged.more_seeds == next(seeds for seeds in range(2, 999) if power(seeds) >= 0.8) - n > 0
+
+
 def test_seeds_at_a_strict_level_are_those_of_the_tail_that_counts() -> None:
     """SciPy gives NaN for the other tail there (findings/scipy_noncentral_t_tail_is_nan.sh), and a search by `<` would end at it."""
     difference, sd, level = 0.001, 0.0004, 1e-4
@@ -266,6 +283,11 @@ def test_a_row_that_hopes_for_nothing_gets_no_more_seeds_and_its_verdict_is_what
     assert due(cells, 3e-5).keys() == {("c", "none"), ("c", "far")} and due(cells, 3e-5, 0.1).keys() == {("c", "far")}
     whole = {"c": Compared(seeded(control), rows, dict.fromkeys(rows, 8))}
     assert due(whole, 3e-5, 0.1) == {} and judge(whole, 3e-5)["c", "none"].n == 8
+
+
+def test_each_row_is_looked_at_up_to_its_own_number_of_seeds() -> None:
+    control, rows = seeded([0.8, 0.801]), {"a": seeded([0.8001, 0.8008]), "b": seeded([0.7999, 0.8012])}
+    assert due({"c": Compared(control, rows, {"a": 2, "b": 8})}, 1e-5) == {("c", "b"): 3}
 
 
 def test_whether_a_row_is_given_up_is_asked_of_all_the_seeds_that_it_has() -> None:

@@ -108,6 +108,18 @@ def test_running_direction_is_the_same_in_training_and_evaluation() -> None:
     torch.testing.assert_close(module(x), trained)
 
 
+def test_the_running_gram_matrix_is_the_mean_of_ten_batches_and_exponential_after_them() -> None:
+    torch.manual_seed(0)
+    module = RankOneRebalance(3, 4, 0.5, "adaptive", "running", 2).double().train()
+    batches = [torch.randn(20, 3, 4, dtype=torch.float64) for _ in range(25)]
+    grams = [torch.einsum("bni,bnj->nij", x, x) / 20 for x in batches]
+    for x in batches:
+        module(x)
+    weights = [0.1 * 0.9**15] * 10 + [0.1 * 0.9 ** (24 - number) for number in range(10, 25)]
+    assert sum(weights) == pytest.approx(1)
+    torch.testing.assert_close(module.gram, sum(weight * gram for weight, gram in zip(weights, grams, strict=True)))
+
+
 def test_no_gradient_through_direction_and_deflation() -> None:
     torch.manual_seed(0)
     module = RankOneRebalance(2, 3, 1.0, "fixed", "running", 2).double()

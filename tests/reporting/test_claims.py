@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 from standin_records import record
 
 from benchmark.__main__ import main
@@ -103,6 +104,45 @@ def test_nothing_grows_between_sizes_that_have_no_seed_in_common() -> None:
     apart = [changed(r, trial=changed(r.trial, seed=r.trial.seed + (4 if r.trial.cell.scale == 1 else 0))) for r in board(GROWS)]
     found = findings({"a": apart}).findings
     assert {finding.claim for finding in found} == {"gain", "depth"} and len(found) == 3 * (3 + 1)
+
+
+def test_rows_that_the_board_compares_with_nothing_change_no_growth() -> None:
+    """They share no seed with single embedding: no part of the noise, nor of a size that a growth is taken to."""
+    records, chance = board(GROWS, noise=1e-3), random.Random(1)
+    alone = [finding for finding in findings({"a": records}).findings if finding.claim != "gain"]
+    others = [
+        record(name, seed, 0.7 + chance.gauss(0, 0.1), cell={"scale": scale, "depth": depth})
+        for name in ("x", "y", "z")
+        for scale, depth in SIZES
+        for seed in range(10, 14)
+    ]
+    wider = [
+        record(name, seed, 0.8, cell={"scale": 10, "depth": 2})
+        for name, first in ((CONTROL, 0), ("wider", 4))
+        for seed in (first, first + 1)
+    ]
+    found = [finding for finding in findings({"a": [*records, *others, *wider]}).findings if finding.claim != "gain"]
+    assert found == alone
+
+
+def test_the_growth_of_a_method_out_of_line_is_of_its_own_pairs_and_leaves_the_others_alone() -> None:
+    level = {name: lambda scale, depth: 0.0 for name in ("m", "n", "o")}
+    quiet = board(level, noise=1e-4, seeds=8)
+    chance = np.random.default_rng(0)
+    loud = {scale: chance.normal(0.7, 0.03, 8) for scale in (1, 4)}
+    records = [record("loud", s, float(v), cell={"scale": scale, "depth": 2}) for scale, auc in loud.items() for s, v in enumerate(auc)]
+    found = {f.method: f for f in findings({"a": [*quiet, *records]}).findings if f.claim == "scale"}
+    alone = {f.method: f for f in findings({"a": quiet}).findings if f.claim == "scale"}
+    assert {method: (found[method].low, found[method].high) for method in level} == {m: (f.low, f.high) for m, f in alone.items()}
+    control = {
+        (r.trial.cell.scale, r.trial.seed): r.metrics["test/auc"]
+        for r in quiet
+        if r.trial.cell.depth == 2 and r.trial.cell.method == CONTROL
+    }
+    large, small = (loud[scale] - np.array([control[scale, seed] for seed in range(8)]) for scale in (4, 1))
+    welch = stats.ttest_ind(large, small, equal_var=False)
+    half = stats.t.ppf(0.975, int(welch.df)) * ((large.var(ddof=1) + small.var(ddof=1)) / 8) ** 0.5
+    assert found["loud"].high == pytest.approx(large.mean() - small.mean() + half)
 
 
 def test_the_summary_counts_the_findings_of_all_boards() -> None:

@@ -50,6 +50,27 @@ def test_noise_is_that_of_the_two_way_model_and_seeds_are_those_of_a_t_test() ->
     assert found.hours == pytest.approx(2 * found.seeds * 36 / 3600)
 
 
+def test_of_a_control_out_of_line_it_is_the_noise_of_the_pairs_that_rows_are_judged_by() -> None:
+    """The noise of the other methods is that of no comparison there."""
+    chance = np.random.default_rng(0)
+    auc = {name: chance.normal(0.8, 1e-4, 6) for name in ("m", "n", "o")} | {"single_embedding": 0.8 + np.array([1, -1, 1, 0, -2, 1]) / 100}
+    board = [record(name, seed, float(value)) for name, values in auc.items() for seed, value in enumerate(values)]
+    [found] = decidable({"mine": board}, 0.001)
+    judged = {row.method: row for row in rows(board) if row.verdict}
+    assert {row.own_noise for row in judged.values()} == {True} and len(judged) == 3
+    pairs = {name: auc[name] - auc["single_embedding"] for name in judged}
+    assert found.sd == pytest.approx(np.mean([np.var(differences, ddof=1) for differences in pairs.values()]) ** 0.5) and found.df == 5
+
+
+def test_rows_that_verdicts_do_not_count_are_no_part_of_the_noise() -> None:
+    """Of seeds that the control has not, as the board leaves them out."""
+    board = noisy(0.001)
+    others = [record(name, 10 + seed, 0.7 + (seed * place % 3) / 50) for place, name in enumerate("xyz", 1) for seed in range(4)]
+    [alone], [found] = decidable({"mine": board}, 0.001), decidable({"mine": [*board, *others]}, 0.001)
+    assert (found.df, found.sd) == (alone.df, alone.sd)
+    assert {row.delta_df for row in rows([*board, *others]) if row.verdict} == {found.df}
+
+
 @pytest.mark.parametrize("n", [3, 5, 10, 200])
 def test_the_difference_that_n_seeds_show_is_the_one_with_that_power(n: int) -> None:
     effect = TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8)

@@ -129,6 +129,9 @@ def test_what_diverged_is_last_and_what_failed_is_no_opponent() -> None:
     draws = [of(0, 0.6, 0.65), of(1, 0.7, status="diverged"), of(2, status="diverged")]
     alive, further = still_in((1, 2), draws)
     assert [o.draw for o in alive] == [0] and further == {}, "it diverged between the rungs"
+    draws = [of(0, 0.6), of(1, 0.7, 0.75), of(2, 0.8, status="diverged"), of(3, 0.5)]
+    alive, further = still_in((1, 2), draws)
+    assert [o.draw for o in alive] == [1] and further == {}, "what it had beaten at the first rung comes back by its end"
     assert still_in((1,), [of(0, status="failed")]) == ([], {})
     assert [better_half(n) for n in (1, 2, 3, 8)] == [1, 1, 2, 4]
 

@@ -16,9 +16,9 @@ from benchmark.contracts import CTRModel, Output, no_penalty
 from benchmark.data.batches import Rows
 from benchmark.method import Method, Parts, assemble
 from benchmark.nn.dose import adam_step, change
-from benchmark.nn.model import CALIBRATION, AssembledModel
+from benchmark.nn.model import CALIBRATION, AssembledModel, Penalty
 from benchmark.schema import Field, Schema
-from benchmark.training.doses import calibrate, doses, knock_outs
+from benchmark.training.doses import calibrate, doses, gradient_norms, knock_outs
 
 SCHEMA = Schema((Field("a", 7), Field("b", 5), Field("c", 11)), 0.3)
 WIDTH, COUNT = 4, 64
@@ -71,6 +71,40 @@ def test_a_penalty_s_dose_is_the_ratio_of_the_gradients_on_the_table() -> None:
             by_penalty[value] += 0.7 * 2 * table[value] / embedded.size
     found = doses(model, data, COUNT, AS_IT_IS)
     assert found == {"penalty": pytest.approx(np.linalg.norm(by_penalty) / np.linalg.norm(by_loss), rel=1e-5)}
+
+
+def test_doses_are_means_over_the_first_two_batches() -> None:
+    model, data = summed(penalty=(0.7, lambda ids, output: output.states[0].square().mean())).train(), rows(96)
+    ratios = []
+    for ids, labels in data.shuffled(32, torch.Generator().manual_seed(0)):
+        output, table = model(ids), model.table()
+        loss = functional.binary_cross_entropy_with_logits(output.logits, labels)
+        by_penalty, by_loss = (torch.autograd.grad(one, table, retain_graph=True)[0] for one in (output.penalty, loss))  # type: ignore[arg-type]
+        ratios.append(float(by_penalty.norm() / by_loss.norm()))
+    assert len(ratios) == 3 and max(ratios) > 1.01 * min(ratios)
+    assert doses(model, data, 32, AS_IT_IS) == {"penalty": pytest.approx(sum(ratios[:2]) / 2, rel=1e-5)}
+
+
+def test_a_penalty_without_effect_on_the_table_is_measured_where_it_has_one() -> None:
+    """The table is in its graph and gets nothing of it: not a penalty that does nothing."""
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.factor = nn.Parameter(torch.tensor(2.0))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.factor
+
+    transform = Scaled()
+    model = summed(transform=transform).train()
+    ids, labels = next(rows().batches(COUNT))
+    output = model(ids)
+    loss = functional.binary_cross_entropy_with_logits(output.logits, labels)
+    [by_loss] = torch.autograd.grad(loss, [transform.factor], retain_graph=True)
+    found = gradient_norms(model, loss, transform.factor.square() + 0 * output.states[0].sum())
+    assert found is not None
+    torch.testing.assert_close(found, torch.stack([by_loss.abs(), torch.tensor(4.0)]))
 
 
 def test_a_transform_that_writes_into_its_input_has_the_dose_of_one_that_does_not() -> None:
@@ -162,6 +196,27 @@ def test_a_factor_is_fixed_after_the_first_steps() -> None:
     for _ in range(CALIBRATION + 1):
         step(model, data)
     assert float(model.penalty.factor) == fixed and model.penalty.raw is None
+
+
+def test_a_factor_is_of_the_mean_of_the_new_norms_and_the_last() -> None:
+    penalty = Penalty(0.5, lambda ids, output: output.logits.sum(), "share")
+    factors = []
+    for by_loss, by_criterion in ((2.0, 0.0), (2.0, 1.0), (4.0, 1.0), (5.0, 3.0)):
+        penalty.calibrate(torch.tensor([by_loss, by_criterion]))
+        factors.append(float(penalty.factor))
+    assert factors == pytest.approx([0, 0.5 * 2 / 1, 0.5 * 3 / 1, 0.5 * 4 / 2])
+
+
+def test_gradients_are_measured_at_the_first_step_and_at_powers_of_two() -> None:
+    model, data = summed(penalty=(0.25, lambda ids, output: output.states[0].square().mean(), "share")).train(), rows()
+    ids = next(data.batches(COUNT))[0]
+    assert isinstance(model, AssembledModel) and model.penalty is not None
+    measured = []
+    for place in range(CALIBRATION + 10):
+        model(ids)
+        if model.penalty.to_measure() is not None:
+            measured.append(place)
+    assert measured == [0, 1, 2, 4, 8, 16, 32, 64, 128]
 
 
 def test_a_penalty_without_gradient_keeps_the_factor_zero() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from benchmark.data.store import Fold
 from benchmark.faults import ContractError
 from benchmark.method import assemble
 from benchmark.schema import Field, Schema
+from benchmark.training.doses import doses
 from benchmark.training.evaluate import NotFinite, score
 from benchmark.training.fit import Diverged, Fitted, fit, make_optimizers
 
@@ -232,6 +234,33 @@ def test_a_method_may_say_how_its_table_is_trained(fold: Fold) -> None:
     assert rule.words == ["training", "epoch 1", *["batch"] * 24, "epoch 2", *["batch"] * 24]
     assert float((rule.seen - 0.5).abs().max()) < 0.01, "the table was not reset at the start of the last epoch"
     assert not torch.equal(built.other, dense)
+
+
+def test_the_dose_of_a_rule_is_of_the_first_and_of_the_best_epoch(fold: Fold) -> None:
+    class Rule(TableRule):
+        epoch = 0
+
+        def epoch_starts(self, epoch: int, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
+            self.epoch = epoch
+
+        def dose(self, table: nn.Parameter, optimizer: torch.optim.Optimizer) -> float:
+            assert not torch.is_grad_enabled()
+            return self.epoch / 100
+
+    built: Any = model()
+    built._rule = Rule()
+    result, _ = fitted(built, fold, replace(SMALL, epochs=12, learning_rate=5e-2, patience=12, plateau_factor=1.0))
+    assert 1 < result.best_epoch < 12, "the best epoch is the first or the last: the test shows nothing"
+    assert result.doses == {"first/table_rule": 0.01, "best/table_rule": result.best_epoch / 100}
+
+
+def test_the_dose_of_a_penalty_is_of_the_best_epochs_model(fold: Fold) -> None:
+    training = replace(SMALL, epochs=12, learning_rate=5e-2, patience=12, plateau_factor=1.0)
+    built = model(method="vicreg")
+    result, _ = fitted(built, fold, training)
+    assert 1 < result.best_epoch < 12, "the best epoch is the first or the last: the test shows nothing"
+    assert doses(built, fold.train, training.batch_size, nullcontext()) == {"penalty": result.doses["best/penalty"]}
+    assert result.doses["best/penalty"] != result.doses["first/penalty"]
 
 
 @pytest.mark.parametrize(
