@@ -292,7 +292,7 @@ def test_power_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch, 
     assert max(map(len, shown.splitlines())) <= columns
     designs = ("8 seeds ", "until decided ", "and futility 0.05 ")
     cells = [[line.split()[-5:] for line in text.splitlines() if any(name in line for name in designs)] for text in (whole, shown)]
-    assert cells[0] == cells[1] and len(cells[0]) == 18
+    assert cells[0] == cells[1] and len(cells[0]) == 24
     assert " ".join(whole.split())[-100:] == " ".join(shown.split())[-100:]
 
 
