@@ -9,7 +9,7 @@ run: .venv/ready
 
 # In two processes at once: the tests of the rooms beside those of whole runs and commands, which mostly wait for processes and Ray. One room
 # stands with the latter, so that both take as long.
-RUNS := tests/search tests/speed tests/tracking tests/fuzzing $(wildcard tests/test_*.py)
+RUNS := tests/search tests/speed tests/tracking tests/fuzzing tests/data $(wildcard tests/test_*.py)
 ROOMS := $(filter-out $(RUNS) tests/__pycache__, $(patsubst %/,%,$(wildcard tests/*/)))
 
 test: .venv/ready
