@@ -57,7 +57,10 @@ class DecayByInterval(TableRule):
         """Of the last step, over the entries of its batch: the norm of the decay over that of Adam's own part."""
         assert isinstance(optimizer, AdamAR)
         step = adam_step(table, optimizer)
-        return None if step is None else float(optimizer.decayed / step[optimizer.rows].norm())
+        if step is None:
+            return None
+        decay = optimizer.share.unsqueeze(1) * optimizer.before
+        return float(decay.norm() / step[optimizer.rows].norm())
 
 
 class AdamAR(torch.optim.Adam):
@@ -67,19 +70,19 @@ class AdamAR(torch.optim.Adam):
         super().__init__([table], lr=learning_rate, fused=True)
         self.table, self.alpha = table, alpha
         self.rows = torch.empty(0, dtype=torch.long, device=table.device)
-        self.decayed = torch.zeros((), device=table.device)  # norm of what the last step's decay took off them
+        self.before = torch.empty(0, table.shape[1], device=table.device)  # those rows as the last step found them
+        self.share = torch.empty(0, device=table.device)  # (n,), λ: what its decay took off each of them
         self.count = 0  # of steps
         self.updated = torch.zeros(len(table), dtype=torch.int32, device=table.device)  # step of a row's last update; 0: none yet
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         self.count += 1
-        before = self.updated[self.rows]
-        idle = torch.where(before > 0, self.count - before - 1, 0)
-        share = (self.alpha * idle.to(self.table.dtype)).clamp_max(1)  # λ
-        old = self.table[self.rows]
+        last = self.updated[self.rows]
+        idle = torch.where(last > 0, self.count - last - 1, 0)
+        self.share = (self.alpha * idle.to(self.table.dtype)).clamp_max(1)
+        self.before = self.table[self.rows]
         # A row that stands there several times is written as often, each time with the same numbers.
-        self.table.index_copy_(0, self.rows, old * (1 - share).unsqueeze(1))
-        self.decayed = torch.linalg.vector_norm(torch.linalg.vector_norm(old, dim=1) * share)  # of λ = 1 nothing is left to tell it by
+        self.table.index_copy_(0, self.rows, self.before * (1 - self.share).unsqueeze(1))
         self.updated.index_fill_(0, self.rows, self.count)
         return super().step(closure)

@@ -11,7 +11,6 @@ from typing import Literal
 from benchmark.config import CONTROL, DELTA, NO_BACKBONE, conditions
 from benchmark.errors import UserError
 from benchmark.metrics.growth import Side, contrasts
-from benchmark.metrics.noise import cell_noise
 from benchmark.metrics.verdicts import Key
 from benchmark.records import Record
 from benchmark.reporting import acting
@@ -22,7 +21,7 @@ from benchmark.reporting.groups import by_conditions, by_size, stores_named
 from benchmark.reporting.leaderboard import Row, rows_and_groups
 from benchmark.reporting.tables import between
 from benchmark.reporting.text import cell, difference_text, shown
-from benchmark.reporting.verdicts import AUC, compared_rows
+from benchmark.reporting.verdicts import AUC, compared_rows, noise_of, paired
 from benchmark.values import canonical, one_of
 
 Format = Literal["table", "markdown"]
@@ -145,16 +144,12 @@ def growths(board: str, members: Iterable[Group], delta: float) -> list[Finding]
 def _growths(board: str, members: Sequence[Group], size: Size, delta: float) -> Iterable[Finding]:
     controls = by_conditions(members, CONTROL)
     rows = compared_rows(members, controls)
-    noises = {
-        conditions: cell_noise({group.row: group.metric(AUC) for group in (controls[conditions], *groups)})
-        for conditions, groups in rows.items()
-    }
+    noises = {conditions: noise_of(controls[conditions], groups) for conditions, groups in rows.items()}
 
     def side(group: Group) -> Side:
         control = controls[group.conditions]
-        method, other = group.metric(AUC), control.metric(AUC)
-        differences = [method[seed] - other[seed] for seed in sorted(method.keys() & other.keys())]
-        return Side(method, other, noises[group.conditions].between(group.row, control.row, differences), group.max_seeds)
+        pool = noises[group.conditions].between(group.row, control.row, paired(group, control))
+        return Side(group.metric(AUC), control.metric(AUC), pool, group.max_seeds)
 
     compared = [group for groups in rows.values() for group in groups]
     pairs: dict[Key, tuple[Group, Group]] = {}

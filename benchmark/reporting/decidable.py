@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmark.config import CONTROL, NO_BACKBONE
 from benchmark.errors import UserError
-from benchmark.metrics.noise import Pool, cell_noise
+from benchmark.metrics.noise import Pool
 from benchmark.metrics.power import MOST, difference_to_tell, seeds_to_tell
 from benchmark.metrics.verdicts import LEVEL
 from benchmark.records import Record
@@ -23,7 +23,7 @@ from benchmark.reporting.group import Group
 from benchmark.reporting.groups import by_conditions, groups, stores_named
 from benchmark.reporting.tables import narrowed, tabulated
 from benchmark.reporting.text import counted, shown, text
-from benchmark.reporting.verdicts import AUC, compared_rows, seeds_text
+from benchmark.reporting.verdicts import AUC, compared_rows, noise_of, paired, seeds_text
 
 SEEDS = (3, 5, 10)  # for which the table says what they show
 
@@ -85,12 +85,11 @@ def _noise(control: Group, rows: Sequence[Group]) -> Pool:
     """What verdicts of the cell have: the noise of its methods together. Where the control is out of line with the others every row is
     judged by its own pairs, and it is the mean of theirs, with the degrees of freedom of the fewest pairs, which all have the control.
     """
-    noise = cell_noise({group.row: group.metric(AUC) for group in (control, *rows)})
+    noise = noise_of(control, rows)
     if control.row not in noise.out:
         return noise.shared
-    base = control.metric(AUC)
-    pairs = ([value - base[seed] for seed, value in row.metric(AUC).items() if seed in base] for row in rows)
-    own = [noise.between(row.row, control.row, differences) for row, differences in zip(rows, pairs, strict=True) if len(differences) > 1]
+    pairs = [(row, differences) for row in rows if len(differences := paired(row, control)) > 1]
+    own = [noise.between(row.row, control.row, differences) for row, differences in pairs]
     return Pool(fmean(pool.variance for pool in own), min(pool.df for pool in own), 2) if own else Pool(float("nan"), 0, 0)
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.config import CONTROL
-from benchmark.metrics.noise import Pool, less_noise, unequal_noise
+from benchmark.metrics.noise import Noise, Pool, cell_noise, less_noise, unequal_noise
 from benchmark.metrics.power import LARGEST, MOST, seeds_to_tell
 from benchmark.metrics.verdicts import LEVEL, Compared, Judgement, Key, futile, judge
 from benchmark.reporting.group import Group
@@ -57,9 +57,9 @@ def uneven(board: Iterable[Group], controls: Mapping[str, Group], judged: Mappin
             if p < UNEVEN:
                 who = "others" if alone else "methods"
                 said.append(f"the {who} differ in noise (Bartlett, p = {p:.1g}), and verdicts take one noise for all of them")
-        if light := [
-            group.cell.method for group in members if group not in alone and _light(group, controls[conditions], judged, len(members))
-        ]:
+        control = controls[conditions]
+        light = [group.cell.method for group in members if group not in alone and _light(group, control, judged, len(members))]
+        if light:
             names, their = ", ".join(dict.fromkeys(light)), "its interval" if len(light) == 1 else "their intervals"
             said.append(
                 f"the own pairs of {names} vary less than the noise that verdicts take; read {their}, too (docs/mathematics.md, 5.1)"
@@ -71,11 +71,21 @@ def uneven(board: Iterable[Group], controls: Mapping[str, Group], judged: Mappin
 
 
 def _light(group: Group, control: Group, judged: Mapping[Key, Judgement], rows: int) -> bool:
-    """Whether a row shares its control's noise, as one does whose mitigation hardly changes what is trained."""
-    judgement, mine, others = judged[group.conditions, group.row], group.metric(AUC), control.metric(AUC)
-    differences = [mine[seed] - others[seed] for seed in mine.keys() & others.keys()]
+    """Whether a row's own pairs vary less than the noise of its verdict says, as where its mitigation hardly changes what is trained."""
+    judgement = judged[group.conditions, group.row]
     pool = Pool((judgement.sd or 0.0) ** 2 / 2, judgement.df or 0, 0)
-    return less_noise(differences, pool) * rows <= LIGHT
+    return less_noise(paired(group, control), pool) * rows <= LIGHT
+
+
+def paired(group: Group, control: Group) -> list[float]:
+    """Test AUC less the control's with the same seed, of the seeds that both have."""
+    mine, others = group.metric(AUC), control.metric(AUC)
+    return [mine[seed] - others[seed] for seed in sorted(mine.keys() & others.keys())]
+
+
+def noise_of(control: Group, rows: Iterable[Group]) -> Noise:
+    """Of the cell that a control and its rows are."""
+    return cell_noise({group.row: group.metric(AUC) for group in (control, *rows)})
 
 
 def compared_rows(board: Iterable[Group], controls: Mapping[str, Group]) -> dict[str, list[Group]]:
