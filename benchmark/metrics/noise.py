@@ -1,4 +1,4 @@
-"""The noise of a cell: one for all of its methods, and one of their own for those that are out of line. docs/mathematics.md §5.1."""
+"""The noise of a cell: one for its methods, and one of their own for those that are far louder or far quieter. docs/mathematics.md §5.1."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from scipy import special
 Values = Mapping[int, float]  # seed -> value
 ROUNDING = 1e-12  # of a residual
 OUT_OF_LINE = 0.001  # level of the test that a method is, over all methods of a cell; larger ones make σ̂ of cells with one noise too small
+# Levels of the test that a row's own pairs vary less than its cell's noise. At the first, of each row, it counts no more in the noise of
+# the others, which can only become larger. At the second, over all rows of the cell, it is judged by its own pairs: by a smaller noise.
+LIGHT, QUIET = 0.1, 0.005
 
 
 class Pool(NamedTuple):
@@ -25,19 +28,20 @@ class Noise(NamedTuple):
     """Of one cell."""
 
     shared: Pool  # of the methods that are in line with each other
-    out: frozenset[str]  # the names of the others
+    loud: frozenset[str] = frozenset()  # the names of those with more noise
+    quiet: frozenset[str] = frozenset()  # the names of those that follow the control so closely that their pairs have far less
 
     def between(self, row: str, control: str, differences: Sequence[float]) -> Pool:
-        """Half the variance of ``differences``, the row's paired ones to its control: as all methods have it, or, where one of the two is
-        out of line, of these alone."""
-        if self.out.isdisjoint((row, control)):
+        """Half the variance of ``differences``, the row's paired ones to its control: as all methods have it, or, where the row is quiet or
+        one of the two is loud, of these alone."""
+        if row not in self.quiet and self.loud.isdisjoint((row, control)):
             return self.shared
         n = len(differences)
         return Pool(float(np.var(differences, ddof=1)) / 2 if n > 1 else float("nan"), max(n - 1, 0), 2)
 
 
-def cell_noise(values: Mapping[str, Values]) -> Noise:
-    """Which methods are noisier than the rest, and the residual variance of the rest.
+def cell_noise(values: Mapping[str, Values], control: str) -> Noise:
+    """Which methods are louder than the rest, which rows are quieter, and the residual variance of those in line.
 
     That of y = μ_method + β_seed + ε, by least squares; NaN with 0 degrees of freedom. values: method -> seed -> value; any seed may be
     absent anywhere. Methods that give the same numbers count as one: multi-embedding with one set is single embedding, and its residuals
@@ -46,17 +50,29 @@ def cell_noise(values: Mapping[str, Values]) -> Noise:
     Under one variance for all, what a method adds to the residual sum of squares of the others is independent of theirs, so that F tests
     it; in a table without gaps that is a test of the kind of Cochran's C (Ann. Eugen. 11, 1941). The level OUT_OF_LINE is Bonferroni's over
     the methods. The noisiest is left out and the rest asked again, down to two.
+
+    Then the rows that follow ``control``: a mitigation that hardly changes training has its control's noise seed by seed, so that its
+    residuals, like those of a copy, are hardly evidence of their own, and the noise of pairs comes out too small for the others and too
+    large for itself. Which those are is asked by ``less_noise``. Where the noise would not become larger without them, it is of all.
     """
     kept = _distinct(values)
-    out: set[str] = set()
+    loud: set[str] = set()
     whole = _residual(kept)
     while len(kept) > 2:
         noisiest, p = _noisiest(kept, whole)
         if p * len(kept) > OUT_OF_LINE:
             break
-        out |= kept.pop(noisiest)[0]
+        loud |= kept.pop(noisiest)[0]
         whole = _residual(kept)
-    return Noise(whole, frozenset(out))
+    followed = next((known for names, known in kept if control in names), None)
+    if followed is None:
+        return Noise(whole, frozenset(loud))
+    pairs = [[known[seed] - followed[seed] for seed in known.keys() & followed.keys()] for _, known in kept]
+    light = {place for place, own in enumerate(pairs) if less_noise(own, whole) <= LIGHT}
+    rest = _residual([one for place, one in enumerate(kept) if place not in light])
+    shared = rest if rest.variance > whole.variance else whole
+    quiet = [kept[place][0] for place in light if less_noise(pairs[place], shared) * (len(kept) - 1) <= QUIET]
+    return Noise(shared, frozenset(loud), frozenset().union(*quiet))
 
 
 _Kept = list[tuple[set[str], dict[int, float]]]  # names of one method, and its values

@@ -13,7 +13,7 @@ from scipy import special, stats
 
 from benchmark.metrics.futility import chance_of_verdict
 from benchmark.metrics.looks import FIRST_LOOK, looks
-from benchmark.metrics.noise import OUT_OF_LINE
+from benchmark.metrics.noise import LIGHT, OUT_OF_LINE, QUIET
 from benchmark.metrics.sequential import sequential_p
 from benchmark.metrics.verdicts import LEVEL
 
@@ -124,7 +124,7 @@ def _judged(y: Array, design: Design) -> tuple[NDArray[np.int64], NDArray[np.int
 
 def _noise(y: Array, seeds: NDArray[np.int64], n: int) -> tuple[Array, NDArray[np.int64]]:
     """Half the variance of a paired difference and its degrees of freedom, (boards, cells, methods), where row m has its first ``seeds``
-    seeds: its cell's, or that of its own first ``n`` where it or the control is out of line."""
+    seeds: its cell's, or that of its own first ``n`` where it is out of line, or the control is loud."""
     length = np.concatenate([seeds.max(2, keepdims=True), seeds], 2)
     squares, df = _pooled(y, length)
     here = np.argwhere(df > 0)  # cells in which there may be one more that is out of line
@@ -147,10 +147,25 @@ def _noise(y: Array, seeds: NDArray[np.int64], n: int) -> tuple[Array, NDArray[n
         squares[board, cell], df[board, cell] = rest[each, noisiest], rest_df[each, noisiest]
         here = here[out]
     own = (length[..., 1:] == 0) | (length[..., :1] == 0)
-    shape = seeds.shape
-    variance = np.broadcast_to((squares / df)[..., None], shape).copy()
-    variance[own] = (y[:, :, 1:] - y[:, :, :1])[own][..., :n].var(-1, ddof=1) / 2
+    difference = y[:, :, 1:] - y[:, :, :1]
+    used = np.minimum(seeds, n)
+    there = np.arange(y.shape[3]) < used[..., None]
+    centre = np.where(there, difference, 0).sum(3, keepdims=True) / used[..., None]
+    pairs = (np.where(there, difference - centre, 0) ** 2).sum(3) / (used - 1) / 2
+    rows = (length > 0).sum(2)[..., None] - 1  # in line
+    light = ~own & (_less(pairs, used, squares, df) <= LIGHT)
+    rest, rest_df = _pooled(y, np.concatenate([length[..., :1], np.where(light, 0, length[..., 1:])], 2))
+    larger = rest * df > squares * rest_df
+    squares, df = np.where(larger, rest, squares), np.where(larger, rest_df, df)
+    own |= light & (_less(pairs, used, squares, df) * rows <= QUIET)
+    variance = np.where(own, difference[..., :n].var(-1, ddof=1) / 2, (squares / df)[..., None])
     return variance, np.where(own, n - 1, df[..., None])
+
+
+def _less(pairs: Array, seeds: NDArray[np.int64], squares: Array, df: NDArray[np.int64]) -> Array:
+    """``noise.less_noise`` of rows whose pairs have half the variance ``pairs``, (boards, cells, methods)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(special.fdtr(seeds - 1, df[..., None], pairs / (squares / df)[..., None]))
 
 
 def _pooled(y: Array, length: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:

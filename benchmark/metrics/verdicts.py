@@ -39,7 +39,8 @@ class Judgement:
     difference: float | None = None  # mean of the paired ones
     n: int = 0  # pairs
     sd: float | None = None  # of a paired difference: √2 σ of the cell's two-way model, or of the row's own pairs
-    own_noise: bool = False  # the latter: its noise, or its control's, is out of line with the cell's
+    own_noise: bool = False  # the latter: it, or its control, is out of line with the rest of the cell
+    quiet: bool = False  # the row is, having less noise, not more
     df: int | None = None  # of sd
     low: float | None = None  # 95 % interval from that sd; not adjusted for the number of rows or looks
     high: float | None = None
@@ -166,7 +167,7 @@ class Looks:
         seeds = tuple(self._used.get((cell, row), n if (cell, row) in self._most else None) for row in rows)
         if (cell, n, seeds) not in self._noises:
             values = {_named(row): _first(known, most) for (row, known), most in zip(rows.items(), seeds, strict=True)}
-            self._noises[cell, n, seeds] = cell_noise({CONTROLS: _first(self._cells[cell].control, n), **values})
+            self._noises[cell, n, seeds] = cell_noise({CONTROLS: _first(self._cells[cell].control, n), **values}, CONTROLS)
         return self._noises[cell, n, seeds]
 
     def _test(self, key: Key, pool: Pool, n: int | None) -> _Test:
@@ -233,6 +234,7 @@ class Looks:
                 n=n,
                 sd=sd,
                 own_noise=pool is not noise.shared,
+                quiet=_named(key[1]) in noise.quiet,
                 df=pool.df,
                 low=None if mean is None or half is None else mean - half,
                 high=None if mean is None or half is None else mean + half,

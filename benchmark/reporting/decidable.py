@@ -86,7 +86,7 @@ def _noise(control: Group, rows: Sequence[Group]) -> Pool:
     judged by its own pairs, and it is the mean of theirs, with the degrees of freedom of the fewest pairs, which all have the control.
     """
     noise = noise_of(control, rows)
-    if control.row not in noise.out:
+    if control.row not in noise.loud:
         return noise.shared
     pairs = [(row, differences) for row in rows if len(differences := paired(row, control)) > 1]
     own = [noise.between(row.row, control.row, differences) for row, differences in pairs]

@@ -89,7 +89,7 @@ class Row:
     tuning_rungs: tuple[int, ...]  # epochs at which its draws were halved; none: each was trained to its end
     delta_auc_pooled: float | None  # what the pooled interval is about: mean difference over the pairs that the verdict was made of
     delta_pooled_seeds: int  # these pairs: where a row was decided before others, without the seeds that came after
-    own_noise: bool  # judged by its own pairs: it, or its control, is noisier than the rest of the cell
+    own_noise: bool  # judged by its own pairs: it, or its control, is out of line with the rest of the cell
     trial_ids: tuple[str, ...]  # of its final trainings, finished or not, in the order of seeds: names of records, which `reproduce` takes
 
     @property

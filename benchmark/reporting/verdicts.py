@@ -12,7 +12,7 @@ from benchmark.metrics.verdicts import LEVEL, Compared, Judgement, Key, futile, 
 from benchmark.reporting.group import Group
 
 AUC = "test/auc"
-LIGHT = 0.05  # level, Bonferroni's over the rows of a cell, of the test that one varies less than the cell's noise says
+NARROW = 0.05  # level, Bonferroni's over the rows of a cell, of the test that one varies less than the noise of its verdict says
 UNEVEN = 0.01  # p below which a board speaks of it
 SHOWN = (0.001, 0.0005, 0.0003)  # differences in AUC of which a board says how many seeds they take
 
@@ -44,13 +44,15 @@ def uneven(board: Iterable[Group], controls: Mapping[str, Group], judged: Mappin
     found = {}
     for conditions, members in compared_rows(board, controls).items():
         alone = [group for group in members if judged[conditions, group.row].own_noise]
+        quiet = [group for group in alone if judged[conditions, group.row].quiet]
+        loud = [group for group in alone if group not in quiet]
         said = []
-        if len(alone) == len(members):
+        if len(loud) == len(members):
             said.append(f"{CONTROL} is noisier than the rest: every row is judged by its own pairs")
-        elif alone:
-            names = ", ".join(dict.fromkeys(group.cell.method for group in alone))
-            each = "its own pairs, the others without it" if len(alone) == 1 else "their own pairs, the others without them"
-            said.append(f"{names} {'is' if len(alone) == 1 else 'are'} noisier than the rest, and judged by {each}")
+        elif loud:
+            said.append(f"{_names(loud)} {_is(loud)} noisier than the rest, and judged by {_own(loud)}")
+        if quiet:
+            said.append(f"the pairs of {_names(quiet)} vary far less than the rest's: {_it(quiet)} {_is(quiet)} judged by {_own(quiet)}")
         if len(alone) < len(members):
             alike = (controls[conditions], *(group for group in members if group not in alone))
             p = unequal_noise({group.row: group.metric(AUC) for group in alike})
@@ -58,23 +60,37 @@ def uneven(board: Iterable[Group], controls: Mapping[str, Group], judged: Mappin
                 who = "others" if alone else "methods"
                 said.append(f"the {who} differ in noise (Bartlett, p = {p:.1g}), and verdicts take one noise for all of them")
         control = controls[conditions]
-        light = [group.cell.method for group in members if group not in alone and _light(group, control, judged, len(members))]
-        if light:
-            names, their = ", ".join(dict.fromkeys(light)), "its interval" if len(light) == 1 else "their intervals"
-            said.append(
-                f"the own pairs of {names} vary less than the noise that verdicts take; read {their}, too (docs/mathematics.md, 5.1)"
-            )
+        narrow = [group for group in members if group not in alone and _narrow(group, control, judged, len(members))]
+        if narrow:
+            read = f"read {'its interval' if len(narrow) == 1 else 'their intervals'}, too (docs/mathematics.md, 5.1)"
+            said.append(f"the own pairs of {_names(narrow)} vary less than the noise that verdicts take; {read}")
         if said:
             cell = members[0].cell
             found[conditions] = f"{cell.backbone}, scale {cell.scale}, depth {cell.depth}: {'; '.join(said)}"
     return found
 
 
-def _light(group: Group, control: Group, judged: Mapping[Key, Judgement], rows: int) -> bool:
+def _names(groups: Iterable[Group]) -> str:
+    return ", ".join(dict.fromkeys(group.cell.method for group in groups))
+
+
+def _is(groups: Sequence[Group]) -> str:
+    return "is" if len(groups) == 1 else "are"
+
+
+def _it(groups: Sequence[Group]) -> str:
+    return "it" if len(groups) == 1 else "they"
+
+
+def _own(groups: Sequence[Group]) -> str:
+    return "its own pairs, the others without it" if len(groups) == 1 else "their own pairs, the others without them"
+
+
+def _narrow(group: Group, control: Group, judged: Mapping[Key, Judgement], rows: int) -> bool:
     """Whether a row's own pairs vary less than the noise of its verdict says, as where its mitigation hardly changes what is trained."""
     judgement = judged[group.conditions, group.row]
     pool = Pool((judgement.sd or 0.0) ** 2 / 2, judgement.df or 0, 0)
-    return less_noise(paired(group, control), pool) * rows <= LIGHT
+    return less_noise(paired(group, control), pool) * rows <= NARROW
 
 
 def paired(group: Group, control: Group) -> list[float]:
@@ -85,7 +101,7 @@ def paired(group: Group, control: Group) -> list[float]:
 
 def noise_of(control: Group, rows: Iterable[Group]) -> Noise:
     """Of the cell that a control and its rows are."""
-    return cell_noise({group.row: group.metric(AUC) for group in (control, *rows)})
+    return cell_noise({group.row: group.metric(AUC) for group in (control, *rows)}, control.row)
 
 
 def compared_rows(board: Iterable[Group], controls: Mapping[str, Group]) -> dict[str, list[Group]]:

@@ -14,6 +14,7 @@ from benchmark.errors import Incompatible, UserError
 
 Built = TypeVar("Built")
 CONSTANTS = {torch.arange, torch.eye, torch.linspace, torch.tril_indices, torch.triu_indices}
+SIZES = {"n", "m", "start", "end", "step", "steps", "row", "col", "offset"}  # what their arguments are called that sizes come from
 LARGEST = 10**7  # numbers of a constant that is made: 40 MB
 IN_PLACE = {torch.Tensor.normal_, *(getattr(nn.init, name) for name in dir(nn.init) if name.endswith("_") and not name.startswith("_"))}
 
@@ -48,7 +49,7 @@ class _Unfilled(TorchFunctionMode):
         if "out" in kwargs and func in CONSTANTS and kwargs["out"].is_meta:
             return kwargs["out"]
         if func in CONSTANTS and kwargs.get("device") is None:
-            if func(*args, **{**kwargs, "device": "meta"}).numel() > LARGEST:
+            if _numbers(func, *args, **{name: kwargs[name] for name in kwargs if name in SIZES}) > LARGEST:
                 raise TooLarge(f"{func.__name__}{args}")
             return func(*args, **{**kwargs, "device": "cpu"})
         if func is torch.randn and kwargs.get("device") is None:
@@ -59,3 +60,20 @@ class _Unfilled(TorchFunctionMode):
             if func is functional.normalize:
                 return torch.empty(args[0].shape, dtype=args[0].dtype)
         return func(*args, **kwargs)
+
+
+def _numbers(func: Callable[..., Any], *args: Any, **named: Any) -> float:
+    """How many numbers a constant has, at most. torch's own answer, on the meta device, imports its compiler."""
+
+    def at(place: int, name: str, default: float = 0) -> float:
+        return float(args[place] if place < len(args) else named.get(name, default))
+
+    if func is torch.eye:
+        return at(0, "n") * at(1, "m", at(0, "n"))
+    if func is torch.linspace:
+        return at(2, "steps")
+    if func is torch.arange:  # its one argument is the end
+        only = len(args) == 1 and "end" not in named
+        start, end = (0.0, at(0, "end")) if only else (at(0, "start"), at(1, "end"))
+        return (end - start) / at(1 if only else 2, "step", 1)
+    return 2 * at(0, "row") * at(1, "col")

@@ -16,7 +16,7 @@ DELTA = 0.0003
 
 
 def shared_noise(values: Any) -> Pool:
-    return cell_noise(values).shared
+    return cell_noise(values, "").shared
 
 
 def side(rng: np.random.Generator, n: int, gain: float, sd: float = 0.001) -> Side:

@@ -10,7 +10,7 @@ import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmark.metrics.noise import OUT_OF_LINE, Pool, Values, _distinct, _noisiest, _of_more, _residual, cell_noise
+from benchmark.metrics.noise import LIGHT, OUT_OF_LINE, QUIET, Noise, Pool, Values, _distinct, _noisiest, _of_more, _residual, cell_noise
 
 METHODS = "abcde"
 
@@ -35,7 +35,7 @@ def residual(values: Mapping[str, Values]) -> tuple[float, int]:
 
 def test_of_methods_in_line_the_noise_is_the_pooled_one() -> None:
     values = table()
-    assert cell_noise(values) == (of_all(values), frozenset())
+    assert cell_noise(values, "") == Noise(of_all(values))
 
 
 @pytest.mark.parametrize("gaps", [False, True])
@@ -69,8 +69,8 @@ def test_under_one_noise_its_p_is_uniform() -> None:
 @pytest.mark.parametrize("loud", ["a", "e", "be"])
 def test_a_loud_method_is_left_out_and_has_the_noise_of_its_own_pairs(loud: str) -> None:
     values = table(*loud, times=1000.0) if len(loud) == 1 else table("b", times=1e6) | {"e": table("e", times=1e3)["e"]}
-    found = cell_noise(values)
-    assert found.out == set(loud)
+    found = cell_noise(values, "")
+    assert found.loud == set(loud)
     assert found.shared == of_all({m: known for m, known in values.items() if m not in loud})
     pairs: NDArray[np.float64] = np.array(list(values[loud[0]].values())) - np.array(list(values["c"].values()))
     own = found.between(loud[0], "c", list(pairs))
@@ -80,11 +80,62 @@ def test_a_loud_method_is_left_out_and_has_the_noise_of_its_own_pairs(loud: str)
 
 def test_a_copy_of_a_loud_method_is_out_of_line_with_it() -> None:
     values = table("a", times=1000.0)
-    assert cell_noise({**values, "copy": values["a"]}).out == {"a", "copy"}
+    assert cell_noise({**values, "copy": values["a"]}, "").loud == {"a", "copy"}
 
 
 def test_two_methods_and_methods_without_noise_cannot_be_asked() -> None:
     values = table("a", times=1000.0)
-    assert not cell_noise({m: values[m] for m in "ab"}).out
-    assert not cell_noise({"a": values["a"], "b": {0: 1.0, 1: 2.0, 2: 3.0}, "c": {0: 2.0, 1: 3.0, 2: 4.0}}).out
-    assert cell_noise({}).shared.df == 0 and OUT_OF_LINE < 0.01
+    assert not cell_noise({m: values[m] for m in "ab"}, "").loud
+    assert not cell_noise({"a": values["a"], "b": {0: 1.0, 1: 2.0, 2: 3.0}, "c": {0: 2.0, 1: 3.0, 2: 4.0}}, "").loud
+    assert cell_noise({}, "").shared.df == 0 and OUT_OF_LINE < 0.01
+
+
+def followers(*near: str, by: float = 1e-3) -> dict[str, dict[int, float]]:
+    """Five methods, of which ``near`` ones have the values of a at every seed but for so much. By chance no other has, with this draw."""
+    values, draw = table(seed=2), np.random.default_rng(9)
+    return values | {m: {seed: one + draw.normal(0, by) for seed, one in values["a"].items()} for m in near}
+
+
+def less(values: Mapping[str, Values], row: str, pool: Pool) -> float:
+    pairs = [values[row][seed] - values["a"][seed] for seed in values[row]]
+    return float(stats.f.cdf(np.var(pairs, ddof=1) / (2 * pool.variance), len(pairs) - 1, pool.df))
+
+
+@pytest.mark.parametrize("near", ["b", "bc"])
+def test_rows_that_follow_their_control_have_their_own_noise_and_no_part_in_that_of_the_others(near: str) -> None:
+    values = followers(*near)
+    found, others = cell_noise(values, "a"), of_all({m: known for m, known in values.items() if m not in near})
+    assert found == Noise(others, frozenset(), frozenset(near)) and others.variance > of_all(values).variance
+    assert all(less(values, row, of_all(values)) <= LIGHT and 4 * less(values, row, others) <= QUIET for row in near)
+    pairs = [values[near[0]][seed] - values["a"][seed] for seed in range(6)]
+    assert found.between(near[0], "a", pairs) == pytest.approx((np.var(pairs, ddof=1) / 2, 5, 2))
+    assert found.between("d", "a", pairs) == found.shared, "whatever the pairs are"
+    assert not cell_noise(values, "d").quiet, "they are no nearer to another"
+
+
+def test_a_row_that_may_have_less_noise_than_the_others_is_left_out_of_theirs_and_judged_by_it() -> None:
+    """It takes more to be judged by less noise than to be left out of what others are judged by."""
+    values = followers("b", by=0.0035)
+    found, others = cell_noise(values, "a"), of_all({m: known for m, known in values.items() if m != "b"})
+    assert less(values, "b", of_all(values)) <= LIGHT and 4 * less(values, "b", others) > QUIET
+    assert found == Noise(others), "no row has its own"
+
+
+def test_noise_is_never_made_smaller() -> None:
+    moves = np.random.default_rng(0).normal(size=20)
+    between: dict[str, Values] = {name: dict(enumerate(sign * moves)) for name, sign in (("a", 0), ("b", 1), ("c", -1))}
+    assert all(less(between, row, of_all(between)) <= LIGHT for row in "bc")
+    assert cell_noise(between, "a") == Noise(of_all(between)), "of the control alone nothing is known"
+    for seed in range(300):
+        values = table(seed=seed)
+        assert cell_noise(values, "a").shared.variance >= of_all(values).variance
+
+
+def test_of_methods_with_one_noise_few_rows_are_taken_for_quiet() -> None:
+    assert sum(bool(cell_noise(table(seed=seed), "a").quiet) for seed in range(2000)) / 2000 < 3 * QUIET
+
+
+def test_where_the_control_is_loud_nothing_follows_it() -> None:
+    values = table("a", times=1000.0)
+    found = cell_noise(values | {"copy": values["a"]}, "a")
+    assert found.loud == {"a", "copy"} and not found.quiet

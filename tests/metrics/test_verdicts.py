@@ -26,7 +26,8 @@ def seeded(values: Any) -> dict[int, float]:
 
 
 def shared_noise(values: Any) -> Pool:
-    return cell_noise(values).shared
+    """Of methods of which none is a control."""
+    return cell_noise(values, "").shared
 
 
 def one(control: Any, row: Any, delta: float = 0.0003, **others: Any) -> Judgement:
@@ -96,7 +97,7 @@ def test_equivalence_and_difference_equal_statsmodels() -> None:
 def test_holm_goes_over_differences_and_equalities_apart() -> None:
     y = np.random.default_rng(5).normal(0, 1e-4, (5, 6)) + np.array([[0.0], [3e-4], [1e-3], [0], [0]])
     found = judge({"cell": Compared(seeded(y[0]), {str(m): seeded(y[m]) for m in range(1, 5)})}, 0.0002)
-    pool = shared_noise({str(m): seeded(row) for m, row in enumerate(y)})
+    pool = cell_noise({str(m): seeded(row) for m, row in enumerate(y)}, "0").shared
     for kind in ("p_difference", "p_equal"):
         raw = []
         for m in range(1, 5):
@@ -145,7 +146,7 @@ def test_seeds_for_a_difference_equal_statsmodels(difference: float, seeds: int)
 
 
 def test_the_seeds_that_an_open_row_needs_are_those_of_the_pooled_test_at_holms_next_step() -> None:
-    """Two of four methods are decided for good; each further seed adds four degrees of freedom to the noise of five."""
+    """Two of four methods are decided for good; each further seed adds as many degrees of freedom to the noise as one of the six did."""
     draw, n, sd = np.random.default_rng(12), 6, 5e-4
     shared, gains = draw.normal(0.8, 0.01, n), {"a": 0.1, "b": -0.1, "c": 3e-4, "d": -2e-4}
     rows = {name: seeded(shared + gain + draw.normal(0, sd, n)) for name, gain in gains.items()}
@@ -153,10 +154,10 @@ def test_the_seeds_that_an_open_row_needs_are_those_of_the_pooled_test_at_holms_
     assert {row: one.verdict for (_, row), one in found.items()} == {"a": "above", "b": "below", "c": "undecided", "d": "undecided"}
     for name in "cd":
         judged = found["cell", name]
-        assert judged.difference is not None and judged.sd is not None
+        assert judged.difference is not None and judged.sd is not None and judged.df is not None
 
-        def power(seeds: int, shift: float = abs(judged.difference) / judged.sd) -> float:
-            return float(stats.nct.sf(stats.t.isf(0.05 / 2 / 2, 4 * (seeds - 1)), 4 * (seeds - 1), shift * seeds**0.5))
+        def power(seeds: int, shift: float = abs(judged.difference) / judged.sd, each: int = judged.df // (n - 1)) -> float:
+            return float(stats.nct.sf(stats.t.isf(0.05 / 2 / 2, each * (seeds - 1)), each * (seeds - 1), shift * seeds**0.5))
 
         assert judged.more_seeds == next(seeds for seeds in range(2, 999) if power(seeds) >= 0.8) - n > 0
 
@@ -221,18 +222,22 @@ def test_methods_that_share_their_control_s_noise_have_the_sd_that_is_stated() -
     assert sds == pytest.approx([0.003 * 0.03**0.5] * 2 + [0.003] * 3, rel=0.03)
 
 
-@pytest.mark.parametrize("loud", [(), (3,), (0,)])
+@pytest.mark.parametrize("odd", ["none", "loud row", "loud control", "quiet row"])
 @pytest.mark.parametrize(("sequential", "futility"), [(False, 0.0), (True, 0.0), (True, 0.2)])
-def test_simulated_boards_follow_the_rules_of_real_ones(sequential: bool, futility: float, loud: tuple[int, ...]) -> None:
+def test_simulated_boards_follow_the_rules_of_real_ones(sequential: bool, futility: float, odd: str) -> None:
     """Also, seed by seed, that only the rows due are given seeds, and get as far as the arrays say."""
     shape: Any = {"cells": 2, "differences": (0.0, 0.0006, -0.0012), "seeds": 7, "sd": 0.0004, "delta": 0.0005}
     design = Design(**shape, sequential=sequential, futility=futility)
     y = _values(design, 12, np.random.default_rng(10))
-    y[:, 0, loud] *= 12  # of the control, or of a row
+    if odd.startswith("loud"):
+        y[:, 0, 0 if odd == "loud control" else 3] *= 12
+    elif odd == "quiet row":
+        y[:, 0, 1] = y[:, 0, 0] + 0.02 * y[:, 0, 1]
     verdict, seeds = _judged(y, design)
     assert {0, ABOVE, BELOW, EQUAL} == set(verdict.flat)
     if futility:
         assert 2 in seeds and ((verdict == 0) & (seeds < 7)).any()
+    quiet = 0
     for board in range(12):
         have = {(str(c), str(m)): 2 if sequential else 7 for c in range(2) for m in range(3)}
         while True:
@@ -254,8 +259,10 @@ def test_simulated_boards_follow_the_rules_of_real_ones(sequential: bool, futili
         for (cell, row), judgement in found.items():
             assert CODES[judgement.verdict] == verdict[board, int(cell), int(row)]
             assert have[cell, row] == seeds[board, int(cell), int(row)]
+            quiet += judgement.quiet
         given_up = {key for key, n in have.items() if n < 7 and found[key].verdict == "undecided"} if sequential else set()
         assert futile(cells, 0.0005, futility) == given_up
+    assert quiet >= 10 if odd == "quiet row" and not sequential else quiet <= 12
 
 
 @pytest.mark.parametrize(("mean", "n", "df"), [(0.0, 2, 4), (0.0003, 3, 8), (-0.0006, 4, 12), (0.0001, 6, 20)])
@@ -352,7 +359,7 @@ def test_a_row_that_is_decided_while_it_waits_is_of_the_seeds_it_was_looked_at_w
         rows = {**others, "row": {seed: row[seed] + shift for seed in seeds}, "late": late}
         return judge({"cell": Compared(control, rows, {"row": 8, "late": 8})}, 3e-4)["cell", "row"]
 
-    found = [(judged(shift, (0, 1)), judged(shift, (0, 1, *range(3, 8)))) for shift in np.linspace(3.5e-4, 4e-4, 5)]
+    found = [(judged(shift, (0, 1)), judged(shift, (0, 1, *range(3, 8)))) for shift in np.linspace(3.5e-4, 5e-4, 7)]
     assert {short.verdict for short, _ in found} == {"undecided", "above"}
     for short, long in found:
         if short.verdict == "above":

@@ -225,20 +225,24 @@ def test_unequal_noise_is_said() -> None:
         row.method: (row.delta_sd, row.verdict) for row in rows(plain) if row.method in "mnop"
     }
     assert "sd of a paired difference" in (told := render(list(found.values()), "table")) and "in the cells" not in told
-    [note] = {note for row in rows(plain + loud("loud", 0.0007) + loud("too", 0.0007)) for note in row.notes}
+    [note] = {
+        note for row in rows(cell_of_five(dict.fromkeys("mn", 0.0)) + loud("loud", 0.0006) + loud("too", 0.0006)) for note in row.notes
+    }
     assert "the methods differ in noise (Bartlett" in note and "noisier" not in note
     assert not {note for row in rows(cell_of_five({"m": 0.0, "n": 0.0})) for note in row.notes}
 
 
-def test_a_row_that_shares_its_control_s_noise_is_said() -> None:
-    """Its verdict takes the cell's noise all the same: one that changes little of a training is nearly its control at every seed."""
+@pytest.mark.parametrize(("apart", "own"), [(1e-6, True), (6e-5, False)])
+def test_a_row_that_shares_its_control_s_noise_is_said(apart: float, own: bool) -> None:
+    """One that changes little of a training is nearly its control at every seed. It is judged by its own pairs, or they are pointed at."""
     plain = cell_of_five(dict.fromkeys("mnop", 0.0))
     control = {r.trial.seed: r.metrics["test/auc"] for r in plain if r.trial.cell.method == "single_embedding"}
-    light = [record("light", seed, auc + 1e-6 * (seed % 3)) for seed, auc in control.items()]
+    light = [record("light", seed, auc + apart * (seed % 3)) for seed, auc in control.items()]
     found = {row.method: row for row in rows(plain + light)}
     [note] = found["light"].notes
-    assert "the own pairs of light vary less than the noise that verdicts take; read its interval, too" in note
-    assert found["light"].delta_sd == found["m"].delta_sd and not found["light"].own_noise
+    judged = "the pairs of light vary far less than the rest's: it is judged by its own pairs, the others without it"
+    assert (judged if own else "the own pairs of light vary less than the noise that verdicts take; read its interval, too") in note
+    assert found["light"].own_noise == own and (found["light"].delta_sd != found["m"].delta_sd) == own
 
 
 def test_a_control_far_noisier_than_the_rest_leaves_every_row_its_own_pairs() -> None:

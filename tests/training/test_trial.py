@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -31,7 +34,7 @@ from benchmark.training.evaluate import score
 from benchmark.training.resolved import resolved
 from benchmark.training.torch_state import standard_state
 from benchmark.training.trial import check, choose_device, memory_of, model_of, run_trial, train
-from benchmark.training.unfilled import without_values
+from benchmark.training.unfilled import _numbers, without_values
 
 BACKBONES = plugins.names("backbones")
 METHODS = [n for name in plugins.names("methods") for n in (name, *(f"{name}:{p}" for p in plugins.plugin("methods", name).presets))]
@@ -122,6 +125,44 @@ def test_a_model_that_is_only_tried_has_the_shapes_of_torch_s_own(method: str) -
     ours, torchs = ({name: (value.shape, value.dtype) for name, value in model.state_dict().items()} for model in found)
     table = found[0].table()
     assert ours == torchs and (table is None or table.is_meta)
+
+
+@pytest.mark.parametrize(
+    ("func", "args", "named"),
+    [
+        (torch.eye, (3,), {}),
+        (torch.eye, (3, 5), {}),
+        (torch.eye, (), {"n": 4}),
+        (torch.arange, (5,), {}),
+        (torch.arange, (2, 9, 3), {}),
+        (torch.arange, (2,), {"end": 9}),
+        (torch.arange, (), {"start": 2, "end": 9, "step": 0.5}),
+        (torch.linspace, (0, 1, 7), {}),
+        (torch.linspace, (0, 1), {"steps": 7}),
+    ],
+)
+def test_the_size_of_a_constant_is_known_before_it_is_made(func: Any, args: Any, named: Any) -> None:
+    assert math.ceil(_numbers(func, *args, **named)) == func(*args, **named).numel()
+    for indices in (torch.tril_indices, torch.triu_indices):
+        assert indices(4, 3, offset=1).numel() <= _numbers(indices, 4, 3, offset=1)
+
+
+@pytest.mark.long
+def test_models_are_tried_without_torch_s_compiler() -> None:
+    """Whose import takes a second, and sympy's half of one."""
+    code = f"""
+import sys
+from benchmark.config import Suite
+from benchmark.search.cells import default_trial, expand
+from benchmark.training.trial import model_of
+options = {{"datasets": {{"synthetic": {DATA}}}}}
+names = {{"datasets": ("synthetic",), "methods": {tuple(METHODS)}, "backbones": ("dcnv2",)}}
+suite = Suite(name="test", **names, scales=(2,), dimension=4, options=options)
+built = [cell.method for cell in expand(suite) if model_of(default_trial(cell, "final", 0, 1), True) is not None]
+print(len(built), *sorted({{"torch._dynamo", "sympy"}} & sys.modules.keys()))
+"""
+    found = subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert int(found[0]) > len(METHODS) - 10 and not found[1:]
 
 
 def test_what_a_layer_adds_is_measured_where_an_identity_path_hides_it() -> None:
