@@ -12,10 +12,11 @@ from scipy import special
 
 Values = Mapping[int, float]  # seed -> value
 ROUNDING = 1e-12  # of a residual
-OUT_OF_LINE = 0.001  # level of the test that a method is, over all methods of a cell; larger ones make σ̂ of cells with one noise too small
-# Levels of the test that a row's own pairs vary less than its cell's noise. At the first, of each row, it counts no more in the noise of
-# the others, which can only become larger. At the second, over all rows of the cell, it is judged by its own pairs: by a smaller noise.
-LIGHT, QUIET = 0.1, 0.005
+# Level of the tests that a method is louder, or a row quieter, than the rest, over all methods or rows of a cell. By larger ones too many
+# verdicts are wrong where all have one noise.
+OUT_OF_LINE = 0.001
+# Level at which a row that may be quieter no longer counts in the noise of the others, which can only become larger: of each row.
+LIGHT = 0.1
 
 
 class Pool(NamedTuple):
@@ -71,7 +72,7 @@ def cell_noise(values: Mapping[str, Values], control: str) -> Noise:
     light = {place for place, own in enumerate(pairs) if less_noise(own, whole) <= LIGHT}
     rest = _residual([one for place, one in enumerate(kept) if place not in light])
     shared = rest if rest.variance > whole.variance else whole
-    quiet = [kept[place][0] for place in light if less_noise(pairs[place], shared) * (len(kept) - 1) <= QUIET]
+    quiet = [kept[place][0] for place in light if less_noise(pairs[place], shared) * (len(kept) - 1) <= OUT_OF_LINE]
     return Noise(shared, frozenset(loud), frozenset().union(*quiet))
 
 

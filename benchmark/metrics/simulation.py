@@ -13,7 +13,7 @@ from scipy import special, stats
 
 from benchmark.metrics.futility import chance_of_verdict
 from benchmark.metrics.looks import FIRST_LOOK, looks
-from benchmark.metrics.noise import LIGHT, OUT_OF_LINE, QUIET
+from benchmark.metrics.noise import LIGHT, OUT_OF_LINE
 from benchmark.metrics.sequential import sequential_p
 from benchmark.metrics.verdicts import LEVEL
 
@@ -157,7 +157,7 @@ def _noise(y: Array, seeds: NDArray[np.int64], n: int) -> tuple[Array, NDArray[n
     rest, rest_df = _pooled(y, np.concatenate([length[..., :1], np.where(light, 0, length[..., 1:])], 2))
     larger = rest * df > squares * rest_df
     squares, df = np.where(larger, rest, squares), np.where(larger, rest_df, df)
-    own |= light & (_less(pairs, used, squares, df) * rows <= QUIET)
+    own |= light & (_less(pairs, used, squares, df) * rows <= OUT_OF_LINE)
     variance = np.where(own, difference[..., :n].var(-1, ddof=1) / 2, (squares / df)[..., None])
     return variance, np.where(own, n - 1, df[..., None])
 

@@ -10,7 +10,7 @@ import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmark.metrics.noise import LIGHT, OUT_OF_LINE, QUIET, Noise, Pool, Values, _distinct, _noisiest, _of_more, _residual, cell_noise
+from benchmark.metrics.noise import LIGHT, OUT_OF_LINE, Noise, Pool, Values, _distinct, _noisiest, _of_more, _residual, cell_noise
 
 METHODS = "abcde"
 
@@ -106,7 +106,7 @@ def test_rows_that_follow_their_control_have_their_own_noise_and_no_part_in_that
     values = followers(*near)
     found, others = cell_noise(values, "a"), of_all({m: known for m, known in values.items() if m not in near})
     assert found == Noise(others, frozenset(), frozenset(near)) and others.variance > of_all(values).variance
-    assert all(less(values, row, of_all(values)) <= LIGHT and 4 * less(values, row, others) <= QUIET for row in near)
+    assert all(less(values, row, of_all(values)) <= LIGHT and 4 * less(values, row, others) <= OUT_OF_LINE for row in near)
     pairs = [values[near[0]][seed] - values["a"][seed] for seed in range(6)]
     assert found.between(near[0], "a", pairs) == pytest.approx((np.var(pairs, ddof=1) / 2, 5, 2))
     assert found.between("d", "a", pairs) == found.shared, "whatever the pairs are"
@@ -117,7 +117,7 @@ def test_a_row_that_may_have_less_noise_than_the_others_is_left_out_of_theirs_an
     """It takes more to be judged by less noise than to be left out of what others are judged by."""
     values = followers("b", by=0.0035)
     found, others = cell_noise(values, "a"), of_all({m: known for m, known in values.items() if m != "b"})
-    assert less(values, "b", of_all(values)) <= LIGHT and 4 * less(values, "b", others) > QUIET
+    assert less(values, "b", of_all(values)) <= LIGHT and 4 * less(values, "b", others) > OUT_OF_LINE
     assert found == Noise(others), "no row has its own"
 
 
@@ -132,7 +132,7 @@ def test_noise_is_never_made_smaller() -> None:
 
 
 def test_of_methods_with_one_noise_few_rows_are_taken_for_quiet() -> None:
-    assert sum(bool(cell_noise(table(seed=seed), "a").quiet) for seed in range(2000)) / 2000 < 3 * QUIET
+    assert sum(bool(cell_noise(table(seed=seed), "a").quiet) for seed in range(2000)) / 2000 < 3 * OUT_OF_LINE
 
 
 def test_where_the_control_is_loud_nothing_follows_it() -> None:
