@@ -18,7 +18,7 @@ from benchmark.reporting import acting
 from benchmark.reporting.board import View, board, folded, legend, wanted
 from benchmark.reporting.group import Group
 from benchmark.reporting.groups import blocks_of, boards_named, by_conditions, groups_of, mixed
-from benchmark.reporting.text import inert, shown
+from benchmark.reporting.text import counted, inert, shown
 from benchmark.reporting.tuning import draws_lost, winners_curse
 from benchmark.reporting.verdicts import uneven, verdicts
 from benchmark.values import canonical, one_of
@@ -126,7 +126,12 @@ def leaderboard(
 ) -> str:
     """The board of a results folder, of all data sets or of one (a name, or a label ``name@fingerprint``). Raises UserError."""
     with no_collection():
-        found = rows(store, delta)
+        recorded = list(store)
+        found = rows(recorded, delta)
+    if recorded and not found:
+        draws = f"{counted(len(recorded), 'draw')} of tuning, no final training yet"
+        made = "it" if len(recorded) == 1 else "them"
+        raise UserError(f"{store.folder}: {draws}; the `run` that made {made}, given again, goes on from there")
     if not found:
         raise UserError(f"no final training is recorded in {store.folder}; run `python -m benchmark run quick` first")
     labels = boards_named(dataset, (row.dataset for row in found), "leaderboard")

@@ -291,8 +291,12 @@ def test_leaderboard_of_a_version(tmp_path: Path) -> None:
 
 
 def test_nothing_to_show_is_said_in_one_line(tmp_path: Path) -> None:
-    for store in (Store(tmp_path / "nowhere"), stored(tmp_path, [record(stage="tune")])):
-        with pytest.raises(UserError, match=r"no final training is recorded in .* run `python -m benchmark run quick` first") as caught:
+    draws = stored(tmp_path, [record(stage="tune")])
+    for store, words in (
+        (Store(tmp_path / "nowhere"), r"no final training is recorded in .* run `python -m benchmark run quick` first"),
+        (draws, r"1 draw of tuning, no final training yet; the `run` that made it, given again, goes on from there"),
+    ):
+        with pytest.raises(UserError, match=words) as caught:
             leaderboard(store, None, "table")
         assert "\n" not in str(caught.value)
 
