@@ -374,7 +374,7 @@ def _nothing_in(store: Store) -> str:
 
 
 def status(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
-    from benchmark.data.store import prepared_names
+    from benchmark.data.store import prepared_names, prepared_with_options
 
     records = list(Store(parsed.results))
     counts = Counter((record.trial.stage, record.status) for record in records)
@@ -385,12 +385,12 @@ def status(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         if record.status not in ("finished", "stopped"):
             turn = f"tuning {record.trial.draw}" if record.trial.stage == "tune" else f"seed {record.trial.seed}"
             print(plain(f"  {record.status}: {record.trial.cell}, {turn} ({record.trial_id}): {record.reason}"))
-    print(f"prepared data sets in {cache_folder()}: {', '.join(prepared_names()) or 'none'}")
+    print(f"prepared data sets in {cache_folder()}: {', '.join([*prepared_names(), *prepared_with_options()]) or 'none'}")
     return 0
 
 
 def list_plugins(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
-    from benchmark.data.store import prepared_names
+    from benchmark.data.store import prepared_names, prepared_with_options
 
     broken = []
     for kind in KINDS:
@@ -403,7 +403,7 @@ def list_plugins(parsed: argparse.Namespace, settings: dict[str, Settings]) -> i
             except UserError as error:
                 broken.append(str(error))
     print("prepared data sets")
-    print("\n".join(f"  {line}" for line in _lines(", ".join(prepared_names()) or "none", 2)))
+    print("\n".join(f"  {line}" for line in _lines(", ".join([*prepared_names(), *prepared_with_options()]) or "none", 2)))
     print("suites")
     for path in sorted(SUITES.glob("*.toml")):
         _tell(path.stem, read_suite(path.stem).summary)

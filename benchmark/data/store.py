@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -19,7 +19,7 @@ from benchmark.errors import UserError
 from benchmark.schema import FIRST, Bags, Field, Schema
 from benchmark.settings import recorded
 from benchmark.sources import DataSet
-from benchmark.values import digest, from_dict
+from benchmark.values import canonical, digest, from_dict
 
 if TYPE_CHECKING:
     import torch
@@ -266,9 +266,23 @@ def identity_of(folder: Path) -> Mapping[str, Any] | None:
 
 def prepared_names() -> list[str]:
     """Names that ``ensure_prepared`` finds without options."""
-    folders = (path.parent for path in (cache_folder() / "datasets").glob("[!.]*/schema.json"))
-    identities = ((folder, identity_of(folder)) for folder in folders)
-    return sorted(folder.name for folder, identity in identities if identity and identity["name"] == folder.name)
+    return sorted(folder.name for folder, identity in _prepared() if identity["name"] == folder.name)
+
+
+def prepared_with_options() -> list[str]:
+    """The others, as "flights (train_fraction=0.25)"."""
+    others = (identity for folder, identity in _prepared() if identity["name"] != folder.name)
+    return sorted(
+        f"{identity['name']} ({', '.join(f'{name}={canonical(value)}' for name, value in sorted(identity['options'].items()))})"
+        for identity in others
+    )
+
+
+def _prepared() -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    for path in (cache_folder() / "datasets").glob("[!.]*/schema.json"):
+        identity = identity_of(path.parent)
+        if identity:
+            yield path.parent, identity
 
 
 def _schema(folder: Path) -> Content:

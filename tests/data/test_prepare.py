@@ -21,7 +21,7 @@ from benchmark.data import encode as encoding
 from benchmark.data import store
 from benchmark.data.ensure import ensure_prepared
 from benchmark.data.prepare import look_at, prepare
-from benchmark.data.store import Fold, folder_of, open_prepared, prepared_names
+from benchmark.data.store import Fold, folder_of, open_prepared, prepared_names, prepared_with_options
 from benchmark.errors import UserError
 from benchmark.sources import Source, Stream
 
@@ -47,6 +47,7 @@ def test_an_embedded_data_set_is_prepared_on_first_use(cache: Path) -> None:
     assert (again.folder / "schema.json").stat().st_mtime_ns == before
     assert ensure_prepared("synthetic", {**SMALL, "seed": 1}).fingerprint != prepared.fingerprint
     assert prepared_names() == []  # neither has the default options
+    assert prepared_with_options() == ["synthetic (cardinalities=[3,40], rows=1000)", "synthetic (cardinalities=[3,40], rows=1000, seed=1)"]
 
 
 def test_a_tuner_gets_no_test_rows(cache: Path) -> None:
