@@ -15,9 +15,10 @@ from test_reductions import SCHEMA, batch, built, step
 from test_references import array
 
 from benchmark import plugins
-from benchmark.contracts import Backbone, CTRModel
+from benchmark.contracts import Backbone, CTRModel, Output
 from benchmark.errors import Incompatible, UserError
 from benchmark.metrics.spectral import effective_rank
+from methods.singular_value_reg import unevenness as singular_values
 
 Array = NDArray[np.float64]
 FIELDS = len(SCHEMA.fields)
@@ -95,6 +96,21 @@ def test_the_mean_over_fields_of_a_criterion_on_the_batch_matrix(method: str, ro
     expected = 0.5 * np.mean([BY_FIELD[method](embedded[:, f]) for f in range(FIELDS)])
     np.testing.assert_allclose(array(model(ids).penalty), expected, rtol=1e-6)
     assert model.diagnostics()["criterion"] == pytest.approx(2 * expected, rel=1e-6)
+
+
+def test_a_singular_value_below_the_gram_matrix_s_rounding_is_zero_and_has_no_gradient() -> None:
+    """A field of two values has two at the most; a third of 1e-5 of the first is what float32 leaves of nothing."""
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.linalg.qr(torch.randn(n, 4, generator=generator, dtype=torch.float64))[0] for n in (30, 4))
+    sigma = torch.tensor([2.0, 1.0, 2e-5, 0.0], dtype=torch.float64)
+    x = (left @ torch.diag(sigma) @ right.T).float().view(30, 1, 1, 4).requires_grad_()
+    found = singular_values(torch.zeros(30, 1, dtype=torch.long), Output(torch.zeros(30), (x,), torch.zeros(())))
+    cut = np.array([2.0, 1.0, 0.0, 0.0])
+    assert float(found.detach()) == pytest.approx(float(np.var(cut / cut.mean(), ddof=1)), rel=1e-4)
+    found.backward()
+    assert x.grad is not None and bool(x.grad.isfinite().all())
+    moved = (left.T.float() @ x.grad[:, 0, 0] @ right.float()).diagonal()  # of each singular value
+    assert float(moved[2:].abs().max()) < 1e-3 * float(moved[:2].abs().max())
 
 
 @pytest.mark.parametrize("target", ["identity", "scaled_identity"])

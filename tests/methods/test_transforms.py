@@ -144,6 +144,15 @@ def test_directspec_evens_out_a_collapsed_spectrum_and_filters_no_more_rows_than
     assert int((once[:300] != rows).any(1).sum()) == 50
 
 
+def test_directspec_makes_no_row_of_what_rounding_leaves() -> None:
+    """Rows that all point one way are nothing after the whole filter; brought back to their length they would be noise."""
+    model: Any = built("directspec", backbone("dcnv2"), 3, alpha=1.0)
+    rows = torch.arange(1.0, 6.0).unsqueeze(1) * torch.tensor([1.0, 2.0, -3.0])
+    assert float(model.embedding.filtered(rows).norm(dim=1).div(rows.norm(dim=1)).max()) < 1e-5
+    model = built("directspec", backbone("dcnv2"), 3, alpha=0.95)  # .05 is left of each, which is half of the shortest
+    assert torch.allclose(model.embedding.filtered(rows), rows / 2, rtol=1e-4)
+
+
 def test_directspec_gives_every_sample_of_a_value_its_gradient() -> None:
     model: Any = built("directspec", backbone("dcnv2"), 3)
     weight = torch.randn(8, 2, 3, dtype=torch.float64)
