@@ -240,7 +240,7 @@ def test_a_row_that_shares_its_control_s_noise_is_said(apart: float, own: bool) 
     light = [record("light", seed, auc + apart * (seed % 3)) for seed, auc in control.items()]
     found = {row.method: row for row in rows(plain + light)}
     [note] = found["light"].notes
-    judged = "the pairs of light vary far less than the rest's: it is judged by its own pairs, the others without it"
+    judged = "the pairs of light vary far less than the rest's: it is judged by its own pairs"
     assert (judged if own else "the own pairs of light vary less than the noise that verdicts take; read its interval, too") in note
     assert found["light"].own_noise == own and (found["light"].delta_sd != found["m"].delta_sd) == own
 
