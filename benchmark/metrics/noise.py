@@ -12,10 +12,10 @@ from scipy import special
 
 Values = Mapping[int, float]  # seed -> value
 ROUNDING = 1e-12  # of a residual
-# Level of the tests that a method is louder, or a row quieter, than the rest, over all methods or rows of a cell. By larger ones too many
-# verdicts are wrong where all have one noise.
+# Level of the tests that a method is louder, or a row quieter, than the rest, over all methods or rows of a cell. With a larger one too
+# many verdicts are wrong where all have one noise.
 OUT_OF_LINE = 0.001
-# Level at which a row that may be quieter no longer counts in the noise of the others, which can only become larger: of each row.
+# Level, of each row alone, at which one that may be quieter is left out of the noise of the others. It can be lax: that noise only grows.
 LIGHT = 0.1
 
 
@@ -33,8 +33,8 @@ class Noise(NamedTuple):
     quiet: frozenset[str] = frozenset()  # the names of those that follow the control so closely that their pairs have far less
 
     def between(self, row: str, control: str, differences: Sequence[float]) -> Pool:
-        """Half the variance of ``differences``, the row's paired ones to its control: as all methods have it, or, where the row is quiet or
-        one of the two is loud, of these alone."""
+        """Half the variance of ``differences``, the row's paired ones to its control: that of the methods in line, or, where the row is
+        quiet or one of the two is loud, of these alone."""
         if row not in self.quiet and self.loud.isdisjoint((row, control)):
             return self.shared
         n = len(differences)
@@ -54,7 +54,9 @@ def cell_noise(values: Mapping[str, Values], control: str) -> Noise:
 
     Then the rows that follow ``control``: a mitigation that hardly changes training has its control's noise seed by seed, so that its
     residuals, like those of a copy, are hardly evidence of their own, and the noise of pairs comes out too small for the others and too
-    large for itself. Which those are is asked by ``less_noise``. Where the noise would not become larger without them, it is of all.
+    large for itself. Rows with a p of ``less_noise`` of at most LIGHT are left out, all together, where the noise becomes larger for it. Of
+    these those are quiet whose p beside that noise is at most OUT_OF_LINE, Bonferroni's over the rows. No row is where the control is
+    loud or has no values.
     """
     kept = _distinct(values)
     loud: set[str] = set()
@@ -106,7 +108,7 @@ def _of_more(whole: Pool, rest: Pool) -> float:
 def less_noise(differences: Sequence[float], pool: Pool) -> float:
     """p of as small a variance of a row's paired differences, if they have the noise of its cell, ``pool``; 1 where it cannot be asked.
 
-    F of the two variances, lower tail. The row's own values are in the pool, too, which makes p a little too large.
+    F of the two variances, lower tail. Its control's values are in the pool, too, and mostly its own, which makes p a little too large.
     """
     variance = float(np.var(differences, ddof=1)) if len(differences) > 1 else 0.0
     if variance <= ROUNDING**2 or not pool.df or not pool.variance:

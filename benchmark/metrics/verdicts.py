@@ -40,7 +40,7 @@ class Judgement:
     n: int = 0  # pairs
     sd: float | None = None  # of a paired difference: √2 σ of the cell's two-way model, or of the row's own pairs
     own_noise: bool = False  # the latter: it, or its control, is out of line with the rest of the cell
-    quiet: bool = False  # the row is, having less noise, not more
+    quiet: bool = False  # the row is, and has less noise, not more
     df: int | None = None  # of sd
     low: float | None = None  # 95 % interval from that sd; not adjusted for the number of rows or looks
     high: float | None = None

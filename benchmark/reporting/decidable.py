@@ -82,8 +82,9 @@ def _of_board(name: str, known: list[Group], difference: float) -> Iterable[Deci
 
 
 def _noise(control: Group, rows: Sequence[Group]) -> Pool:
-    """What verdicts of the cell have: the noise of its methods together. Where the control is out of line with the others every row is
-    judged by its own pairs, and it is the mean of theirs, with the degrees of freedom of the fewest pairs, which all have the control.
+    """What verdicts of the cell have: the noise of its methods together, by all of their seeds, where verdicts of rows that looks decided
+    are by those until then. Where the control is loud every row is judged by its own pairs, and it is the mean of theirs, with the degrees
+    of freedom of the fewest pairs, which all have the control.
     """
     noise = noise_of(control, rows)
     if control.row not in noise.loud:

@@ -50,9 +50,11 @@ def uneven(board: Iterable[Group], controls: Mapping[str, Group], judged: Mappin
         if len(loud) == len(members):
             said.append(f"{CONTROL} is noisier than the rest: every row is judged by its own pairs")
         elif loud:
-            said.append(f"{_names(loud)} {_is(loud)} noisier than the rest, and judged by {_own(loud)}")
-        if quiet:
-            said.append(f"the pairs of {_names(quiet)} vary far less than the rest's: {_it(quiet)} {_is(quiet)} judged by {_own(quiet)}")
+            without = "the others without it" if len(loud) == 1 else "the others without them"
+            said.append(f"{_names(loud)} {_is(loud)} noisier than the rest, and judged by {_own(loud)}, {without}")
+        if quiet:  # nothing of the others: their noise is without these rows, but for cells where that would be smaller
+            it = "it" if len(quiet) == 1 else "they"
+            said.append(f"the pairs of {_names(quiet)} vary far less than the rest's: {it} {_is(quiet)} judged by {_own(quiet)}")
         if len(alone) < len(members):
             alike = (controls[conditions], *(group for group in members if group not in alone))
             p = unequal_noise({group.row: group.metric(AUC) for group in alike})
@@ -78,12 +80,8 @@ def _is(groups: Sequence[Group]) -> str:
     return "is" if len(groups) == 1 else "are"
 
 
-def _it(groups: Sequence[Group]) -> str:
-    return "it" if len(groups) == 1 else "they"
-
-
 def _own(groups: Sequence[Group]) -> str:
-    return "its own pairs, the others without it" if len(groups) == 1 else "their own pairs, the others without them"
+    return "its own pairs" if len(groups) == 1 else "their own pairs"
 
 
 def _narrow(group: Group, control: Group, judged: Mapping[Key, Judgement], rows: int) -> bool:

@@ -131,6 +131,25 @@ def test_noise_is_never_made_smaller() -> None:
         assert cell_noise(values, "a").shared.variance >= of_all(values).variance
 
 
+def test_copies_of_the_control_and_of_a_quiet_row_are_one_method_with_it() -> None:
+    values = followers("b")
+    found = cell_noise(values, "a")
+    named = (("A", "a", 6), ("aa", "a", 3), ("B", "b", 6), ("bb", "b", 3))
+    copies = {name: dict(list(values[of].items())[:seeds]) for name, of, seeds in named}
+    assert cell_noise(copies | values, "a") == found._replace(quiet=frozenset({"b", "B", "bb"})) and found.quiet == {"b"}
+    assert cell_noise(copies | values, "A") == cell_noise(copies | values, "aa") == cell_noise(copies | values, "a")
+
+
+def test_rows_with_fewer_than_two_pairs_are_not_asked_and_gaps_are_left_out_of_the_pairs() -> None:
+    values = followers("b")
+    apart = {seed + 10: one for seed, one in values["b"].items()}
+    for few in (apart, apart | {0: values["b"][0]}):
+        assert not cell_noise(values | {"b": few}, "a").quiet
+    some = {seed: one for seed, one in values["b"].items() if seed != 2} | apart
+    found = cell_noise(values | {"b": some}, "a")
+    assert found == Noise(of_all({m: known for m, known in values.items() if m != "b"}), quiet=frozenset("b"))
+
+
 def test_of_methods_with_one_noise_few_rows_are_taken_for_quiet() -> None:
     assert sum(bool(cell_noise(table(seed=seed), "a").quiet) for seed in range(2000)) / 2000 < 3 * OUT_OF_LINE
 

@@ -15,7 +15,7 @@ from benchmark.metrics.looks import looks
 from benchmark.metrics.noise import Pool, cell_noise, less_noise, unequal_noise
 from benchmark.metrics.power import MOST, power_to_equate, power_to_tell, seeds_to_equate, seeds_to_tell
 from benchmark.metrics.sequential import sequential_p
-from benchmark.metrics.simulation import ABOVE, BELOW, EQUAL, Design, _judged, _pooled, _values, simulate
+from benchmark.metrics.simulation import ABOVE, BELOW, EQUAL, Design, _judged, _noise, _pooled, _values, simulate
 from benchmark.metrics.verdicts import Compared, Judgement, Verdict, due, futile, judge, t_tests
 
 CODES: dict[Verdict | None, int] = {"above": ABOVE, "below": BELOW, "equal": EQUAL, "undecided": 0}
@@ -263,6 +263,28 @@ def test_simulated_boards_follow_the_rules_of_real_ones(sequential: bool, futili
         given_up = {key for key, n in have.items() if n < 7 and found[key].verdict == "undecided"} if sequential else set()
         assert futile(cells, 0.0005, futility) == given_up
     assert quiet >= 10 if odd == "quiet row" and not sequential else quiet <= 12
+
+
+def test_the_noise_of_simulated_cells_is_that_of_real_ones_whatever_seeds_their_rows_have() -> None:
+    """Of cells with loud and quiet rows and with loud controls."""
+    draw, boards, methods, n = np.random.default_rng(3), 60, 4, 6
+    y = draw.normal(size=(boards, 1, methods + 1, n))
+    y[:, :, 1:3] = y[:, :, :1] + draw.choice([0.003, 0.1, 0.3, 1], (boards, 1, 2, 1)) * y[:, :, 1:3]
+    y[:20, 0, 3] *= 20
+    y[:5, 0, 0] *= 100
+    seeds = draw.integers(2, n + 1, (boards, 1, methods))
+    seeds[:, :, 3] = n
+    with np.errstate(all="ignore"):  # of rows that are not tested
+        variance, df = _noise(y, seeds, n)
+    quiet = loud = 0
+    for board, here in enumerate(seeds[:, 0]):
+        values = {str(m): dict(enumerate(y[board, 0, m, :most])) for m, most in enumerate((n, *here))}
+        noise = cell_noise(values, "0")
+        quiet, loud = quiet + len(noise.quiet), loud + len(noise.loud)
+        for m in np.flatnonzero(here == n):
+            found = noise.between(str(m + 1), "0", list(y[board, 0, m + 1] - y[board, 0, 0]))
+            assert (variance[board, 0, m], df[board, 0, m]) == pytest.approx((found.variance, found.df))
+    assert quiet >= 20 and loud >= 20
 
 
 @pytest.mark.parametrize(("mean", "n", "df"), [(0.0, 2, 4), (0.0003, 3, 8), (-0.0006, 4, 12), (0.0001, 6, 20)])

@@ -240,9 +240,31 @@ def test_a_row_that_shares_its_control_s_noise_is_said(apart: float, own: bool) 
     light = [record("light", seed, auc + apart * (seed % 3)) for seed, auc in control.items()]
     found = {row.method: row for row in rows(plain + light)}
     [note] = found["light"].notes
-    judged = "the pairs of light vary far less than the rest's: it is judged by its own pairs, the others without it"
+    judged = "the pairs of light vary far less than the rest's: it is judged by its own pairs"
     assert (judged if own else "the own pairs of light vary less than the noise that verdicts take; read its interval, too") in note
     assert found["light"].own_noise == own and (found["light"].delta_sd != found["m"].delta_sd) == own
+
+
+def test_rows_with_too_little_noise_and_with_too_much_are_named_apart() -> None:
+    plain = cell_of_five(dict.fromkeys("mnop", 0.0))
+    auc = {
+        method: {r.trial.seed: r.metrics["test/auc"] for r in plain if r.trial.cell.method == method}
+        for method in ("single_embedding", "m")
+    }
+    near = [
+        record(name, seed, one + by * (seed % 3))
+        for name, by in (("q", 1e-6), ("r", -1e-6))
+        for seed, one in auc["single_embedding"].items()
+    ]
+    loud = [record("loud", seed, one + 0.02 * (-1) ** seed) for seed, one in auc["m"].items()]
+    [note] = {note for row in rows(plain + near + loud) for note in row.notes}
+    assert note.endswith(
+        ": loud is noisier than the rest, and judged by its own pairs, the others without it; "
+        "the pairs of q, r vary far less than the rest's: they are judged by their own pairs"
+    )
+    more = [record(name, seed, one + 0.0006 * (-1) ** (seed // of)) for name, of in (("a", 1), ("b", 2)) for seed, one in auc["m"].items()]
+    [note] = {note for row in rows(plain + near + more) for note in row.notes}
+    assert "noisier" not in note and "q, r vary far less" in note and "; the others differ in noise (Bartlett, p = " in note
 
 
 def test_a_control_far_noisier_than_the_rest_leaves_every_row_its_own_pairs() -> None:

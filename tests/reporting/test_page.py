@@ -286,7 +286,7 @@ def test_the_interval_of_a_verdict_stands_around_the_mean_of_its_own_seeds() -> 
     row = line.row
     assert row.verdict == "above" and row.delta_auc_pooled is not None and row.delta_auc_pooled_high is not None
     assert row.delta_pooled_seeds < row.delta_seeds and row.delta_auc != row.delta_auc_pooled
-    told = f"Δ {row.delta_auc_pooled:+.5f} ± {row.delta_auc_pooled_high - row.delta_auc_pooled:.5f}"
+    told = f"Δ {row.delta_auc_pooled:+.5f} ± {row.delta_auc_pooled_high - row.delta_auc_pooled:.5f} with the noise of the cell's methods; "
     assert told in dict(content.about(line))["verdict"]
 
 

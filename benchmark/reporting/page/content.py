@@ -276,7 +276,7 @@ def _judged(row: Row) -> str:
     if row.p_difference is None or row.p_equal is None:
         return found
     pooled = difference_text(row.delta_auc_pooled, row.delta_auc_pooled_high)
-    whose = "its own pairs" if row.own_noise else "all methods of the cell"
+    whose = "its own pairs" if row.own_noise else "the cell's methods"
     return (
         f"{found}; Δ {pooled} with the noise of {whose}; after Holm p = {row.p_difference:.2g} (no difference), "
         f"{row.p_equal:.2g} (one of {row.equal_within:g} or more)"
