@@ -267,10 +267,10 @@ def test_simulated_boards_follow_the_rules_of_real_ones(sequential: bool, futili
 
 def test_the_noise_of_simulated_cells_is_that_of_real_ones_whatever_seeds_their_rows_have() -> None:
     """Of cells with loud and quiet rows and with loud controls."""
-    draw, boards, methods, n = np.random.default_rng(3), 60, 4, 6
+    draw, boards, methods, n = np.random.default_rng(3), 200, 4, 6
     y = draw.normal(size=(boards, 1, methods + 1, n))
-    y[:, :, 1:3] = y[:, :, :1] + draw.choice([0.003, 0.1, 0.3, 1], (boards, 1, 2, 1)) * y[:, :, 1:3]
-    y[:20, 0, 3] *= 20
+    y[:, :, 1:3] = y[:, :, :1] + draw.choice([0.003, 0.05, 0.1, 0.15, 0.2, 0.3, 1], (boards, 1, 2, 1)) * y[:, :, 1:3]
+    y[:100, 0, 3] *= 20
     y[:5, 0, 0] *= 100
     seeds = draw.integers(2, n + 1, (boards, 1, methods))
     seeds[:, :, 3] = n
@@ -284,7 +284,24 @@ def test_the_noise_of_simulated_cells_is_that_of_real_ones_whatever_seeds_their_
         for m in np.flatnonzero(here == n):
             found = noise.between(str(m + 1), "0", list(y[board, 0, m + 1] - y[board, 0, 0]))
             assert (variance[board, 0, m], df[board, 0, m]) == pytest.approx((found.variance, found.df))
-    assert quiet >= 20 and loud >= 20
+    assert quiet >= 60 and loud >= 80
+
+
+@pytest.mark.parametrize(("times", "quiet"), [(3.5, True), (2.5, False)])
+def test_the_rows_of_which_one_may_be_quiet_are_those_in_line_each_once(times: float, quiet: bool) -> None:
+    """Three, beside a loud one and copies. p of the first, times three, is just below the level, or just above it."""
+    n = 6
+    y = np.random.default_rng(0).normal(size=(5, n))
+    y[4] *= 1000
+    others = cell_noise({str(m): seeded(y[m]) for m in (0, 2, 3)}, "").shared
+    apart = y[1] - y[1].mean()
+    apart *= (stats.f.ppf(0.001 / times, n - 1, others.df) * 2 * others.variance / apart.var(ddof=1)) ** 0.5
+    y[1] = y[0] + apart
+    values = {str(m): seeded(row) for m, row in enumerate(y)}
+    noise = cell_noise(values | {"copy": values["0"], "other": values["2"]}, "0")
+    assert (noise.shared.variance, noise.loud) == (pytest.approx(others.variance), {"4"}) and noise.quiet == ({"1"} if quiet else set())
+    _, df = _noise(y[None, None], np.full((1, 1, 4), n), n)
+    assert df[0, 0, 0] == (n - 1 if quiet else others.df)
 
 
 @pytest.mark.parametrize(("mean", "n", "df"), [(0.0, 2, 4), (0.0003, 3, 8), (-0.0006, 4, 12), (0.0001, 6, 20)])

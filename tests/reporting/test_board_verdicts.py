@@ -265,6 +265,13 @@ def test_rows_with_too_little_noise_and_with_too_much_are_named_apart() -> None:
     more = [record(name, seed, one + 0.0006 * (-1) ** (seed // of)) for name, of in (("a", 1), ("b", 2)) for seed, one in auc["m"].items()]
     [note] = {note for row in rows(plain + near + more) for note in row.notes}
     assert "noisier" not in note and "q, r vary far less" in note and "; the others differ in noise (Bartlett, p = " in note
+    many = [
+        record(f"q{place}", seed, one + place * 1e-6 * (place * seed % 3))
+        for place in (1, 2, 4, 5, 7, 8, 10, 11)
+        for seed, one in auc["single_embedding"].items()
+    ]
+    [note] = {note for row in rows(plain + many) for note in row.notes}
+    assert "q10, q11" in note and "Bartlett" not in note, "residuals that are their control's would count as often as there are rows"
 
 
 def test_a_control_far_noisier_than_the_rest_leaves_every_row_its_own_pairs() -> None:
