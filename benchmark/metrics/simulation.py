@@ -103,7 +103,7 @@ def _judged(y: Array, design: Design) -> tuple[NDArray[np.int64], NDArray[np.int
     for n in at:
         free = (verdict == UNDECIDED) & ~futile
         seeds[free] = n
-        variance, df = _noise(y, seeds, n)
+        variance, df = _noise(y, seeds)
         mean = difference[..., :n].mean(3)
         scale = (2 * variance / n) ** 0.5
         one_sided = [mean / scale, -mean / scale, (design.delta - np.abs(mean)) / scale]
@@ -122,9 +122,9 @@ def _judged(y: Array, design: Design) -> tuple[NDArray[np.int64], NDArray[np.int
     return verdict, seeds
 
 
-def _noise(y: Array, seeds: NDArray[np.int64], n: int) -> tuple[Array, NDArray[np.int64]]:
+def _noise(y: Array, seeds: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:
     """Half the variance of a paired difference and its degrees of freedom, (boards, cells, methods), where row m has its first ``seeds``
-    seeds: its cell's, or that of its own first ``n`` where it is out of line, or the control is loud."""
+    seeds: its cell's, or that of its own pairs where it is out of line, or the control is loud."""
     length = np.concatenate([seeds.max(2, keepdims=True), seeds], 2)
     squares, df = _pooled(y, length)
     here = np.argwhere(df > 0)  # cells in which there may be one more that is out of line
@@ -147,19 +147,17 @@ def _noise(y: Array, seeds: NDArray[np.int64], n: int) -> tuple[Array, NDArray[n
         squares[board, cell], df[board, cell] = rest[each, noisiest], rest_df[each, noisiest]
         here = here[out]
     own = (length[..., 1:] == 0) | (length[..., :1] == 0)
-    difference = y[:, :, 1:] - y[:, :, :1]
-    used = np.minimum(seeds, n)
-    there = np.arange(y.shape[3]) < used[..., None]
-    centre = np.where(there, difference, 0).sum(3, keepdims=True) / used[..., None]
-    pairs = (np.where(there, difference - centre, 0) ** 2).sum(3) / (used - 1) / 2
+    difference = y[:, :, 1:] - y[:, :, :1]  # from here on: rows that follow their control
+    there = np.arange(y.shape[3]) < seeds[..., None]
+    centre = np.where(there, difference, 0).sum(3, keepdims=True) / seeds[..., None]
+    pairs = (np.where(there, difference - centre, 0) ** 2).sum(3) / (seeds - 1) / 2
     rows = (length > 0).sum(2)[..., None] - 1  # in line
-    light = ~own & (_less(pairs, used, squares, df) <= LIGHT)
+    light = ~own & (_less(pairs, seeds, squares, df) <= LIGHT)
     rest, rest_df = _pooled(y, np.concatenate([length[..., :1], np.where(light, 0, length[..., 1:])], 2))
     larger = rest * df > squares * rest_df
     squares, df = np.where(larger, rest, squares), np.where(larger, rest_df, df)
-    own |= light & (_less(pairs, used, squares, df) * rows <= OUT_OF_LINE)
-    variance = np.where(own, difference[..., :n].var(-1, ddof=1) / 2, (squares / df)[..., None])
-    return variance, np.where(own, n - 1, df[..., None])
+    own |= light & (_less(pairs, seeds, squares, df) * rows <= OUT_OF_LINE)
+    return np.where(own, pairs, (squares / df)[..., None]), np.where(own, seeds - 1, df[..., None])
 
 
 def _less(pairs: Array, seeds: NDArray[np.int64], squares: Array, df: NDArray[np.int64]) -> Array:

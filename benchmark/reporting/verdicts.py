@@ -50,11 +50,14 @@ def uneven(board: Iterable[Group], controls: Mapping[str, Group], judged: Mappin
         if len(loud) == len(members):
             said.append(f"{CONTROL} is noisier than the rest: every row is judged by its own pairs")
         elif loud:
-            without = "the others without it" if len(loud) == 1 else "the others without them"
-            said.append(f"{_names(loud)} {_is(loud)} noisier than the rest, and judged by {_own(loud)}, {without}")
+            one, several = (
+                "is noisier than the rest, and judged by its own pairs",
+                "are noisier than the rest, and judged by their own pairs",
+            )
+            said.append(f"{_names(loud)} {_of(loud, f'{one}, the others without it', f'{several}, the others without them')}")
         if quiet:  # nothing of the others: their noise is without these rows, but for cells where that would be smaller
-            it = "it" if len(quiet) == 1 else "they"
-            said.append(f"the pairs of {_names(quiet)} vary far less than the rest's: {it} {_is(quiet)} judged by {_own(quiet)}")
+            judged_by = _of(quiet, "it is judged by its own pairs", "they are judged by their own pairs")
+            said.append(f"the pairs of {_names(quiet)} vary far less than the rest's: {judged_by}")
         if len(alone) < len(members):
             alike = (controls[conditions], *(group for group in members if group not in alone))
             p = unequal_noise({group.row: group.metric(AUC) for group in alike})
@@ -64,7 +67,7 @@ def uneven(board: Iterable[Group], controls: Mapping[str, Group], judged: Mappin
         control = controls[conditions]
         narrow = [group for group in members if group not in alone and _narrow(group, control, judged, len(members))]
         if narrow:
-            read = f"read {'its interval' if len(narrow) == 1 else 'their intervals'}, too (docs/mathematics.md, 5.1)"
+            read = f"read {_of(narrow, 'its interval', 'their intervals')}, too (docs/mathematics.md, 5.1)"
             said.append(f"the own pairs of {_names(narrow)} vary less than the noise that verdicts take; {read}")
         if said:
             cell = members[0].cell
@@ -76,12 +79,8 @@ def _names(groups: Iterable[Group]) -> str:
     return ", ".join(dict.fromkeys(group.cell.method for group in groups))
 
 
-def _is(groups: Sequence[Group]) -> str:
-    return "is" if len(groups) == 1 else "are"
-
-
-def _own(groups: Sequence[Group]) -> str:
-    return "its own pairs" if len(groups) == 1 else "their own pairs"
+def _of(groups: Sequence[Group], one: str, several: str) -> str:
+    return one if len(groups) == 1 else several
 
 
 def _narrow(group: Group, control: Group, judged: Mapping[Key, Judgement], rows: int) -> bool:

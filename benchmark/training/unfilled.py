@@ -14,7 +14,6 @@ from benchmark.errors import Incompatible, UserError
 
 Built = TypeVar("Built")
 CONSTANTS = {torch.arange, torch.eye, torch.linspace, torch.tril_indices, torch.triu_indices}
-SIZES = {"n", "m", "start", "end", "step", "steps", "row", "col", "offset"}  # what their arguments are called that sizes come from
 LARGEST = 10**7  # numbers of a constant that is made: 40 MB
 IN_PLACE = {torch.Tensor.normal_, *(getattr(nn.init, name) for name in dir(nn.init) if name.endswith("_") and not name.startswith("_"))}
 
@@ -49,7 +48,7 @@ class _Unfilled(TorchFunctionMode):
         if "out" in kwargs and func in CONSTANTS and kwargs["out"].is_meta:
             return kwargs["out"]
         if func in CONSTANTS and kwargs.get("device") is None:
-            if _numbers(func, *args, **{name: kwargs[name] for name in kwargs if name in SIZES}) > LARGEST:
+            if _numbers(func, *args, **kwargs) > LARGEST:
                 raise TooLarge(f"{func.__name__}{args}")
             return func(*args, **{**kwargs, "device": "cpu"})
         if func is torch.randn and kwargs.get("device") is None:
