@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.metrics.growth import Side, contrasts
+from benchmark.metrics.growth import Side, _satterthwaite, contrasts
 from benchmark.metrics.noise import Pool, cell_noise
 
 KEY = ("place", "row")
@@ -58,6 +58,16 @@ def test_a_method_that_is_its_control_at_the_small_size_adds_no_noise() -> None:
     assert turned.mean == -found.mean and turned.growth == "shrinks"
     neither = contrasts({KEY: (same, same)}, DELTA)[KEY]
     assert (neither.mean, neither.low, neither.high, neither.growth) == (0, 0, 0, "equal")
+
+
+def test_no_degree_of_freedom_is_lost_to_rounding() -> None:
+    """One noise has its own, and two equal ones have both theirs together, whatever v² / (v² / df) is as a float."""
+    rng = np.random.default_rng(6)
+    for df in range(1, 60):
+        for variance in rng.random(20) * 1e-5:
+            pool = Pool(float(variance), df, 2)
+            assert (_satterthwaite([pool]), _satterthwaite([pool, pool])) == (df, 2 * df)
+            assert _satterthwaite([pool, pool._replace(variance=pool.variance * 1e9)]) == df, "the least that it can be"
 
 
 def test_only_seeds_that_all_four_have_count_and_one_is_not_enough() -> None:

@@ -90,6 +90,16 @@ def test_two_methods_and_methods_without_noise_cannot_be_asked() -> None:
     assert cell_noise({}, "").shared.df == 0 and OUT_OF_LINE < 0.01
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_what_rounding_leaves_of_methods_without_noise_is_none(seed: int) -> None:
+    """b, c and d differ by the same at each seed, but for the last digits of a float: beside them nothing can be called loud."""
+    values, apart = table(seed=seed), np.random.default_rng(seed).random(2)
+    parallel: dict[str, Values] = {"b": values["b"]}
+    parallel |= {m: {s: v + by for s, v in values["b"].items()} for m, by in zip("cd", apart, strict=True)}
+    assert cell_noise(parallel, "").shared == Pool(0.0, 10, 3)
+    assert cell_noise(parallel | {"a": values["a"]}, "") == Noise(of_all(parallel | {"a": values["a"]}))
+
+
 def followers(*near: str, by: float = 1e-3) -> dict[str, dict[int, float]]:
     """Five methods, of which ``near`` ones have the values of a at every seed but for so much. By chance no other has, with this draw."""
     values, draw = table(seed=2), np.random.default_rng(9)

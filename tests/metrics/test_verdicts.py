@@ -94,6 +94,11 @@ def test_equivalence_and_difference_equal_statsmodels() -> None:
         assert (found.low, found.high) == pytest.approx(reference.tconfint_mean())
 
 
+def test_without_noise_a_difference_of_delta_is_not_within_it() -> None:
+    assert [t_tests(d, 0.0, 3, 0.25).equal for d in (0.0, 0.125, -0.25, 0.25, 0.5)] == [0, 0, 1, 1, 1]
+    assert [t_tests(d, 0.0, 3, 0.25)[:2] for d in (-0.5, 0.0, 0.5)] == [(1, 0), (1, 1), (0, 1)]
+
+
 def test_holm_goes_over_differences_and_equalities_apart() -> None:
     y = np.random.default_rng(5).normal(0, 1e-4, (5, 6)) + np.array([[0.0], [3e-4], [1e-3], [0], [0]])
     found = judge({"cell": Compared(seeded(y[0]), {str(m): seeded(y[m]) for m in range(1, 5)})}, 0.0002)
@@ -178,6 +183,8 @@ def test_unequal_noise_equals_bartlett_of_scipy() -> None:
     table = np.random.default_rng(0).normal(size=(6, 7)) * np.array([1, 1, 2, 3, 1, 1])[:, None]
     found = unequal_noise({str(m): dict(enumerate(line)) for m, line in enumerate(table)})
     assert found == pytest.approx(stats.bartlett(*(table - table.mean(0))).pvalue, rel=1e-9)
+    assert unequal_noise({str(m): seeded(line[:2]) for m, line in enumerate(table)}) == 1, "two seeds are too few"
+    assert unequal_noise({str(m): seeded(line) for m, line in enumerate(table[:2])}) == 1, "of two one is the other, turned over"
 
 
 def test_power_of_equivalence_equals_that_of_drawn_boards() -> None:
