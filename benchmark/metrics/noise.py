@@ -20,9 +20,9 @@ LIGHT = 0.1
 
 
 class Pool(NamedTuple):
-    variance: float
+    variance: float  # σ̂², of a residual: half of a paired difference's; NaN where df is 0
     df: int
-    methods: int
+    methods: int  # that it is of
 
 
 class Noise(NamedTuple):
