@@ -174,11 +174,11 @@ def unequal_noise(values: Mapping[str, Values]) -> float:
 
     The methods' residuals share the seeds' means, which makes p a little too large.
     """
-    seeds = sorted(set.intersection(*(set(known) for known in values.values()))) if values else []
-    distinct = {tuple(known[seed] for seed in seeds) for known in values.values()}
+    distinct = [known for _, known in _distinct(values)]
+    seeds: set[int] = set.intersection(*map(set, distinct)) if distinct else set()
     if len(seeds) < 3 or len(distinct) < 3:
         return 1.0
-    table: NDArray[Any] = np.array(sorted(distinct))
+    table: NDArray[Any] = np.array([[known[seed] for seed in seeds] for known in distinct])
     rest = table - table.mean(0)
     if not (rest.std(1) > ROUNDING).all():
         return 1.0

@@ -190,6 +190,8 @@ def test_unequal_noise_equals_bartlett_of_scipy() -> None:
     table = np.random.default_rng(0).normal(size=(6, 7)) * np.array([1, 1, 2, 3, 1, 1])[:, None]
     found = unequal_noise({str(m): dict(enumerate(line)) for m, line in enumerate(table)})
     assert found == pytest.approx(stats.bartlett(*(table - table.mean(0))).pvalue, rel=1e-9)
+    copies = {"copy": seeded(table[2]), "copy of two seeds": seeded(table[3][:2])}  # as of rows that are the control, decided after two
+    assert unequal_noise({str(m): seeded(line) for m, line in enumerate(table)} | copies) == pytest.approx(found)
     assert unequal_noise({str(m): seeded(line[:2]) for m, line in enumerate(table)}) == 1, "two seeds are too few"
     assert unequal_noise({str(m): seeded(line) for m, line in enumerate(table[:2])}) == 1, "of two one is the other, turned over"
 
