@@ -108,6 +108,34 @@ def test_seeds_beyond_the_last_look_are_in_no_growth() -> None:
     assert found == of_five and found.n == 5
 
 
+def test_one_size_that_was_looked_at_makes_the_growth_one_that_was() -> None:
+    rng = np.random.default_rng(7)
+    large, small = side(rng, 8, 1e-3, sd=3e-4), side(rng, 8, 0.0, sd=3e-4)
+    looked = [one._replace(max_seeds=5) for one in (large, small)]
+    found = contrasts({KEY: (looked[0], looked[1])}, DELTA)[KEY]
+    assert found.n == 5 and found == contrasts({KEY: (looked[0], small)}, DELTA)[KEY] == contrasts({KEY: (large, looked[1])}, DELTA)[KEY]
+
+
+def test_one_pair_that_agrees_is_no_copy() -> None:
+    """As on a board: it may by chance, and has the noise of its cell."""
+    pool, one = Pool(1e-6, 10, 3), {0: 0.8}
+    assert not Side(one, one, pool).same and Side(one | {1: 0.9}, one | {1: 0.9, 2: 0.7}, pool).same
+    found = contrasts({KEY: (Side(one, one, pool), Side({0: 0.7, 1: 0.8}, {0: 0.7, 1: 0.8}, pool))}, DELTA)[KEY]
+    half = stats.t.ppf(0.975, 10) * 2e-6**0.5
+    assert (found.low, found.high, found.growth) == (pytest.approx(-half), pytest.approx(half), "undecided")
+
+
+def test_holm_goes_over_equalities_too() -> None:
+    """p of each is .04: alone it is enough, beside another it is not."""
+    n, df = 4, 20
+    se = DELTA / stats.t.isf(0.04, df)
+    values = dict(enumerate([0.8, 0.81, 0.79, 0.8]))
+    apart = {seed: value + (-1) ** seed * 1e-3 for seed, value in values.items()}  # 0 in the mean
+    pair = (Side(apart, values, Pool(se**2 * n / 4, 10, 2)),) * 2
+    assert contrasts({KEY: pair}, DELTA)[KEY].growth == "equal"
+    assert {found.growth for found in contrasts({KEY: pair, ("place", "other"): pair}, DELTA).values()} == {"undecided"}
+
+
 def test_growth_that_is_looked_at_after_every_seed_is_seldom_wrong() -> None:
     rng = np.random.default_rng(4)
     boards, most, wrong, naive = 300, 8, 0, 0

@@ -57,6 +57,7 @@ def test_gains_are_of_the_widest_and_growth_goes_from_the_least_to_the_most() ->
         place = f"dcnv2 4× depth {depth}"
         assert [found[method, "gain", place] for method in GROWS] == ["above", "below", "equal"]
     assert len(found) == 3 * (3 + 1 + 1), "nothing else is claimed, and nothing at scale 1"
+    assert not findings({"a": [r for r in board(GROWS) if r.trial.cell.scale == 1]}).findings, "also where nothing is wider"
 
 
 def test_the_differences_are_those_of_the_records() -> None:
@@ -199,7 +200,9 @@ def test_trainings_that_stand_on_several_boards_count_once() -> None:
     assert len(partly.findings) == 2 * len(alone.findings) and not partly.repeated, "each has trainings that the other lacks"
     assert not findings({"a": whole, "b": board(GROWS, data="e" * 12)}).repeated, "the same settings on other rows are other trainings"
     assert partly.sharing == partly.findings, "two of the four seeds"
-    assert not any(found.sharing for found in (alone, both, apart))
+    others = findings({"a": board({"m": GROWS["level"]}), "b": board({"n": GROWS["level"]})})
+    assert {finding.board for finding in others.findings} == {"a", "b"}, "two methods beside one single embedding"
+    assert not any(found.sharing for found in (alone, both, apart, others))
 
 
 def test_what_a_line_is_is_said_of_the_claims_that_stand_there(tmp_path: Path) -> None:
