@@ -200,6 +200,8 @@ def test_trainings_that_stand_on_several_boards_count_once() -> None:
     assert len(partly.findings) == 2 * len(alone.findings) and not partly.repeated, "each has trainings that the other lacks"
     assert not findings({"a": whole, "b": board(GROWS, data="e" * 12)}).repeated, "the same settings on other rows are other trainings"
     assert partly.sharing == partly.findings, "two of the four seeds"
+    further = [record(CONTROL, 4, 0.74, cell={"scale": scale, "depth": depth}) for scale, depth in SIZES]
+    assert {finding.board for finding in findings({"a": whole, "b": [*whole, *further]}).findings} == {"b"}, "more seeds of the control"
     others = findings({"a": board({"m": GROWS["level"]}), "b": board({"n": GROWS["level"]})})
     assert {finding.board for finding in others.findings} == {"a", "b"}, "two methods beside one single embedding"
     assert not any(found.sharing for found in (alone, both, apart, others))
