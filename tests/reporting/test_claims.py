@@ -92,6 +92,11 @@ def test_a_gain_that_was_decided_before_the_last_seed_has_the_mean_of_its_interv
     assert gain_of_m.difference == pytest.approx((gain_of_m.low + gain_of_m.high) / 2) == pytest.approx(0.01, abs=5e-4)
 
 
+def test_a_growth_of_rows_that_were_looked_at_is_of_the_seeds_up_to_the_last_look() -> None:
+    looked = [changed(r, metrics={**r.metrics, MAX_SEEDS: 3.0}) if r.trial.cell.method != CONTROL else r for r in board(GROWS)]
+    assert {f.n for f in findings({"a": looked}).findings if f.claim != "gain"} == {3}
+
+
 def test_noise_leaves_it_undecided_and_inert_and_unfinished_rows_claim_nothing() -> None:
     assert set(told(findings({"a": board(GROWS, noise=1)}).findings).values()) == {"undecided"}
     inert = [changed(r, metrics={**r.metrics, f"{DOSES}penalty": 1e-5}) if r.trial.cell.method == "wider" else r for r in board(GROWS)]
