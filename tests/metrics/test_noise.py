@@ -78,6 +78,11 @@ def test_a_loud_method_is_left_out_and_has_the_noise_of_its_own_pairs(loud: str)
     assert found.between("c", "d", [0.1, 0.2]) == found.shared
 
 
+def test_methods_are_left_out_down_to_two() -> None:
+    values = {m: known for m, known in table("a", times=1000.0).items() if m in "abc"}
+    assert cell_noise(values, "") == Noise(of_all({m: values[m] for m in "bc"}), frozenset("a"))
+
+
 def test_a_copy_of_a_loud_method_is_out_of_line_with_it() -> None:
     values = table("a", times=1000.0)
     assert cell_noise({**values, "copy": values["a"]}, "").loud == {"a", "copy"}
