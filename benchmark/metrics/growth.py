@@ -109,7 +109,8 @@ def _satterthwaite(pools: Sequence[Pool]) -> int:
     squares = sum(pool.variance**2 / pool.df for pool in pools)
     if not squares:
         return min(pool.df for pool in pools)
-    return max(1, int(sum(pool.variance for pool in pools) ** 2 / squares))
+    # Of one pool, or of two equal ones, it is a whole number, which division may miss by a rounding.
+    return int(sum(pool.variance for pool in pools) ** 2 / squares + 1e-6)
 
 
 def _last_look(*sides: Side) -> int:

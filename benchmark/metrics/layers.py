@@ -76,15 +76,15 @@ def measured_layer(states: Tensor, learned: Sequence[int] | None = None, repeats
         "flat": (flat.shape[0], flat.shape[1]),
         "instance": (rows, sets * size),
     }
-    values_of = torch.full((rows,), count) if learned is None else torch.tensor(learned)
-    able = {width: values_of >= width for width in (sets * size, size)}
-    result = {"rows_averaged": float(rows if learned is None else able[sets * size].sum())}
+    every = torch.ones(rows, dtype=torch.bool)
+    able = {width: every if learned is None else torch.tensor(learned) >= width for width in (sets * size, size)}
+    result = {"rows_averaged": float(able[sets * size].sum())}
     for name, parts in found.items():
         height, width = shapes[name.removesuffix("_centred")]
         is_centred = name.endswith("_centred")
         matrices = torch.cat(parts, dim=1)  # (6, matrices), rows outermost
         chosen = torch.ones(matrices.shape[1], dtype=torch.bool)
-        if learned is not None and name.startswith("batch"):
+        if name.startswith("batch"):
             chosen = able[width].repeat_interleave(matrices.shape[1] // rows)
         if not bool(chosen.any()):
             continue
@@ -92,7 +92,7 @@ def measured_layer(states: Tensor, learned: Sequence[int] | None = None, repeats
         if repeats is not None and name.startswith("batch"):
             references = _references(repeats, (count, rows), width, is_centred).repeat_interleave(matrices.shape[1] // rows, dim=1)
             result |= _over(f"{name}/", matrices[:, chosen], references[:, chosen])
-    filled = able[sets * size] if learned is not None else torch.ones(rows, dtype=torch.bool)
+    filled = able[sets * size]
     return Measured(result, {"batch": torch.cat(curves)[filled].mean(0)} if bool(filled.any()) else {})
 
 

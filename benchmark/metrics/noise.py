@@ -20,9 +20,9 @@ LIGHT = 0.1
 
 
 class Pool(NamedTuple):
-    variance: float
+    variance: float  # σ̂², of a residual: half of a paired difference's; NaN where df is 0
     df: int
-    methods: int
+    methods: int  # that it is of
 
 
 class Noise(NamedTuple):
@@ -84,16 +84,11 @@ _Kept = list[tuple[set[str], dict[int, float]]]  # names of one method, and its 
 def _noisiest(kept: _Kept, whole: Pool) -> tuple[int, float]:
     """The place of the method with the smallest p of ``_of_more``, and that p. ``whole``: the residual of all."""
     table = _table(kept)
-    if table is None:
-        p = [_of_more(whole, _residual([*kept[:place], *kept[place + 1 :]])) for place in range(len(kept))]
-        noisiest = min(range(len(kept)), key=p.__getitem__)
-        return noisiest, p[noisiest]
-    # Without gaps all methods add as many degrees of freedom, and k / (k − 1) of their own residuals' sum of squares.
-    methods, seeds = table.shape
-    own = (_residuals(table) ** 2).sum(1)
-    noisiest, df = int(own.argmax()), (methods - 2) * (seeds - 1)
-    rest = whole.variance * whole.df - own[noisiest] * methods / (methods - 1) if df else 0.0
-    return noisiest, _of_more(whole, Pool(rest / df if rest > ROUNDING**2 else 0.0, df, methods - 1))
+    # Without gaps all methods add as many degrees of freedom, and the same multiple of their own residuals' sum of squares.
+    places = range(len(kept)) if table is None else [int((_residuals(table) ** 2).sum(1).argmax())]
+    p = {place: _of_more(whole, _residual([*kept[:place], *kept[place + 1 :]])) for place in places}
+    noisiest = min(p, key=p.__getitem__)
+    return noisiest, p[noisiest]
 
 
 def _of_more(whole: Pool, rest: Pool) -> float:
@@ -174,15 +169,16 @@ def _basis(seeds: tuple[tuple[int, ...], ...]) -> NDArray[np.float64]:
 
 
 def unequal_noise(values: Mapping[str, Values]) -> float:
-    """p of Bartlett's test that the methods of a cell have one residual variance, over the seeds that all have; 1 where it cannot be asked.
+    """p of Bartlett's test that the methods of a cell have one residual variance, over the seeds that all have; 1 where it cannot be asked:
+    of fewer than three seeds, or of fewer than three methods with numbers of their own.
 
     The methods' residuals share the seeds' means, which makes p a little too large.
     """
-    seeds = sorted(set.intersection(*(set(known) for known in values.values()))) if values else []
-    distinct = {tuple(known[seed] for seed in seeds) for known in values.values()}
+    distinct = [known for _, known in _distinct(values)]
+    seeds: set[int] = set.intersection(*map(set, distinct)) if distinct else set()
     if len(seeds) < 3 or len(distinct) < 3:
         return 1.0
-    table: NDArray[Any] = np.array(sorted(distinct))
+    table: NDArray[Any] = np.array([[known[seed] for seed in seeds] for known in distinct])
     rest = table - table.mean(0)
     if not (rest.std(1) > ROUNDING).all():
         return 1.0

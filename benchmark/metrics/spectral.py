@@ -139,11 +139,6 @@ def normalised(values: Tensor) -> Tensor:
     return _ratio(values, values[..., :1])
 
 
-def table_metrics(table: Tensor, sets: int, names: Sequence[str], counts: Sequence[np.ndarray]) -> dict[str, float]:
-    """The metrics of ``measured_table``."""
-    return measured_table(table, sets, names, counts).metrics
-
-
 def measured_table(table: Tensor, sets: int, names: Sequence[str], counts: Sequence[np.ndarray]) -> Measured:
     """Metrics of an embedding table. table: (V, D), one field after the other; sets: S, D = S·d; counts: for each field, how often
     each of its values occurs in training (V_f,).

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.metrics.growth import Side, contrasts
+from benchmark.metrics.growth import Side, _satterthwaite, contrasts
 from benchmark.metrics.noise import Pool, cell_noise
 
 KEY = ("place", "row")
@@ -60,6 +60,16 @@ def test_a_method_that_is_its_control_at_the_small_size_adds_no_noise() -> None:
     assert (neither.mean, neither.low, neither.high, neither.growth) == (0, 0, 0, "equal")
 
 
+def test_no_degree_of_freedom_is_lost_to_rounding() -> None:
+    """One noise has its own, and two equal ones have both theirs together, whatever v² / (v² / df) is as a float."""
+    rng = np.random.default_rng(6)
+    for df in range(1, 60):
+        for variance in rng.random(20) * 1e-5:
+            pool = Pool(float(variance), df, 2)
+            assert (_satterthwaite([pool]), _satterthwaite([pool, pool])) == (df, 2 * df)
+            assert _satterthwaite([pool, pool._replace(variance=pool.variance * 1e9)]) == df, "the least that it can be"
+
+
 def test_only_seeds_that_all_four_have_count_and_one_is_not_enough() -> None:
     rng = np.random.default_rng(1)
     large, small = side(rng, 3, 0.01), side(rng, 5, 0.0)
@@ -96,6 +106,34 @@ def test_seeds_beyond_the_last_look_are_in_no_growth() -> None:
     first = [one._replace(method={s: one.method[s] for s in range(5)}) for one in (large, small)]
     found, of_five = contrasts({KEY: (large, small)}, DELTA)[KEY], contrasts({KEY: (first[0], first[1])}, DELTA)[KEY]
     assert found == of_five and found.n == 5
+
+
+def test_one_size_that_was_looked_at_makes_the_growth_one_that_was() -> None:
+    rng = np.random.default_rng(7)
+    large, small = side(rng, 8, 1e-3, sd=3e-4), side(rng, 8, 0.0, sd=3e-4)
+    looked = [one._replace(max_seeds=5) for one in (large, small)]
+    found = contrasts({KEY: (looked[0], looked[1])}, DELTA)[KEY]
+    assert found.n == 5 and found == contrasts({KEY: (looked[0], small)}, DELTA)[KEY] == contrasts({KEY: (large, looked[1])}, DELTA)[KEY]
+
+
+def test_one_pair_that_agrees_is_no_copy() -> None:
+    """As on a board: it may by chance, and has the noise of its cell."""
+    pool, one = Pool(1e-6, 10, 3), {0: 0.8}
+    assert not Side(one, one, pool).same and Side(one | {1: 0.9}, one | {1: 0.9, 2: 0.7}, pool).same
+    found = contrasts({KEY: (Side(one, one, pool), Side({0: 0.7, 1: 0.8}, {0: 0.7, 1: 0.8}, pool))}, DELTA)[KEY]
+    half = stats.t.ppf(0.975, 10) * 2e-6**0.5
+    assert (found.low, found.high) == pytest.approx((-half, half)) and found.growth == "undecided"
+
+
+def test_holm_goes_over_equalities_too() -> None:
+    """p of each is .04: alone it is enough, beside another it is not."""
+    n, df = 4, 20
+    se = DELTA / stats.t.isf(0.04, df)
+    values = dict(enumerate([0.8, 0.81, 0.79, 0.8]))
+    apart = {seed: value + (-1) ** seed * 1e-3 for seed, value in values.items()}  # 0 in the mean
+    pair = (Side(apart, values, Pool(se**2 * n / 4, 10, 2)),) * 2
+    assert contrasts({KEY: pair}, DELTA)[KEY].growth == "equal"
+    assert {found.growth for found in contrasts({KEY: pair, ("place", "other"): pair}, DELTA).values()} == {"undecided"}
 
 
 def test_growth_that_is_looked_at_after_every_seed_is_seldom_wrong() -> None:

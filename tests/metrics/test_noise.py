@@ -78,6 +78,11 @@ def test_a_loud_method_is_left_out_and_has_the_noise_of_its_own_pairs(loud: str)
     assert found.between("c", "d", [0.1, 0.2]) == found.shared
 
 
+def test_methods_are_left_out_down_to_two() -> None:
+    values = {m: known for m, known in table("a", times=1000.0).items() if m in "abc"}
+    assert cell_noise(values, "") == Noise(of_all({m: values[m] for m in "bc"}), frozenset("a"))
+
+
 def test_a_copy_of_a_loud_method_is_out_of_line_with_it() -> None:
     values = table("a", times=1000.0)
     assert cell_noise({**values, "copy": values["a"]}, "").loud == {"a", "copy"}
@@ -88,6 +93,16 @@ def test_two_methods_and_methods_without_noise_cannot_be_asked() -> None:
     assert not cell_noise({m: values[m] for m in "ab"}, "").loud
     assert not cell_noise({"a": values["a"], "b": {0: 1.0, 1: 2.0, 2: 3.0}, "c": {0: 2.0, 1: 3.0, 2: 4.0}}, "").loud
     assert cell_noise({}, "").shared.df == 0 and OUT_OF_LINE < 0.01
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_rounding_leaves_of_methods_without_noise_is_none(seed: int) -> None:
+    """b, c and d differ by the same at each seed, but for the last digits of a float: beside them nothing can be called loud."""
+    values, apart = table(seed=seed), np.random.default_rng(seed).random(2)
+    parallel: dict[str, Values] = {"b": values["b"]}
+    parallel |= {m: {s: v + by for s, v in values["b"].items()} for m, by in zip("cd", apart, strict=True)}
+    assert cell_noise(parallel, "").shared == Pool(0.0, 10, 3)
+    assert cell_noise(parallel | {"a": values["a"]}, "") == Noise(of_all(parallel | {"a": values["a"]}))
 
 
 def followers(*near: str, by: float = 1e-3) -> dict[str, dict[int, float]]:

@@ -15,10 +15,10 @@ from benchmark.metrics.spectral import (
     METRICS,
     centred,
     gaussian_reference,
+    measured_table,
     metrics,
     spectrum,
     spectrum_of_gram,
-    table_metrics,
 )
 
 SHAPES = [(200, 8), (8, 8), (5, 12), (1, 7), (7, 1), (1, 1)]
@@ -264,7 +264,7 @@ def table_case() -> tuple[Tensor, list[str], list[np.ndarray]]:
 @pytest.mark.parametrize("sets", [1, 2])
 def test_table_matrices(sets: int) -> None:
     table, names, counts = table_case()
-    found = table_metrics(table, sets, names, counts)
+    found = measured_table(table, sets, names, counts).metrics
     start, size = 0, 6 // sets
     fields: dict[str, dict[str, dict[str, float]]] = {}
     for name, count in zip(names[:3], counts[:3], strict=True):
@@ -296,7 +296,7 @@ def test_table_matrices(sets: int) -> None:
 
 def test_frequency_weights_give_the_spectrum_of_the_data() -> None:
     table, count = torch.randn(12, 4), np.arange(1, 13)
-    found = table_metrics(table, 1, ["f"], [count])
+    found = measured_table(table, 1, ["f"], [count]).metrics
     rows = table.double().numpy().repeat(count, axis=0)
     assert grouped(found, "table_freq/f") == pytest.approx(independent(rows), rel=1e-7)
 
@@ -306,18 +306,18 @@ def test_rows_never_seen_do_not_count() -> None:
     other = table.clone()
     seen = torch.from_numpy(np.concatenate(counts) > 0)
     other[~seen] = 1e6
-    assert table_metrics(other, 2, names, counts) == table_metrics(table, 2, names, counts)
+    assert measured_table(other, 2, names, counts).metrics == measured_table(table, 2, names, counts).metrics
 
 
 def test_table_is_cut_into_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     table, names, counts = table_case()
-    whole = table_metrics(table, 2, names, counts)
+    whole = measured_table(table, 2, names, counts).metrics
     monkeypatch.setattr("benchmark.metrics.spectral.TABLE_CHUNK", 6 * 7)
-    assert table_metrics(table, 2, names, counts) == pytest.approx(whole, rel=1e-9)
+    assert measured_table(table, 2, names, counts).metrics == pytest.approx(whole, rel=1e-9)
 
 
 def test_no_eligible_field_no_mean() -> None:
-    found = table_metrics(torch.randn(5, 6), 1, ["weekday"], [np.ones(5)])
+    found = measured_table(torch.randn(5, 6), 1, ["weekday"], [np.ones(5)]).metrics
     assert found["table/fields_averaged"] == 0
     assert "table/weekday/effective_rank" in found and "table/effective_rank" not in found
 
@@ -326,7 +326,7 @@ def test_no_eligible_field_no_mean() -> None:
 def test_a_field_with_one_value_in_a_table_of_width_one(order: slice) -> None:
     """Logistic regression's table: such a field has no spread to divide by, the mean of that ratio is over the others."""
     counts = [np.array([0, 0, 9]), np.array([0, 1, 4, 4])][order]
-    found = table_metrics(torch.randn(7, 1), 1, ["constant", "other"][order], counts)
+    found = measured_table(torch.randn(7, 1), 1, ["constant", "other"][order], counts).metrics
     assert found["table/fields_averaged"] == 2
     for metric in METRICS:
         assert f"table/{metric}_over_gaussian" in found
@@ -337,4 +337,4 @@ def test_a_field_with_one_value_in_a_table_of_width_one(order: slice) -> None:
 def test_table_that_does_not_fit_is_refused() -> None:
     for sets, names, counts in ((1, ["a"], [np.ones(4)]), (4, ["a"], [np.ones(5)]), (1, ["a", "b"], [np.ones(5)])):
         with pytest.raises(ValueError, match="does not fit"):
-            table_metrics(torch.randn(5, 6), sets, names, counts)
+            measured_table(torch.randn(5, 6), sets, names, counts)

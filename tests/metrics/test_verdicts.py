@@ -94,6 +94,11 @@ def test_equivalence_and_difference_equal_statsmodels() -> None:
         assert (found.low, found.high) == pytest.approx(reference.tconfint_mean())
 
 
+def test_without_noise_a_difference_of_delta_is_not_within_it() -> None:
+    assert [t_tests(d, 0.0, 3, 0.25).equal for d in (0.0, 0.125, -0.25, 0.25, 0.5)] == [0, 0, 1, 1, 1]
+    assert [t_tests(d, 0.0, 3, 0.25)[:2] for d in (-0.5, 0.0, 0.5)] == [(1, 0), (1, 1), (0, 1)]
+
+
 def test_holm_goes_over_differences_and_equalities_apart() -> None:
     y = np.random.default_rng(5).normal(0, 1e-4, (5, 6)) + np.array([[0.0], [3e-4], [1e-3], [0], [0]])
     found = judge({"cell": Compared(seeded(y[0]), {str(m): seeded(y[m]) for m in range(1, 5)})}, 0.0002)
@@ -162,6 +167,13 @@ def test_the_seeds_that_an_open_row_needs_are_those_of_the_pooled_test_at_holms_
         assert judged.more_seeds == next(seeds for seeds in range(2, 999) if power(seeds) >= 0.8) - n > 0
 
 
+def test_an_open_row_needs_one_seed_more_at_the_least() -> None:
+    """Its early bound is stricter than the test of all seeds, by which it would have enough."""
+    row = {"row": seeded(0.8 + 1e-3 + 2e-4 * np.array([-1, 0, 1]))}
+    found = judge({"cell": Compared(seeded([0.8] * 3), row, {"row": 8})}, 1e-6)["cell", "row"]
+    assert seeds_to_tell(1e-3, 2e-4) <= 3 and (found.verdict, found.n, found.more_seeds) == ("undecided", 3, 1)
+
+
 def test_seeds_at_a_strict_level_are_those_of_the_tail_that_counts() -> None:
     """SciPy gives NaN for the other tail there (findings/scipy_noncentral_t_tail_is_nan.sh), and a search by `<` would end at it."""
     difference, sd, level = 0.001, 0.0004, 1e-4
@@ -178,6 +190,10 @@ def test_unequal_noise_equals_bartlett_of_scipy() -> None:
     table = np.random.default_rng(0).normal(size=(6, 7)) * np.array([1, 1, 2, 3, 1, 1])[:, None]
     found = unequal_noise({str(m): dict(enumerate(line)) for m, line in enumerate(table)})
     assert found == pytest.approx(stats.bartlett(*(table - table.mean(0))).pvalue, rel=1e-9)
+    copies = {"copy": seeded(table[2]), "copy of two seeds": seeded(table[3][:2])}  # as of rows that are the control, decided after two
+    assert unequal_noise({str(m): seeded(line) for m, line in enumerate(table)} | copies) == pytest.approx(found)
+    assert unequal_noise({str(m): seeded(line[:2]) for m, line in enumerate(table)}) == 1, "two seeds are too few"
+    assert unequal_noise({str(m): seeded(line) for m, line in enumerate(table[:2])}) == 1, "of two one is the other, turned over"
 
 
 def test_power_of_equivalence_equals_that_of_drawn_boards() -> None:
@@ -365,6 +381,20 @@ def test_verdicts_do_not_depend_on_seeds_that_came_later() -> None:
     assert few.verdict == many.verdict == "above" and few.difference == many.difference
 
 
+def test_seeds_of_a_row_after_it_was_decided_are_in_the_noise_of_no_other() -> None:
+    """As they come when a control goes on for the sake of other rows, and a later run fills the table."""
+    draw = np.random.default_rng(17)
+    control, far, near = 0.8 + draw.normal(0, 1e-4, (3, 8))
+    far += [0.1] * 4 + [*draw.normal(0, 0.05, 4)]
+
+    def judged(seeds: int) -> dict[tuple[str, str], Judgement]:
+        return judge({"c": Compared(seeded(control), {"far": seeded(far[:seeds]), "near": seeded(near)}, {"far": 8, "near": 8})}, 3e-5)
+
+    few, many = judged(4), judged(8)
+    assert few == many and {row: one.verdict for (_, row), one in few.items()} == {"far": "above", "near": "undecided"}
+    assert few["c", "near"].sd == pytest.approx(2**0.5 * 1e-4, rel=0.5), "of what was drawn, not of what came later"
+
+
 def test_seeds_after_the_last_look_are_in_no_verdict_and_not_still_to_come() -> None:
     draw = np.random.default_rng(3)
     control, row = draw.normal(0, 1e-3, (2, 7))
@@ -377,11 +407,11 @@ def test_seeds_after_the_last_look_are_in_no_verdict_and_not_still_to_come() -> 
     assert many.more_seeds == needed - 7
 
 
-def test_a_missing_seed_holds_the_look_up() -> None:
-    control, row = np.random.default_rng(12).normal(size=(2, 5))
-    values = seeded(row)
-    del values[3]
-    cells = {"c": Compared(seeded(control), {"r": values}, {"r": 8})}
+@pytest.mark.parametrize("lacks", ["the row", "the control"])
+def test_a_missing_seed_holds_the_look_up(lacks: str) -> None:
+    control, row = map(seeded, np.random.default_rng(12).normal(size=(2, 5)))
+    del (row if lacks == "the row" else control)[3]
+    cells = {"c": Compared(control, {"r": row}, {"r": 8})}
     assert due(cells, 3e-4) == {("c", "r"): 4} and judge(cells, 3e-4)["c", "r"].verdict == "undecided"
 
 

@@ -57,6 +57,7 @@ def test_gains_are_of_the_widest_and_growth_goes_from_the_least_to_the_most() ->
         place = f"dcnv2 4× depth {depth}"
         assert [found[method, "gain", place] for method in GROWS] == ["above", "below", "equal"]
     assert len(found) == 3 * (3 + 1 + 1), "nothing else is claimed, and nothing at scale 1"
+    assert not findings({"a": [r for r in board(GROWS) if r.trial.cell.scale == 1]}).findings, "also where nothing is wider"
 
 
 def test_the_differences_are_those_of_the_records() -> None:
@@ -89,6 +90,11 @@ def test_a_gain_that_was_decided_before_the_last_seed_has_the_mean_of_its_interv
     assert gain_of_m.verdict == "above" and gain_of_m.n < 5 and row.delta_seeds == 10 and row.delta_auc == pytest.approx(2e-3, abs=5e-4)
     assert gain_of_m.low is not None and gain_of_m.high is not None
     assert gain_of_m.difference == pytest.approx((gain_of_m.low + gain_of_m.high) / 2) == pytest.approx(0.01, abs=5e-4)
+
+
+def test_a_growth_of_rows_that_were_looked_at_is_of_the_seeds_up_to_the_last_look() -> None:
+    looked = [changed(r, metrics={**r.metrics, MAX_SEEDS: 3.0}) if r.trial.cell.method != CONTROL else r for r in board(GROWS)]
+    assert {f.n for f in findings({"a": looked}).findings if f.claim != "gain"} == {3}
 
 
 def test_noise_leaves_it_undecided_and_inert_and_unfinished_rows_claim_nothing() -> None:
@@ -199,7 +205,11 @@ def test_trainings_that_stand_on_several_boards_count_once() -> None:
     assert len(partly.findings) == 2 * len(alone.findings) and not partly.repeated, "each has trainings that the other lacks"
     assert not findings({"a": whole, "b": board(GROWS, data="e" * 12)}).repeated, "the same settings on other rows are other trainings"
     assert partly.sharing == partly.findings, "two of the four seeds"
-    assert not any(found.sharing for found in (alone, both, apart))
+    further = [record(CONTROL, 4, 0.74, cell={"scale": scale, "depth": depth}) for scale, depth in SIZES]
+    assert {finding.board for finding in findings({"a": whole, "b": [*whole, *further]}).findings} == {"b"}, "more seeds of the control"
+    others = findings({"a": board({"m": GROWS["level"]}), "b": board({"n": GROWS["level"]})})
+    assert {finding.board for finding in others.findings} == {"a", "b"}, "two methods beside one single embedding"
+    assert not any(found.sharing for found in (alone, both, apart, others))
 
 
 def test_what_a_line_is_is_said_of_the_claims_that_stand_there(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from benchmark.data.encode import encode
 from benchmark.data.prepare import prepare
 from benchmark.data.store import Prepared, open_prepared
 from benchmark.errors import UserError
-from benchmark.metrics.spectral import table_metrics
+from benchmark.metrics.spectral import measured_table
 from benchmark.reporting.data_description import FieldRow, describe, description
 from benchmark.reporting.leaderboard import Format
 from benchmark.sources import Column, Source
@@ -148,7 +148,7 @@ def test_the_ceiling_is_what_records_are_divided_by(mine: Prepared) -> None:
     told, counts = description(mine, widths=(4, 12)), mine.value_counts()
     names = [row.field for row in told.by_field]
     table = torch.randn(mine.schema.values, 12, generator=torch.Generator().manual_seed(0))
-    recorded = table_metrics(table, 3, names, counts)
+    recorded = measured_table(table, 3, names, counts).metrics
     for row in told.by_field:
         for width, matrix in ((4, "table_set"), (12, "table")):
             value = recorded[f"{matrix}/{row.field}/information_abundance"]
