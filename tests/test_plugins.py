@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 
@@ -10,14 +11,16 @@ import pytest
 import torch
 
 from benchmark import plugins, provenance
+from benchmark.__main__ import main
 from benchmark.checking.check import kind_of
 from benchmark.config import Suite
-from benchmark.discovery import HOME, KINDS, Kind, folders
+from benchmark.discovery import HOME, KINDS, Kind, entry, folders, pin_private_folders, private_folders
 from benchmark.errors import UserError
 from benchmark.faults import in_words
-from benchmark.search.cells import expand
+from benchmark.search.cells import default_trial, expand
 from benchmark.search.tuner import distribution
 from benchmark.settings import search_space
+from benchmark.training.trial import model_of
 
 EVERY = [(kind, name) for kind in KINDS for name in plugins.names(kind)]
 
@@ -32,6 +35,13 @@ class Mine(Method):
     def build(self, parts):
         return parts.model()
 """
+
+
+@pytest.fixture
+def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "methods").mkdir()
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    return tmp_path / "methods"
 
 
 def test_what_a_file_draws_when_it_is_imported_is_the_same_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,6 +61,40 @@ def test_what_a_file_draws_when_it_is_imported_is_the_same_each_time(tmp_path: P
     assert found[0] == found[1]
 
 
+def test_the_import_of_a_file_and_a_build_leave_folder_and_environment_alone(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results and data are found by them: records went to another folder, or nowhere."""
+    moves = "import os\nos.chdir('/')\nos.environ['BENCHMARK_CACHE'] = 'elsewhere'\nos.environ['BENCHMARK_MORE'] = 'x'\n"
+    builds = PRIVATE.replace("        return parts.model()", "        import os\n        os.chdir('/')\n        return parts.model()")
+    (private / "mine_moves.py").write_text(moves + builds)
+    monkeypatch.setenv("BENCHMARK_CACHE", "here")
+    monkeypatch.setenv("BENCHMARK_PLUGINS", private.parent.name)
+    monkeypatch.chdir(private.parent.parent)
+    pin_private_folders()
+    before = os.getcwd(), dict(os.environ)
+    assert plugins.plugin("methods", "mine_moves").summary == "my own"
+    assert (os.getcwd(), dict(os.environ)) == before
+    small = {"datasets": {"synthetic": {"rows": 200, "cardinalities": (2, 3)}}}
+    suite = Suite(name="mine", datasets=("synthetic",), methods=("mine_moves",), backbones=("dnn",), scales=(1,), options=small)
+    assert model_of(default_trial(expand(suite)[0], "final", 0, 1)) is not None
+    assert (os.getcwd(), dict(os.environ)) == before
+
+
+def test_relative_folders_are_pinned_when_a_command_starts(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(private.parent.parent)
+    monkeypatch.setenv("BENCHMARK_PLUGINS", f"{private.parent.name}{os.pathsep}")
+    main(["status", "--no-such-flag"])
+    monkeypatch.chdir("/")
+    assert private_folders() == [private.parent]
+
+
+def test_a_module_that_lies_beside_the_file_is_imported_with_a_dot(private: Path) -> None:
+    (private / "_beside.py").touch()
+    (private / "mine_absolute.py").write_text("from _beside import x\n" + PRIVATE)
+    for call in (plugins.plugin, entry):
+        with pytest.raises(UserError, match=r"No module named '_beside'; it lies beside this file: write from \._beside import …$"):
+            call("methods", "mine_absolute")
+
+
 @pytest.mark.parametrize(("kind", "name"), [e for e in EVERY if e[0] != "datasets"])
 def test_defaults_lie_in_their_search_space(kind: Kind, name: str) -> None:
     made = plugins.make(kind, name, {})
@@ -67,13 +111,6 @@ def test_a_preset_differs_from_the_defaults_and_no_other_does_the_same(name: str
     others = [plugins.make("methods", f"{method}:{p}", {}) for p in type(made).presets if f"{method}:{p}" != name]
     assert made not in others
     assert plugins.make("methods", name, dataclasses.asdict(plain)) == plain, "what is given stands before the preset"
-
-
-@pytest.fixture
-def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "methods").mkdir()
-    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
-    return tmp_path / "methods"
 
 
 def test_a_private_file_is_found_and_underscored_files_are_not(private: Path) -> None:

@@ -20,6 +20,7 @@ from benchmark.method import assemble
 from benchmark.records import Record, Status
 from benchmark.schema import Schema
 from benchmark.singular_values import packed
+from benchmark.surroundings import as_they_were
 from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.cost import parameter_cost, running_cost
 from benchmark.training.doses import knock_outs
@@ -64,7 +65,7 @@ def _without_memory(trial: Trial, found: Resolved, exact: bool = False) -> CTRMo
     """
     if (width := _too_wide(trial, found, torch.device("cpu"))) is not None:
         raise MemoryError(str(width))
-    with standard_state(None):
+    with as_they_were(), standard_state(None):
         # Not the device as a context: where a plug-in sets a default device of its own inside, torch does not find back from there.
         torch.set_default_device("meta")
         cell = trial.cell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -25,21 +26,25 @@ class Mine(Method):
 
 
 @pytest.mark.parametrize(
-    ("name", "at_import", "in_build", "words"),
+    ("name", "at_import", "in_build", "what", "words"),
     [
-        ("doubles", "torch.set_default_dtype(torch.float64)", "", "its import changes torch for the whole process: default dtype"),
+        ("doubles", "torch.set_default_dtype(torch.float64)", "", "torch", "its import changes torch for the whole process: default dtype"),
         (
             "determined",
             "",
             "torch.use_deterministic_algorithms(True)",
+            "torch",
             "what it does changes torch for the whole process: deterministic algorithms from 0",
         ),
+        ("moves", "", "import os; os.chdir('/')", "process", "moves.py: it changes the working folder of the process"),
     ],
 )
-def test_what_is_set_for_the_whole_process_is_said_and_put_back(folder: Path, name: str, at_import: str, in_build: str, words: str) -> None:
+def test_what_is_set_for_the_whole_process_is_said_and_put_back(
+    folder: Path, name: str, at_import: str, in_build: str, what: str, words: str
+) -> None:
     (folder / "methods" / f"{name}.py").write_text(METHOD.format(at_import=at_import, in_build=in_build))
-    before = torch.get_default_dtype(), torch.get_deterministic_debug_mode()
+    before = torch.get_default_dtype(), torch.get_deterministic_debug_mode(), os.getcwd()
     found = list(check(name, beside=("dnn",), cost=False))
-    assert (torch.get_default_dtype(), torch.get_deterministic_debug_mode()) == before
+    assert (torch.get_default_dtype(), torch.get_deterministic_debug_mode(), os.getcwd()) == before
     assert not [str(one) for one in found if one.verdict == "FAILED"]
-    assert [one.what for one in found if words in one.words and one.verdict == "note"] == ["torch"]
+    assert [one.what for one in found if words in one.words and one.verdict == "note"] == [what]
