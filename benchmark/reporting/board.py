@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from benchmark.config import NO_BACKBONE, halving
 from benchmark.discovery import SINGULAR, Kind, names
 from benchmark.errors import UserError
+from benchmark.record import SHARED
 from benchmark.reporting import acting
 from benchmark.reporting.columns import COLUMNS, OPEN, SHORT, Column
 from benchmark.reporting.tables import PLACE, chosen, in_parts, laid_out, tabulated
@@ -155,7 +156,7 @@ def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
         if row.status != "finished":
             cell = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
             yield f"{row.status}: {row.method}{cell}: {row.reason or 'no reason recorded'}"
-    yield from (f"note: {note}" for note in _once(note for row in board for note in row.notes))
+    yield from (f"note: {note}" for note in _once(note for row in board for note in _noted(row, whole)))
     yield from _not_here(whole)
     for row in sorted(board, key=lambda r: r.protocol):
         if row.protocol:
@@ -228,6 +229,19 @@ def _not_here(whole: Sequence[Row]) -> Iterable[str]:
         return
     if gone:
         yield f"no plug-in of that name is here now: {', '.join(gone)}; rows stand as they were recorded"
+
+
+def _noted(row: Row, whole: Sequence[Row]) -> Iterable[str]:
+    """Its notes. That it has another row's training holds of its cell: where other cells of its method and scale have one of their own, the
+    note names it.
+    """
+    beside = [r for r in whole if (r.method, r.scale, r.status) == (row.method, row.scale, "finished") and r.backbone != NO_BACKBONE]
+    for note in row.notes:
+        if note.endswith(SHARED) and not all(note in r.notes for r in beside):
+            note = note.replace(
+                f"{row.method} at scale {row.scale} is", f"{row.method} {row.backbone} {row.scale}× depth {row.depth} is", 1
+            )
+        yield note
 
 
 def _once(notes: Iterable[str]) -> Iterable[str]:

@@ -79,6 +79,13 @@ def test_a_note_of_many_cells_stands_once_with_how_many_and_others_as_they_are()
     ]
 
 
+def test_whose_training_a_row_has_is_said_of_its_cell_where_others_have_their_own() -> None:
+    note = "m at scale 1 is single_embedding: one training for both"
+    for backbones, words in ((("dnn",), note), (("dnn", "dcnv2"), note.replace("at scale 1", "dnn 1× depth 3"))):
+        found = [record("m", cell={"backbone": backbone}, notes=(note,) if backbone == "dnn" else ()) for backbone in backbones]
+        assert [line for line in render(rows(found), "table").splitlines() if line.startswith("note: m")] == [f"note: {words}"]
+
+
 def test_sentences_are_folded_and_tables_are_not() -> None:
     table = "name    of a column that is wider than the forty characters of the view"
     text = f"{'word ' * 20}end\n\n{table}\nshort"
