@@ -14,7 +14,7 @@ from benchmark.record import SHARED
 from benchmark.reporting import acting
 from benchmark.reporting.columns import COLUMNS, OPEN, SHORT, Column
 from benchmark.reporting.tables import PLACE, chosen, in_parts, laid_out, tabulated
-from benchmark.reporting.text import counted
+from benchmark.reporting.text import counted, trials_of
 from benchmark.reporting.verdicts import noise, rule_of
 from benchmark.values import canonical, plain
 
@@ -83,8 +83,11 @@ def tuned(members: Iterable[Row]) -> str:
     no others.
     """
     rows = list(members)
-    found = sorted({(row.tuning_trials, row.tuning_rungs) for row in [row for row in rows if row.backbone != NO_BACKBONE] or rows})
-    return ", ".join(f"{trials}, stopped early by {halving(rungs)}" if rungs else str(trials) for trials, rungs in found)
+    found: dict[tuple[int, tuple[int, ...]], set[int | None]] = {}
+    for row in [row for row in rows if row.backbone != NO_BACKBONE] or rows:
+        found.setdefault((row.tuning_trials, row.tuning_rungs), set()).add(row.grid_points)
+    said = [(trials_of(trials, points), rungs) for (trials, rungs), points in sorted(found.items(), key=lambda item: item[0])]
+    return ", ".join(f"{trials}, stopped early by {halving(rungs)}" if rungs else trials for trials, rungs in said)
 
 
 def folded(lines: Iterable[str], view: View) -> list[str]:
