@@ -99,7 +99,8 @@ def decidable_in(folders: Iterable[Path], difference: float) -> list[Decidable]:
     found = decidable(stores_named(folders), difference)
     if not found:
         where = ", ".join(map(str, folders))
-        raise UserError(f"power: {where}: no cell in which {CONTROL} and another method have finished with two seeds or more")
+        what = f"no cell in which {CONTROL} and another method have finished with two seeds or more, and left a noise"
+        raise UserError(f"power: {where}: {what}; inert rows do not count")
     return found
 
 
