@@ -129,9 +129,10 @@ def _internal_states(board: Sequence[Row], format: Format, width: int | None) ->
         layers = sorted((name for name in state if name.rpartition("/")[2] == quantity), key=lambda name: (len(name), name))
         return " ".join(f"{state[name]:.3g}" for name in layers) or "-"
 
-    headers = ["method", "backbone", "scale", "depth", *(quantity.replace("_", " ") for quantity in quantities)]
-    lines = [[r.method, r.backbone, str(r.scale), str(r.depth), *(values(state, q) for q in quantities)] for r, state in states]
-    table = in_parts(headers, lines, format, width, lead=4)
+    lead, which = acting.places([row for row, _ in states])
+    headers = [*lead, *(quantity.replace("_", " ") for quantity in quantities)]
+    lines = [[*texts, *(values(state, q) for q in quantities)] for (_, state), texts in zip(states, which, strict=True)]
+    table = in_parts(headers, lines, format, width, lead=len(lead))
     return ["", "What the models say of themselves, at each layer from 0 on (mean over seeds):", "", table]
 
 
