@@ -12,15 +12,17 @@ import torch
 
 from benchmark import plugins, provenance
 from benchmark.__main__ import main
+from benchmark.checking.cell import SCHEMA
 from benchmark.checking.check import kind_of
 from benchmark.config import Suite
 from benchmark.discovery import HOME, KINDS, Kind, entry, folders, pin_private_folders, private_folders
 from benchmark.errors import UserError
 from benchmark.faults import in_words
+from benchmark.method import assemble
 from benchmark.search.cells import default_trial, expand
 from benchmark.search.tuner import distribution
 from benchmark.settings import search_space
-from benchmark.training.trial import model_of
+from benchmark.training.trial import model_of, shapes_only
 
 EVERY = [(kind, name) for kind in KINDS for name in plugins.names(kind)]
 
@@ -79,6 +81,41 @@ def test_the_import_of_a_file_and_a_build_leave_folder_and_environment_alone(pri
     assert (os.getcwd(), dict(os.environ)) == before
 
 
+def with_setting(line: str) -> str:
+    """The private method with one more line in front of its build, which is line 9 of the file."""
+    return PRIVATE.replace("    def", f"    {line}\n    def")
+
+
+CACHED = """
+import torch
+from functools import cache, cached_property
+@cache
+def weights(width):
+    return torch.ones(width)
+class Of(torch.nn.Module):
+    def __init__(self, ones, width):
+        super().__init__()
+        self.register_buffer("ones", ones)
+        self.register_buffer("weights", weights(width))
+    def forward(self, x):
+        return x * self.ones * self.weights
+"""
+
+
+def test_a_model_that_is_built_for_its_shapes_leaves_nothing_in_a_cache(private: Path) -> None:
+    """A plug-in with a constant that is made once passed its check, and failed in a run in this process."""
+    has = "@cached_property\n    def ones(self):\n        return torch.ones(4)\n"
+    text = with_setting(has).replace("parts.model()", "parts.model(transform=Of(self.ones, 4))")
+    (private / "mine_cached.py").write_text(CACHED + text)
+    method = plugins.make("methods", "mine_cached", {})
+    recipe = plugins.make("backbones", "dnn", {})
+    only = shapes_only(method, recipe, SCHEMA, 1, 4)
+    assert all(tensor.is_meta for tensor in only.state_dict().values())
+    made = assemble(method, recipe, SCHEMA, 1, 4)
+    assert not any(tensor.is_meta for tensor in made.state_dict().values())
+    assert sys.modules[type(method).__module__].weights.cache_info().currsize == 1
+
+
 def test_relative_folders_are_pinned_when_a_command_starts(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(private.parent.parent)
     monkeypatch.setenv("BENCHMARK_PLUGINS", f"{private.parent.name}{os.pathsep}")
@@ -129,11 +166,6 @@ def test_a_relative_folder_is_as_good_as_an_absolute_one(private: Path, monkeypa
     with pytest.raises(ValueError) as caught:
         method.build(None)
     assert in_words(caught.value) == "methods/mine_relative.py:10, in build: ValueError: far inside"
-
-
-def with_setting(line: str) -> str:
-    """The private method with one more line in front of its build, which is line 9 of the file."""
-    return PRIVATE.replace("    def", f"    {line}\n    def")
 
 
 @pytest.mark.parametrize(

@@ -48,3 +48,15 @@ def test_what_is_set_for_the_whole_process_is_said_and_put_back(
     assert (torch.get_default_dtype(), torch.get_deterministic_debug_mode(), os.getcwd()) == before
     assert not [str(one) for one in found if one.verdict == "FAILED"]
     assert [one.what for one in found if words in one.words and one.verdict == "note"] == [what]
+
+
+def test_what_is_kept_of_a_build_for_shapes_is_found_as_a_run_meets_it(folder: Path) -> None:
+    at_import = "KEPT = {}\nclass Mine(torch.nn.Module):\n    def forward(self, x): return x * KEPT['ones']\n"
+    text = METHOD.format(at_import=at_import, in_build="KEPT.setdefault('ones', torch.ones(8))")
+    text = text.replace("class Mine(Method)", "class Of(Method)").replace("model()", "model(transform=Mine())")
+    (folder / "methods" / "kept.py").write_text(text)
+    said = next(one.words for one in check("kept", beside=("dnn",), cost=False) if one.verdict == "FAILED")
+    assert (
+        "methods/kept.py:4, in forward: RuntimeError: Tensor on device meta" in said
+        and "built for its shapes only, and kept: make it" in said
+    )
