@@ -73,7 +73,7 @@ def _of_board(name: str, known: list[Group], difference: float) -> Iterable[Deci
             board=f"{name} {control.label}" if several else name,
             dataset=control.cell.dataset,
             backbone=control.cell.backbone,
-            cell=heading_of(control, finished),
+            cell=heading_of(control, [group for group in finished if group.label == control.label]),
             df=pool.df,
             sd=sd,
             seeds=seeds_to_tell(difference, sd),
