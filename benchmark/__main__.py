@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from benchmark import commandline
 from benchmark.commands import COMMANDS, mute
+from benchmark.discovery import pin_private_folders
 from benchmark.errors import Incompatible, UserError
 from benchmark.signals import Terminated, sigterm_raises
 from benchmark.values import plain
@@ -20,6 +22,8 @@ def main(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Δ or σ gets question marks, not an error
+    with suppress(OSError):  # no working folder: whatever needs one says so
+        pin_private_folders()
     with sigterm_raises():
         return _ended(arguments)
 

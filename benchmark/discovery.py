@@ -23,6 +23,7 @@ Kind = Literal["methods", "datasets", "backbones"]
 KINDS: tuple[Kind, ...] = ("methods", "backbones", "datasets")
 SINGULAR: dict[Kind, str] = {"methods": "method", "backbones": "backbone", "datasets": "data set"}
 PACKAGE = Path(__file__).parent
+VARIABLE = "BENCHMARK_PLUGINS"
 # A wheel has the folders of plug-ins inside the package (setup.py), a checkout beside it.
 BUILTIN = PACKAGE / "_builtin" if (PACKAGE / "_builtin").is_dir() else PACKAGE.parent
 HOME: dict[Kind, Path] = {"methods": BUILTIN / "methods", "datasets": BUILTIN / "datasets", "backbones": PACKAGE / "backbones"}
@@ -30,14 +31,24 @@ HOME: dict[Kind, Path] = {"methods": BUILTIN / "methods", "datasets": BUILTIN / 
 
 def private_folders() -> list[Path]:
     """The folders that ``BENCHMARK_PLUGINS`` names. Raises UserError for one that is not there or holds none of the three folders."""
-    # Absolute, as Python makes the files that it imports: what an error passed through is found by comparing the two.
-    found = [Path(os.path.abspath(Path(p).expanduser())) for p in os.environ.get("BENCHMARK_PLUGINS", "").split(os.pathsep) if p]
+    found = [Path(path) for path in _absolute(os.environ.get(VARIABLE, ""))]
     for path in found:
         if not path.is_dir():
             raise UserError(f"BENCHMARK_PLUGINS: {path} is no folder; name the one that holds methods/, backbones/ or datasets/")
         if not any((path / kind).is_dir() for kind in KINDS):
             raise UserError(f"BENCHMARK_PLUGINS: {path} holds no folder methods/, backbones/ or datasets/; put the plug-in in one of them")
     return found
+
+
+def _absolute(value: str) -> list[str]:
+    """As Python makes the files that it imports: what an error passed through is found by comparing the two."""
+    return [os.path.abspath(Path(path).expanduser()) for path in value.split(os.pathsep) if path]
+
+
+def pin_private_folders() -> None:
+    """Relative folders in ``BENCHMARK_PLUGINS`` are from now on those of the present working folder, whatever a plug-in makes that."""
+    if value := os.environ.get(VARIABLE):
+        os.environ[VARIABLE] = os.pathsep.join(_absolute(value))
 
 
 def folders(kind: Kind) -> list[str]:
@@ -113,12 +124,22 @@ def entry(kind: Kind, name: str) -> Entry | None:
         raise UserError(f"{path}{line}: the plug-in does not import: {type(error).__name__}: {' '.join(str(error).split())}") from None
     for number, module in _imported(tree):
         if importlib.util.find_spec(module) is None:
-            raise UserError(f"{path}:{number}: the plug-in does not import: ModuleNotFoundError: No module named {module!r}")
+            raise UserError(
+                f"{path}:{number}: the plug-in does not import: ModuleNotFoundError: No module named {module!r}{beside(path, module)}"
+            )
     found = [texts for node in tree.body if isinstance(node, ast.ClassDef) and {"summary", "source"} <= (texts := _texts(node)).keys()]
     if len(found) != 1:
         return None
     [texts] = found
     return Entry(texts["summary"][0], texts["source"][0], texts.get("presets", ()))
+
+
+def beside(path: Path, module: str | None) -> str:
+    """How the plug-in ``path`` imports what Python does not find, where that is a file in its folder, which is not on Python's path;
+    otherwise empty.
+    """
+    here = module and any(place.exists() for place in (path.parent / f"{module}.py", path.parent / module / "__init__.py"))
+    return f"; it lies beside this file: write from .{module} import …" if here else ""
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[int, str]]:

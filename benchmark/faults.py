@@ -19,7 +19,12 @@ PROJECT = Path(__file__).parent
 FRAMES = 4  # the last ones are kept
 CELL = "notebook cell"  # in the place of its file; the line counts from the cell's first
 # Part of a message -> what to do. Each is a mistake that the contract of models rules out.
+OF_SHAPES = "it was made when the model was built for its shapes only, and kept: make it anew in each build, or keep it by functools.cache"
 MEANINGS = (
+    ("meta tensor", OF_SHAPES),
+    ("device meta", OF_SHAPES),
+    (" and meta!", OF_SHAPES),
+    (", meta and ", OF_SHAPES),
     ("before Module.__init__() call", "call super().__init__() first in __init__ of a model"),
     (
         "is being used in an in-place operation",

@@ -16,13 +16,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from benchmark.discovery import SINGULAR, Kind, file_of, folders, one_of_plugins
+from benchmark.discovery import SINGULAR, Kind, beside, file_of, folders, one_of_plugins
 from benchmark.discovery import names as names
 from benchmark.errors import UserError
 from benchmark.faults import line_in, place_of, raised, shown
 from benchmark.provenance import class_digest, code_digest
 from benchmark.settings import Configured, name_of, unannotated
 from benchmark.sources import DataSet
+from benchmark.surroundings import OWN, as_they_were
 from benchmark.values import from_dict, one_of, supported, typed
 
 EVERY = "all"  # in the place of a name: each of them
@@ -74,11 +75,17 @@ def plugin(kind: Kind, name: str) -> type[Any]:
     try:
         package = importlib.import_module(f"benchmark.{kind}")
         package.__path__ = folders(kind)
-        with contextlib.redirect_stdout(sys.stderr), _same_numbers():  # what it may print is no part of a command's output
+        with (
+            contextlib.redirect_stdout(sys.stderr),
+            _same_numbers(),
+            as_they_were(OWN),
+        ):  # what it may print is no part of a command's output
             module = importlib.import_module(f"benchmark.{kind}.{name}")
     except (Exception, SystemExit) as error:  # a plug-in is foreign code: whatever it raises is reported as its own fault
         line = line_in(error, str(path))
-        raise UserError(f"{path}{line}: the plug-in does not import: {raised(error)}") from error
+        raise UserError(
+            f"{path}{line}: the plug-in does not import: {raised(error)}{beside(path, getattr(error, 'name', None))}"
+        ) from error
     contract = contract_of(kind)
     classes: list[type[Any]] = [
         c

@@ -104,6 +104,8 @@ def typed(hint: Any, value: Any, where: str) -> Any:
         if value is None and type(None) in arguments:
             return None
         [only] = [a for a in arguments if a is not type(None)]
+        if only in (int, float, bool) and isinstance(value, str) and value.lower() == "none":
+            return None  # as on a command line: TOML has no word for it
         return typed(only, value, where)
     if generic is tuple:
         values = value if isinstance(value, (list, tuple)) else [value]

@@ -165,3 +165,11 @@ def test_many_numbers_at_once_are_finite_one_by_one() -> None:
     for numbers in ({"a": math.inf, "b": -math.inf}, {"a": 0.5, "b": math.nan}):
         with pytest.raises(UserError, match="must be a finite number"):
             typed(Mapping[str, float], numbers, "here")
+
+
+def test_none_is_a_word_in_a_suite_file_as_on_a_command_line() -> None:
+    for read in (typed, from_text):
+        assert read(float | None, "none", "x") is None and read(int | None, "None", "x") is None
+    assert typed(str | None, "none", "x") == "none", "a text of its own"
+    with pytest.raises(UserError, match="must be of type float"):
+        typed(float, "none", "x")

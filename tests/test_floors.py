@@ -34,7 +34,7 @@ FLOORS = [
     {"benchmark.index", "benchmark.packing", "benchmark.singular_values"},
     {"benchmark.settings", "benchmark.schema", "benchmark.discovery", "benchmark.provenance"},
     {"benchmark.values"},
-    {"benchmark.errors", "benchmark.metrics", "benchmark.signals"},
+    {"benchmark.errors", "benchmark.metrics", "benchmark.signals", "benchmark.surroundings"},
 ]
 ONLY_HERE = {
     "ray": ["benchmark/search/ray_tune.py", "benchmark/search/ray_start.py", "benchmark/search/ray_presence.py"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 
@@ -10,14 +11,18 @@ import pytest
 import torch
 
 from benchmark import plugins, provenance
+from benchmark.__main__ import main
+from benchmark.checking.cell import SCHEMA
 from benchmark.checking.check import kind_of
 from benchmark.config import Suite
-from benchmark.discovery import HOME, KINDS, Kind, folders
+from benchmark.discovery import HOME, KINDS, Kind, entry, folders, pin_private_folders, private_folders
 from benchmark.errors import UserError
 from benchmark.faults import in_words
-from benchmark.search.cells import expand
+from benchmark.method import assemble
+from benchmark.search.cells import default_trial, expand
 from benchmark.search.tuner import distribution
 from benchmark.settings import search_space
+from benchmark.training.trial import model_of, shapes_only
 
 EVERY = [(kind, name) for kind in KINDS for name in plugins.names(kind)]
 
@@ -32,6 +37,13 @@ class Mine(Method):
     def build(self, parts):
         return parts.model()
 """
+
+
+@pytest.fixture
+def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "methods").mkdir()
+    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
+    return tmp_path / "methods"
 
 
 def test_what_a_file_draws_when_it_is_imported_is_the_same_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +61,75 @@ def test_what_a_file_draws_when_it_is_imported_is_the_same_each_time(tmp_path: P
         found.append(sys.modules[plugins.plugin("methods", name).__module__].DRAWN)
         assert torch.rand(1) == expected[1]
     assert found[0] == found[1]
+
+
+def test_the_import_of_a_file_and_a_build_leave_folder_and_environment_alone(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results and data are found by them: records went to another folder, or nowhere."""
+    moves = "import os\nos.chdir('/')\nos.environ['BENCHMARK_CACHE'] = 'elsewhere'\nos.environ['BENCHMARK_MORE'] = 'x'\n"
+    builds = PRIVATE.replace("        return parts.model()", "        import os\n        os.chdir('/')\n        return parts.model()")
+    (private / "mine_moves.py").write_text(moves + builds)
+    monkeypatch.setenv("BENCHMARK_CACHE", "here")
+    monkeypatch.setenv("BENCHMARK_PLUGINS", private.parent.name)
+    monkeypatch.chdir(private.parent.parent)
+    pin_private_folders()
+    before = os.getcwd(), dict(os.environ)
+    assert plugins.plugin("methods", "mine_moves").summary == "my own"
+    assert (os.getcwd(), dict(os.environ)) == before
+    small = {"datasets": {"synthetic": {"rows": 200, "cardinalities": (2, 3)}}}
+    suite = Suite(name="mine", datasets=("synthetic",), methods=("mine_moves",), backbones=("dnn",), scales=(1,), options=small)
+    assert model_of(default_trial(expand(suite)[0], "final", 0, 1)) is not None
+    assert (os.getcwd(), dict(os.environ)) == before
+
+
+def with_setting(line: str) -> str:
+    """The private method with one more line in front of its build, which is line 9 of the file."""
+    return PRIVATE.replace("    def", f"    {line}\n    def")
+
+
+CACHED = """
+import torch
+from functools import cache, cached_property
+@cache
+def weights(width):
+    return torch.ones(width)
+class Of(torch.nn.Module):
+    def __init__(self, ones, width):
+        super().__init__()
+        self.register_buffer("ones", ones)
+        self.register_buffer("weights", weights(width))
+    def forward(self, x):
+        return x * self.ones * self.weights
+"""
+
+
+def test_a_model_that_is_built_for_its_shapes_leaves_nothing_in_a_cache(private: Path) -> None:
+    """A plug-in with a constant that is made once passed its check, and failed in a run in this process."""
+    has = "@cached_property\n    def ones(self):\n        return torch.ones(4)\n"
+    text = with_setting(has).replace("parts.model()", "parts.model(transform=Of(self.ones, 4))")
+    (private / "mine_cached.py").write_text(CACHED + text)
+    method = plugins.make("methods", "mine_cached", {})
+    recipe = plugins.make("backbones", "dnn", {})
+    only = shapes_only(method, recipe, SCHEMA, 1, 4)
+    assert all(tensor.is_meta for tensor in only.state_dict().values())
+    made = assemble(method, recipe, SCHEMA, 1, 4)
+    assert not any(tensor.is_meta for tensor in made.state_dict().values())
+    assert sys.modules[type(method).__module__].weights.cache_info().currsize == 1
+
+
+def test_relative_folders_are_pinned_when_a_command_starts(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(private.parent.parent)
+    monkeypatch.setenv("BENCHMARK_PLUGINS", f"{private.parent.name}{os.pathsep}")
+    main(["status", "--no-such-flag"])
+    monkeypatch.chdir("/")
+    assert private_folders() == [private.parent]
+
+
+def test_a_module_that_lies_beside_the_file_is_imported_with_a_dot(private: Path) -> None:
+    (private / "_beside.py").touch()
+    (private / "mine_absolute.py").write_text("from _beside import x\n" + PRIVATE)
+    for call in (plugins.plugin, entry):
+        with pytest.raises(UserError, match=r"No module named '_beside'; it lies beside this file: write from \._beside import …$"):
+            call("methods", "mine_absolute")
 
 
 @pytest.mark.parametrize(("kind", "name"), [e for e in EVERY if e[0] != "datasets"])
@@ -69,13 +150,6 @@ def test_a_preset_differs_from_the_defaults_and_no_other_does_the_same(name: str
     assert plugins.make("methods", name, dataclasses.asdict(plain)) == plain, "what is given stands before the preset"
 
 
-@pytest.fixture
-def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "methods").mkdir()
-    monkeypatch.setenv("BENCHMARK_PLUGINS", str(tmp_path))
-    return tmp_path / "methods"
-
-
 def test_a_private_file_is_found_and_underscored_files_are_not(private: Path) -> None:
     (private / "mine_a.py").write_text(PRIVATE)
     (private / "_draft.py").write_text(PRIVATE)
@@ -92,11 +166,6 @@ def test_a_relative_folder_is_as_good_as_an_absolute_one(private: Path, monkeypa
     with pytest.raises(ValueError) as caught:
         method.build(None)
     assert in_words(caught.value) == "methods/mine_relative.py:10, in build: ValueError: far inside"
-
-
-def with_setting(line: str) -> str:
-    """The private method with one more line in front of its build, which is line 9 of the file."""
-    return PRIVATE.replace("    def", f"    {line}\n    def")
 
 
 @pytest.mark.parametrize(

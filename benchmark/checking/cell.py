@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,7 +24,7 @@ from benchmark.data.batches import Rows
 from benchmark.method import Method, assemble
 from benchmark.schema import MISSING, UNSEEN, Bags, Field, Schema
 from benchmark.training.fit import make_optimizers, train_epoch
-from benchmark.training.trial import draw_table
+from benchmark.training.trial import draw_table, shapes_only
 
 CPU = torch.device("cpu")
 # Ids are not rows of the table: b has 20 bags of its 12 rows, two of a special one alone and then one to three others in each, and the one
@@ -86,7 +87,9 @@ class Case:
 
     @cached_property
     def fresh(self) -> CTRModel:
-        """Built once: the checks that follow one another train it further."""
+        """Built once: the checks that follow one another train it further. Before it, as in a run, for its shapes only."""
+        with suppress(Exception, SystemExit):  # a run goes on, too
+            shapes_only(self.method, self.recipe, SCHEMA, self.scale, DIMENSION)
         return self.build()
 
     def build(self, seed: int = SEED, std: float = Training.embedding_std) -> CTRModel:

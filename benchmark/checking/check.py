@@ -13,6 +13,7 @@ from benchmark.checking.methods import check_method
 from benchmark.discovery import KINDS, SINGULAR, Kind, file_of, one_of_plugins
 from benchmark.errors import UserError
 from benchmark.faults import shown
+from benchmark.surroundings import as_they_were
 from benchmark.training.torch_state import standard_state
 
 
@@ -46,7 +47,7 @@ def check(
     kind = kind_of(name, kind)
     if origin is not None and kind != "datasets":
         raise UserError(f"check {name}: --from is for data sets only; leave it out")
-    with standard_state(1) as at_import:
+    with as_they_were() as process, standard_state(1) as at_import:
         try:
             owner = plugins.plugin(kind, name)
         except UserError as error:
@@ -69,6 +70,8 @@ def check(
             else:
                 yield from check_dataset(name, origin)
             set_meanwhile = meanwhile()
+        if moved := process():
+            yield Finding("note", "process", f"{place}: it changes {moved} of the process; that is put back after every trial")
         for when, changed in (("its import", set_by_import), ("what it does", set_meanwhile)):
             if changed:
                 advice = "set it around the part that needs it; it is put back for every trial"

@@ -87,6 +87,16 @@ def changed(row: Any, part: str) -> list[str]:
     return ["-" if value is None else f"{value:+z.5f}" for value in values]
 
 
+def places(rows: Sequence[Any]) -> tuple[list[str], list[list[str]]]:
+    """Headers, and for each row its texts under them, that say which row it is; trials and protocol where sizes alone do not."""
+    names = ["method", "backbone", "scale", "depth"]
+    for more in ("tuning_trials", "protocol"):
+        known = {tuple(getattr(row, name) for name in names) for row in rows}
+        if len(known) < len(rows) and len({getattr(row, more) for row in rows}) > 1:
+            names.append(more)
+    return [name.removeprefix("tuning_") for name in names], [[str(getattr(row, name)) for name in names] for row in rows]
+
+
 def table_of_knock_outs(rows: Sequence[Any], form: Format, width: int | None = None) -> list[str]:
     """Lines below a board: for each row that has some, and each part, what validation AUC and logloss change by without it.
 
@@ -101,13 +111,14 @@ def table_of_knock_outs(rows: Sequence[Any], form: Format, width: int | None = N
         texts = changed(row, part)
         return " ".join(texts) if any(text != "-" for text in texts) else "-"
 
-    lines = [[r.method, r.backbone, str(r.scale), str(r.depth), *(told(r, part) for part in parts)] for r in found]
-    headers = ["method", "backbone", "scale", "depth", *(part.replace("_", " ") for part in parts)]
+    lead, which = places(found)
+    lines = [[*texts, *(told(row, part) for part in parts)] for row, texts in zip(found, which, strict=True)]
+    headers = [*lead, *(part.replace("_", " ") for part in parts)]
     words = (
         "Knock-outs: change of AUC and logloss on validation data with a part of the trained model in its neutral form (mean over seeds):"
     )
     told_in = [words] if width is None or form == "markdown" else textwrap.wrap(words, max(40, width))
-    return ["", *told_in, "", in_parts(headers, lines, form, width, lead=4)]
+    return ["", *told_in, "", in_parts(headers, lines, form, width, lead=len(lead))]
 
 
 def _by_rebalancing(group: Group) -> list[float]:

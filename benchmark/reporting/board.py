@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Literal
 from benchmark.config import NO_BACKBONE, halving
 from benchmark.discovery import SINGULAR, Kind, names
 from benchmark.errors import UserError
+from benchmark.record import SHARED
 from benchmark.reporting import acting
 from benchmark.reporting.columns import COLUMNS, OPEN, SHORT, Column
 from benchmark.reporting.tables import PLACE, chosen, in_parts, laid_out, tabulated
-from benchmark.reporting.text import counted
+from benchmark.reporting.text import counted, trials_of
 from benchmark.reporting.verdicts import noise, rule_of
 from benchmark.values import canonical, plain
 
@@ -82,8 +83,11 @@ def tuned(members: Iterable[Row]) -> str:
     no others.
     """
     rows = list(members)
-    found = sorted({(row.tuning_trials, row.tuning_rungs) for row in [row for row in rows if row.backbone != NO_BACKBONE] or rows})
-    return ", ".join(f"{trials}, stopped early by {halving(rungs)}" if rungs else str(trials) for trials, rungs in found)
+    found: dict[tuple[int, tuple[int, ...]], set[int | None]] = {}
+    for row in [row for row in rows if row.backbone != NO_BACKBONE] or rows:
+        found.setdefault((row.tuning_trials, row.tuning_rungs), set()).add(row.grid_points)
+    said = [(trials_of(trials, points), rungs) for (trials, rungs), points in sorted(found.items(), key=lambda item: item[0])]
+    return ", ".join(f"{trials}, stopped early by {halving(rungs)}" if rungs else trials for trials, rungs in said)
 
 
 def folded(lines: Iterable[str], view: View) -> list[str]:
@@ -125,9 +129,10 @@ def _internal_states(board: Sequence[Row], format: Format, width: int | None) ->
         layers = sorted((name for name in state if name.rpartition("/")[2] == quantity), key=lambda name: (len(name), name))
         return " ".join(f"{state[name]:.3g}" for name in layers) or "-"
 
-    headers = ["method", "backbone", "scale", "depth", *(quantity.replace("_", " ") for quantity in quantities)]
-    lines = [[r.method, r.backbone, str(r.scale), str(r.depth), *(values(state, q) for q in quantities)] for r, state in states]
-    table = in_parts(headers, lines, format, width, lead=4)
+    lead, which = acting.places([row for row, _ in states])
+    headers = [*lead, *(quantity.replace("_", " ") for quantity in quantities)]
+    lines = [[*texts, *(values(state, q) for q in quantities)] for (_, state), texts in zip(states, which, strict=True)]
+    table = in_parts(headers, lines, format, width, lead=len(lead))
     return ["", "What the models say of themselves, at each layer from 0 on (mean over seeds):", "", table]
 
 
@@ -155,7 +160,7 @@ def remarks(board: Sequence[Row], whole: Sequence[Row]) -> Iterable[str]:
         if row.status != "finished":
             cell = "" if row.backbone == NO_BACKBONE else f", {row.backbone}, scale {row.scale}, depth {row.depth}"
             yield f"{row.status}: {row.method}{cell}: {row.reason or 'no reason recorded'}"
-    yield from (f"note: {note}" for note in _once(note for row in board for note in row.notes))
+    yield from (f"note: {note}" for note in _once(note for row in board for note in _noted(row, whole)))
     yield from _not_here(whole)
     for row in sorted(board, key=lambda r: r.protocol):
         if row.protocol:
@@ -228,6 +233,19 @@ def _not_here(whole: Sequence[Row]) -> Iterable[str]:
         return
     if gone:
         yield f"no plug-in of that name is here now: {', '.join(gone)}; rows stand as they were recorded"
+
+
+def _noted(row: Row, whole: Sequence[Row]) -> Iterable[str]:
+    """Its notes. That it has another row's training holds of its cell: where other cells of its method and scale have one of their own, the
+    note names it.
+    """
+    beside = [r for r in whole if (r.method, r.scale, r.status) == (row.method, row.scale, "finished") and r.backbone != NO_BACKBONE]
+    for note in row.notes:
+        if note.endswith(SHARED) and not all(note in r.notes for r in beside):
+            note = note.replace(
+                f"{row.method} at scale {row.scale} is", f"{row.method} {row.backbone} {row.scale}× depth {row.depth} is", 1
+            )
+        yield note
 
 
 def _once(notes: Iterable[str]) -> Iterable[str]:

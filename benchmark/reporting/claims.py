@@ -223,7 +223,8 @@ def found_in(folders: Sequence[Path], methods: Sequence[str] = (), delta: float 
     found = findings(stores_named(folders), methods, delta)
     if not found.findings:
         where = ", ".join(map(str, folders))
-        raise UserError(f"claims: {where}: no finished cell beside one of {CONTROL} at a scale above 1, or at two scales or depths of both")
+        what = f"no finished cell beside one of {CONTROL} at a scale above 1, or at two scales or depths of both"
+        raise UserError(f"claims: {where}: {what}; inert rows do not count")
     return found
 
 

@@ -73,7 +73,7 @@ def _of_board(name: str, known: list[Group], difference: float) -> Iterable[Deci
             board=f"{name} {control.label}" if several else name,
             dataset=control.cell.dataset,
             backbone=control.cell.backbone,
-            cell=heading_of(control, finished),
+            cell=heading_of(control, [group for group in finished if group.label == control.label]),
             df=pool.df,
             sd=sd,
             seeds=seeds_to_tell(difference, sd),
@@ -99,7 +99,8 @@ def decidable_in(folders: Iterable[Path], difference: float) -> list[Decidable]:
     found = decidable(stores_named(folders), difference)
     if not found:
         where = ", ".join(map(str, folders))
-        raise UserError(f"power: {where}: no cell in which {CONTROL} and another method have finished with two seeds or more")
+        what = f"no cell in which {CONTROL} and another method have finished with two seeds or more, and left a noise"
+        raise UserError(f"power: {where}: {what}; inert rows do not count")
     return found
 
 

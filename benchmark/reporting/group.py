@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -125,6 +126,11 @@ class Group:
         """The chance of a verdict below which it got no more seeds, by the last one that was looked at; 0: it got them while undecided."""
         looked_at, known = self.metric(MAX_SEEDS), self.metric(FUTILITY)
         return known.get(max(looked_at), 0.0) if looked_at else 0.0
+
+    @property
+    def grid_points(self) -> int | None:
+        """How many combinations the cell's grid has; None: it has none."""
+        return math.prod(map(len, self.cell.grid.values())) if self.cell.grid else None
 
     @property
     def won(self) -> dict[str, Any]:

@@ -91,6 +91,7 @@ class Row:
     delta_pooled_seeds: int  # these pairs: where a row was decided before others, without the seeds that came after
     own_noise: bool  # judged by its own pairs: it, or its control, is out of line with the rest of the cell
     trial_ids: tuple[str, ...]  # of its final trainings, finished or not, in the order of seeds: names of records, which `reproduce` takes
+    grid_points: int | None  # combinations of the values that it chose from; None: no grid. tuning_trials is those of the method with most
 
     @property
     def inert(self) -> bool:
@@ -314,6 +315,7 @@ def _row(
         delta_pooled_seeds=judged.n,
         own_noise=judged.own_noise,
         trial_ids=group.trial_ids,
+        grid_points=group.grid_points,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import TypeVar
 
 from benchmark.values import plain
@@ -48,6 +49,11 @@ def difference_text(mean: float | None, high: float | None) -> str:
 def counted(count: int, what: str) -> str:
     """ "1 trial", "1,200 trials"; ``what`` is one of them."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def trials_of(budget: int, points: Collection[int | None]) -> str:
+    """How many tuning trials cells of one budget had. ``points``: the sizes of their grids, of which the budget is that of the largest."""
+    return f"{budget}" if all(of == budget for of in points) or not any(points) else f"up to {budget}"
 
 
 def text(value: float | None, form: str) -> str:

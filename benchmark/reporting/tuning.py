@@ -10,7 +10,7 @@ from benchmark.blocks import Block
 from benchmark.config import TUNING_SEEDS, Cell, Trial
 from benchmark.metrics.statistics import mean_sd
 from benchmark.reporting.group import Group, settings_of
-from benchmark.reporting.text import counted
+from benchmark.reporting.text import counted, trials_of
 from benchmark.search.grid import draw_in
 
 Tuned = tuple[str, tuple[str, ...]]  # cell's key, names of its method's settings: a method that has got one since is tuned anew
@@ -35,6 +35,7 @@ def winners_curse(tuning: Iterable[Block], board: Sequence[Group]) -> dict[int, 
     tuning: of tuning trials only; likewise in ``draws_lost``.
     """
     found: dict[int, list[float]] = defaultdict(list)
+    points: dict[int, set[int | None]] = defaultdict(set)
     tuned: dict[Tuned, dict[tuple[int, int], float]] = defaultdict(dict)  # draw, seed -> validation AUC
     before: set[Tuned] = set()  # those that were tuned with a seed of the finals
     for block, draw in _drawn(tuning):
@@ -57,7 +58,8 @@ def winners_curse(tuning: Iterable[Block], board: Sequence[Group]) -> dict[int, 
         fresh = [draws[best, seed] for seed in TUNING_SEEDS[1:] if (best, seed) in draws]
         if fresh:
             found[group.budget].append(first[best] - fmean(fresh))
-    said = {budget: _words(values, budget) for budget, values in found.items()}
+            points[group.budget].add(group.grid_points)
+    said = {budget: _words(values, trials_of(budget, points[budget])) for budget, values in found.items()}
     for budget, cells in shared.items():
         line = (
             f"{cells} cell(s) of {budget} tuning trials were tuned with a seed that is also a final one, whose value is therefore selected"
@@ -86,10 +88,10 @@ def draws_lost(tuning: Iterable[Block], board: Sequence[Group]) -> dict[tuple[st
     return found
 
 
-def _words(values: Sequence[float], budget: int) -> str:
+def _words(values: Sequence[float], trials: str) -> str:
     mean, sd = mean_sd(values)
     error = "" if sd is None else f" ± {sd / len(values) ** 0.5:.5f} (standard error)"
     return (
-        f"winner's curse of {budget} tuning trials: the best draw's first validation AUC less its mean with fresh seeds is "
+        f"winner's curse of {trials} tuning trials: the best draw's first validation AUC less its mean with fresh seeds is "
         f"{mean:+z.5f}{error}, over {counted(len(values), 'tuned cell')}"
     )

@@ -32,7 +32,10 @@ def expand(suite: Suite) -> list[Cell]:
     products = [(product, {kind: _names(product, kind) for kind in get_args(Kind)}) for product in suite.products()]
     for kind, options in suite.options.items():
         for name, settings in options.items():
-            one_of("name", name, {n for _, names in products for n in names[kind]}, f"suite {suite.name}, [options.{kind}]")
+            asked, where = {n for _, names in products for n in names[kind]}, f"suite {suite.name}, [options.{kind}]"
+            if name not in asked and name.partition(":")[0] in plugins.names(cast(Kind, kind)):
+                raise UserError(f"{where}: {name} is not among the suite's {kind}; add it there, or leave its settings out")
+            one_of("name", name, asked, where)
             if kind != "datasets":
                 _check_settings(cast(Kind, kind), name, settings, f"suite {suite.name}, [options.{kind}.{name}]")
     cells = list({cell.key: cell for product, names in products for cell in _cells(product, names)}.values())

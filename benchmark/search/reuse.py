@@ -13,6 +13,9 @@ from benchmark.records import Entry, Store
 from benchmark.search.former import TodaysWords
 from benchmark.search.renewal import to_renew
 
+OTHER_CELLS = "of other cells: another data set, backbone, size, method or setting"
+OTHER_NUMBERS = "of other seeds or another number of tuning trials"
+
 
 @dataclass(frozen=True)
 class Found:
@@ -21,11 +24,13 @@ class Found:
     entries: tuple[Entry, ...] = ()
     paths: tuple[Path, ...] = ()
     counts: tuple[tuple[Path, int], ...] = ()
+    useless: tuple[tuple[Path, str], ...] = ()  # folders that have nothing of these cells, and why
 
     def told(self, done: bool) -> list[str]:
         """A line a folder. ``done``: they have been copied, or would be."""
         verb = "are" if done else "would be"
-        return [f"{count:,} record(s) of these cells {verb} copied from {folder}" for folder, count in self.counts]
+        told = [f"{count:,} record(s) of these cells {verb} copied from {folder}" for folder, count in self.counts]
+        return [*told, *(f"none of the records in {folder} {'is' if done else 'would be'} copied: {why}" for folder, why in self.useless)]
 
     def copy(self, store: Store) -> None:
         """Into ``store``, byte for byte. Raises UserError where that cannot be written."""
@@ -47,6 +52,7 @@ def reusable(
     entries: list[Entry] = []
     paths: list[Path] = []
     counts: Counter[Path] = Counter()
+    useless: list[tuple[Path, str]] = []
     for folder in dict.fromkeys(folders):
         other = Store(folder)
         if other.folder.resolve() == own.folder.resolve():
@@ -56,13 +62,25 @@ def reusable(
         found, faults = other.scan(save=False)
         other.leave_out(faults)
         outdated = {record.trial_id for record in to_renew((entry.record for entry in found), cells)} if renew else set()
+        others, here = Counter[str](), 0
         for entry in found:
             record, trial = entry.record, words.of(entry.record.trial)
             within = trial.seed < seeds and trial.budget == suite.budget if trial.stage == "final" else trial.draw < suite.budget
-            asked = trial.cell.key in keys and within and record.status != "failed"
-            if asked and record.trial_id not in taken and record.trial_id not in outdated:
+            if trial.cell.key not in keys:
+                others[OTHER_CELLS] += 1
+            elif not within:
+                others[OTHER_NUMBERS] += 1
+            elif record.status == "failed":
+                others["failed"] += 1
+            elif record.trial_id in outdated:
+                others["of other code"] += 1
+            elif record.trial_id in taken:
+                here += 1
+            else:
                 taken.add(record.trial_id)
                 entries.append(entry)
                 paths.append(other.path(record.trial_id))
                 counts[folder] += 1
-    return Found(tuple(entries), tuple(paths), tuple(counts.items()))
+        if not here and folder not in counts:
+            useless.append((folder, ", ".join(f"{count:,} {why}" for why, count in others.most_common())))
+    return Found(tuple(entries), tuple(paths), tuple(counts.items()), tuple(useless))

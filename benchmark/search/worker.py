@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import os
 import typing
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from benchmark.config import NO_BACKBONE, Trial
@@ -14,9 +12,9 @@ from benchmark.errors import UserError
 from benchmark.faults import blamed, frames, in_words
 from benchmark.record import LONGEST_REASON, Record
 from benchmark.search import memory_limit, time_limit
+from benchmark.surroundings import as_they_were
 
 TRAIN = "benchmark.training.trial:run_trial"  # the function that trains; named, since names cross the border of processes
-OF_POLARS = "_RJEM_MALLOC_CONF"  # Polars, when it is imported, adds to what it finds there: under Ray to what the driver's Polars has set
 LAZY = "torch._dynamo"  # imported with the first optimiser
 Report = Callable[[Mapping[str, float]], None]
 Train = Callable[[Trial, Report, str, int | None], Record]
@@ -36,7 +34,7 @@ def attempt(
 
     ``minutes``, ``ends_process``: see ``time_limit``; ``gigabytes``: see ``memory_limit``.
     """
-    with _process_as_it_was() as changed:
+    with as_they_were() as changed:
         record = _attempt(train, trial, report, device, threads, minutes, gigabytes, ends_process)
         told = changed()
     if not told:
@@ -73,37 +71,6 @@ def _attempt(
         return record
     said = f"; {memory_limit.words(gigabytes)}"  # whoever reads it, and ``hit_a_limit``, must find it at the end
     return replace(record, reason=f"{record.reason[: LONGEST_REASON - len(said)]}{said}")
-
-
-@contextmanager
-def _process_as_it_was() -> Iterator[Callable[[], str]]:
-    """Environment and working folder are afterwards what they were: the next trial finds its plug-ins and data by them. Yields a function
-    that says what was changed; what a library adds to the environment is no reason to speak.
-    """
-    environment, folder = dict(os.environ), _folder()
-
-    def changed() -> str:
-        names = sorted(name for name, value in environment.items() if os.environ.get(name) != value and name != OF_POLARS)
-        parts = [f"the environment ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"] if names else []
-        return " and ".join([*parts, *(["the working folder"] if _folder() != folder else [])])
-
-    try:
-        yield changed
-    finally:
-        if dict(os.environ) != environment:
-            os.environ.clear()
-            os.environ.update(environment)
-        if _folder() != folder:
-            with suppress(OSError):  # somebody has removed it
-                os.chdir(folder)
-
-
-def _folder() -> str:
-    """Empty where it is gone."""
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""
 
 
 def hit_a_limit(record: Record) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 import time
@@ -12,14 +13,15 @@ from typing import Any
 import torch
 
 from benchmark.config import NO_BACKBONE, Cell, Trial, halving
-from benchmark.contracts import CTRModel
+from benchmark.contracts import Backbone, CTRModel
 from benchmark.data.batches import Rows
 from benchmark.errors import Incompatible, UserError
 from benchmark.faults import frames, in_words
-from benchmark.method import assemble
+from benchmark.method import Method, assemble
 from benchmark.records import Record, Status
 from benchmark.schema import Schema
 from benchmark.singular_values import packed
+from benchmark.surroundings import as_they_were
 from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.cost import parameter_cost, running_cost
 from benchmark.training.doses import knock_outs
@@ -30,7 +32,7 @@ from benchmark.training.memory import Width, free, keep_freed_memory, needed, re
 from benchmark.training.memory import in_words as memory_in_words
 from benchmark.training.resolved import Resolved, resolved
 from benchmark.training.torch_state import standard_state
-from benchmark.training.unfilled import without_values
+from benchmark.training.unfilled import forgotten, without_values
 
 # Validation rows that layer spectra are of the first ones of, the same for all seeds, and of which each seed's knock-outs are scored on
 # another quarter: the mean of four seeds is then of all of them, and what their differences say of its error has the rows' part in it.
@@ -64,11 +66,18 @@ def _without_memory(trial: Trial, found: Resolved, exact: bool = False) -> CTRMo
     """
     if (width := _too_wide(trial, found, torch.device("cpu"))) is not None:
         raise MemoryError(str(width))
-    with standard_state(None):
+    return shapes_only(found.method, found.backbone, found.data.schema, trial.cell.scale, trial.cell.dimension, exact)
+
+
+def shapes_only(method: Method, backbone: Backbone | None, schema: Schema, scale: int, dimension: int, exact: bool = False) -> CTRModel:
+    """``assemble`` without memory, and without a trace in its process: no cache of a plug-in keeps a tensor without values. exact: see
+    ``without_values``
+    """
+    method, backbone = copy.copy(method), copy.copy(backbone)  # which may have a cached_property
+    with as_they_were(), standard_state(None), forgotten():
         # Not the device as a context: where a plug-in sets a default device of its own inside, torch does not find back from there.
         torch.set_default_device("meta")
-        cell = trial.cell
-        return without_values(lambda: assemble(found.method, found.backbone, found.data.schema, cell.scale, cell.dimension), exact)
+        return without_values(lambda: assemble(method, backbone, schema, scale, dimension), exact)
 
 
 def _require_memory(trial: Trial, found: Resolved, device: torch.device, interactive: bool) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -10,12 +13,38 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from benchmark.discovery import KINDS
 from benchmark.errors import Incompatible, UserError
 
 Built = TypeVar("Built")
 CONSTANTS = {torch.arange, torch.eye, torch.linspace, torch.tril_indices, torch.triu_indices}
 LARGEST = 10**7  # numbers of a constant that is made: 40 MB
+PLUGINS = tuple(f"benchmark.{kind}." for kind in KINDS)
 IN_PLACE = {torch.Tensor.normal_, *(getattr(nn.init, name) for name in dir(nn.init) if name.endswith("_") and not name.startswith("_"))}
+
+
+@contextmanager
+def forgotten() -> Iterator[None]:
+    """What functions of plug-ins keep by ``functools.cache`` from within is forgotten afterwards: tensors without values are of no use to
+    a training, and a constant that is made once may be one.
+    """
+    caches = _caches()
+    before = [cache.cache_info().misses for cache in caches]
+    try:
+        yield
+    finally:
+        for cache, misses in zip(caches, before, strict=True):
+            if cache.cache_info().misses != misses:
+                cache.cache_clear()
+
+
+def _caches() -> list[Any]:
+    """Of the plug-ins that are imported, and of what they import from their folder; of classes in a script or a notebook, too."""
+    modules = [vars(module) for name, module in list(sys.modules.items()) if name == "__main__" or name.startswith(PLUGINS)]
+    found = [value for names in modules for value in names.values()]
+    found += [value for owner in found if isinstance(owner, type) for value in vars(owner).values()]
+    plain = [value.__func__ if isinstance(value, staticmethod | classmethod) else value for value in found]
+    return [value for value in plain if isinstance(value, functools._lru_cache_wrapper)]
 
 
 class TooLarge(MemoryError):

@@ -79,6 +79,23 @@ def test_a_note_of_many_cells_stands_once_with_how_many_and_others_as_they_are()
     ]
 
 
+def test_whose_training_a_row_has_is_said_of_its_cell_where_others_have_their_own() -> None:
+    note = "m at scale 1 is single_embedding: one training for both"
+    for backbones, words in ((("dnn",), note), (("dnn", "dcnv2"), note.replace("at scale 1", "dnn 1× depth 3"))):
+        found = [record("m", cell={"backbone": backbone}, notes=(note,) if backbone == "dnn" else ()) for backbone in backbones]
+        assert [line for line in render(rows(found), "table").splitlines() if line.startswith("note: m")] == [f"note: {words}"]
+
+
+def test_tables_below_a_board_tell_rows_of_one_cell_and_other_settings_apart() -> None:
+    measured = {"dose/knockout/transform/auc": 0.1, "model/layer0/gate_entropy": 0.5}
+    found = rows([record("m", metrics=measured, cell={"training": {"epochs": epochs}} if epochs else {}) for epochs in (0, 3)])
+    for board, heads in ((found, ["depth", "protocol"]), (found[:1], ["depth"])):
+        below = render(board, "table", View(details=True)).split("What the models say")[1]
+        headers = [line.split() for line in below.splitlines() if line.startswith("method ")]
+        assert [names[3 : len(heads) + 3] for names in headers] == [heads] * 2 and len(headers[0]) == len(heads) + 5
+        assert sum(row.protocol in below for row in board if row.protocol) == len(board) - 1
+
+
 def test_sentences_are_folded_and_tables_are_not() -> None:
     table = "name    of a column that is wider than the forty characters of the view"
     text = f"{'word ' * 20}end\n\n{table}\nshort"

@@ -395,11 +395,14 @@ def test_a_board_names_what_won_at_the_end_of_a_grid() -> None:
 def test_what_won_of_a_grid_stands_on_the_board() -> None:
     grid = {"training.embedding_l2": [0.0, 1e-6]}
     chosen = record(cell={"grid": grid}, budget=2, training=Training(embedding_l2=1e-6))
-    own = record("m", auc=0.7, budget=2, cell={"grid": {**grid, "method.weight": [1, 2]}})
+    assert "tuning trials per cell: 2\n" in render(rows([chosen]), "table")
+    chosen = dataclasses.replace(chosen, trial=dataclasses.replace(chosen.trial, budget=4))  # of the method with most
+    own = record("m", auc=0.7, budget=4, cell={"grid": {**grid, "method.weight": [1, 2]}})
     found = rows([chosen, dataclasses.replace(own, trial=dataclasses.replace(own.trial, method={"weight": 2}))])
     assert [row.won for row in found] == [{"training.embedding_l2": 1e-6}, {"training.embedding_l2": 1e-5, "method.weight": 2}]
     assert "embedding_l2=1e-06" in render(found, "table") and "grid.training.embedding_l2=[0.0,1e-06]" in found[0].overrides
     assert found[1].delta_auc == pytest.approx(-0.1), "a grid of the method's own is part of the method"
+    assert [row.grid_points for row in found] == [2, 4] and "tuning trials per cell: up to 4\n" in render(found, "table")
     assert rows([record()])[0].won == {} and " won " not in render(rows([record()]), "table")
 
 

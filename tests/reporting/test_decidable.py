@@ -100,6 +100,8 @@ def test_cells_come_by_their_hours_and_only_those_that_have_a_noise() -> None:
 def test_cells_of_one_size_are_told_apart_by_their_settings() -> None:
     found = decidable({"mine": [*noisy(0.001), *noisy(0.002, training={"precision": "bf16"})]}, 0.001)
     assert {cell.cell for cell in found} == {"dcnv2 1× depth 3", 'dcnv2 1× depth 3 training.precision="bf16"'}
+    of_boards = decidable({"mine": [*noisy(0.001), *noisy(0.002, dataset="b", training={"precision": "bf16"})]}, 0.001)
+    assert [(cell.board, cell.cell) for cell in of_boards] == [("mine toy", "dcnv2 1× depth 3"), ("mine b", "dcnv2 1× depth 3")]
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 160])
@@ -129,7 +131,8 @@ def test_folders_that_say_nothing_are_refused(tmp_path: Path, capsys: pytest.Cap
     shutil.copy(some, store.folder)
     assert main(["power", str(tmp_path / "alone")]) == 2
     said = capsys.readouterr().err
-    assert "no cell in which single_embedding and another method have finished with two seeds or more" in said
+    what = "no cell in which single_embedding and another method have finished with two seeds or more, and left a noise"
+    assert f"{what}; inert rows do not count" in said
     assert "Traceback" not in said
 
 

@@ -53,7 +53,11 @@ def test_all_finds_the_plugins() -> None:
         ({"backbones": ("standin_flatt",)}, "did you mean 'standin_flat'"),
         ({"datasets": ("tooy",)}, "did you mean .toy."),
         ({"options": {"methods": {"standin_plane": {}}}}, "did you mean 'standin_plain'"),
-        ({"methods": ("standin_plain",), "options": {"methods": {"standin_tuned": {"strength": 1.0}}}}, "unknown name 'standin_tuned'"),
+        (
+            {"methods": ("standin_plain",), "options": {"methods": {"standin_tuned": {"strength": 1.0}}}},
+            "standin_tuned is not among the suite's methods",
+        ),
+        ({"methods": ("standin_plain",), "options": {"methods": {"standin_tund": {}}}}, "unknown name 'standin_tund'"),
         ({"options": {"methods": {"standin_tuned": {"strenght": 1.0}}}}, "did you mean 'strength'"),
         ({"options": {"backbones": {"standin_flat": {"dropout": "much"}}}}, "must be of type float"),
         ({"options": {"backbones": {"standin_flat": {"depth": 3}}}, "depths": (2,)}, "keep one of them"),

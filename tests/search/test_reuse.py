@@ -50,7 +50,9 @@ def test_what_another_folder_has_is_copied_byte_for_byte(tmp_path: Path, capsys:
     assert again.statuses == {} and "copied" not in capsys.readouterr().err
 
 
-def test_only_seeds_draws_and_cells_that_the_suite_asks_for_and_none_that_failed(tmp_path: Path) -> None:
+def test_only_seeds_draws_and_cells_that_the_suite_asks_for_and_none_that_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     there, here = tmp_path / "there", tmp_path / "here"
     trained(standin.suite(**BOTH, seeds=4), there)
     lost = next(record for record in Store(there) if record.trial.seed == 0 and record.trial.cell.method == "standin_tuned")
@@ -60,7 +62,11 @@ def test_only_seeds_draws_and_cells_that_the_suite_asks_for_and_none_that_failed
     assert summary.recorded_before == 3 and summary.statuses == {"finished": 1}
     assert len(files(here)) == 4 and files(here).keys() <= files(there).keys()
     tuned = standin.suite(methods=("standin_tuned",), backbones=("standin_flat",), seeds=2, trials=2)
+    capsys.readouterr()
     assert trained(tuned, tmp_path / "tuned", there).recorded_before == 0, "of another budget"
+    said = capsys.readouterr().err
+    assert f"none of the records in {there} is copied: " in said and "4 of other seeds or another number of tuning trials" in said
+    assert "8 of other cells: another data set, backbone, size, method or setting" in said
 
 
 def test_seeds_until_decided_are_taken_up_to_the_last_look(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from benchmark.config import Trial
 from benchmark.records import Record
 from benchmark.search import memory_limit, time_limit
 from benchmark.search.cells import default_trial, expand
-from benchmark.search.worker import OF_POLARS, attempt, failed, hit_a_limit
+from benchmark.search.worker import attempt, failed, hit_a_limit
+from benchmark.surroundings import OF_POLARS
 
 Report = Callable[[Mapping[str, float]], None]
 
