@@ -39,7 +39,7 @@ from benchmark.data.prefetch import in_threads
 from benchmark.data.spelling import THROUGH_FLOATS, alike, oddities
 from benchmark.data.staged import Block, Staged
 from benchmark.data.store import PARTS, VERSION
-from benchmark.data.suspicions import Learned, mismatches, suspicions
+from benchmark.data.suspicions import Learned, hashes_of, mismatches, suspicions
 from benchmark.data.vocabulary import FIRST, MISSING, UNSEEN, Bagged, Buckets, Categories, Scaled, Vocabulary
 from benchmark.errors import UserError
 from benchmark.sources import BETWEEN, Column, Source, Stream
@@ -89,6 +89,7 @@ class _Encoder:
         self.places = {name: place for place, name in enumerate((*self.texts, *self.numbers))}  # see Staged
         self.by = Texts()
         self.spelled: dict[str, list[str]] = {}  # what is odd in the spelling of a column's values
+        self.looks_at_rows = source.examined and stream is None
 
     def run(self, identity: Mapping[str, Any]) -> None:
         temporary = self.building / "rows"
@@ -96,10 +97,10 @@ class _Encoder:
         staged = [self._stage(part, frame, temporary / part) for part, frame in self.source.parts.items()]
         self._check_parts(staged)
         vocabularies = self._learn(staged)
-        rows, rates = self._write(staged, vocabularies)
+        rows, rates, hashes = self._write(staged, vocabularies)
         shutil.rmtree(temporary)
         # Both begun now, beside the checksum, which takes as long. Files that wait for the disk hold the threads: they come second.
-        found = self.pool.submit(lambda: tuple(self._found(rows, rates, vocabularies)))
+        found = self.pool.submit(lambda: tuple(self._found(rows, rates, vocabularies, hashes)))
         on_disk = [self.pool.submit(_sync, path) for path in self.building.iterdir()]
         self._describe(rows, rates, vocabularies, identity, found)
         for file in on_disk:
@@ -221,9 +222,10 @@ class _Encoder:
             if column.kind in TEXT:
                 texts = self.texts[column.name].distinct()
                 counts = np.zeros(len(texts), np.int64)
-                for codes in cells(column.name, 0):
-                    found = np.bincount(codes)
-                    counts[: len(found)] += found
+                for s in staged:
+                    for block in s.blocks():
+                        found = s.occurrences(block, self.places[column.name], 0, len(texts))
+                        counts[: len(found)] += found
                 if self.source.examined:
                     self.spelled[column.name] = list(spelled(column, texts, counts))
                 missing = UNSEEN if self.source.missing_is_unseen else MISSING
@@ -236,16 +238,24 @@ class _Encoder:
                     return Scaled.learn(np.concatenate(list(cells(column.name, None))), training)
                 return Buckets.learn(training, self.source.buckets)
 
-        return list(in_threads(self.pool, learn, self.source.columns, depth=self.pool._max_workers))
+        # All at once: a column of many values takes long, and nobody is to wait for it.
+        return list(in_threads(self.pool, learn, self.source.columns, depth=len(self.source.columns)))
 
-    def _write(self, staged: list[Staged], vocabularies: list[Vocabulary]) -> tuple[dict[str, int], dict[str, float]]:
-        """The parts' ids, labels and probabilities, rows in the order of the frames. Returns rows and positive rate of each part."""
+    def _write(
+        self, staged: list[Staged], vocabularies: list[Vocabulary]
+    ) -> tuple[dict[str, int], dict[str, float], dict[str, NDArray[np.uint64]]]:
+        """The parts' ids, labels and probabilities, rows in the order of the frames. Returns rows and positive rate of each part, and the
+        hashes of its rows where they are looked at: made here, where a row's ids are in the cache.
+        """
         rows = {part: sum(s.count(PARTS.index(part)) for s in staged) for part in self.parts}
         positives = dict.fromkeys(self.parts, 0)
-
+        hashes: dict[str, list[NDArray[np.uint64]]] = {part: [] for part in self.parts}
         spare = Spare()
 
-        def translated(task: tuple[Staged, int]) -> list[tuple[str, tuple[NDArray[Any], ...]]]:
+        def hashed(ids: NDArray[np.int32], labels: NDArray[np.uint8]) -> NDArray[np.uint64]:
+            return hashes_of(ids, labels) if self.looks_at_rows else np.empty(0, np.uint64)
+
+        def translated(task: tuple[Staged, int]) -> list[tuple[str, tuple[NDArray[Any], ...], NDArray[np.uint64]]]:
             s, block = task
             ids = self._ids(s, block, vocabularies, spare)
             others: list[NDArray[Any]] = [s.labels[s.rows(block)]]
@@ -253,12 +263,13 @@ class _Encoder:
                 others.append(s.column(block, self.places[self.source.probability]))
             s.drop(block)
             if not isinstance(s.part, np.ndarray):
-                return [(PARTS[s.part], (ids, *others))]
+                return [(PARTS[s.part], (ids, *others), hashed(ids, others[0]))]
             found = []
             for part in self.parts:
                 mine = np.flatnonzero(s.part[s.rows(block)] == PARTS.index(part))
                 chosen = np.take(ids, mine, axis=0, out=spare.taken(len(mine), ids.shape[1]), mode="clip")
-                found.append((part, (chosen, *(column[mine] for column in others))))
+                columns = [column[mine] for column in others]
+                found.append((part, (chosen, *columns), hashed(chosen, columns[0])))
             spare.given(ids)
             return found
 
@@ -277,7 +288,8 @@ class _Encoder:
                 for part, total in rows.items()
             }
             for found in in_threads(self.pool, translated, tasks, depth=self.pool._max_workers + 1):
-                for part, columns in found:
+                for part, columns, of_rows in found:
+                    hashes[part].append(of_rows)
                     for file, column in zip(into[part], columns, strict=False):  # probabilities of training rows go nowhere
                         file.write(np.ascontiguousarray(column).data)
                     spare.given(columns[0])
@@ -286,7 +298,7 @@ class _Encoder:
         rates = {part: positives[part] / rows[part] for part in self.parts}
         if self.stream is not None:
             rows, rates = {"train": self.stream.rows, **rows}, {"train": self.stream.positive_rate, **rates}
-        return rows, rates
+        return rows, rates, {part: np.concatenate(of_part) for part, of_part in hashes.items()}
 
     def _arrays(self, part: str, fields: int) -> list[tuple[str, type[Any], tuple[int, ...]]]:
         """What there is of each row: name, type, and shape of one."""
@@ -296,14 +308,14 @@ class _Encoder:
         return arrays
 
     def _ids(self, staged: Staged, block: int, vocabularies: list[Vocabulary], spare: Spare) -> NDArray[np.int32]:
-        """(n, F): so few rows at a time that turning columns into rows stays in the cache"""
+        """(n, F): a whole column at a time, whose ids by code stay in the cache; then so few rows that turning columns into rows does."""
         rows = staged.rows(block)
-        cells = [staged.column(block, self.places[column.name]) for column in self.source.columns]
+        ids_of = [v.ids(staged.column(block, self.places[c.name])) for c, v in zip(self.source.columns, vocabularies, strict=True)]
         ids = spare.taken(rows.stop - rows.start, len(vocabularies))
         for start in range(0, len(ids), TURNED):
             some = slice(start, start + TURNED)
-            for field, vocabulary in enumerate(vocabularies):
-                ids[some, field] = vocabulary.ids(cells[field][some])
+            for field, of_column in enumerate(ids_of):
+                ids[some, field] = of_column[some]
         return ids
 
     def _describe(
@@ -342,7 +354,9 @@ class _Encoder:
         }
         (self.building / "schema.json").write_text(json.dumps(schema, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
-    def _found(self, rows: dict[str, int], rates: dict[str, float], vocabularies: list[Vocabulary]) -> Iterator[str]:
+    def _found(
+        self, rows: dict[str, int], rates: dict[str, float], vocabularies: list[Vocabulary], hashes: dict[str, NDArray[np.uint64]]
+    ) -> Iterator[str]:
         """What only the encoded rows could tell, in words."""
         source = self.source
         if source.division is not None and source.division.notes is not None:
@@ -357,7 +371,7 @@ class _Encoder:
         if source.published is not None:
             values = sum(len(v.counts) - FIRST for v in vocabularies if isinstance(v, Categories))
             yield from mismatches(source.published, rows, rates, values)
-        if source.examined and self.stream is None:
+        if self.looks_at_rows:
             if source.division is None:  # nobody asked for such shares
                 yield from (
                     f"{part} has {rows[part]:,} rows, train {rows['train']:,}: are the parts what they are called?"
@@ -374,7 +388,7 @@ class _Encoder:
                 for n, (column, vocabulary) in enumerate(zip(source.columns, vocabularies, strict=True))
                 if not isinstance(vocabulary, Scaled)
             }
-            yield from suspicions(self.building, learned, rates, rows)
+            yield from suspicions(self.building, learned, rates, rows, hashes)
 
 
 def refuse_labels(labels: pl.Series, where: str, start: int) -> None:

@@ -49,6 +49,16 @@ class Staged:
         # Read, not mapped: pages of a map count as this process's memory for as long as the system finds no other use for them.
         return np.fromfile(self._file(block), np.int32 if place < self._texts else np.float64, count, offset=count * before)
 
+    def occurrences(self, block: int, place: int, part: int, size: int) -> NDArray[np.int64]:
+        """(k,), k at most ``size``: how often each code occurs in the rows of the part, in a column of codes, all below ``size``."""
+        codes = self.column(block, place)
+        if isinstance(self.part, np.ndarray):
+            # Rows of other parts get a code more, which is left out: choosing rows takes as long again as counting them.
+            codes = np.maximum(codes, (self.part[self.rows(block)] != part) * np.int32(size))
+        elif self.part != part:
+            codes = codes[:0]
+        return np.bincount(codes)[:size]
+
     def drop(self, block: int) -> None:
         """Its columns are read no more. The system takes their memory for the files that are being written: other memory costs it more."""
         self._file(block).unlink()

@@ -33,15 +33,22 @@ class Learned(NamedTuple):
     unseen: NDArray[np.bool_] | None = None  # (bags,) of a multi-valued field: which ids beside UNSEEN are bags of unseen values alone
 
 
-def suspicions(folder: Path, fields: Mapping[int, Learned], rates: Mapping[str, float], rows: Mapping[str, int]) -> Iterator[str]:
+def suspicions(
+    folder: Path,
+    fields: Mapping[int, Learned],
+    rates: Mapping[str, float],
+    rows: Mapping[str, int],
+    hashes: Mapping[str, NDArray[np.uint64]],
+) -> Iterator[str]:
     """One line for each: fields whose values a part has but training has not; fields that a part lacks, in all rows or in many; numbers
     that are greater or less than almost all of training; positive rates that differ; rows without a value; rows of a part that stand in
     training, or in the other part, too.
 
-    ``folder`` holds the parts' .ids.npy and .labels.npy; ``fields``: by place, those that have an id for values that training has not (a
-    scaled field's ids are its numbers); ``rates``: the parts' positive rates.
+    ``folder`` holds the parts' .ids.npy; ``fields``: by place, those that have an id for values that training has not (a scaled field's
+    ids are its numbers); ``rates``: the parts' positive rates; ``hashes``: of the parts' rows, by ``hashes_of``, in any order; they are
+    sorted in place.
     """
-    known = _hashes(folder, "train")
+    known = hashes["train"]
     known.sort()
     yield from _without_values(folder, "train", known)
     if (times := _times_each(known)) > 1:
@@ -97,7 +104,7 @@ def suspicions(folder: Path, fields: Mapping[int, Learned], rates: Mapping[str, 
         if abs(z) > BEYOND_CHANCE:
             differ = f"the positive rate of {part} is {rates[part]:.4f}, of train {rates['train']:.4f}"
             yield f"{differ}: more than chance makes of one table ({z:+.1f} standard errors)"
-        mine = _hashes(folder, part)
+        mine = hashes[part]
         mine.sort()  # searched for in order: each is near the one before, and in the cache
         yield from _without_values(folder, part, mine)
         share = _found(known, mine)
@@ -167,16 +174,13 @@ def _standard_errors(rate: float, rows: int, other: float, others: int) -> float
     return (rate - other) / math.sqrt(common * (1 - common) * (1 / others + 1 / rows))
 
 
-def _hashes(folder: Path, part: str) -> NDArray[np.uint64]:
-    """(n,): equal for rows with the same ids and label; for others by a chance of 2^-64 or so."""
-    labels = np.load(folder / f"{part}.labels.npy", mmap_mode="r")
-    hashes = np.empty(len(labels), np.uint64)
-    start = 0
-    for ids in _blocks(folder, part):
-        odd = _odd(ids.shape[1])
-        end = start + len(ids)
-        hashes[start:end] = ids.astype(np.uint64) @ odd[:-1] + labels[start:end] * odd[-1]
-        start = end
+def hashes_of(ids: NDArray[np.int32], labels: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """(n, F) ids and (n,) labels -> (n,): equal for rows with the same ids and label; for others by a chance of 2^-64 or so."""
+    odd = _odd(ids.shape[1])
+    hashes = labels * odd[-1]
+    for start in range(0, len(ids), BLOCK):
+        some = slice(start, start + BLOCK)
+        hashes[some] += ids[some].astype(np.uint64) @ odd[:-1]
     return hashes
 
 

@@ -162,6 +162,19 @@ def test_the_checksum_is_of_the_uncompressed_bytes(tmp_path: Path) -> None:
     assert content_md5(File(write(tmp_path, content))) == content_md5(File(write(tmp_path, content, "rows.csv.gz"))) == expected
 
 
+@pytest.mark.parametrize("numbers", [[3, None, 0], [None, None], [-1, 5], [5, 1 << 20], [(1 << 20) - 1, 0], [-(2**63), 2**63 - 1]], ids=str)
+@pytest.mark.parametrize("ending", ["parquet", "arrow", "stream"])
+def test_whole_numbers_become_text(tmp_path: Path, ending: str, numbers: list[int | None]) -> None:
+    frame, path = pl.DataFrame({"i": numbers, "few": [1] * len(numbers)}, {"i": pl.Int64, "few": pl.UInt8}), tmp_path / f"rows.{ending}"
+    if ending == "stream":
+        path = path.with_suffix(".arrow")
+        frame.write_ipc_stream(path)
+    else:
+        (frame.write_parquet if ending == "parquet" else frame.write_ipc)(path)
+    found = read_table(path).frame.collect()
+    assert found["i"].to_list() == [None if n is None else str(n) for n in numbers] and found["few"].to_list() == ["1"] * len(numbers)
+
+
 @pytest.mark.parametrize("dtype", [pl.Float16, pl.Float32, pl.Float64])
 @pytest.mark.parametrize("ending", [".parquet", ".arrow"])
 def test_floats_of_every_width_keep_their_fractions(tmp_path: Path, ending: str, dtype: type[pl.DataType]) -> None:
