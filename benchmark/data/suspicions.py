@@ -177,7 +177,7 @@ def _standard_errors(rate: float, rows: int, other: float, others: int) -> float
 def hashes_of(ids: NDArray[np.int32], labels: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """(n, F) ids and (n,) labels -> (n,): equal for rows with the same ids and label; for others by a chance of 2^-64 or so."""
     odd = _odd(ids.shape[1])
-    hashes = labels * odd[-1]
+    hashes: NDArray[np.uint64] = labels * odd[-1]
     for start in range(0, len(ids), BLOCK):
         some = slice(start, start + BLOCK)
         hashes[some] += ids[some].astype(np.uint64) @ odd[:-1]

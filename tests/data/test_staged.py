@@ -49,16 +49,21 @@ def test_rows_of_a_part(tmp_path: Path) -> None:
             assert staged.count(number) == len(expected)
 
 
-def test_how_often_codes_occur_in_a_part(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("part", "number", "expected"),
+    [
+        (np.array([0, 0, 0, 1, 0, 2], np.uint8), 0, [[1, 0, 0, 2], [0, 0, 0, 1]]),
+        (np.array([0, 0, 0, 1, 0, 2], np.uint8), 1, [[0, 1], []]),
+        (np.array([0, 0, 0, 1, 0, 2], np.uint8), 2, [[], [0, 0, 1]]),
+        (1, 0, [[], []]),
+        (1, 1, [[1, 1, 0, 2], [0, 0, 1, 1]]),
+    ],
+)
+def test_how_often_codes_occur_in_a_part(tmp_path: Path, part: np.ndarray | int, number: int, expected: list[list[int]]) -> None:
     staged = Staged(tmp_path / "rows", 1)
     for codes in ([3, 0, 3, 1], [3, 2]):
         staged.put(Block(np.array([codes], np.int32), np.empty((0, len(codes))), np.zeros(len(codes), np.uint8), np.empty(0, np.uint32)))
-    for part, expected in (
-        (np.array([0, 0, 0, 1, 0, 2], np.uint8), ([[1, 0, 0, 2], [0, 0, 0, 1]], [[0, 1], [0]], [[0], [0, 0, 1]])),
-        (1, ([[], []], [[1, 1, 0, 2], [0, 0, 1, 1]], [[], []])),
-    ):
-        staged.part = part
-        for number, of in enumerate(expected):
-            found = [staged.occurrences(block, 0, number, 4) for block in staged.blocks()]
-            assert [np.trim_zeros(counts, "b").tolist() for counts in found] == [np.trim_zeros(np.array(o), "b").tolist() for o in of]
-            assert all(len(counts) <= 4 for counts in found)
+    staged.part = part
+    found = [staged.occurrences(block, 0, number, 4) for block in staged.blocks()]
+    assert [np.trim_zeros(counts, "b").tolist() for counts in found] == expected
+    assert all(len(counts) <= 4 for counts in found)
