@@ -47,7 +47,7 @@ from benchmark.values import one_of
 
 BLOCK = 1 << 17  # rows handled at once
 TURNED = 1 << 13  # rows turned from columns at once
-PLACES = 1 << 24  # in the tables of all columns of texts together, 12 bytes each
+PLACES = 1 << 24  # in the tables of all columns of texts together, 8 bytes each
 LABELS = ("0", "1", "0.0", "1.0")
 TEXT = ("categorical", "multi")  # kinds of columns whose cells are texts
 
@@ -155,8 +155,7 @@ class _Encoder:
 
     def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None, spare: Spare) -> Block:
         rows = len(batch)
-        labels = batch[self.source.label]
-        refuse_labels(labels, where, start)
+        labels = positives(batch[self.source.label], where, start)
         codes = spare.taken(len(self.texts), rows)
         columns = list(self.texts.items())
         first = start // BLOCK % self.pool._max_workers * len(columns) // self.pool._max_workers
@@ -176,8 +175,7 @@ class _Encoder:
             if name == self.source.probability:
                 outside = ~column.is_between(0, 1).fill_null(False)
                 _refuse(outside, cells, where, start, "is not a probability; it must lie between 0 and 1")
-        ones = labels.is_in(LABELS[1::2]).cast(pl.UInt8).to_numpy()
-        return Block(codes, numbers, ones, self.by.codes(batch[by]) if by else np.empty(0, np.uint32))
+        return Block(codes, numbers, labels, self.by.codes(batch[by]) if by else np.empty(0, np.uint32))
 
     def _check_parts(self, staged: list[Staged]) -> None:
         """Raises UserError for a part that is empty or of one class."""
@@ -389,6 +387,15 @@ class _Encoder:
                 if not isinstance(vocabulary, Scaled)
             }
             yield from suspicions(self.building, learned, rates, rows, hashes)
+
+
+def positives(labels: pl.Series, where: str, start: int) -> NDArray[np.uint8]:
+    """(n,) 1 for a positive label, 0 for a negative one. Raises UserError as ``refuse_labels`` does."""
+    ones = labels == "1"
+    if not (ones | (labels == "0")).fill_null(False).all():  # rarer spellings: to look for all takes six times as long
+        refuse_labels(labels, where, start)
+        ones = labels.is_in(LABELS[1::2])
+    return ones.cast(pl.UInt8).to_numpy()
 
 
 def refuse_labels(labels: pl.Series, where: str, start: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmark.data.codes import FIRST, MOST, Texts, _Known
+from benchmark.data.codes import FIRST, MOST, NONE, Texts, _Known
 
 ROWS = 12 * FIRST  # more than the table learns at once
 
@@ -77,6 +77,13 @@ def test_hashes_that_share_a_place_are_told_apart() -> None:
     assert table.codes(hashes)[1].tolist() == [1, 3, 4], "their places are taken"
     larger = _Known(2).with_these(hashes, np.arange(5, dtype=np.uint32), most=1 << 10)
     codes, unknown = larger.codes(hashes)
-    assert len(larger._hashes) > 2 and set(unknown.tolist()) <= {0, 1, 2, 3}
+    assert len(larger._entries) > 2 and set(unknown.tolist()) <= {0, 1, 2, 3}
     known = np.setdiff1d(np.arange(5), unknown)
     assert codes[known].tolist() == known.tolist()
+
+
+def test_a_code_too_great_for_a_place_is_left_to_polars() -> None:
+    hashes = np.array([1, 2**62, 2**63], np.uint64)
+    table = _Known(4).with_these(hashes, np.array([int(NONE) - 1, NONE, NONE + np.uint64(5)], np.uint32), most=4)
+    codes, unknown = table.codes(hashes)
+    assert codes[0] == NONE - 1 and unknown.tolist() == [1, 2]
