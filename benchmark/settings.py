@@ -169,6 +169,12 @@ def from_record(owner: type, named: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def but_defaults(owner: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are not what they would be anyway. All fields of the dataclass may be named."""
+    default = {field.name: field.default for field in dataclasses.fields(owner)}
+    return {name: value for name, value in options.items() if name not in default or value != default[name]}
+
+
 def _later(owner: type) -> dict[str, tuple[Any, Any]]:
     """Name -> default and ``formerly``, of the settings that came later than records."""
     fields = dataclasses.fields(owner)

@@ -10,7 +10,7 @@ from benchmark import plugins
 from benchmark.data.store import Prepared, folder_of, open_prepared, prepared_names
 from benchmark.discovery import one_of_plugins
 from benchmark.errors import UserError
-from benchmark.settings import from_record
+from benchmark.settings import but_defaults, from_record
 from benchmark.values import to_text
 
 
@@ -34,6 +34,8 @@ def ensure_prepared(name: str, options: Mapping[str, Any]) -> Prepared:
     An embedded data set is prepared here and now. Raises UserError: unknown name, not prepared, other encoder version.
     """
     plug_ins = plugins.names("datasets")
+    if name in plug_ins:
+        options = but_defaults(plugins.plugin("datasets", name), options)  # as prepare does
     if name in plug_ins and plugins.plugin("datasets", name).embedded:
         from benchmark.data.prepare import prepare  # only here: it imports Polars
 

@@ -24,6 +24,7 @@ from benchmark.errors import UserError
 from benchmark.faults import in_words
 from benchmark.faults import named as _named
 from benchmark.schema import Pooling
+from benchmark.settings import but_defaults
 from benchmark.sources import Column, DataSet, Division, Source, Stream
 from benchmark.values import canonical, typed
 
@@ -48,6 +49,7 @@ def prepare(
     looks like before it is encoded. Raises UserError.
     """
     dataset: DataSet = plugins.make("datasets", name, dict(options))
+    options = but_defaults(type(dataset), options)  # what is said or left out with the same effect is one data set
     _check_files(name, dataset, source_path, allow_checksum_mismatch)
     if alias is not None:
         check_alias(alias)

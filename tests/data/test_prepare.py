@@ -347,3 +347,12 @@ def test_the_schema_says_what_it_was_made_from(cache: Path, tmp_path: Path) -> N
     identity = json.loads((folder / "schema.json").read_text())["identity"]
     assert identity["options"] == {"label": "click"}
     assert list(identity["files"]) == ["mine.csv"]
+
+
+def test_a_default_that_is_named_is_the_same_data_set(cache: Path) -> None:
+    default = ensure_prepared("synthetic", {})
+    rows = plugins.plugin("datasets", "synthetic")().rows
+    assert ensure_prepared("synthetic", {"rows": rows}).folder == prepare("synthetic", {"rows": rows}, None).folder == default.folder
+    seed = ensure_prepared("synthetic", {"rows": rows, "seed": 5})
+    assert (seed.folder, seed.options) == (ensure_prepared("synthetic", {"seed": 5}).folder, {"seed": 5})
+    assert seed.folder != default.folder
