@@ -42,6 +42,8 @@ def mute() -> None:
 
 def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
     written = read_suite(parsed.suite)
+    if parsed.rungs and not written.grid and (parsed.trials or written.trials) == 1:
+        raise UserError(f"run: --rungs stops tuning trials early, and {written.name} has none; add --trials N, or leave --rungs out")
     suite = narrowed(written, parsed)
     if parsed.until_decided != (parsed.max_seeds is not None):
         given, missing = ("--until-decided", "--max-seeds N") if parsed.until_decided else ("--max-seeds", "--until-decided")
@@ -50,8 +52,6 @@ def run(parsed: argparse.Namespace, settings: dict[str, Settings]) -> int:
         raise UserError("run: --until-decided says itself how many seeds a row has; leave --seeds out")
     if parsed.futility is not None and not parsed.until_decided:
         raise UserError("run: --futility ends the seeds of --until-decided --max-seeds N early; add them, or leave it out")
-    if parsed.rungs and suite.budget == 1:
-        raise UserError(f"run: --rungs stops tuning trials early, and {suite.name} has none; add --trials N, or leave --rungs out")
     _check_grid_methods(written, suite)
     room = ("executor", "address", "device", "cpus_per_trial", "gpus_per_trial", "cpus", "gpus", "memory_per_trial")
     shared: dict[str, Any] = {name: getattr(parsed, name) for name in (*room, "max_seeds", "delta", "renew", "reuse")}
@@ -96,6 +96,8 @@ def narrowed(suite: Suite, parsed: argparse.Namespace) -> Suite:
         for name in ("datasets", "backbones", "methods", "scales", "depths", "seeds", "trials", "rungs")
         if (value := getattr(parsed, name)) is not None
     }
+    if parsed.trials == 1 and parsed.rungs is None and not suite.grid:  # with the tuner goes what stops its trials
+        axes["rungs"] = ()
 
     chosen = _of_products(suite, {axis: axes[axis] for axis in suite.AXES if axis in axes})
     also = tuple({axis: entries for axis, entries in block.items() if axis not in axes} for block in suite.also)

@@ -174,7 +174,7 @@ class Suite:
     ``training``, and shares all the rest.
     ``grid`` ([grid]) takes the place of the tuner: lists of values of training settings, for every method alike, and under ``methods`` of
     settings of single methods. Each cell chooses among all combinations.
-    ``rungs`` stops draws early, where anything is tuned: epochs after each of which the better half of a cell's draws goes on.
+    ``rungs`` stops tuning trials early: epochs after each of which the better half of a cell's draws goes on.
     """
 
     name: str
@@ -216,6 +216,9 @@ class Suite:
         if self.seeds > MOST_FINAL_SEEDS:
             raise UserError(f"suite {self.name}: seeds = {self.seeds}; it must be at most {MOST_FINAL_SEEDS}")
         self._check_grid()
+        if self.rungs and self.budget == 1:
+            nothing = f"rungs = {list(self.rungs)} stop tuning trials early, and there are none"
+            raise UserError(f"suite {self.name}: {nothing}; set trials to 2 or more, or leave rungs out")
         self.products()
 
     def _check_grid(self) -> None:

@@ -43,6 +43,7 @@ MISTAKES: list[tuple[Any, str]] = [
     (lambda: trained("constant", depth=2), "depth is given twice"),
     (lambda: trained("single_embedding", scale=0), "scale = 0; it must be at least 1"),
     (lambda: trained("single_embedding", scale=1.5), "scale = 1.5; it must be a whole number"),
+    (lambda: trained("single_embedding", scale=True), "scale = True; it must be a whole number"),
     (lambda: trained("single_embedding", threads=0), "threads = 0; it must be at least 1"),
     (lambda: trained("single_embedding", seed=-1), "seed = -1; it must be at least 0"),
     (lambda: trained("multi_embedding", method_options={"sets": 3}), "width 10 (scale 1 x dimension 10) is not divisible by 3 sets"),

@@ -366,6 +366,14 @@ def test_a_suite_of_several_products_is_narrowed_to_those_that_have_what_is_name
     assert after.options["methods"].keys() == {name for name in options["methods"] if name in left}
 
 
+def test_one_trial_takes_the_rungs_with_the_tuner() -> None:
+    suite = Suite(name="s", datasets=("synthetic",), trials=8, rungs=(1, 2))
+    words = {"--trials 1": (1, ()), "--trials 4": (4, (1, 2)), "--seeds 2": (8, (1, 2)), "--trials 4 --rungs 3": (4, (3,))}
+    for given, (trials, rungs) in words.items():
+        after = narrowed(suite, commandline.parser().parse_args(["run", "quick", *given.split()]))
+        assert (after.trials, after.rungs) == (trials, rungs), given
+
+
 # --- what a mistake gets
 
 

@@ -72,7 +72,7 @@ def _require_tables(**given: object) -> None:
 def counted(name: str, value: Any, smallest: int) -> int:
     """A whole number, NumPy's too. Raises UserError."""
     try:
-        number = index(value)
+        number = index(None if isinstance(value, bool) else value)  # True is 1, which nobody means
     except TypeError:
         raise UserError(f"{name} = {value!r}; it must be a whole number") from None
     if number < smallest:
