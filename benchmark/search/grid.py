@@ -31,10 +31,13 @@ def grid_of(suite: Suite, method: str, options: Mapping[str, Any]) -> dict[str, 
     }
     own = suite.grid.get("methods", {}).get(method, {})
     where = f"suite {suite.name}, [grid.methods.{method}]"
-    fixed = {**plugins.preset(method), **options} if own else {}
+    preset = plugins.preset(method) if own else {}
     for name, values in own.items():
-        if name in fixed:
-            raise UserError(f"{where}: {name} is fixed too, at {fixed[name]!r}; keep one of them")
+        if name in options:
+            raise UserError(f"{where}: {name} is fixed too, at {options[name]!r}; keep one of them")
+        if name in preset:
+            plain = method.partition(":")[0]
+            raise UserError(f"{where}: {name} = {preset[name]!r} is what makes {method}; give the grid to {plain}, or to another setting")
         found[f"method.{name}"] = grid_values(where, name, values, lambda value, key=name: _of_method(method, {**options, key: value})[key])  # type: ignore[misc]
     for point in itertools.product(*own.values()):
         _of_method(method, {**options, **dict(zip(own, point, strict=True))})  # settings may forbid each other

@@ -121,6 +121,10 @@ def test_the_grid_is_part_of_what_a_cell_is_and_no_grid_is_as_before() -> None:
             },
             "strength is fixed too, at 1.0; keep one of them",
         ),
+        (
+            {"methods": ("standin_tuned:strong",), "grid": {"methods": {"standin_tuned:strong": {"strength": [0.1, 0.2]}}}},
+            "is what makes standin_tuned:strong; give the grid to standin_tuned, or to another setting",
+        ),
     ],
 )
 def test_what_cannot_be_a_grid_is_one_clear_line(changes: dict[str, Any], words: str) -> None:
