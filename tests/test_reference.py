@@ -168,7 +168,7 @@ def page(name: str) -> str:
 
 
 def test_the_pages_know_of_it(folder: Path) -> None:
-    words = {15: "fifteen", 16: "sixteen", 17: "seventeen", 18: "eighteen", 19: "nineteen", 20: "twenty"}
+    words = {15: "fifteen", 16: "sixteen", 17: "seventeen", 18: "eighteen", 19: "nineteen", 20: "twenty", 21: "twenty-one"}
     assert f"holds the records of {words[len(FOLDERS)]} suites" in page("README.md")
     assert f"`{folder.name}`" in page("docs/boards.md") + page("docs/roblock.md")
     if any(record.trial.cell.method == "roblock" for record in finals(folder)):
