@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from benchmark.search.raising import Raiser
 
 OPTION = "--trial-minutes"
 AGAIN = 2.0  # seconds: code that catches everything is told again
@@ -32,16 +33,13 @@ def time_limit(minutes: float | None, ends_process: bool = False, grace: float =
     if minutes is None:
         yield
         return
-    seconds, thread = 60 * minutes, threading.get_ident()
-    state, ended, raising = _State(), threading.Event(), threading.Lock()
+    seconds, ended, tell = 60 * minutes, threading.Event(), Raiser(OutOfTime)
 
     def watch() -> None:
         wait = seconds
         while not ended.wait(wait):
-            with raising:
-                if state.is_over:
-                    return
-                _raise_in(thread, OutOfTime)
+            if not tell():
+                return
             wait = AGAIN
 
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
@@ -51,22 +49,13 @@ def time_limit(minutes: float | None, ends_process: bool = False, grace: float =
             threading.Thread(target=watch, name="time limit", daemon=True).start()
             yield
         finally:
-            state.is_over = True  # an assignment, which the exception that may be on its way cannot come before, as it can before a call
+            tell.is_over = True
             while True:
                 try:
-                    with raising:  # whoever was just about to raise it has
-                        _raise_in(thread, None)
+                    tell.settle()
                     if ends_process:
                         faulthandler.cancel_dump_traceback_later()
                     ended.set()
                     break
                 except OutOfTime:  # it came when all was done: then it is not the next trial's
                     continue
-
-
-class _State:
-    is_over = False
-
-
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error))

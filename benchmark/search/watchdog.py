@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 import threading
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from benchmark.config import Trial
 from benchmark.errors import UserError
 from benchmark.records import Record
+from benchmark.search.raising import Raiser
 
 EVERY = 2.0  # seconds between two looks
 QUIET = 600.0  # seconds without a word of a trial, at least, until it is said
@@ -70,7 +70,7 @@ def watched(
     UserError when something is gone. A run that does not let itself be ended within ``PATIENCE`` seconds, since it waits inside a library
     for what will not come, is ended with its process, exit status 2.
     """
-    thread, stop = threading.get_ident(), threading.Event()
+    stop, end = threading.Event(), Raiser(_Ended)
     lost: list[str] = []
 
     def look() -> None:
@@ -84,8 +84,7 @@ def watched(
                 continue
             if words:
                 lost.append(words)
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_Ended))
-                if not stop.wait(PATIENCE):
+                if end() and not stop.wait(PATIENCE):
                     print(f"error: {words}", file=sys.stderr, flush=True)
                     os._exit(2)
                 return
@@ -93,11 +92,18 @@ def watched(
     watcher = threading.Thread(target=look, name="watchdog", daemon=True)
     watcher.start()
     try:
-        yield
+        try:
+            yield
+        finally:
+            end.is_over = True
+            while True:
+                try:
+                    stop.set()
+                    end.settle()
+                    break
+                except _Ended:  # it came when all was done: the run has its end already
+                    continue
     except (_Ended, Exception):
         if lost:  # whatever else came of the loss
             raise UserError(lost[0]) from None
         raise
-    finally:
-        stop.set()
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)

@@ -17,6 +17,7 @@ from benchmark.config import Trial
 from benchmark.records import Record
 from benchmark.search import memory_limit, time_limit
 from benchmark.search.cells import default_trial, expand
+from benchmark.search.raising import Raiser
 from benchmark.search.worker import attempt, failed, hit_a_limit
 from benchmark.surroundings import OF_POLARS
 
@@ -68,21 +69,21 @@ def test_environment_and_folder_are_put_back(backbone: bool, monkeypatch: pytest
 
 def test_a_limit_that_comes_as_a_trial_ends_is_not_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exception may be on its way when all is done: it is taken, and nothing of the limit is left behind."""
-    calls: list[type[BaseException] | None] = []
+    calls: list[Raiser] = []
     cancelled: list[bool] = []
 
-    def late(thread: int, error: type[BaseException] | None) -> None:
-        calls.append(error)
+    def late(raiser: Raiser) -> None:
+        calls.append(raiser)
         if len(calls) == 1:
             raise time_limit.OutOfTime
 
-    monkeypatch.setattr(time_limit, "_raise_in", late)
+    monkeypatch.setattr(Raiser, "settle", late)
     monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda *_, **__: None)
     monkeypatch.setattr(faulthandler, "cancel_dump_traceback_later", lambda: cancelled.append(True))
     before = threading.active_count()
     with time_limit.time_limit(10, ends_process=True):
         pass
-    assert calls == [None, None] and cancelled == [True]
+    assert [raiser.is_over for raiser in calls] == [True, True] and cancelled == [True]
     deadline = time.monotonic() + 5
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
