@@ -72,9 +72,11 @@ def _require_tables(**given: object) -> None:
 def counted(name: str, value: Any, smallest: int) -> int:
     """A whole number, NumPy's too. Raises UserError."""
     try:
-        number = index(None if isinstance(value, bool) else value)  # True is 1, which nobody means
+        number = index(value)
     except TypeError:
-        raise UserError(f"{name} = {value!r}; it must be a whole number") from None
+        number = None
+    if number is None or isinstance(value, bool):  # True is 1 to Python, and to nobody else
+        raise UserError(f"{name} = {value!r}; it must be a whole number")
     if number < smallest:
         raise UserError(f"{name} = {number}; it must be at least {smallest}")
     return number
