@@ -158,19 +158,12 @@ def recorded(owner: type, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def from_record(owner: type, named: Mapping[str, Any]) -> dict[str, Any]:
-    """The opposite of ``recorded``: what a record does not name was not there when it was made. A default is not named: the same data has
-    one folder, whoever asks for it.
-    """
-    found = dict(named)
-    for name, (default, formerly) in _later(owner).items():
-        value = found.pop(name, formerly)
-        if value != default:
-            found[name] = value
-    return found
+    """The opposite of ``recorded``: what a record does not name was not there when it was made."""
+    return {**{name: formerly for name, (_, formerly) in _later(owner).items()}, **named}
 
 
 def but_defaults(owner: type, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that are not what they would be anyway. All fields of the dataclass may be named."""
+    """Those that are not what they would be anyway: the same data has one folder, whoever asks for it, and in whatever words."""
     default = {field.name: field.default for field in dataclasses.fields(owner)}
     return {name: value for name, value in options.items() if name not in default or value != default[name]}
 

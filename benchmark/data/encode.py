@@ -155,7 +155,7 @@ class _Encoder:
 
     def _coded(self, where: str, start: int, batch: pl.DataFrame, by: str | None, spare: Spare) -> Block:
         rows = len(batch)
-        labels = positives(batch[self.source.label], where, start)
+        labels = labels_of(batch[self.source.label], where, start)
         codes = spare.taken(len(self.texts), rows)
         columns = list(self.texts.items())
         first = start // BLOCK % self.pool._max_workers * len(columns) // self.pool._max_workers
@@ -389,8 +389,8 @@ class _Encoder:
             yield from suspicions(self.building, learned, rates, rows, hashes)
 
 
-def positives(labels: pl.Series, where: str, start: int) -> NDArray[np.uint8]:
-    """(n,) 1 for a positive label, 0 for a negative one. Raises UserError as ``refuse_labels`` does."""
+def labels_of(labels: pl.Series, where: str, start: int) -> NDArray[np.uint8]:
+    """(n,) texts -> (n,) 1 for a positive label, 0 for a negative one. Raises UserError as ``refuse_labels`` does."""
     ones = labels == "1"
     if not (ones | (labels == "0")).fill_null(False).all():  # rarer spellings: to look for all takes six times as long
         refuse_labels(labels, where, start)

@@ -35,7 +35,7 @@ def ensure_prepared(name: str, options: Mapping[str, Any]) -> Prepared:
     """
     plug_ins = plugins.names("datasets")
     if name in plug_ins:
-        options = but_defaults(plugins.plugin("datasets", name), options)  # as prepare does
+        options = but_defaults(plugins.plugin("datasets", name), options)
     if name in plug_ins and plugins.plugin("datasets", name).embedded:
         from benchmark.data.prepare import prepare  # only here: it imports Polars
 

@@ -49,7 +49,7 @@ def prepare(
     looks like before it is encoded. Raises UserError.
     """
     dataset: DataSet = plugins.make("datasets", name, dict(options))
-    options = but_defaults(type(dataset), options)  # what is said or left out with the same effect is one data set
+    options = but_defaults(type(dataset), options)
     _check_files(name, dataset, source_path, allow_checksum_mismatch)
     if alias is not None:
         check_alias(alias)

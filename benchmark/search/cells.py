@@ -66,18 +66,17 @@ def _cells(suite: Suite, names: Mapping[Kind, list[str]]) -> list[Cell]:
     methods: list[Named[Method]] = [named("methods", name, _options(suite, "methods", name)) for name in names["methods"]]
     recipes = [_recipes(suite, name) for name in names["backbones"]]
     grids = {method.name: grid_of(suite, method.name, method.options) for method in methods}
-    # Also of a cell of which the grid names nothing: where it is of one method alone, the control has to be under the same conditions.
-    rungs = suite.rungs if suite.budget > 1 else ()
     cells: list[Cell] = []
     for dataset in names["datasets"]:
         data = ensure_prepared(dataset, _options(suite, "datasets", dataset))
         cells += [
-            cell_of(m, None, data, 1, suite.dimension, suite.training, grids[m.name], rungs if grids[m.name] else ())
+            cell_of(m, None, data, 1, suite.dimension, suite.training, grids[m.name], suite.rungs if grids[m.name] else ())
             for m in methods
             if not m.made.uses_backbone  # no tuner tunes it, only a grid
         ]
         cells += [
-            cell_of(method, recipe, data, scale, suite.dimension, suite.training, grids[method.name], rungs)
+            # Rungs also of a cell of which the grid names nothing: where it is of one method alone, its control has the same conditions.
+            cell_of(method, recipe, data, scale, suite.dimension, suite.training, grids[method.name], suite.rungs)
             for of_depths in recipes
             for scale in suite.scales
             for recipe in of_depths
